@@ -26,7 +26,9 @@ function run(program, programArgs, options = {}) {
 }
 
 // npm exports its own settings as npm_config_*; pnpm warns about the ones it does not know.
-const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^npm_config_(?!registry|proxy|https_proxy|cache)/i.test(key)))
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([key]) => !/^npm_config_(?!registry|proxy|https_proxy|cache)/i.test(key)),
+)
 const pnpm = (pnpmArgs) => run('npx', ['--yes', packageManager, ...pnpmArgs], { env, stdio: ['inherit', 2, 2] })
 
 function isStale() {
@@ -41,6 +43,8 @@ if (command === 'test') {
   pnpm(['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--log-order=stream'])
   if (command !== 'build') {
     const jora = join(root, 'apps', 'cli', 'bin', 'jora.mjs')
-    run(process.execPath, [jora, ...(command === 'quickstart' ? ['quickstart'] : []), ...args], { cwd: process.env.INIT_CWD ?? root })
+    run(process.execPath, [jora, ...(command === 'quickstart' ? ['quickstart'] : []), ...args], {
+      cwd: process.env.INIT_CWD ?? root,
+    })
   }
 }
