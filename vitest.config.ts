@@ -1,11 +1,24 @@
+// Tests run from source: the `@jora/source` export condition resolves every @jora package to its src/.
 import { defineConfig } from 'vitest/config'
 
-// Tests run from source: the `@jora/source` export condition resolves every @jora package to its src/.
+const source = ['@jora/source']
+
 export default defineConfig({
-  resolve: { conditions: ['@jora/source'] },
-  ssr: { resolve: { conditions: ['@jora/source'], externalConditions: ['@jora/source'] } },
+  resolve: { conditions: source },
+  ssr: { resolve: { conditions: source, externalConditions: source } },
   test: {
-    include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'examples/**/*.test.ts', 'tooling/**/*.test.ts'],
+    include: [
+      'packages/*/{src,test}/**/*.test.ts',
+      'apps/*/{src,test}/**/*.test.ts',
+      'examples/**/*.test.ts',
+      'tooling/**/*.test.ts',
+    ],
+    // The skip reporter comes last: it names what was skipped and why, and its last line counts.
+    reporters: [
+      'default',
+      ...(process.env.GITHUB_ACTIONS ? ['github-actions'] : []),
+      './tooling/scripts/skip-reporter.mjs',
+    ],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

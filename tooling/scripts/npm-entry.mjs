@@ -1,6 +1,9 @@
-// What `npm run quickstart|build|test|jora` calls: brings pnpm through npx, installs, builds, then runs the command.
+// What `npm run quickstart|build|test|jora` calls: brings the pinned pnpm, installs, builds, then runs the command.
+// stdout belongs to the command alone (`--json` stays clean); everything said on the way goes to stderr, and only if it
+// takes long or fails.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -9,42 +12,100 @@ const [command, ...args] = process.argv.slice(2)
 const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`JORA needs Node 20.19 or newer; this is ${process.versions.node}.`)
-  process.exit(1)
+if (major < 20 || (major === 20 && minor < 19))
+  fail(`JORA needs Node 20.19 or newer; this is ${process.versions.node}.`)
+
+// npm and pnpm hand every setting down as npm_config_*, and each warns about the other's: keep those both know.
+const shared = /^npm_config_(registry|@.*|https?_proxy|proxy|no_?proxy|cache|cafile|ca|strict_ssl|userconfig|offline)$/i
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^npm_config_/i.test(key) || shared.test(key))),
+  npm_config_update_notifier: 'false',
+  TURBO_TELEMETRY_DISABLED: '1',
+  TURBO_NO_UPDATE_NOTIFIER: '1',
 }
 
-function run(program, programArgs, options = {}) {
-  const { status, error } = spawnSync(program, programArgs, {
+switch (command) {
+  case 'build':
+    install()
+    build()
+    break
+  case 'test':
+    install()
+    pnpm(['--silent', 'run', 'check:test', ...args], 'inherit')
+    break
+  case 'jora':
+    install()
+    build()
+    jora(args)
+    break
+  case 'quickstart':
+    install()
+    build()
+    jora(['quickstart', ...args])
+    break
+  default:
+    fail(`npm-entry: build, test, jora or quickstart expected, got ${command ?? 'nothing'}`, 2)
+}
+
+/** Installs when the lock file (or the Node that native packages were chosen for) is not the one of the last install. */
+function install() {
+  const stamp = join(root, 'node_modules', '.jora-install')
+  const wanted = createHash('sha256')
+    .update(`${process.platform}-${process.arch}-${process.versions.modules}\n`)
+    .update(readFileSync(join(root, 'pnpm-lock.yaml')))
+    .digest('hex')
+  const modules = join(root, 'node_modules', '.modules.yaml')
+  if (existsSync(modules) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  console.error('Installing dependencies (once, then only when the lock file changes) …')
+  pnpm(['install', '--frozen-lockfile', '--prefer-offline'], 'quiet')
+  writeFileSync(stamp, wanted)
+}
+
+/** Builds what changed; turbo answers from its cache in about a second when nothing did. */
+function build() {
+  pnpm(['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--log-order=grouped'], 'quiet')
+}
+
+/** The command line runs where npm was called, so that relative paths mean what the user typed. */
+function jora(/** @type {string[]} */ joraArgs) {
+  const launcher = join(root, 'apps', 'cli', 'bin', 'jora.mjs')
+  run(process.execPath, [launcher, ...joraArgs], { cwd: process.env.INIT_CWD ?? root, stdio: 'inherit' })
+}
+
+/**
+ * Runs the pinned pnpm: the one already running this script, or else through npx, which also puts it on PATH for turbo.
+ * @param {string[]} pnpmArgs
+ * @param {'inherit' | 'quiet'} output quiet: shown on stderr only when it fails
+ */
+function pnpm(pnpmArgs, output) {
+  const running = `${process.env.npm_config_user_agent ?? ''} `.startsWith(`${packageManager.replace('@', '/')} `)
+  const script = process.env.npm_execpath ?? ''
+  const [program, before] =
+    running && /\.c?js$/.test(script) ? [process.execPath, [script]] : ['npx', ['--yes', packageManager]]
+  run(program, [...before, ...pnpmArgs], {
+    env,
     cwd: root,
-    stdio: 'inherit',
-    shell: process.platform === 'win32' && program !== process.execPath,
-    ...options,
+    shell: process.platform === 'win32' && program === 'npx',
+    ...(output === 'inherit'
+      ? { stdio: 'inherit' }
+      : { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', maxBuffer: 1 << 28 }),
   })
-  if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
 }
 
-// npm exports its own settings as npm_config_*; pnpm warns about the ones it does not know.
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([key]) => !/^npm_config_(?!registry|proxy|https_proxy|cache)/i.test(key)),
-)
-const pnpm = (pnpmArgs) => run('npx', ['--yes', packageManager, ...pnpmArgs], { env, stdio: ['inherit', 2, 2] })
-
-function isStale() {
-  const stamp = join(root, 'node_modules', '.modules.yaml')
-  return !existsSync(stamp) || statSync(join(root, 'pnpm-lock.yaml')).mtimeMs > statSync(stamp).mtimeMs
+/** @param {string} program @param {string[]} programArgs @param {import('node:child_process').SpawnSyncOptions} options */
+function run(program, programArgs, options) {
+  // A terminal's Ctrl-C reaches the child as well: let it finish its own way, then pass on how it ended.
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => {})
+  const { status, signal, error, stdout, stderr } = spawnSync(program, programArgs, options)
+  if (error) fail(`npm-entry: cannot run ${program}: ${error.message}`)
+  if (status === 0) return
+  if (stdout) process.stderr.write(stdout)
+  if (stderr) process.stderr.write(stderr)
+  process.exit(status ?? (signal === 'SIGINT' ? 130 : signal === 'SIGTERM' ? 143 : 1))
 }
 
-if (isStale()) pnpm(['install', '--frozen-lockfile', '--prefer-offline'])
-if (command === 'test') {
-  run('npx', ['--yes', packageManager, 'run', 'check:test', ...args], { env })
-} else {
-  pnpm(['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--log-order=stream'])
-  if (command !== 'build') {
-    const jora = join(root, 'apps', 'cli', 'bin', 'jora.mjs')
-    run(process.execPath, [jora, ...(command === 'quickstart' ? ['quickstart'] : []), ...args], {
-      cwd: process.env.INIT_CWD ?? root,
-    })
-  }
+/** @returns {never} */
+function fail(/** @type {string} */ message, code = 1) {
+  console.error(message)
+  process.exit(code)
 }
