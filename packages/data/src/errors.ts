@@ -1,0 +1,49 @@
+// The one error a bad dataset raises: it says where, what came and what was expected.
+
+/** Where a row stood: `row` counts rows from 1, `line` lines of the file from 1 (JSONL only). */
+export interface RowOrigin {
+  file: string
+  row: number
+  line?: number
+}
+
+export interface DatasetErrorDetails {
+  file?: string | undefined
+  /** Row number from 1. */
+  row?: number | undefined
+  /** Line of the file from 1, where it is known. */
+  line?: number | undefined
+  key?: string | undefined
+  /** What came and what was expected, in words. */
+  problem: string
+}
+
+/** A dataset that cannot be trained on; raised before any training. */
+export class DatasetError extends Error {
+  override readonly name = 'DatasetError'
+  readonly file: string | undefined
+  readonly row: number | undefined
+  readonly line: number | undefined
+  readonly key: string | undefined
+
+  constructor(details: DatasetErrorDetails) {
+    const { file, row, line, key, problem } = details
+    const place = row === undefined ? (line === undefined ? '' : `line ${line}`) : `row ${row}${line === undefined ? '' : ` (line ${line})`}`
+    const parts = [file, place, key === undefined ? '' : `"${key}"`].filter((part) => part !== undefined && part !== '')
+    super(parts.length === 0 ? problem : `${parts.join(': ')}: ${problem}`)
+    this.file = file
+    this.row = row
+    this.line = line
+    this.key = key
+  }
+}
+
+/** A value as an error shows it: short, with its type. */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (typeof value === 'object') return 'an object'
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return `the ${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`
+}

@@ -1,0 +1,73 @@
+// Reading from disk: the only file here that needs Node.
+
+import { DatasetError } from './errors'
+import { parseRows, type Row } from './rows'
+import { readModelTokenIds } from './special-tokens'
+import { createTokenizer, type Tokenizer } from './tokenizer'
+
+/** The file's text, or undefined when there is none. */
+async function readOptional(path: string): Promise<string | undefined> {
+  const { readFile } = await import('node:fs/promises')
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/**
+ * Reads a dataset file, JSON array or JSONL (see {@link parseRows}).
+ *
+ * @throws DatasetError when it is missing, no UTF-8, or holds a bad row
+ */
+export async function loadRows(file: string): Promise<Row[]> {
+  const { readFile } = await import('node:fs/promises')
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(file)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const problem = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder; expected a file' : String(error)
+    throw new DatasetError({ file, problem })
+  }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new DatasetError({ file, problem: 'is not UTF-8 text; expected a JSON array or JSONL in UTF-8' })
+  }
+  return parseRows(text, file)
+}
+
+/**
+ * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, and where present tokenizer_config.json,
+ * special_tokens_map.json, chat_template.jinja, generation_config.json and config.json.
+ *
+ * @throws Error when tokenizer.json is missing or a file is no JSON, naming the file
+ */
+export async function loadTokenizer(dir: string): Promise<Tokenizer> {
+  const { join } = await import('node:path')
+  const readJson = async (name: string): Promise<unknown> => {
+    const path = join(dir, name)
+    const text = await readOptional(path)
+    if (text === undefined) return undefined
+    try {
+      return JSON.parse(text)
+    } catch (error) {
+      throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const tokenizerJson = await readJson('tokenizer.json')
+  if (tokenizerJson === undefined) {
+    throw new Error(`tokenizer ${join(dir, 'tokenizer.json')}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`)
+  }
+  const chatTemplate = await readOptional(join(dir, 'chat_template.jinja'))
+  const config: unknown = {
+    ...((await readJson('special_tokens_map.json')) as object | undefined),
+    ...((await readJson('tokenizer_config.json')) as object | undefined),
+    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
+  }
+  const modelIds = readModelTokenIds(await readJson('generation_config.json'), await readJson('config.json'))
+  return createTokenizer(tokenizerJson, config, { name: dir, ...modelIds })
+}
