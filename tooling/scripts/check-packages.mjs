@@ -1,6 +1,6 @@
 // `pnpm check:packages`: publint and are-the-types-wrong on every package, as packed for publishing.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { built, exec, packAll, root } from './pack.mjs'
 
@@ -16,15 +16,19 @@ if (missing.length > 0) {
 const folder = mkdtempSync(join(tmpdir(), 'jora-pack-'))
 try {
   const packed = await packAll(packages, folder)
-  const results = await Promise.all(
-    packed.flatMap(({ name, tarball, exports }) => [
-      check('publint', name, [publint, 'run', tarball, '--strict']),
-      // An app has nothing to import. Packages are ES modules only, for Node's and bundlers' resolution.
-      ...(exports.length > 0
-        ? [check('attw', name, [attw, tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji'])]
-        : []),
-    ]),
-  )
+  const checks = packed.flatMap(({ name, tarball, exports }) => [
+    () => check('publint', name, [publint, 'run', tarball, '--strict']),
+    // An app has nothing to import. Packages are ES modules only, for Node's and bundlers' resolution.
+    ...(exports.length > 0
+      ? [() => check('attw', name, [attw, tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji'])]
+      : []),
+  ])
+  /** @type {boolean[]} */
+  const results = []
+  const worker = async () => {
+    for (let next = checks.pop(); next; next = checks.pop()) results.push(await next())
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, worker))
   const failed = results.filter((ok) => !ok).length
   console.log(`check:packages: ${packed.length} packages, ${results.length} checks, ${failed} failed`)
   if (failed > 0) process.exitCode = 1

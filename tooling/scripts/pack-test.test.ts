@@ -101,7 +101,7 @@ describe('installed from tarballs', () => {
   })
 
   test.each(Object.entries(snippets))('%s runs in plain Node', async (name, snippet) => {
-    const file = `${name.replaceAll(/\W+/g, '-')}.mjs`
+    const file = `use${name.replaceAll(/\W+/g, '-')}.mjs`
     write(file, snippet)
     await exec(process.execPath, [file], { cwd: project })
   })

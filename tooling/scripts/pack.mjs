@@ -35,12 +35,17 @@ export function built() {
   return [all, all.filter(({ dir }) => !existsSync(join(dir, 'dist'))).map(({ name }) => name)]
 }
 
-/** Runs the pnpm that runs us, or the one on PATH, or the pinned one through npx. @param {string[]} args @param {string} cwd */
-export function pnpm(args, cwd) {
+/**
+ * Runs the pnpm that runs us, or else the pinned one through npx.
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv }} options
+ */
+export function pnpm(args, options) {
   const script = process.env.npm_execpath ?? ''
-  if (/pnpm\.c?js$/.test(script)) return exec(process.execPath, [script, ...args], { cwd })
+  const all = { maxBuffer: 1 << 26, ...options }
+  if (/pnpm\.c?js$/.test(script)) return exec(process.execPath, [script, ...args], all)
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return exec('npx', ['--yes', packageManager, ...args], { cwd, shell: process.platform === 'win32' })
+  return exec('npx', ['--yes', packageManager, ...args], { ...all, shell: process.platform === 'win32' })
 }
 
 /**
@@ -52,7 +57,7 @@ export function pnpm(args, cwd) {
 export function packAll(packages, folder) {
   return Promise.all(
     packages.map(async (one) => {
-      await pnpm(['pack', '--pack-destination', folder], one.dir)
+      await pnpm(['pack', '--pack-destination', folder], { cwd: one.dir })
       const tarball = join(folder, `${one.name.replace('@', '').replace('/', '-')}-${one.version}.tgz`)
       return { ...one, tarball }
     }),
