@@ -28,7 +28,12 @@ export class DatasetError extends Error {
 
   constructor(details: DatasetErrorDetails) {
     const { file, row, line, key, problem } = details
-    const place = row === undefined ? (line === undefined ? '' : `line ${line}`) : `row ${row}${line === undefined ? '' : ` (line ${line})`}`
+    const place =
+      row === undefined
+        ? line === undefined
+          ? ''
+          : `line ${line}`
+        : `row ${row}${line === undefined ? '' : ` (line ${line})`}`
     const parts = [file, place, key === undefined ? '' : `"${key}"`].filter((part) => part !== undefined && part !== '')
     super(parts.length === 0 ? problem : `${parts.join(': ')}: ${problem}`)
     this.file = file

@@ -28,7 +28,8 @@ export async function loadRows(file: string): Promise<Row[]> {
     bytes = await readFile(file)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    const problem = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder; expected a file' : String(error)
+    const problem =
+      code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder; expected a file' : String(error)
     throw new DatasetError({ file, problem })
   }
   let text: string
@@ -60,7 +61,9 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   }
   const tokenizerJson = await readJson('tokenizer.json')
   if (tokenizerJson === undefined) {
-    throw new Error(`tokenizer ${join(dir, 'tokenizer.json')}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`)
+    throw new Error(
+      `tokenizer ${join(dir, 'tokenizer.json')}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`,
+    )
   }
   const chatTemplate = await readOptional(join(dir, 'chat_template.jinja'))
   const config: unknown = {

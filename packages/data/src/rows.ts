@@ -71,7 +71,10 @@ function parseLines(text: string, file: string): Row[] {
     } catch {
       // One object over many lines is the usual slip here; it deserves its name.
       if (rows.length === 0 && findJsonError(text) === -1) {
-        throw new DatasetError({ file, problem: 'a single JSON object over several lines; expected a JSON array of rows, or one row a line' })
+        throw new DatasetError({
+          file,
+          problem: 'a single JSON object over several lines; expected a JSON array of rows, or one row a line',
+        })
       }
       throw brokenJson(source, file, i)
     }
@@ -84,7 +87,10 @@ function parseLines(text: string, file: string): Row[] {
 function brokenJson(text: string, file: string, linesBefore: number): DatasetError {
   const offset = Math.max(0, findJsonError(text))
   const line = lineOf(text, offset) + linesBefore
-  const found = offset >= text.trimEnd().length ? 'it ends too early' : `unexpected ${JSON.stringify(text.slice(offset, offset + 20).trim())}`
+  const found =
+    offset >= text.trimEnd().length
+      ? 'it ends too early'
+      : `unexpected ${JSON.stringify(text.slice(offset, offset + 20).trim())}`
   return new DatasetError({ file, line, problem: `broken JSON: ${found}` })
 }
 
@@ -94,7 +100,8 @@ function brokenJson(text: string, file: string, linesBefore: number): DatasetErr
  * @throws DatasetError naming row and key
  */
 export function checkRow(value: unknown, origin: RowOrigin): Row {
-  if (!isRecord(value)) throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object, ${EXPECTED}` })
+  if (!isRecord(value))
+    throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object, ${EXPECTED}` })
   if ('input_ids' in value || 'labels' in value) return checkTokens(value, origin)
   if ('instruction' in value || 'output' in value) {
     const instruction = stringAt(value, 'instruction', origin)
@@ -110,19 +117,24 @@ export function checkRow(value: unknown, origin: RowOrigin): Row {
     throw new DatasetError({ ...origin, key: other[0], problem: `${other[1]} rows are not available yet; ${EXPECTED}` })
   }
   const keys = Object.keys(value).slice(0, 8)
-  throw new DatasetError({ ...origin, problem: `got ${keys.length === 0 ? 'no keys' : `the keys ${keys.map((key) => `"${key}"`).join(', ')}`}; ${EXPECTED}` })
+  throw new DatasetError({
+    ...origin,
+    problem: `got ${keys.length === 0 ? 'no keys' : `the keys ${keys.map((key) => `"${key}"`).join(', ')}`}; ${EXPECTED}`,
+  })
 }
 
 function stringAt(row: JsonRecord, key: string, origin: RowOrigin): string {
   const value = row[key]
-  if (typeof value !== 'string') throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected a string` })
+  if (typeof value !== 'string')
+    throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected a string` })
   return value
 }
 
 function checkTokens(row: JsonRecord, origin: RowOrigin): TokenRow {
   const input_ids = integersAt(row, 'input_ids', origin)
   const labels = integersAt(row, 'labels', origin)
-  if (input_ids.length === 0) throw new DatasetError({ ...origin, key: 'input_ids', problem: 'got an empty array; expected at least one id' })
+  if (input_ids.length === 0)
+    throw new DatasetError({ ...origin, key: 'input_ids', problem: 'got an empty array; expected at least one id' })
   if (labels.length !== input_ids.length) {
     throw new DatasetError({
       ...origin,
@@ -135,10 +147,15 @@ function checkTokens(row: JsonRecord, origin: RowOrigin): TokenRow {
 
 function integersAt(row: JsonRecord, key: string, origin: RowOrigin): number[] {
   const value = row[key]
-  if (!Array.isArray(value)) throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected an array of integers` })
+  if (!Array.isArray(value))
+    throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected an array of integers` })
   const wrong = value.findIndex((id) => !Number.isInteger(id))
   if (wrong >= 0) {
-    throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value[wrong])} at index ${wrong}; expected an integer` })
+    throw new DatasetError({
+      ...origin,
+      key,
+      problem: `got ${describeValue(value[wrong])} at index ${wrong}; expected an integer`,
+    })
   }
   return value as number[]
 }

@@ -37,7 +37,9 @@ export function readModelTokenIds(...configs: readonly unknown[]): ModelTokenIds
 function templatePrefix(postProcessor: unknown): number | undefined {
   const record = asRecord(postProcessor)
   if (record.type === 'Sequence') {
-    return asArray(record.processors).map(templatePrefix).find((id) => id !== undefined)
+    return asArray(record.processors)
+      .map(templatePrefix)
+      .find((id) => id !== undefined)
   }
   if (record.type !== 'TemplateProcessing') return undefined
   const token = asString(asRecord(asRecord(asArray(record.single)[0]).SpecialToken).id)
@@ -58,7 +60,8 @@ export function findSpecialTokens(
   const special = new Map<string, number>()
   for (const token of asArray(tokenizerJson.added_tokens)) {
     // Only special ones: Gemma's vocabulary has HTML's <s> and </s> as ordinary added tokens.
-    if (isRecord(token) && token.special === true && typeof token.id === 'number') special.set(String(token.content), token.id)
+    if (isRecord(token) && token.special === true && typeof token.id === 'number')
+      special.set(String(token.content), token.id)
   }
   const configured = (key: string) => {
     const value = config[key]
@@ -72,6 +75,7 @@ export function findSpecialTokens(
     bosId,
     eosId: configured('eos_token') ?? model.eosTokenId ?? named(EOS_NAMES),
     padId: configured('pad_token') ?? named(PAD_NAMES),
-    addsBos: bosId !== undefined && (typeof config.add_bos_token === 'boolean' ? config.add_bos_token : prefix === bosId),
+    addsBos:
+      bosId !== undefined && (typeof config.add_bos_token === 'boolean' ? config.add_bos_token : prefix === bosId),
   }
 }

@@ -1,6 +1,6 @@
-// The places where @huggingface/tokenizers 0.2 differs from the Rust tokenizers, set right on its public fields.
+// The places where @huggingface/tokenizers 0.2 is wrong or slow beside the Rust tokenizers, set right on its public fields.
 
-import { SequencePreTokenizer, SplitPreTokenizer, type PreTokenizer } from '@huggingface/tokenizers'
+import { PreTokenizer, SequencePreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers'
 import { asArray, asRecord, asString, type JsonRecord } from './json'
 
 type SplitConfig = ConstructorParameters<typeof SplitPreTokenizer>[0]
@@ -54,6 +54,25 @@ class ExactSplit extends SplitPreTokenizer {
     add(text.slice(end), false)
     return joinPieces(pieces, isMatch, this.#behavior)
   }
+}
+
+/** Cuts before each run of ▁ that follows something else. */
+class WordSplit extends PreTokenizer {
+  override pre_tokenize_text(text: string): string[] {
+    return text.match(/▁*[^▁]+|▁+/gu) ?? []
+  }
+}
+
+/**
+ * A pre-tokenizer that cuts a SentencePiece-style BPE's text into words where this cannot change the ids: when no piece of
+ * the vocabulary holds a ▁ behind another character, no merge ever crosses such a place. The library's merge cache works by
+ * word, and without words every text is one (Llama 2: 1.6 ms a GSM8K row against 0.4).
+ */
+export function wordSplitter(modelConfig: unknown): PreTokenizer | null {
+  const { type, vocab, byte_fallback: byteFallback } = asRecord(modelConfig)
+  if (type !== 'BPE' || byteFallback !== true) return null
+  for (const piece of Object.keys(asRecord(vocab))) if (/[^▁]▁/u.test(piece)) return null
+  return new WordSplit()
 }
 
 /**

@@ -5,7 +5,7 @@ import { continuationEncoder } from './continuation'
 import { compileDecoder, PieceStream, type DecodeOptions, type TextStream } from './decoder'
 import { asArray, asRecord, asString, isRecord, type JsonRecord } from './json'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
-import { fixPreTokenizer } from './tokenizer-fixes'
+import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'
 
 export interface EncodeOptions {
   /** Put BOS first (default: as the model's tokenizer does). A text that already begins with BOS gets no second one. */
@@ -57,7 +57,11 @@ function readChatTemplate(value: unknown): string | undefined {
  * @param configJson the content of tokenizer_config.json, `{}` where there is none
  * @throws Error when tokenizer.json is none, or has a decoder that is not supported
  */
-export function createTokenizer(tokenizerJson: unknown, configJson: unknown = {}, options: CreateTokenizerOptions = {}): Tokenizer {
+export function createTokenizer(
+  tokenizerJson: unknown,
+  configJson: unknown = {},
+  options: CreateTokenizerOptions = {},
+): Tokenizer {
   const name = options.name ?? 'tokenizer.json'
   if (!isRecord(tokenizerJson) || !isRecord(tokenizerJson.model)) {
     throw new Error(`tokenizer ${name}: no "model" found; expected the content of a tokenizer.json`)
@@ -112,14 +116,17 @@ function createLibraryTokenizer(json: JsonRecord, config: JsonRecord): LibraryTo
     { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...json },
     config,
   )
-  library.pre_tokenizer = fixPreTokenizer(library.pre_tokenizer, json.pre_tokenizer)
+  library.pre_tokenizer = fixPreTokenizer(library.pre_tokenizer, json.pre_tokenizer) ?? wordSplitter(json.model)
   return library
 }
 
 function largestId(json: JsonRecord): number {
   const vocab = asRecord(json.model).vocab
   let largest = Array.isArray(vocab) ? vocab.length - 1 : -1
-  const candidates = [...Object.values(asRecord(vocab)), ...asArray(json.added_tokens).map((token) => asRecord(token).id)]
+  const candidates = [
+    ...Object.values(asRecord(vocab)),
+    ...asArray(json.added_tokens).map((token) => asRecord(token).id),
+  ]
   for (const id of candidates) if (typeof id === 'number' && id > largest) largest = id
   return largest
 }
