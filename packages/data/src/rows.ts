@@ -28,7 +28,7 @@ export interface TokenRow {
 
 export type Row = AlpacaRow | CompletionRow | TokenRow
 
-const EXPECTED = 'expected "instruction" and "output", "prompt" and "completion", or "input_ids" and "labels"'
+const EXPECTED = '"instruction" and "output", "prompt" and "completion", or "input_ids" and "labels"'
 
 // Keys by which the other formats of the contract are told, so that their rows are not called broken.
 const OTHER_FORMATS: readonly (readonly [key: string, format: string])[] = [
@@ -101,7 +101,7 @@ function brokenJson(text: string, file: string, linesBefore: number): DatasetErr
  */
 export function checkRow(value: unknown, origin: RowOrigin): Row {
   if (!isRecord(value))
-    throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object, ${EXPECTED}` })
+    throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object with ${EXPECTED}` })
   if ('input_ids' in value || 'labels' in value) return checkTokens(value, origin)
   if ('instruction' in value || 'output' in value) {
     const instruction = stringAt(value, 'instruction', origin)
@@ -114,12 +114,16 @@ export function checkRow(value: unknown, origin: RowOrigin): Row {
   }
   const other = OTHER_FORMATS.find(([key]) => key in value)
   if (other !== undefined) {
-    throw new DatasetError({ ...origin, key: other[0], problem: `${other[1]} rows are not available yet; ${EXPECTED}` })
+    throw new DatasetError({
+      ...origin,
+      key: other[0],
+      problem: `${other[1]} rows are not available yet; expected ${EXPECTED}`,
+    })
   }
   const keys = Object.keys(value).slice(0, 8)
   throw new DatasetError({
     ...origin,
-    problem: `got ${keys.length === 0 ? 'no keys' : `the keys ${keys.map((key) => `"${key}"`).join(', ')}`}; ${EXPECTED}`,
+    problem: `got ${keys.length === 0 ? 'no keys' : `the keys ${keys.map((key) => `"${key}"`).join(', ')}`}; expected ${EXPECTED}`,
   })
 }
 

@@ -6,7 +6,7 @@ import { asArray, asRecord, asString, type JsonRecord } from './json'
 type SplitConfig = ConstructorParameters<typeof SplitPreTokenizer>[0]
 
 /** Joins isolated pieces as the Rust `SplitDelimiterBehavior` does; `isMatch[i]` says that piece i matched the pattern. */
-export function joinPieces(pieces: readonly string[], isMatch: readonly boolean[], behavior: string): string[] {
+function joinPieces(pieces: readonly string[], isMatch: readonly boolean[], behavior: string): string[] {
   const result: string[] = []
   let previousMatch: boolean | undefined
   pieces.forEach((piece, i) => {
