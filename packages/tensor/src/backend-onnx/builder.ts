@@ -1,0 +1,50 @@
+// Collects ONNX nodes and constants while a graph is lowered.
+import type { DType } from '../dtype'
+import type { Attribute, OnnxDType, OnnxNode, OnnxTensor } from './model-proto'
+
+type ConstantArray = Float32Array | Int32Array | Uint32Array | BigInt64Array | Uint8Array | Uint16Array
+
+export class OnnxBuilder {
+  readonly nodes: OnnxNode[] = []
+  readonly initializers: OnnxTensor[] = []
+  readonly #constants = new Map<string, string>()
+  #names = 0
+
+  newName(): string {
+    return `t${this.#names++}`
+  }
+
+  /** Adds a node of `count` outputs and returns their names. */
+  nodeAll(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, { domain = '', count = 1 } = {}): string[] {
+    const outputs = Array.from({ length: count }, () => this.newName())
+    this.nodes.push({ opType, domain, inputs, outputs, attributes })
+    return outputs
+  }
+
+  node(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, domain = ''): string {
+    return this.nodeAll(opType, inputs, attributes, { domain })[0]!
+  }
+
+  constant(dtype: OnnxDType, dims: readonly number[], array: ConstantArray): string {
+    const data = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+    const key = data.length > 64 ? '' : `${dtype}[${dims.join(',')}]${data.join(',')}`
+    const known = key && this.#constants.get(key)
+    if (known) return known
+    const name = this.newName()
+    this.initializers.push({ name, dtype, dims, data })
+    if (key) this.#constants.set(key, name)
+    return name
+  }
+
+  /** Integers of a shape, axes or bounds. */
+  int64s(values: readonly number[]): string {
+    return this.constant('i64', [values.length], BigInt64Array.from(values, BigInt))
+  }
+
+  scalar(dtype: DType, value: number): string {
+    if (dtype === 'bool') return this.constant('bool', [], Uint8Array.of(value ? 1 : 0))
+    if (dtype === 'i32') return this.constant('i32', [], Int32Array.of(value))
+    if (dtype === 'u32') return this.constant('u32', [], Uint32Array.of(value))
+    return this.constant('f32', [], Float32Array.of(value))
+  }
+}

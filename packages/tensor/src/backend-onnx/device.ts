@@ -1,0 +1,162 @@
+// The CPU device: ONNX Runtime in a worker thread behind the backend interface.
+import { cpus, availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { CompileGraph, Device, DeviceBuffer, Executable, FileRange, MemoryStats } from '../backend/backend'
+import { viewAs, type HostArray } from '../dtype'
+import type { Aval } from '../ir/op'
+import { lowerGraph } from './lower'
+
+export interface CpuDeviceOptions {
+  /** Threads for the operators of one program; all cores when absent. */
+  readonly threads?: number
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all'
+}
+
+class CpuBuffer implements DeviceBuffer {
+  constructor(
+    readonly device: CpuDevice,
+    readonly id: number,
+    readonly aval: Aval,
+    readonly file?: FileRange,
+  ) {}
+  /** A file-backed buffer reaches the worker only if a program takes it as an input. */
+  loaded = false
+}
+
+interface Pending {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+class CpuDevice implements Device {
+  readonly kind = 'cpu'
+  readonly name: string
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  readonly #released: number[] = []
+  #ids = 0
+  #requests = 0
+  #failure: Error | undefined
+
+  constructor({ threads = availableParallelism(), optimization = 'disabled' }: CpuDeviceOptions) {
+    this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
+    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads, optimization } })
+    this.#worker.unref() // an idle device keeps no process alive
+    this.#worker.on('message', ({ request, value, error }: { request: number; value?: unknown; error?: string }) => {
+      const pending = this.#pending.get(request)
+      this.#pending.delete(request)
+      if (this.#pending.size === 0) this.#worker.unref()
+      if (error === undefined) pending?.resolve(value)
+      else pending?.reject(new Error(error))
+    })
+    this.#worker.on('error', (error) => this.#fail(new Error(`the CPU device failed: ${error.message}`)))
+    this.#worker.on('exit', () => this.#fail(new Error('the CPU device is closed')))
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    for (const { reject } of this.#pending.values()) reject(this.#failure)
+    this.#pending.clear()
+  }
+
+  #post(message: object, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.#failure) throw this.#failure
+    if (this.#released.length > 0) this.#worker.postMessage({ type: 'release', ids: this.#released.splice(0) })
+    this.#worker.postMessage(message, transfer)
+  }
+
+  #request(message: object): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const request = this.#requests++
+      this.#pending.set(request, { resolve, reject })
+      this.#worker.ref()
+      try {
+        this.#post({ ...message, request })
+      } catch (error) {
+        this.#pending.delete(request)
+        reject(error as Error)
+      }
+    })
+  }
+
+  #own(buffer: DeviceBuffer): CpuBuffer {
+    if (buffer instanceof CpuBuffer && buffer.device === this) return buffer
+    throw new Error(`a buffer of ${buffer.device.name} was given to ${this.name}`)
+  }
+
+  /** The buffer's id, its bytes being on their way to the worker. */
+  #fed(buffer: DeviceBuffer): number {
+    const own = this.#own(buffer)
+    if (own.file && !own.loaded) {
+      this.#post({ type: 'load', id: own.id, ...own.aval, ...own.file })
+      own.loaded = true
+    }
+    return own.id
+  }
+
+  upload(data: HostArray, aval: Aval): DeviceBuffer {
+    const buffer = new CpuBuffer(this, this.#ids++, aval)
+    this.#post({ type: 'upload', id: buffer.id, ...aval, data })
+    return buffer
+  }
+
+  fromFile(range: FileRange, aval: Aval): DeviceBuffer {
+    return new CpuBuffer(this, this.#ids++, aval, range)
+  }
+
+  compile(graph: CompileGraph): Executable {
+    const lowered = lowerGraph(graph, (buffer) => this.#own(buffer).file)
+    const program = this.#ids++
+    const fed = lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) }))
+    const { bytes, folder, inputNames, outputNames } = lowered
+    const ready = this.#request({ type: 'compile', program, bytes, folder, inputNames, outputNames, fed }).then(() => undefined)
+    ready.catch(() => {}) // also told by every result of the program
+    const avals = graph.outputs.map((v) => v.aval)
+    return {
+      ready,
+      run: (inputs) => {
+        const outputs = avals.map((aval) => new CpuBuffer(this, this.#ids++, aval))
+        this.#post({ type: 'run', program, inputs: inputs.map((x) => this.#fed(x)), outputs: outputs.map((o) => o.id) })
+        return outputs
+      },
+      release: () => void (this.#failure ?? this.#post({ type: 'releaseProgram', program })),
+    }
+  }
+
+  async read(buffer: DeviceBuffer): Promise<HostArray> {
+    const own = this.#own(buffer)
+    const data = (await this.#request({ type: 'read', id: this.#fed(own) })) as ArrayBufferView
+    return viewAs(own.aval.dtype, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  }
+
+  release(buffer: DeviceBuffer): void {
+    const { id, file, loaded } = this.#own(buffer)
+    if (!file || loaded) this.#released.push(id)
+  }
+
+  memory(): Promise<MemoryStats> {
+    return Promise.resolve({ bytes: process.memoryUsage.rss(), peakBytes: process.resourceUsage().maxRSS * 1024 })
+  }
+
+  async synchronize(): Promise<void> {
+    await this.#request({ type: 'synchronize' })
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure) return
+    // Terminating inside a native run would abort the process: let the queue drain first.
+    await this.#request({ type: 'synchronize' }).catch(() => {})
+    this.#failure = new Error('the CPU device is closed')
+    await this.#worker.terminate()
+  }
+}
+
+/**
+ * Opens a CPU device: ONNX Runtime in a worker thread of its own. Several may be open; each runs its own queue.
+ * @throws when onnxruntime-node cannot be loaded (on first use)
+ */
+export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
+  const device = new CpuDevice(options)
+  await device.synchronize()
+  return device
+}

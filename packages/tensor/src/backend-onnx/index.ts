@@ -1,0 +1,2 @@
+// @jora/tensor/onnx: the CPU backend.
+export { openCpuDevice, type CpuDeviceOptions } from './device'

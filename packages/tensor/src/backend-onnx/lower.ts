@@ -1,0 +1,120 @@
+// Lowers a whole graph to one ONNX model.
+import { posix, sep } from 'node:path'
+import type { CompileGraph, DeviceBuffer, FileRange } from '../backend/backend'
+import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
+import type { OpName, OpParams } from '../ir/op'
+import { simplify } from '../jit/execute'
+import { decompose } from '../jit/passes/decompose'
+import { OnnxBuilder } from './builder'
+import { encodeModel, type OnnxValue } from './model-proto'
+import { after, onnxLowerings, type LowerContext } from './op-table'
+
+export interface LoweredModel {
+  readonly bytes: Uint8Array
+  /** Folder that external data is relative to; undefined when no constant lives in a file. */
+  readonly folder: string | undefined
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  /** Constants that are fed on every run because they are not in a file. */
+  readonly fed: readonly { readonly name: string; readonly buffer: DeviceBuffer }[]
+}
+
+/** Longest folder that holds all `paths`. */
+function commonFolder(paths: readonly string[]): string | undefined {
+  const [first, ...others] = paths.map((p) => p.split(sep).slice(0, -1))
+  if (!first) return undefined
+  let length = first.length
+  for (const other of others) {
+    let same = 0
+    while (same < length && other[same] === first[same]) same++
+    length = same
+  }
+  return first.slice(0, length).join(sep) || sep
+}
+
+/** `mul(dot, scalar)` pairs of which the dot has no other reader: the factor goes into the product. */
+function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> {
+  const uses = useCounts(graph)
+  const folded = new Map<Node, { factor: number; product: Node }>()
+  for (const node of graph.nodes) {
+    if (!isOp(node, 'mul')) continue
+    for (const [x, scalar] of [node.inputs, [...node.inputs].reverse()] as [Value, Value][]) {
+      if (!isOp(x.node, 'dot') || uses.get(x) !== 1 || scalar.aval.shape.length !== 0 || !isOp(scalar.node, 'full')) continue
+      folded.set(node, { factor: (scalar.node as Node<'full'>).params.value, product: x.node })
+      break
+    }
+  }
+  return folded
+}
+
+/** A 16-bit weight converted where it is used, so that no converted copy outlives its use. */
+const isStoredCast = (value: Value, constants: ReadonlySet<Value>): boolean =>
+  isOp(value.node, 'cast') && constants.has(value.node.inputs[0]!) && (value.node.inputs[0]!.aval.dtype === 'bf16' || value.node.inputs[0]!.aval.dtype === 'f16')
+
+export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) => FileRange | undefined): LoweredModel {
+  const graph = simplify(decompose(source, (node) => onnxLowerings[node.op] !== 'decompose'))
+  const b = new OnnxBuilder()
+  const names = new Map<Value, string>()
+  const inputs: OnnxValue[] = []
+  const declare = (value: Value): string => {
+    const name = b.newName()
+    names.set(value, name)
+    inputs.push({ name, dtype: value.aval.dtype, dims: value.aval.shape })
+    return name
+  }
+  const inputNames = graph.inputs.map(declare)
+
+  const constants = new Set(graph.constants.map((c) => c.value))
+  const inFiles = graph.constants.map((c) => fileOf(c.tensor.buffer))
+  const folder = commonFolder(inFiles.flatMap((range) => (range ? [range.path] : [])))
+  const fed: { name: string; buffer: DeviceBuffer }[] = []
+  graph.constants.forEach(({ value, tensor }, i) => {
+    const range = inFiles[i]
+    if (!range || folder === undefined || value.aval.shape.includes(0)) {
+      fed.push({ name: declare(value), buffer: tensor.buffer })
+      return
+    }
+    const name = b.newName()
+    names.set(value, name)
+    const location = range.path.slice(folder.length).split(sep).filter(Boolean).join(posix.sep)
+    b.initializers.push({ name, dtype: value.aval.dtype, dims: value.aval.shape, data: { location, offset: range.offset, length: range.length } })
+  })
+
+  const scaled = scaledDots(graph)
+  const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
+  const inverseRms = new Map<string, string>()
+  for (const node of graph.nodes) {
+    const inputName = (value: Value): string => {
+      if (!isStoredCast(value, constants)) return names.get(value)!
+      const stored = value.node!.inputs[0]!
+      const token = node.inputs.find((v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !isStoredCast(v, constants))
+      const tied = token ? after(b, names.get(stored)!, stored.aval.shape, names.get(token)!) : names.get(stored)!
+      return emit(value.node!, [tied])[0]!
+    }
+    const emit = (target: Node, targetInputs: readonly string[]): readonly string[] => {
+      const lower = onnxLowerings[target.op]
+      if (lower === 'decompose') throw new Error(`${target.op} should have been decomposed`)
+      const context = { b, node: target, alpha: alphas.get(target) ?? 1, inverseRms } as unknown as LowerContext<OpName>
+      const result = (lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[])(targetInputs, context)
+      return typeof result === 'string' ? [result] : result
+    }
+    const fold = scaled.get(node)
+    if (fold) {
+      names.set(node.outputs[0]!, names.get(fold.product.outputs[0]!)!)
+      continue
+    }
+    if (node.outputs.some((v) => isStoredCast(v, constants))) continue
+    const same = isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
+    const outputs = same ? [inputName(node.inputs[0]!)] : emit(node, node.inputs.map(inputName))
+    node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
+  }
+
+  // Every output is a node's own result under a name of its own, whatever it aliases.
+  const outputs = graph.outputs.map((value): OnnxValue => {
+    const stored = isStoredCast(value, constants)
+    const result = stored ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: 1n }) : b.node('Identity', [names.get(value)!])
+    return { name: result, dtype: value.aval.dtype, dims: value.aval.shape }
+  })
+  const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })
+  return { bytes, folder, inputNames, outputNames: outputs.map((o) => o.name), fed }
+}

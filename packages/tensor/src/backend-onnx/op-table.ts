@@ -1,0 +1,168 @@
+// The ONNX lowering table: how each op is written with ONNX (and ONNX Runtime contrib) operators.
+import type { DType } from '../dtype'
+import type { Node } from '../ir/graph'
+import type { OpName } from '../ir/op'
+import { keyWords } from '../ops/random'
+import { sizeOf, type Shape } from '../shape'
+import type { OnnxBuilder } from './builder'
+import { onnxType } from './model-proto'
+
+export interface LowerContext<K extends OpName> {
+  readonly b: OnnxBuilder
+  readonly node: Node<K>
+  /** Factor to fold into a matrix product. */
+  readonly alpha: number
+  /** Inverse root-mean-squares kept by rmsNorm for its gradient, by the name of x. */
+  readonly inverseRms: Map<string, string>
+}
+
+/** Names of the outputs, given those of the inputs. */
+type Lowering<K extends OpName> = (inputs: readonly string[], context: LowerContext<K>) => string | readonly string[]
+
+const direct =
+  (opType: string): Lowering<OpName> =>
+  (inputs, { b }) =>
+    b.node(opType, inputs)
+
+/** The op is a name for its input; nothing runs. */
+const alias: Lowering<OpName> = (inputs) => inputs[0]!
+
+const microsoft = 'com.microsoft'
+
+function filled(b: OnnxBuilder, shape: Shape, dtype: DType, value: number): string {
+  const single = b.scalar(dtype, value)
+  const expanded = shape.length === 0 ? single : b.node('Expand', [single, b.int64s(shape)])
+  return dtype === 'f16' || dtype === 'bf16' ? b.node('Cast', [expanded], { to: BigInt(onnxType[dtype]) }) : expanded
+}
+
+const asInt32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.i32) })
+const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.u32) })
+
+/** The generator of ops/random.ts. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
+function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
+  const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
+  const [k0, k1] = b.nodeAll('Split', [keyed], { axis: 0n, num_outputs: 2n }, { count: 2 }) as [string, string]
+  const counters = b.constant('i32', [sizeOf(shape)], Int32Array.from({ length: sizeOf(shape) }, (_, i) => Math.imul(i, 0x9e3779b9)))
+  const foldHigh = (x: string, bits: number) => b.node('BitwiseXor', [x, b.node('BitShift', [x, b.scalar('u32', bits)], { direction: 'RIGHT' })])
+  const times = (x: string, factor: number) => asUint32(b, b.node('Mul', [asInt32(b, x), b.scalar('i32', factor | 0)]))
+  let x = asUint32(b, b.node('Add', [counters, asInt32(b, k0)]))
+  x = foldHigh(times(foldHigh(x, 16), 0x7feb352d), 15)
+  x = foldHigh(times(b.node('BitwiseXor', [x, k1]), 0x846ca68b), 16)
+  const top = b.node('Cast', [b.node('BitShift', [x, b.scalar('u32', 8)], { direction: 'RIGHT' })], { to: BigInt(onnxType.f32) })
+  return b.node('Reshape', [b.node('Mul', [top, b.scalar('f32', 2 ** -24)]), b.int64s(shape)])
+}
+
+/** A zero (int64 [1]) that exists only once `token` does. ONNX Runtime cannot fold it: the token might be NaN. */
+function zeroAfter(b: OnnxBuilder, token: string): string {
+  const first = b.node('Slice', [b.node('Reshape', [token, b.int64s([-1])]), b.int64s([0]), b.int64s([1])])
+  const never = b.node('And', [b.node('IsNaN', [first]), b.scalar('bool', 0)])
+  return b.node('Cast', [never], { to: BigInt(onnxType.i64) })
+}
+
+/** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
+export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string => b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
+
+export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | 'decompose' } = {
+  neg: direct('Neg'),
+  exp: direct('Exp'),
+  log: direct('Log'),
+  sqrt: direct('Sqrt'),
+  rsqrt: (inputs, { b }) => b.node('Reciprocal', [b.node('Sqrt', inputs)]),
+  sin: direct('Sin'),
+  cos: direct('Cos'),
+  tanh: direct('Tanh'),
+  sigmoid: direct('Sigmoid'),
+  abs: direct('Abs'),
+  not: direct('Not'),
+  add: direct('Add'),
+  sub: direct('Sub'),
+  mul: direct('Mul'),
+  div: direct('Div'),
+  pow: direct('Pow'),
+  maximum: direct('Max'),
+  minimum: direct('Min'),
+  eq: direct('Equal'),
+  lt: direct('Less'),
+  le: direct('LessOrEqual'),
+  and: direct('And'),
+  or: direct('Or'),
+  where: direct('Where'),
+  cast: (inputs, { b, node }) => b.node('Cast', inputs, { to: BigInt(onnxType[node.params.dtype]) }),
+  stopGradient: alias,
+  barrier: ([x, token], { b, node }) => after(b, x!, node.outputs[0]!.aval.shape, token!),
+  full: (_inputs, { b, node: { params } }) => filled(b, params.shape, params.dtype, params.value),
+  iota: (_inputs, { b, node: { params } }) => {
+    const { shape, dtype, axis } = params
+    const line = b.constant('i32', shape.map((d, i) => (i === axis ? d : 1)), Int32Array.from({ length: shape[axis]! }, (_, i) => i))
+    const grid = sizeOf(shape) === shape[axis] ? line : b.node('Expand', [line, b.int64s(shape)])
+    return dtype === 'i32' ? grid : b.node('Cast', [grid], { to: BigInt(onnxType[dtype]) })
+  },
+  sum: (inputs, { b, node: { params } }) =>
+    params.axes.length === 0 ? inputs[0]! : b.node('ReduceSum', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
+  max: (inputs, { b, node: { params } }) =>
+    params.axes.length === 0 ? inputs[0]! : b.node('ReduceMax', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
+  argmax: (inputs, { b, node: { params } }) => asInt32(b, b.node('ArgMax', inputs, { axis: BigInt(params.axis), keepdims: 0n })),
+  softmax: (inputs, { b }) => b.node('Softmax', inputs, { axis: -1n }),
+  reshape: (inputs, { b, node }) => b.node('Reshape', [inputs[0]!, b.int64s(node.params.shape)]),
+  transpose: (inputs, { b, node }) => b.node('Transpose', inputs, { perm: node.params.permutation }),
+  broadcastTo: (inputs, { b, node }) => b.node('Expand', [inputs[0]!, b.int64s(node.params.shape)]),
+  slice: (inputs, { b, node: { params } }) => {
+    const { shape } = params.limits.length ? { shape: params.limits } : { shape: [] }
+    return b.node('Slice', [inputs[0]!, b.int64s(params.starts), b.int64s(params.limits), b.int64s(shape.map((_, i) => i))])
+  },
+  pad: (inputs, { b, node: { params, outputs } }) => b.node('Pad', [inputs[0]!, b.int64s([...params.low, ...params.high]), b.scalar(outputs[0]!.aval.dtype, params.value)]),
+  concat: (inputs, { b, node }) => b.node('Concat', inputs, { axis: BigInt(node.params.axis) }),
+  dynamicSlice: ([x, start], { b, node: { params } }) => {
+    const from = b.node('Reshape', [b.node('Cast', [start!], { to: BigInt(onnxType.i64) }), b.int64s([1])])
+    return b.node('Slice', [x!, from, b.node('Add', [from, b.int64s([params.size])]), b.int64s([params.axis])])
+  },
+  dynamicUpdateSlice: ([x, update, start], { b, node }) => {
+    const { axis } = node.params
+    const [total, size] = [node.inputs[0]!.aval.shape[axis]!, node.inputs[1]!.aval.shape[axis]!]
+    const from = b.node('Reshape', [b.node('Cast', [start!], { to: BigInt(onnxType.i64) }), b.int64s([1])])
+    const to = b.node('Add', [from, b.int64s([size])])
+    const axes = b.int64s([axis])
+    return b.node('Concat', [b.node('Slice', [x!, b.int64s([0]), from, axes]), update!, b.node('Slice', [x!, to, b.int64s([total]), axes])], { axis: BigInt(axis) })
+  },
+  dot: (inputs, { b, node: { params }, alpha }) => {
+    if (!params.transposeA && !params.transposeB && alpha === 1) return b.node('MatMul', inputs)
+    return b.node('FusedMatMul', inputs, { transA: params.transposeA ? 1n : 0n, transB: params.transposeB ? 1n : 0n, alpha }, microsoft)
+  },
+  gather: (inputs, { b, node }) => b.node('Gather', inputs, { axis: BigInt(node.params.axis) }),
+  scatterAdd: ([indices, updates], { b, node }) => {
+    const { shape, dtype } = node.outputs[0]!.aval
+    const rows = b.node('Reshape', [b.node('Cast', [indices!], { to: BigInt(onnxType.i64) }), b.int64s([...node.inputs[0]!.aval.shape, 1])])
+    return b.node('ScatterND', [filled(b, shape, dtype, 0), rows, updates!], { reduction: 'add' })
+  },
+  randomUniform: ([key], { b, node: { params } }) => uniform(b, key!, params.shape, params.stream),
+  dropout: 'decompose',
+  rmsNorm: (inputs, { b, node, inverseRms }) => {
+    const attributes = { axis: -1n, epsilon: node.params.epsilon }
+    const [y, inverse] = b.nodeAll('SimplifiedLayerNormalization', inputs, attributes, { count: 2 }) as [string, string]
+    inverseRms.set(inputs[0]!, inverse)
+    return y
+  },
+  // dx = r·(w∘g) − x·r³·mean(x∘w∘g), with the r that the forward pass left.
+  rmsNormGrad: ([x, w, g], { b, node, inverseRms }) => {
+    const { shape } = node.inputs[0]!.aval
+    const last = b.int64s([-1])
+    const known = inverseRms.get(x!)
+    const r = known ?? b.node('Reciprocal', [b.node('Sqrt', [b.node('Add', [b.node('ReduceMean', [b.node('Mul', [x!, x!]), last]), b.scalar('f32', node.params.epsilon)])])])
+    const wg = b.node('Mul', [g!, w!])
+    const projection = b.node('ReduceSum', [b.node('Mul', [wg, x!]), last])
+    const cubed = b.node('Mul', [b.node('Mul', [r, r]), b.node('Mul', [r, b.scalar('f32', 1 / shape.at(-1)!)])])
+    return b.node('Sub', [b.node('Mul', [wg, r]), b.node('Mul', [x!, b.node('Mul', [projection, cubed])])])
+  },
+  rope: ([x, cos, sin], { b, node }) => {
+    const [batch, , seq, headDim] = node.inputs[0]!.aval.shape as [number, number, number, number]
+    const tables = node.inputs[1]!.aval.shape[0]!
+    const rows = (table: string) => b.node('Reshape', [table, b.int64s([tables * seq, headDim / 2])])
+    const positions = BigInt64Array.from({ length: batch * seq }, (_, i) => BigInt(tables === 1 ? i % seq : i))
+    return b.node('RotaryEmbedding', [x!, b.constant('i64', [batch, seq], positions), rows(cos!), rows(sin!)], {}, microsoft)
+  },
+  attention: 'decompose',
+  attentionGrad: 'decompose',
+  linearCrossEntropy: 'decompose',
+  linearCrossEntropyGradInput: 'decompose',
+  linearCrossEntropyGradWeight: 'decompose',
+}

@@ -1,0 +1,137 @@
+// The CPU device's thread: owns the ONNX Runtime sessions and every tensor, and serves one message after another.
+// Plain JavaScript, so that it starts the same from the sources and from a build.
+import { closeSync, openSync, readSync } from 'node:fs'
+import { parentPort, workerData } from 'node:worker_threads'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
+
+/** @type {Map<number, Tensor | Error>} */
+const tensors = new Map()
+/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputNames: string[], fed: {name: string, id: number}[]} | Error>} */
+const programs = new Map()
+/** @type {Error | undefined} */
+let firstError
+
+/** @type {Record<string, string>} */
+const ortTypes = { f32: 'float32', i32: 'int32', u32: 'uint32', bool: 'bool', f16: 'float16' }
+
+/** @param {unknown} error */
+const asError = (error) => (error instanceof Error ? error : new Error(String(error)))
+
+/** @param {string} dtype @param {ArrayBufferView} data @param {readonly number[]} shape */
+function makeTensor(dtype, data, shape) {
+  const type = ortTypes[dtype]
+  if (!type) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
+  return new Tensor(/** @type {'float32'} */ (type), /** @type {Float32Array} */ (data), shape)
+}
+
+/** @param {number} id */
+function tensorOf(id) {
+  const tensor = tensors.get(id)
+  if (!tensor) throw new Error(`buffer ${id} does not exist`)
+  if (tensor instanceof Error) throw tensor
+  return tensor
+}
+
+/** @type {Record<string, {new (buffer: ArrayBuffer): ArrayBufferView}>} */
+const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array, f16: Uint16Array }
+
+/** @type {Record<string, (message: any) => unknown>} */
+const handlers = {
+  upload: ({ id, dtype, shape, data }) => void tensors.set(id, makeTensor(dtype, data, shape)),
+
+  load({ id, dtype, shape, path, offset, length }) {
+    const bytes = new Uint8Array(length)
+    const file = openSync(path, 'r')
+    try {
+      for (let at = 0; at < length; ) {
+        const count = readSync(file, bytes, at, Math.min(length - at, 2 ** 30), offset + at)
+        if (count === 0) throw new Error(`${path} ended at ${offset + at}, expected ${length} bytes from ${offset}`)
+        at += count
+      }
+    } finally {
+      closeSync(file)
+    }
+    const ArrayType = arrays[dtype]
+    if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
+    tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
+  },
+
+  async compile({ program, bytes, folder, inputNames, outputNames, fed }) {
+    try {
+      const session = await InferenceSession.create(bytes, {
+        executionProviders: ['cpu'],
+        // Weights must not be folded into converted copies; the graph arrives simplified.
+        graphOptimizationLevel: workerData.optimization,
+        executionMode: 'sequential',
+        intraOpNumThreads: workerData.threads,
+        interOpNumThreads: 1,
+        enableCpuMemArena: true,
+        enableMemPattern: false,
+        logSeverityLevel: 3,
+        extra: {
+          session: {
+            disable_prepacking: '1',
+            intra_op: { allow_spinning: '0' },
+            ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+          },
+        },
+      })
+      programs.set(program, { session, inputNames, outputNames, fed })
+    } catch (error) {
+      programs.set(program, asError(error))
+      throw error
+    }
+  },
+
+  async run({ program, inputs, outputs }) {
+    try {
+      const compiled = programs.get(program)
+      if (!compiled) throw new Error(`program ${program} was released`)
+      if (compiled instanceof Error) throw compiled
+      /** @type {Record<string, Tensor>} */
+      const feeds = {}
+      compiled.inputNames.forEach((name, i) => (feeds[name] = tensorOf(inputs[i])))
+      for (const { name, id } of compiled.fed) feeds[name] = tensorOf(id)
+      const results = await compiled.session.run(feeds)
+      compiled.outputNames.forEach((name, i) => {
+        const result = results[name]
+        if (!result) throw new Error(`output ${i} is missing`)
+        tensors.set(outputs[i], /** @type {Tensor} */ (result))
+      })
+    } catch (error) {
+      firstError ??= asError(error)
+      for (const id of outputs) tensors.set(id, asError(error))
+    }
+  },
+
+  read: ({ id }) => tensorOf(id).data,
+  release: ({ ids }) => {
+    for (const id of ids) tensors.delete(id)
+  },
+  async releaseProgram({ program }) {
+    const compiled = programs.get(program)
+    programs.delete(program)
+    if (compiled && !(compiled instanceof Error)) await compiled.session.release()
+  },
+  synchronize() {
+    const error = firstError
+    firstError = undefined
+    if (error) throw error
+  },
+}
+
+let queue = Promise.resolve()
+port.on('message', (message) => {
+  queue = queue.then(async () => {
+    try {
+      const value = await handlers[message.type]?.(message)
+      if (message.request !== undefined) port.postMessage({ request: message.request, value })
+    } catch (error) {
+      const { message: text } = asError(error)
+      if (message.request !== undefined) port.postMessage({ request: message.request, error: text })
+      if (message.type === 'upload' || message.type === 'load') tensors.set(message.id, asError(error))
+    }
+  })
+})

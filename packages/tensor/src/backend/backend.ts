@@ -1,0 +1,54 @@
+// The interface every backend implements: a device that holds buffers and runs compiled graphs.
+import type { HostArray } from '../dtype'
+import type { Graph } from '../ir/graph'
+import type { Aval } from '../ir/op'
+
+/** Bytes of a file that hold one tensor, row-major and little-endian. */
+export interface FileRange {
+  readonly path: string
+  /** Absolute byte offset in the file. */
+  readonly offset: number
+  /** Length in bytes. */
+  readonly length: number
+}
+
+/** Elements that live on a device. Opaque but for its device. */
+export interface DeviceBuffer {
+  readonly device: Device
+  readonly aval: Aval
+}
+
+/** A graph compiled for one device. Calls are queued in order; a failure surfaces when a result is read. */
+export interface Executable {
+  /** Resolves when compiled; rejects when the device cannot compile it. */
+  readonly ready: Promise<void>
+  /** Starts a run. `inputs` follow the graph's inputs; the result follows its outputs. */
+  run(inputs: readonly DeviceBuffer[]): DeviceBuffer[]
+  release(): void
+}
+
+export interface MemoryStats {
+  /** Bytes the device uses now. On the CPU: resident memory of the process. */
+  readonly bytes: number
+  /** The most it used since it was opened. */
+  readonly peakBytes: number
+}
+
+/** What `jit` hands a backend: constants carry the buffers they are bound to. */
+export type CompileGraph = Graph<{ readonly buffer: DeviceBuffer }>
+
+export interface Device {
+  readonly kind: 'cpu' | 'webgpu'
+  /** Human-readable: processor or adapter. */
+  readonly name: string
+  upload(data: HostArray, aval: Aval): DeviceBuffer
+  /** A tensor that stays in its file until a program needs it. */
+  fromFile(range: FileRange, aval: Aval): DeviceBuffer
+  compile(graph: CompileGraph): Executable
+  read(buffer: DeviceBuffer): Promise<HostArray>
+  release(buffer: DeviceBuffer): void
+  memory(): Promise<MemoryStats>
+  /** Resolves when everything queued has run; rejects with the first error of a queued run. */
+  synchronize(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,17 @@
+// The default device: where tensors made without naming a device go.
+import { fail } from '../errors'
+import type { Device } from './backend'
+
+let current: Device | undefined
+
+/** Makes `device` the one that `tensor()` and programs without inputs use; returns the one before. */
+export function setDefaultDevice(device: Device | undefined): Device | undefined {
+  const previous = current
+  current = device
+  return previous
+}
+
+/** The default device. Throws when none has been set. */
+export function defaultDevice(): Device {
+  return current ?? fail('defaultDevice', 'no device is open; call setDefaultDevice(await openCpuDevice()) first')
+}

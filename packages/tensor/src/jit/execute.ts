@@ -1,0 +1,42 @@
+// Compiling a traced graph for a device and running it on concrete tensors.
+import type { Device, Executable } from '../backend/backend'
+import { defaultDevice } from '../backend/registry'
+import { fail } from '../errors'
+import type { Graph } from '../ir/graph'
+import { showAval } from '../ir/print'
+import { Tensor } from '../tensor'
+import { removeCommonSubexpressions } from './passes/cse'
+import { removeDeadCode } from './passes/dce'
+
+/** A graph compiled for one device, with the tensors bound to its constants kept alive. */
+export interface Program {
+  readonly graph: Graph<Tensor>
+  readonly device: Device
+  readonly executable: Executable
+}
+
+/** The passes every graph goes through before a backend sees it. */
+export const simplify = <T>(graph: Graph<T>): Graph<T> => removeDeadCode(removeCommonSubexpressions(graph))
+
+function deviceOf(tensors: readonly Tensor[]): Device {
+  const first = tensors[0]
+  if (!first) return defaultDevice()
+  const { device } = first.buffer
+  for (const t of tensors) if (t.buffer.device !== device) fail('jit', `inputs are on different devices: ${device.name} and ${t.buffer.device.name}`)
+  return device
+}
+
+export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[]): Program {
+  const graph = simplify(traced)
+  const device = deviceOf([...inputs, ...graph.constants.map((c) => c.tensor)])
+  return { graph, device, executable: device.compile(graph) }
+}
+
+/** Queues a run. The outputs are handles that can be used at once; errors surface when one is read. */
+export function runProgram({ graph, executable }: Program, inputs: readonly Tensor[]): Tensor[] {
+  inputs.forEach((t, i) => {
+    const expected = graph.inputs[i]?.aval
+    if (!expected || showAval(expected) !== showAval(t.aval)) fail('jit', `input ${i} is ${showAval(t.aval)}, expected ${expected ? showAval(expected) : 'nothing'}`)
+  })
+  return executable.run(inputs.map((t) => t.buffer)).map((buffer) => Tensor.fromBuffer(buffer))
+}

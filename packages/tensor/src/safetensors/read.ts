@@ -1,0 +1,141 @@
+// Reads tensors of a safetensors file by position: only the header is read at opening, each tensor when asked for.
+
+import type { FileHandle } from 'node:fs/promises'
+import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader, type TensorInfo } from './header'
+import { noTensor } from './parse'
+
+/** Where a tensor's bytes lie on disk. */
+export interface FileRange {
+  /** The real file, symbolic links resolved: ONNX Runtime refuses links that leave its folder, as the Hub cache's do. */
+  readonly path: string
+  /** Bytes from the start of the file. */
+  readonly offset: number
+  /** In bytes. */
+  readonly length: number
+}
+
+/** An open safetensors file. Reads may run at the same time; close it when done (or declare it with `await using`). */
+export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
+  readonly path: string
+  /** Byte offset of the data section in the file. */
+  readonly dataStart: number
+  /** Where the tensor's bytes lie. Throws when there is no tensor `name`, as the two reads do. */
+  range(name: string): FileRange
+  /** All of the tensor's bytes, in a new array. */
+  read(name: string): Promise<Uint8Array>
+  /** Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start, in a new array. */
+  readRange(name: string, from: number, to: number): Promise<Uint8Array>
+  /** Closes the file; a second call does nothing. */
+  close(): Promise<void>
+}
+
+// One read(2) moves at most 2^31 − 4096 bytes.
+const maxReadBytes = 2 ** 29
+
+/**
+ * Opens a safetensors file and checks its header; files and tensors past 4 GB are fine.
+ * Throws {@link SafetensorsError} when malformed, and an Error with Node's `code` when the file cannot be read.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  // Loaded on use, so that a page can import the package.
+  const { open, realpath } = await import('node:fs/promises')
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw Object.assign(new Error(), { code: stat.isDirectory() ? 'EISDIR' : 'EINVAL' })
+    const prefix = await readAt(handle, path, 0, Math.min(prefixBytes, stat.size))
+    const length = headerLength(prefix, stat.size, path)
+    const dataStart = prefixBytes + length
+    const header = parseHeader(await readAt(handle, path, prefixBytes, length), stat.size - dataStart, path)
+    return new OpenFile(handle, path, await realpath(path), dataStart, header)
+  } catch (error) {
+    await handle?.close()
+    throw explain(error, path)
+  }
+}
+
+class OpenFile implements SafetensorsFile {
+  readonly path: string
+  readonly dataStart: number
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  readonly metadata: Readonly<Record<string, string>>
+  #handle: FileHandle | undefined
+  readonly #realPath: string
+
+  constructor(handle: FileHandle, path: string, realPath: string, dataStart: number, header: SafetensorsHeader) {
+    this.path = path
+    this.dataStart = dataStart
+    this.tensors = header.tensors
+    this.metadata = header.metadata
+    this.#handle = handle
+    this.#realPath = realPath
+  }
+
+  range(name: string): FileRange {
+    const info = this.tensors.get(name)
+    if (!info) throw new Error(noTensor(this.path, name, this))
+    return { path: this.#realPath, offset: this.dataStart + info.begin, length: info.end - info.begin }
+  }
+
+  async read(name: string): Promise<Uint8Array> {
+    return this.readRange(name, 0, this.range(name).length)
+  }
+
+  async readRange(name: string, from: number, to: number): Promise<Uint8Array> {
+    const { offset, length } = this.range(name)
+    if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to || to > length) {
+      const what = `bytes ${from} to ${to} of tensor ${JSON.stringify(name)}, which has ${length}`
+      throw new RangeError(`safetensors: ${this.path}: ${what}`)
+    }
+    if (!this.#handle) throw new Error(`safetensors: ${this.path}: read of ${JSON.stringify(name)} after close`)
+    return readAt(this.#handle, this.path, offset + from, to - from)
+  }
+
+  async close(): Promise<void> {
+    const handle = this.#handle
+    this.#handle = undefined
+    await handle?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+  let bytes: Uint8Array
+  try {
+    bytes = new Uint8Array(length)
+  } catch (cause) {
+    throw new RangeError(`safetensors: ${path}: no room for ${length} bytes at once: use readRange`, { cause })
+  }
+  let done = 0
+  while (done < length) {
+    const want = Math.min(length - done, maxReadBytes)
+    const { bytesRead } = await handle.read(bytes, done, want, position + done)
+    if (bytesRead === 0) {
+      throw new Error(
+        `safetensors: ${path}: ends at byte ${position + done}, expected ${position + length}: was it cut while open?`,
+      )
+    }
+    done += bytesRead
+  }
+  return bytes
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file: part of its path is not a folder',
+  EISDIR: 'is a folder, expected a file',
+  EINVAL: 'is not a regular file',
+  EACCES: 'no permission to read it',
+  EPERM: 'no permission to read it',
+  EMFILE: 'too many open files',
+}
+
+function explain(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  const reason = code === undefined ? undefined : reasons[code]
+  return reason ? Object.assign(new Error(`safetensors: ${path}: ${reason}`, { cause: error }), { code }) : error
+}

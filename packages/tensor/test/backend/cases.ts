@@ -1,0 +1,94 @@
+// The conformance cases: every op of the table, at shapes that matter. A new op needs a case here, or the suite fails.
+import * as j from '../../src/index'
+import type { Shape, Tensor } from '../../src/index'
+
+export interface InputSpec {
+  readonly shape: Shape
+  readonly dtype: 'f32' | 'i32' | 'u32' | 'bool'
+  /** An f32 input that is data, not differentiated. */
+  readonly frozen?: boolean
+  /** Maps a number in (−1, 1) to an element. */
+  readonly make: (x: number, index: number) => number
+}
+
+export interface Case {
+  readonly name: string
+  readonly inputs: readonly InputSpec[]
+  readonly fn: (...inputs: Tensor[]) => Tensor | Tensor[]
+  /** Finite differences make sense: smooth at these inputs, and some input is f32. */
+  readonly smooth: boolean
+}
+
+const f = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (x) => x * 2 })
+const frozen = (...shape: number[]): InputSpec => ({ ...f(...shape), frozen: true })
+const positive = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (x) => Math.abs(x) + 0.3 })
+/** Distinct values far enough apart that no comparison is close. */
+const spread = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (_x, i) => ((i * 7) % 11) / 3 - 1.6 + i * 0.001 })
+const ints = (below: number, ...shape: number[]): InputSpec => ({ shape, dtype: 'i32', make: (x) => Math.floor(((x + 1) / 2) * below) })
+const fixed = (values: readonly number[], ...shape: number[]): InputSpec => ({ shape, dtype: 'i32', make: (_x, i) => values[i]! })
+const bool = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool', make: (x) => (x > 0 ? 1 : 0) })
+const key: InputSpec = { shape: [2], dtype: 'u32', make: (x) => Math.floor(((x + 1) / 2) * 2 ** 32) }
+
+const smooth = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({ name, inputs, fn, smooth: true })
+const exact = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({ name, inputs, fn, smooth: false })
+
+/** Context trees of 6 keys: a shared prefix 0..2, branches 2..4 and 4..6; the second row of the batch is plain causal. */
+const treeVisibility = [
+  [0, 0, 2, 0], [1, 0, 2, 1], [2, 0, 2, 2], [3, 0, 2, 2], [4, 0, 2, 4], [5, 0, 2, 4],
+  [0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [3, 3, 3, 3], [4, 3, 3, 3], [5, 3, 3, 3],
+].flat()
+
+export const cases: readonly Case[] = [
+  smooth('neg exp', [f(2, 3)], (x) => j.neg(j.exp(x))),
+  smooth('log sqrt', [positive(5)], (x) => j.add(j.log(x), j.sqrt(x))),
+  smooth('rsqrt', [positive(5)], (x) => j.rsqrt(x)),
+  smooth('sin cos', [f(2, 2)], (x) => j.mul(j.sin(x), j.cos(x))),
+  smooth('tanh sigmoid', [f(7)], (x) => j.add(j.tanh(x), j.sigmoid(x))),
+  smooth('abs', [spread(6)], (x) => j.abs(x)),
+  smooth('binary with broadcasting', [f(2, 1, 3), f(4, 1), positive(3)], (a, b, c) => j.div(j.sub(j.mul(a, b), j.add(a, c)), c)),
+  smooth('pow', [positive(2, 3), f(3)], (a, b) => j.pow(a, b)),
+  smooth('maximum minimum', [spread(2, 4), f(4)], (a, b) => j.sub(j.maximum(a, b), j.minimum(a, j.mul(b, 0.5)))),
+  exact('comparisons', [ints(3, 12), ints(3, 12)], (a, b) => [j.eq(a, b), j.lt(a, b), j.le(a, b), j.gt(a, b), j.ge(a, b)]),
+  exact('logic', [bool(6), bool(6)], (a, b) => [j.logicalNot(a), j.logicalAnd(a, b), j.logicalOr(a, b)]),
+  smooth('where', [bool(3, 1), f(3, 4), f(4)], (c, a, b) => j.where(c, a, b)),
+  exact('cast', [f(8), bool(8)], (x, c) => [j.cast(j.mul(x, 4), 'i32'), j.cast(c, 'f32'), j.cast(j.cast(c, 'i32'), 'f32')]),
+  exact('integer arithmetic', [ints(9, 6), ints(9, 6)], (a, b) => [j.add(a, b), j.sub(a, b), j.mul(a, b), j.maximum(a, b), j.neg(a), j.sum(a)]),
+  exact('full iota', [f(1)], (x) => [j.add(j.full([2, 3], 2.5), x), j.iota([2, 3], 1), j.iota([2, 3], 0, 'f32'), j.full([2], 7, 'i32'), j.arange(5)]),
+  smooth('sum', [f(2, 3, 4)], (x) => [j.sum(x), j.sum(x, { axis: 1 }), j.sum(x, { axis: [0, 2], keepDims: true }), j.mean(x, { axis: -1 })]),
+  smooth('max', [spread(2, 5)], (x) => [j.max(x, { axis: 1 }), j.max(x, { axis: 0, keepDims: true }), j.max(x)]),
+  exact('argmax', [spread(3, 5)], (x) => [j.argmax(x), j.argmax(x, 0)]),
+  smooth('softmax', [f(3, 5)], (x) => j.softmax(x)),
+  smooth('logSumExp', [f(3, 5)], (x) => j.logSumExp(x)),
+  smooth('reshape transpose', [f(2, 3, 4)], (x) => j.transpose(j.reshape(j.transpose(x, [2, 0, 1]), [4, -1]))),
+  smooth('broadcastTo', [f(3, 1)], (x) => j.broadcastTo(x, [2, 3, 4])),
+  smooth('slice pad', [f(4, 5)], (x) => j.pad(j.slice(x, [1, 0], [3, 4]), [0, 2], [1, 0], 1.5)),
+  smooth('concat', [f(2, 3), f(2, 1), f(2, 2)], (a, b, c) => j.concat([a, b, c], 1)),
+  smooth('dynamicSlice', [f(2, 6), fixed([3])], (x, s) => j.dynamicSlice(x, s, 1, 2)),
+  smooth('dynamicUpdateSlice', [f(2, 6), f(2, 2), fixed([4])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 1)),
+  smooth('dynamicUpdateSlice at 0', [f(5, 2), f(1, 2), fixed([0])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 0)),
+  smooth('dot', [f(3, 4), f(4, 5)], (a, b) => j.dot(a, b)),
+  smooth('dot scaled', [f(3, 4), f(4, 5)], (a, b) => j.mul(j.dot(a, b), 0.25)),
+  smooth('dot transposed', [f(4, 3), f(5, 4)], (a, b) => j.dot(a, b, { transposeA: true, transposeB: true })),
+  smooth('dot batch by matrix', [f(2, 3, 4), f(5, 4)], (a, b) => j.dot(a, b, { transposeB: true })),
+  smooth('dot batch by matrix, not turned', [f(2, 3, 4), f(4, 5)], (a, b) => j.dot(a, b)),
+  smooth('dot broadcast batches', [f(2, 1, 3, 4), f(3, 4, 2)], (a, b) => j.dot(a, b)),
+  smooth('dot batch, left turned', [f(2, 4, 3), f(2, 4, 5)], (a, b) => j.dot(a, b, { transposeA: true })),
+  smooth('gather', [f(5, 3), ints(5, 2, 2)], (x, i) => j.gather(x, i)),
+  smooth('gather axis 1', [f(2, 5, 3), ints(5, 4)], (x, i) => j.gather(x, i, 1)),
+  smooth('pick', [f(4, 3), ints(3, 4)], (x, i) => j.pick(x, i)),
+  smooth('scatterAdd', [fixed([1, 1, 0, 3], 4), f(4, 2)], (i, u) => j.scatterAdd(i, u, 5)),
+  smooth('scatterAdd grid', [fixed([1, 1, 0, 3], 2, 2), f(2, 2, 3)], (i, u) => j.scatterAdd(i, u, 4)),
+  exact('randomUniform', [key], (k) => [j.randomUniform(k, [4, 5]), j.randomUniform(k, [4, 5], 3)]),
+  smooth('dropout', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, k, 2)),
+  smooth('silu gelu', [f(7)], (x) => j.add(j.silu(x), j.gelu(x))),
+  smooth('rmsNorm', [f(2, 3, 8), f(8)], (x, w) => j.rmsNorm(x, w, 1e-5)),
+  smooth('rmsNorm twice', [f(3, 8), f(8)], (x, w) => j.rmsNorm(j.add(x, j.rmsNorm(x, w, 1e-5)), w, 1e-5)),
+  smooth('rope', [f(2, 3, 4, 6), frozen(1, 4, 3)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
+  smooth('rope, a table a row', [f(2, 1, 3, 4), frozen(2, 3, 2)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
+  smooth('attention', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) => j.attention(q, k, v)),
+  smooth('attention, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) => j.attention(q, k, v, { scale: 0.7 })),
+  smooth('attention over context trees', [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)], (q, k, v, visibility) => j.attention(q, k, v, { visibility })),
+  smooth('attention over several query blocks', [f(1, 1, 192, 2), f(1, 1, 192, 2), f(1, 1, 192, 2)], (q, k, v) => j.attention(q, k, v)),
+  smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) => j.linearCrossEntropy(h, w, labels)),
+  smooth('stopGradient', [f(3), frozen(3)], (a, b) => j.mul(a, j.stopGradient(b))),
+]

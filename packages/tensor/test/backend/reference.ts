@@ -1,0 +1,195 @@
+// A slow, plain interpreter of graphs in float64: what backends and gradients are held against in tests.
+import { sizeOf, type DType, type Graph, type Node, type OpName, type OpParams, type Value } from '../../src/index'
+import { decompose } from '../../src/jit/passes/decompose'
+import { keyWords } from '../../src/ops/random'
+import { stridesOf, type Shape } from '../../src/shape'
+
+export interface Nd {
+  readonly shape: Shape
+  readonly data: Float64Array
+}
+
+type Rule<K extends OpName> = (inputs: readonly Nd[], params: OpParams[K], shape: Shape, dtype: DType) => Float64Array
+
+/** Calls `visit` with every index of `shape`, in row-major order. */
+function eachIndex(shape: Shape, visit: (index: readonly number[], flat: number) => void): void {
+  const index = shape.map(() => 0)
+  for (let flat = 0; flat < sizeOf(shape); flat++) {
+    visit(index, flat)
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      if (++index[axis]! < shape[axis]!) break
+      index[axis] = 0
+    }
+  }
+}
+
+/** Element of `x` at `index`, broadcasting size-1 and missing leading dimensions. */
+function read({ shape, data }: Nd, index: readonly number[]): number {
+  const strides = stridesOf(shape)
+  const lead = index.length - shape.length
+  return data[strides.reduce((at, stride, i) => at + (shape[i] === 1 ? 0 : stride * index[i + lead]!), 0)]!
+}
+
+function build(shape: Shape, f: (index: readonly number[]) => number): Float64Array {
+  const out = new Float64Array(sizeOf(shape))
+  eachIndex(shape, (index, flat) => (out[flat] = f(index)))
+  return out
+}
+
+const map =
+  (f: (...x: number[]) => number): Rule<OpName> =>
+  (inputs, _params, shape) =>
+    build(shape, (index) => f(...inputs.map((x) => read(x, index))))
+
+const isTrue = (condition: boolean): number => (condition ? 1 : 0)
+
+function reduceWith(f: (a: number, b: number) => number, start: number): Rule<'sum' | 'max'> {
+  return ([x], { axes, keepDims }, shape) => {
+    const out = new Float64Array(sizeOf(shape)).fill(start)
+    const strides = stridesOf(shape)
+    eachIndex(x!.shape, (index, flat) => {
+      const kept = index.flatMap((v, i) => (axes.includes(i) ? (keepDims ? [0] : []) : [v]))
+      const at = kept.reduce((n, v, i) => n + v * strides[i]!, 0)
+      out[at] = f(out[at]!, x!.data[flat]!)
+    })
+    return out
+  }
+}
+
+const replaced = (index: readonly number[], axis: number, value: number) => index.map((v, i) => (i === axis ? value : v))
+
+function rand({ data }: Nd, stream: number, i: number): number {
+  const [s0, s1] = keyWords(stream)
+  let x = (Math.imul(i, 0x9e3779b9) + ((data[0]! ^ s0) >>> 0)) >>> 0
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0
+  x = ((x ^ (x >>> 15)) ^ ((data[1]! ^ s1) >>> 0)) >>> 0
+  x = Math.imul(x, 0x846ca68b) >>> 0
+  x = (x ^ (x >>> 16)) >>> 0
+  return (x >>> 8) * 2 ** -24
+}
+
+type FusedName = 'dropout' | 'rmsNorm' | 'rmsNormGrad' | 'rope' | 'attention' | 'attentionGrad' | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
+
+const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
+  neg: map((x) => -x),
+  exp: map(Math.exp),
+  log: map(Math.log),
+  sqrt: map(Math.sqrt),
+  rsqrt: map((x) => 1 / Math.sqrt(x)),
+  sin: map(Math.sin),
+  cos: map(Math.cos),
+  tanh: map(Math.tanh),
+  sigmoid: map((x) => 1 / (1 + Math.exp(-x))),
+  abs: map(Math.abs),
+  not: map((x) => 1 - x),
+  add: map((a, b) => a + b),
+  sub: map((a, b) => a - b),
+  mul: map((a, b) => a * b),
+  div: map((a, b) => a / b),
+  pow: map(Math.pow),
+  maximum: map(Math.max),
+  minimum: map(Math.min),
+  eq: map((a, b) => isTrue(a === b)),
+  lt: map((a, b) => isTrue(a < b)),
+  le: map((a, b) => isTrue(a <= b)),
+  and: map((a, b) => a * b),
+  or: map((a, b) => Math.max(a, b)),
+  where: map((c, a, b) => (c ? a : b)),
+  cast: ([x], { dtype }) => (dtype === 'i32' || dtype === 'u32' ? x!.data.map(Math.trunc) : dtype === 'bool' ? x!.data.map((v) => isTrue(v !== 0)) : x!.data),
+  stopGradient: ([x]) => x!.data,
+  barrier: ([x]) => x!.data,
+  full: (_inputs, { shape, value }) => new Float64Array(sizeOf(shape)).fill(value),
+  iota: (_inputs, { shape, axis }) => build(shape, (index) => index[axis]!),
+  sum: reduceWith((a, b) => a + b, 0),
+  max: reduceWith(Math.max, -Infinity),
+  argmax: ([x], { axis }, shape) =>
+    build(shape, (index) => {
+      let best = 0
+      const value = (j: number) => read(x!, [...index.slice(0, axis), j, ...index.slice(axis)])
+      for (let j = 1; j < x!.shape[axis]!; j++) if (value(j) > value(best)) best = j
+      return best
+    }),
+  softmax: ([x], _params, shape) => {
+    const last = shape.length - 1
+    return build(shape, (index) => {
+      const row = Array.from({ length: shape[last]! }, (_, j) => read(x!, replaced(index, last, j)))
+      const top = Math.max(...row)
+      return Math.exp(row[index[last]!]! - top) / row.reduce((n, v) => n + Math.exp(v - top), 0)
+    })
+  },
+  reshape: ([x]) => x!.data,
+  transpose: ([x], { permutation }, shape) => build(shape, (index) => read(x!, permutation.map((_, i) => index[permutation.indexOf(i)]!))),
+  broadcastTo: ([x], _params, shape) => build(shape, (index) => read(x!, index)),
+  slice: ([x], { starts }, shape) => build(shape, (index) => read(x!, index.map((v, i) => v + starts[i]!))),
+  pad: ([x], { low, value }, shape) =>
+    build(shape, (index) => {
+      const from = index.map((v, i) => v - low[i]!)
+      return from.every((v, i) => v >= 0 && v < x!.shape[i]!) ? read(x!, from) : value
+    }),
+  concat: (inputs, { axis }, shape) =>
+    build(shape, (index) => {
+      let at = index[axis]!
+      for (const x of inputs) {
+        if (at < x.shape[axis]!) return read({ ...x, shape: x.shape }, replaced(index, axis, at))
+        at -= x.shape[axis]!
+      }
+      return NaN
+    }),
+  dynamicSlice: ([x, start], { axis }, shape) => build(shape, (index) => read(x!, replaced(index, axis, index[axis]! + start!.data[0]!))),
+  dynamicUpdateSlice: ([x, update, start], { axis }, shape) =>
+    build(shape, (index) => {
+      const at = index[axis]! - start!.data[0]!
+      return at >= 0 && at < update!.shape[axis]! ? read(update!, replaced(index, axis, at)) : read(x!, index)
+    }),
+  dot: ([a, b], { transposeA, transposeB }, shape) => {
+    const inner = a!.shape.at(transposeA ? -2 : -1)!
+    const at = (x: Nd, lead: readonly number[], row: number, col: number, turned: boolean) => read(x, [...lead, ...(turned ? [col, row] : [row, col])])
+    return build(shape, (index) => {
+      const [lead, m, n] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!]
+      let total = 0
+      for (let k = 0; k < inner; k++) total += at(a!, lead, m, k, transposeA) * at(b!, lead, k, n, transposeB)
+      return total
+    })
+  },
+  gather: ([x, indices], { axis }, shape) => {
+    const rank = indices!.shape.length
+    return build(shape, (index) => read(x!, [...index.slice(0, axis), read(indices!, index.slice(axis, axis + rank)), ...index.slice(axis + rank)]))
+  },
+  scatterAdd: ([indices, updates], _params, shape) => {
+    const out = new Float64Array(sizeOf(shape))
+    const strides = stridesOf(shape)
+    const rank = indices!.shape.length
+    eachIndex(updates!.shape, (index, flat) => {
+      const row = [read(indices!, index.slice(0, rank)), ...index.slice(rank)]
+      out[row.reduce((n, v, i) => n + v * strides[i]!, 0)]! += updates!.data[flat]!
+    })
+    return out
+  },
+  randomUniform: ([key], { stream }, shape) => Float64Array.from({ length: sizeOf(shape) }, (_, i) => rand(key!, stream, i)),
+}
+
+/** Values of the graph's outputs for these inputs, computed in float64. */
+export function evaluate(graph: Graph, inputs: readonly Nd[], constants: readonly Nd[] = []): Nd[] {
+  const plain = decompose(graph, () => false)
+  const values = new Map<Value, Nd>()
+  plain.inputs.forEach((v, i) => values.set(v, inputs[i]!))
+  plain.constants.forEach((c, i) => values.set(c.value, constants[i]!))
+  for (const node of plain.nodes as readonly Node[]) {
+    const args = node.inputs.map((v) => values.get(v)!)
+    const { shape, dtype } = node.outputs[0]!.aval
+    const rule = rules[node.op as keyof typeof rules] as Rule<OpName>
+    values.set(node.outputs[0]!, { shape, data: rule(args, node.params, shape, dtype) })
+  }
+  return plain.outputs.map((v) => values.get(v)!)
+}
+
+/** Small deterministic numbers in (−1, 1), different for every seed. */
+export function numbers(shape: Shape, seed: number): Nd {
+  let state = (seed * 2654435761 + 12345) >>> 0
+  const data = Float64Array.from({ length: sizeOf(shape) }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.fround((state / 2 ** 32) * 2 - 1)
+  })
+  return { shape, data }
+}
+
