@@ -10,8 +10,8 @@ Fair to torch: nothing is copied or kept that a careful user would not, the grap
 are shifted instead of logits, and the peak (VmHWM) is read before anything else is measured.
 
 `--loop careful` (the default) is as written above. `--loop usual` is the loop most scripts have: logits shifted by copy as
-transformers did for years, and `logits` and `loss` of one step alive while the next step's forward runs. Same time, but on
-2×512 tokens 1980–2065 MB instead of 1150–1190. Both are PEFT-style torch; a claim should name the one it stands against.
+transformers did for years, and `logits` and `loss` of one step alive while the next step's forward runs. On
+2×512 tokens 1980–2065 MB instead of 1150–1220. Both are PEFT-style torch; a claim should name the one it stands against.
 
 Torch is a fair peer only with the right BLAS: `apt-get install python3-torch libopenblas0-openmp`. Debian's default libblas3
 is the slow reference one, and libopenblas0-pthread brings a second set of spinning threads beside torch's OpenMP ones, which
