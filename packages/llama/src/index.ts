@@ -1,1 +1,21 @@
-export {}
+// @jora/llama: Llama decoders on @jora/tensor.
+export { ModelError, loadConfig, parseConfig, type LlamaConfig, type RopeScaling } from './config'
+export { Generator, type Generated, type GenerateOptions } from './generate'
+export { loadModel, type Model } from './load'
+export {
+  decode,
+  denseLinear,
+  headWeight,
+  logits,
+  tokenLosses,
+  type Decoder,
+  type DecoderInput,
+  type DecoderOutput,
+  type LabelledRows,
+  type LayerCache,
+  type Linear,
+  type Weights,
+} from './model'
+export { inverseFrequencies } from './rope-frequencies'
+export { checkSampling, sampleToken, type SamplingOptions } from './sampling'
+export { checkpointFiles, loadWeights, weightShapes } from './weights'

@@ -40,7 +40,7 @@ class Recompute {
       return this.#values.get(value)!
     }
     // Constants stay as they are; so do values that cost nothing to make.
-    if (this.trace.isConstant(value) || node?.op === 'full' || node?.op === 'iota') copy = value
+    if (this.trace.isConstant(value) || node?.op === 'full' || node?.op === 'literal' || node?.op === 'iota') copy = value
     else copy = this.trace.valueOf(apply('barrier', [Tensor.fromTrace(this.trace, value), this.token], {}))
     this.#values.set(value, copy)
     return copy

@@ -104,6 +104,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | 'decompose' } = {
   stopGradient: none,
   barrier: (g) => [g],
   full: none,
+  literal: none,
   iota: none,
   sum: (g, { input, params }) => [broadcastTo(restoreAxes(g, input(0).shape, params.axes), input(0).shape)],
   max: (g, { input, output, params }) => {

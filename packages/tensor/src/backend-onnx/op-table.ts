@@ -91,6 +91,10 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | 'decompose' 
   stopGradient: alias,
   barrier: ([x, token], { b, node }) => after(b, x!, node.outputs[0]!.aval.shape, token!),
   full: (_inputs, { b, node: { params } }) => filled(b, params.shape, params.dtype, params.value),
+  literal: (_inputs, { b, node: { params } }) => {
+    const table = b.constant('f32', params.shape, Float32Array.from(params.values))
+    return params.dtype === 'f32' ? table : b.node('Cast', [table], { to: BigInt(onnxType[params.dtype]) })
+  },
   iota: (_inputs, { b, node: { params } }) => {
     const { shape, dtype, axis } = params
     const line = b.constant('i32', shape.map((d, i) => (i === axis ? d : 1)), Int32Array.from({ length: shape[axis]! }, (_, i) => i))

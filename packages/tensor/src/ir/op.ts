@@ -44,6 +44,8 @@ export interface OpParams {
   barrier: None
   // creation
   full: { readonly shape: Shape; readonly dtype: DType; readonly value: number }
+  /** A small table written in the graph itself, row-major. */
+  literal: { readonly shape: Shape; readonly dtype: DType; readonly values: readonly number[] }
   iota: { readonly shape: Shape; readonly dtype: DType; readonly axis: number }
   // reduction
   sum: { readonly axes: readonly number[]; readonly keepDims: boolean }
@@ -208,6 +210,10 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   stopGradient: unary,
   barrier: unary,
   full: (_inputs, { shape, dtype }) => [{ shape, dtype }],
+  literal: (_inputs, { shape, dtype, values }, op) => {
+    if (values.length !== sizeOf(shape)) fail(op, `${values.length} values do not fill ${showShape(shape)}`)
+    return [{ shape, dtype }]
+  },
   iota: (_inputs, { shape, dtype, axis }, op) => {
     if (axis < 0 || axis >= shape.length) fail(op, `axis ${axis} is outside ${showShape(shape)}`)
     return [{ shape, dtype }]

@@ -9,6 +9,8 @@ export const full = (shape: Shape, value: number, dtype: DType = 'f32'): Tensor 
 export const zeros = (shape: Shape, dtype: DType = 'f32'): Tensor => full(shape, 0, dtype)
 export const ones = (shape: Shape, dtype: DType = 'f32'): Tensor => full(shape, 1, dtype)
 export const zerosLike = (x: Tensor): Tensor => full(x.shape, 0, x.dtype)
+/** A small table as part of the program, row-major; integers must be below 2²⁴. */
+export const literal = (values: readonly number[], shape: Shape = [values.length], dtype: DType = 'f32'): Tensor => apply('literal', [], { shape, dtype, values })
 /** Each element's index along `axis`. */
 export const iota = (shape: Shape, axis: number, dtype: DType = 'i32'): Tensor => apply('iota', [], { shape, dtype, axis })
 /** 0, 1, …, size−1. */

@@ -99,6 +99,7 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   stopGradient: ([x]) => x!.data,
   barrier: ([x]) => x!.data,
   full: (_inputs, { shape, value }) => new Float64Array(sizeOf(shape)).fill(value),
+  literal: (_inputs, { values }) => Float64Array.from(values, Math.fround),
   iota: (_inputs, { shape, axis }) => build(shape, (index) => index[axis]!),
   sum: reduceWith((a, b) => a + b, 0),
   max: reduceWith(Math.max, -Infinity),
@@ -111,11 +112,14 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
     }),
   softmax: ([x], _params, shape) => {
     const last = shape.length - 1
-    return build(shape, (index) => {
-      const row = Array.from({ length: shape[last]! }, (_, j) => read(x!, replaced(index, last, j)))
-      const top = Math.max(...row)
-      return Math.exp(row[index[last]!]! - top) / row.reduce((n, v) => n + Math.exp(v - top), 0)
-    })
+    const out = x!.data.slice()
+    for (let from = 0; from < out.length; from += shape[last]!) {
+      const row = out.subarray(from, from + shape[last]!)
+      const top = row.reduce((a, b) => Math.max(a, b), -Infinity)
+      const total = row.reduce((n, v) => n + Math.exp(v - top), 0)
+      row.forEach((v, i) => (row[i] = Math.exp(v - top) / total))
+    }
+    return out
   },
   reshape: ([x]) => x!.data,
   transpose: ([x], { permutation }, shape) => build(shape, (index) => read(x!, permutation.map((_, i) => index[permutation.indexOf(i)]!))),

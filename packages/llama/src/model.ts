@@ -1,0 +1,115 @@
+// The Llama decoder (Touvron et al. 2023; Dubey et al. 2024), as a pure function of its weights.
+import * as t from '@jora/tensor'
+import type { Tensor } from '@jora/tensor'
+import type { LlamaConfig } from './config'
+import { ropeTables } from './rope-frequencies'
+
+/** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
+export type Weights = Readonly<Record<string, Tensor>>
+
+/** How a linear layer is applied: x `[…, in]` → `[…, out]`. `name` is the module's, e.g. `model.layers.0.self_attn.q_proj`. */
+export type Linear = (name: string, x: Tensor, weight: Tensor) => Tensor
+
+/** x Wᵀ; 16-bit weights are converted where they are used. */
+export const denseLinear: Linear = (_name, x, weight) => t.linear(x, t.cast(weight, x.dtype))
+
+export interface Decoder {
+  readonly config: LlamaConfig
+  readonly weights: Weights
+  /** Replaces the linear layers: where adapters and quantised weights come in. */
+  readonly linear?: Linear
+  /** Recompute each layer's activations in the backward pass instead of keeping them. */
+  readonly checkpointLayers?: boolean
+}
+
+/** Keys and values of one layer, `[batch, kvHeads, capacity, headDim]` each. */
+export interface LayerCache {
+  readonly k: Tensor
+  readonly v: Tensor
+}
+
+export interface DecoderInput {
+  /** Token ids, i32 `[batch, seq]`. */
+  readonly tokens: Tensor
+  /** Position of each token, i32 `[batch or 1, seq]`; 0, 1, … when absent. */
+  readonly positions?: Tensor
+  /** Which keys each query sees; see `attention`. Causal when absent. */
+  readonly visibility?: Tensor
+  /** Keys and values so far; the new ones are written at `start` (i32 scalar). */
+  readonly cache?: { readonly layers: readonly LayerCache[]; readonly start: Tensor }
+}
+
+export interface DecoderOutput {
+  /** Last hidden states after the final norm, f32 `[batch, seq, hiddenSize]`. */
+  readonly hidden: Tensor
+  /** Keys and values of every layer: those of these tokens, or the whole updated cache when one was given. */
+  readonly cache: readonly LayerCache[]
+}
+
+/** The decoder without its head. */
+export function decode(decoder: Decoder, { tokens, positions, visibility, cache }: DecoderInput): DecoderOutput {
+  const { config, weights, linear = denseLinear } = decoder
+  const { heads, kvHeads, headDim, rmsNormEpsilon } = config
+  const [batch = 0, seq = 0] = tokens.shape
+  const rope = ropeTables(config, positions ?? t.iota([1, seq], 1))
+  const weight = (name: string): Tensor => weights[`${name}.weight`] ?? missing(`${name}.weight`)
+  const project = (name: string, x: Tensor) => linear(name, x, weight(name))
+  const norm = (name: string, x: Tensor) => t.rmsNorm(x, t.cast(weight(name), 'f32'), rmsNormEpsilon)
+  const split = (x: Tensor, count: number) => t.transpose(t.reshape(x, [batch, seq, count, headDim]), [0, 2, 1, 3])
+
+  function selfAttention(name: string, x: Tensor, past: LayerCache | undefined): { out: Tensor; kv: LayerCache } {
+    const q = t.rope(split(project(`${name}.q_proj`, x), heads), rope.cos, rope.sin)
+    const newK = t.rope(split(project(`${name}.k_proj`, x), kvHeads), rope.cos, rope.sin)
+    const newV = split(project(`${name}.v_proj`, x), kvHeads)
+    const write = (old: Tensor | undefined, part: Tensor) => (old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part)
+    const kv = { k: write(past?.k, newK), v: write(past?.v, newV) }
+    const mixed = t.attention(q, kv.k, kv.v, { visibility })
+    return { out: project(`${name}.o_proj`, t.reshape(t.transpose(mixed, [0, 2, 1, 3]), [batch, seq, heads * headDim])), kv }
+  }
+
+  const mlp = (name: string, x: Tensor) => project(`${name}.down_proj`, t.mul(t.silu(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
+
+  function layer(index: number, x: Tensor): { x: Tensor; kv: LayerCache } {
+    const name = `model.layers.${index}`
+    const { out, kv } = t.scope(`layer ${index}/attention`, () => selfAttention(`${name}.self_attn`, norm(`${name}.input_layernorm`, x), cache?.layers[index]))
+    const mid = t.add(x, out)
+    return { x: t.add(mid, t.scope(`layer ${index}/mlp`, () => mlp(`${name}.mlp`, norm(`${name}.post_attention_layernorm`, mid)))), kv }
+  }
+
+  let x = t.cast(t.gather(weight('model.embed_tokens'), tokens), 'f32')
+  const layers: LayerCache[] = []
+  for (let index = 0; index < config.layers; index++) {
+    const run = (input: Tensor) => layer(index, input)
+    const result = decoder.checkpointLayers ? t.checkpoint(run as (x: Tensor) => { x: Tensor; kv: { k: Tensor; v: Tensor } })(x) : run(x)
+    x = result.x
+    layers.push(result.kv)
+  }
+  return { hidden: norm('model.norm', x), cache: layers }
+}
+
+/** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
+export function headWeight({ config, weights }: Pick<Decoder, 'config' | 'weights'>): Tensor {
+  const name = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  return t.cast(weights[name] ?? missing(name), 'f32')
+}
+
+/** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]`. */
+export const logits = (decoder: Decoder, hidden: Tensor): Tensor => t.linear(hidden, headWeight(decoder))
+
+export interface LabelledRows {
+  /** Flat positions in `[batch · seq]` whose next token is learned, i32 `[rows]`. */
+  readonly labelRows: Tensor
+  /** The token to predict at each row, i32 `[rows]`; −1 in unused rows. */
+  readonly labels: Tensor
+}
+
+/** −log p of each labelled token, f32 `[rows]` (0 in unused rows). The head runs on the labelled rows only. */
+export function tokenLosses(decoder: Decoder, input: DecoderInput, { labelRows, labels }: LabelledRows): Tensor {
+  const { hidden } = decode(decoder, input)
+  const rows = t.gather(t.reshape(hidden, [-1, decoder.config.hiddenSize]), labelRows)
+  return t.scope('head', () => t.linearCrossEntropy(rows, headWeight(decoder), labels))
+}
+
+function missing(name: string): never {
+  throw new Error(`weight ${name} is missing`)
+}

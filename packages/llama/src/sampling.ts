@@ -1,0 +1,80 @@
+// Choosing the next token from logits, on the host.
+
+export interface SamplingOptions {
+  /** 0 is greedy; otherwise logits are divided by it. */
+  readonly temperature?: number
+  /** Keep only the k most likely tokens (0: all). */
+  readonly topK?: number
+  /** Keep the fewest tokens whose probabilities reach p (1: all). */
+  readonly topP?: number
+  /** Divides positive and multiplies negative logits of tokens already seen, prompt included (Keskar et al. 2019); 1 is off. */
+  readonly repetitionPenalty?: number
+  /** Subtracted from logits of tokens already generated. */
+  readonly presencePenalty?: number
+  /** Subtracted once for each time a token was already generated. */
+  readonly frequencyPenalty?: number
+}
+
+/** Refuses settings no sampler can honour, naming the option. */
+export function checkSampling(options: SamplingOptions): void {
+  const check = (name: keyof SamplingOptions, ok: (value: number) => boolean, expected: string) => {
+    const value = options[name]
+    if (value !== undefined && !ok(value)) throw new RangeError(`${name} is ${value}, expected ${expected}`)
+  }
+  check('temperature', (v) => v >= 0, 'a number ≥ 0')
+  check('topK', (v) => Number.isInteger(v) && v >= 0, 'an integer ≥ 0')
+  check('topP', (v) => v > 0 && v <= 1, 'a number in (0, 1]')
+  check('repetitionPenalty', (v) => v > 0, 'a number > 0')
+  check('presencePenalty', Number.isFinite, 'a number')
+  check('frequencyPenalty', Number.isFinite, 'a number')
+}
+
+function penalise(logits: Float32Array, prompt: readonly number[], generated: readonly number[], options: SamplingOptions): void {
+  const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options
+  if (repetitionPenalty !== 1) {
+    for (const id of new Set([...prompt, ...generated])) {
+      const value = logits[id]
+      if (value !== undefined) logits[id] = value > 0 ? value / repetitionPenalty : value * repetitionPenalty
+    }
+  }
+  if (presencePenalty === 0 && frequencyPenalty === 0) return
+  const counts = new Map<number, number>()
+  for (const id of generated) counts.set(id, (counts.get(id) ?? 0) + 1)
+  for (const [id, count] of counts) logits[id]! -= presencePenalty + frequencyPenalty * count
+}
+
+function greatest(logits: Float32Array): number {
+  let best = 0
+  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i
+  return best
+}
+
+/**
+ * The next token id: penalties, then temperature, top-k and top-p in that order, as transformers applies them.
+ * @param logits `[vocab]`, changed in place
+ * @param random a number in [0, 1)
+ */
+export function sampleToken(logits: Float32Array, prompt: readonly number[], generated: readonly number[], options: SamplingOptions, random: () => number): number {
+  penalise(logits, prompt, generated, options)
+  const { temperature = 0, topK = 0, topP = 1 } = options
+  if (temperature === 0) return greatest(logits)
+  let candidates = Array.from(logits.keys())
+  if (topK > 0 || topP < 1) candidates.sort((a, b) => logits[b]! - logits[a]! || a - b)
+  if (topK > 0) candidates = candidates.slice(0, topK)
+  const top = candidates.reduce((m, id) => Math.max(m, logits[id]!), -Infinity)
+  const weights = candidates.map((id) => Math.exp((logits[id]! - top) / temperature))
+  let total = weights.reduce((a, b) => a + b, 0)
+  if (topP < 1) {
+    let kept = 0
+    let mass = 0
+    while (kept < weights.length && mass < topP * total) mass += weights[kept++]!
+    weights.length = kept
+    total = mass
+  }
+  let at = random() * total
+  for (const [i, weight] of weights.entries()) {
+    at -= weight
+    if (at < 0) return candidates[i]!
+  }
+  return candidates[weights.length - 1]!
+}
