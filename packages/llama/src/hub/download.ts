@@ -1,0 +1,113 @@
+// Downloads one file into the cache's blobs: resumed when cut, checked against its hash, renamed into place when whole.
+
+import { createHash } from 'node:crypto'
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { downloadFile } from '@huggingface/hub'
+import { temporaryName, type ModelCache } from './cache'
+import { HubError } from './error'
+import { hubFetch, maxTries, pause, type HubAccess } from './http'
+
+/** A file as the repository lists it. */
+export interface RemoteFile {
+  /** Path in the repository. */
+  name: string
+  bytes: number
+  /** Name of its blob: the SHA-256 of a large file, the git object id (SHA-1) of a small one. */
+  blobId: string
+}
+
+export interface DownloadEvent {
+  /** Path in the repository. */
+  file: string
+  receivedBytes: number
+  totalBytes: number
+}
+
+export interface DownloadOptions {
+  access: HubAccess
+  commit: string
+  xet: boolean
+  onProgress: ((event: DownloadEvent) => void) | undefined
+}
+
+/**
+ * Fetches `file` as a blob of `cache`. @huggingface/hub gives the bytes (plain HTTP or Xet) from any position; its own
+ * `downloadFileToCacheDir` neither resumes nor checks them, and two processes would write one temporary file.
+ */
+export async function downloadBlob(cache: ModelCache, file: RemoteFile, options: DownloadOptions): Promise<void> {
+  const { access, commit, xet } = options
+  const path = cache.blob(file.blobId)
+  const source = await downloadFile({
+    repo: { type: 'model', name: access.id },
+    path: file.name.split('/').map(encodeURIComponent).join('/'),
+    revision: commit,
+    hubUrl: access.endpoint,
+    fetch: hubFetch(access),
+    xet,
+  })
+  if (!source) throw new HubError('NotFound', access.id, `${file.name} is listed at ${commit} but not there`)
+  if (source.size !== file.bytes) throw corrupt(access, file, `${source.size} bytes, expected ${file.bytes}`)
+
+  const temporary = temporaryName(path)
+  let handle: FileHandle | undefined
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await cache.removeStale(file.blobId)
+    handle = await open(temporary, 'wx')
+    await receive(source, handle, file, options)
+    await handle.sync()
+    await handle.close()
+    handle = undefined
+    await rename(temporary, path)
+  } finally {
+    await handle?.close().catch(() => {})
+    await rm(temporary, { force: true }).catch(() => {})
+  }
+}
+
+async function receive(source: Blob, handle: FileHandle, file: RemoteFile, options: DownloadOptions): Promise<void> {
+  const { access, onProgress } = options
+  const hash = file.blobId.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${file.bytes}\0`)
+  let received = 0
+  let tries = 0
+  while (received < file.bytes) {
+    const before = received
+    let cause: unknown = 'the connection closed early'
+    const rest = before === 0 ? source : source.slice(before, file.bytes)
+    const reader = rest.stream().getReader()
+    try {
+      for (;;) {
+        const next = await reader.read().catch((error: unknown) => void (cause = error))
+        access.signal?.throwIfAborted()
+        if (!next?.value) break
+        received += next.value.byteLength
+        if (received > file.bytes) throw corrupt(access, file, `more than the expected ${file.bytes} bytes`)
+        hash.update(next.value)
+        await writeAll(handle, next.value)
+        onProgress?.({ file: file.name, receivedBytes: received, totalBytes: file.bytes })
+      }
+    } finally {
+      await reader.cancel().catch(() => {})
+    }
+    if (received === file.bytes) break
+    tries = received > before ? 1 : tries + 1
+    if (tries >= maxTries) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      const what = `${file.name} stopped at byte ${received} of ${file.bytes}, ${maxTries} tries in a row: ${why}`
+      throw new HubError('Unreachable', access.id, what, { cause })
+    }
+    await pause(access, tries)
+  }
+  const digest = hash.digest('hex')
+  if (digest !== file.blobId) throw corrupt(access, file, `hash ${digest}, expected ${file.blobId}`)
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < chunk.byteLength) done += (await handle.write(chunk, done)).bytesWritten
+}
+
+function corrupt({ id }: HubAccess, file: RemoteFile, what: string): HubError {
+  return new HubError('Corrupt', id, `${file.name} came with ${what}`)
+}

@@ -1,0 +1,29 @@
+// The error of everything that finds, downloads or caches a model.
+
+export type HubErrorCode =
+  | 'InvalidName' // an id, revision, file name, endpoint or token that is refused before use
+  | 'LocalFolder' // a path that is no folder, or a folder that lacks a file its index names
+  | 'Unauthorized' // 401, 403: gated, private, or a token without the right
+  | 'NotFound' // 404: no such model, revision or file
+  | 'RateLimited' // 429, after the bounded wait
+  | 'ServerError' // 5xx after retries, or any other answer that is no success
+  | 'Unreachable' // no answer at all
+  | 'Offline' // offline, and not (wholly) in the cache
+  | 'NotAModel' // no config.json, or no safetensors weights
+  | 'Corrupt' // bytes that are not those the Hub announced, or a malformed index
+  | 'Cache' // the cache folder cannot be written
+
+/** A model could not be resolved. The message names the model and the cause, never the token. */
+export class HubError extends Error {
+  override readonly name = 'HubError'
+
+  constructor(
+    readonly code: HubErrorCode,
+    /** The model's id, or the local path. */
+    readonly id: string,
+    what: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${id}: ${what}`, options)
+  }
+}
