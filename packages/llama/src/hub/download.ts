@@ -38,12 +38,19 @@ export interface DownloadOptions {
 export async function downloadBlob(cache: ModelCache, file: RemoteFile, options: DownloadOptions): Promise<void> {
   const { access, commit, xet } = options
   const path = cache.blob(file.blobId)
+  const send = hubFetch(access)
+  const refusals: HubError[] = []
   const source = await downloadFile({
     repo: { type: 'model', name: access.id },
     path: file.name.split('/').map(encodeURIComponent).join('/'),
     revision: commit,
     hubUrl: access.endpoint,
-    fetch: hubFetch(access),
+    // The package's streams pass errors on as mere text, so a refusal is kept on the side.
+    fetch: (input, init) =>
+      send(input, init).catch((error: unknown) => {
+        if (error instanceof HubError) refusals.push(error)
+        throw error
+      }),
     xet,
   })
   if (!source) throw new HubError('NotFound', access.id, `${file.name} is listed at ${commit} but not there`)
@@ -55,7 +62,7 @@ export async function downloadBlob(cache: ModelCache, file: RemoteFile, options:
     await mkdir(dirname(path), { recursive: true })
     await cache.removeStale(file.blobId)
     handle = await open(temporary, 'wx')
-    await receive(source, handle, file, options)
+    await receive(source, handle, file, options, refusals)
     await handle.sync()
     await handle.close()
     handle = undefined
@@ -66,7 +73,13 @@ export async function downloadBlob(cache: ModelCache, file: RemoteFile, options:
   }
 }
 
-async function receive(source: Blob, handle: FileHandle, file: RemoteFile, options: DownloadOptions): Promise<void> {
+async function receive(
+  source: Blob,
+  handle: FileHandle,
+  file: RemoteFile,
+  options: DownloadOptions,
+  refusals: readonly HubError[],
+): Promise<void> {
   const { access, onProgress } = options
   const hash = file.blobId.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${file.bytes}\0`)
   let received = 0
@@ -91,6 +104,7 @@ async function receive(source: Blob, handle: FileHandle, file: RemoteFile, optio
       await reader.cancel().catch(() => {})
     }
     if (received === file.bytes) break
+    if (refusals[0]) throw refusals[0]
     tries = received > before ? 1 : tries + 1
     if (tries >= maxTries) {
       const why = cause instanceof Error ? cause.message : String(cause)

@@ -3,6 +3,7 @@
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { scanCacheDir } from '@huggingface/hub'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HubError } from './error'
 import { resolveModel, type ResolveOptions } from './resolve'
@@ -76,6 +77,9 @@ describe('download', () => {
     expect(await readFile(join(root, 'refs/main'), 'utf8')).toBe(commit)
     // Blobs are named as huggingface_hub names them: git object id, or SHA-256 of large files.
     expect((await blobs()).map((name) => name.length).sort()).toEqual([40, 40, 64])
+    const { repos, warnings } = await scanCacheDir(join(home, 'hub'))
+    expect(warnings).toEqual([])
+    expect(repos[0]?.revisions).toMatchObject([{ commitOid: commit, refs: ['main'], size: 300_024 }])
     expect((await lstat(join(model.dir, 'config.json'))).isSymbolicLink()).toBe(true)
     expect(await readlink(join(model.dir, 'config.json'))).toMatch(/^\.\.[/\\]\.\.[/\\]blobs[/\\]/)
   })

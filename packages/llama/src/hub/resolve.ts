@@ -58,8 +58,8 @@ export async function resolveModel(idOrDir: string, options: ResolveOptions = {}
   } catch (error) {
     options.signal?.throwIfAborted()
     if (error instanceof HubError) throw error
-    const { syscall, path, message } = error as NodeJS.ErrnoException
-    if (syscall && path) throw new HubError('Cache', id, `the cache ${cache.dir}: ${message}`, { cause: error })
+    const { syscall, message } = error as NodeJS.ErrnoException
+    if (syscall) throw new HubError('Cache', id, `the cache ${cache.dir}: ${message}`, { cause: error })
     throw new HubError('ServerError', id, `${settings.endpoint}: ${message}`, { cause: error })
   }
 }
@@ -94,8 +94,6 @@ async function fromHub(
     const file = remote.get(name)
     if (!file) throw new HubError('Corrupt', id, `${indexName} names ${name}, which is not in the repository`)
     if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.blobId)) {
-      const { syscall, path, message } = error as NodeJS.ErrnoException
-      if (syscall && path) throw new HubError('Cache', id, `the cache ${cache.dir}: ${message}`, { cause: error })
       throw new HubError('ServerError', id, `${endpoint} gave no hash for ${name}`)
     }
     if ((await fileBytes(join(dir, name))) === file.bytes) return
