@@ -10,10 +10,7 @@ export interface AdamWConfig {
 }
 
 /** First and second moments, shaped as the parameters. */
-export interface AdamWState<T extends Tree> {
-  readonly m: T
-  readonly v: T
-}
+export type AdamWState<T extends Tree> = { readonly m: T; readonly v: T }
 
 /** Zero moments for `params`. */
 export const initAdamW = <T extends Tree>(params: T): AdamWState<T> => ({ m: treeMap((p) => zeros(p.shape), params), v: treeMap((p) => zeros(p.shape), params) })
@@ -27,7 +24,7 @@ export const stepNumbers = (learningRate: number, step: number, { beta1, beta2 }
   Float32Array.of(learningRate, 1 - beta1 ** step, Math.sqrt(1 - beta2 ** step))
 
 /** One AdamW update, as torch.optim.AdamW computes it. `numbers` comes from {@link stepNumbers}. */
-export function adamW<T extends Tree>(params: T, grads: T, state: AdamWState<T>, numbers: Tensor, { beta1, beta2, epsilon, weightDecay }: AdamWConfig): { params: T; state: AdamWState<T> } {
+export function adamw<T extends Tree>(params: T, grads: T, state: AdamWState<T>, numbers: Tensor, { beta1, beta2, epsilon, weightDecay }: AdamWConfig): { params: T; state: AdamWState<T> } {
   const number = (i: number) => reshape(sliceAxis(numbers, 0, i, i + 1), [])
   const [learningRate, correction1, correction2] = [number(0), number(1), number(2)]
   const stepSize = div(learningRate, correction1)

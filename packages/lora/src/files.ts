@@ -1,0 +1,34 @@
+// Writing files and folders whole or not at all.
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+/** Writes `text` to `path` through a temporary file beside it, flushed to disk before it takes the name. */
+export async function writeFileAtomic(path: string, text: string): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`)
+  const file = await open(temporary, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+/** `value` as JSON with two-space indentation. */
+export const writeJsonAtomic = (path: string, value: unknown): Promise<void> => writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`)
+
+/** Fills a new folder and gives it its name only when `fill` has succeeded. An existing folder of that name is replaced. */
+export async function writeFolderAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`)
+  await rm(temporary, { recursive: true, force: true })
+  await mkdir(temporary, { recursive: true })
+  try {
+    await fill(temporary)
+    await rm(path, { recursive: true, force: true })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true })
+    throw error
+  }
+}

@@ -1,0 +1,101 @@
+// JoraConfig: everything a fine-tuning run needs, with the paper's defaults.
+import type { OverflowPolicy, PromptTemplate } from '@jora/data'
+import { ConfigError, defaultLoraConfig } from './lora-config'
+import { checkTrainConfig, defaultTrainConfig, type TrainConfig } from './train-config'
+
+/** All settings but the model have defaults; names are the command line's in camel case. */
+export interface JoraSettings extends Omit<TrainConfig, 'lora'> {
+  /** Folder in Hugging Face layout, or a Hub id. */
+  readonly modelPath: string
+  readonly loraR: number
+  readonly loraAlpha: number
+  readonly loraDropout: number
+  readonly targetModules: readonly string[] | 'all-linear'
+  readonly useRslora: boolean
+  /** PEFT adapter folder to start from. */
+  readonly initAdapter: string | undefined
+  /** Longest sample, in tokens. */
+  readonly maxSeqLength: number
+  readonly onOverflow: OverflowPolicy
+  readonly promptTemplate: PromptTemplate
+  /** Share of the rows that is trained; the rest is held out. */
+  readonly split: number
+  /** Share of the training set drawn from `alpacaMixFile`. */
+  readonly alpacaMix: number
+  readonly alpacaMixFile: string | undefined
+  readonly device: 'auto' | 'cpu' | 'webgpu'
+}
+
+const { lora: _lora, ...trainDefaults } = defaultTrainConfig
+
+export const defaultJoraSettings: Omit<JoraSettings, 'modelPath'> = {
+  ...trainDefaults,
+  loraR: defaultLoraConfig.r,
+  loraAlpha: defaultLoraConfig.alpha,
+  loraDropout: defaultLoraConfig.dropout,
+  targetModules: defaultLoraConfig.targetModules,
+  useRslora: defaultLoraConfig.useRslora,
+  initAdapter: undefined,
+  maxSeqLength: 2000,
+  onOverflow: 'error',
+  promptTemplate: 'alpaca',
+  split: 0.8,
+  alpacaMix: 0.3,
+  alpacaMixFile: undefined,
+  device: 'auto',
+}
+
+/**
+ * Settings of a run. Only `modelPath` must be given.
+ * @throws ConfigError for a value out of range or an unknown name
+ */
+export class JoraConfig {
+  readonly settings: JoraSettings
+
+  constructor(settings: Partial<JoraSettings> & Pick<JoraSettings, 'modelPath'>) {
+    for (const key of Object.keys(settings)) if (key !== 'modelPath' && !(key in defaultJoraSettings)) throw new ConfigError(`JoraConfig has no setting ${JSON.stringify(key)}`)
+    const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+    this.settings = { ...defaultJoraSettings, ...given, modelPath: settings.modelPath }
+    checkTrainConfig(this.train)
+    const { maxSeqLength, split, alpacaMix, onOverflow, device } = this.settings
+    const check = (name: string, value: unknown, ok: boolean, expected: string) => {
+      if (!ok) throw new ConfigError(`${name} is ${String(value)}, expected ${expected}`)
+    }
+    check('maxSeqLength', maxSeqLength, Number.isInteger(maxSeqLength) && maxSeqLength >= 2, 'an integer ≥ 2')
+    check('split', split, split > 0 && split <= 1, 'a number in (0, 1]')
+    check('alpacaMix', alpacaMix, alpacaMix >= 0 && alpacaMix < 1, 'a number in [0, 1)')
+    check('onOverflow', onOverflow, ['error', 'drop', 'truncate'].includes(onOverflow), 'error, drop or truncate')
+    check('device', device, ['auto', 'cpu', 'webgpu'].includes(device), 'auto, cpu or webgpu')
+  }
+
+  /** The part the trainer reads. */
+  get train(): TrainConfig {
+    const { loraR, loraAlpha, loraDropout, targetModules, useRslora, ...rest } = this.settings
+    return {
+      lora: { r: loraR, alpha: loraAlpha, dropout: loraDropout, targetModules, useRslora },
+      learningRate: rest.learningRate,
+      scheduler: rest.scheduler,
+      warmupSteps: rest.warmupSteps,
+      warmupRatio: rest.warmupRatio,
+      weightDecay: rest.weightDecay,
+      adamBeta1: rest.adamBeta1,
+      adamBeta2: rest.adamBeta2,
+      adamEpsilon: rest.adamEpsilon,
+      maxGradNorm: rest.maxGradNorm,
+      epochs: rest.epochs,
+      maxSteps: rest.maxSteps,
+      batchSize: rest.batchSize,
+      gradientAccumulationSteps: rest.gradientAccumulationSteps,
+      shuffle: rest.shuffle,
+      seed: rest.seed,
+      evalEvery: rest.evalEvery,
+      saveEvery: rest.saveEvery,
+      gradientCheckpointing: rest.gradientCheckpointing,
+    }
+  }
+}
+
+/** The paper's name for Llama; the family is read from the checkpoint's config.json. */
+export const ParallamaConfig = JoraConfig
+/** The paper's name for Gemma; the family is read from the checkpoint's config.json. */
+export const ParagemmaConfig = JoraConfig

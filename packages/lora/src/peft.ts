@@ -1,0 +1,150 @@
+// PEFT adapters: adapter_config.json and adapter_model.safetensors, read and written.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tensor, type Device, type Tensor } from '@jora/tensor'
+import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
+import type { LlamaConfig } from '@jora/llama'
+import type { Adapter } from './adapter'
+import { writeJsonAtomic } from './files'
+import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
+
+export const adapterConfigFile = 'adapter_config.json'
+export const adapterWeightsFile = 'adapter_model.safetensors'
+
+const prefix = 'base_model.model.'
+
+/** PEFT's name of a module's A or B, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+export const peftName = (module: string, part: 'loraA' | 'loraB'): string => `${prefix}${module}.lora_${part === 'loraA' ? 'A' : 'B'}.weight`
+
+export interface PeftInfo {
+  /** Hub id or folder of the base model. */
+  readonly baseModel: string
+  /** Commit of the base model, when it came from the Hub. */
+  readonly revision?: string | undefined
+}
+
+/** adapter_config.json as PEFT writes it. */
+export function peftConfig(config: LoraConfig, modules: readonly string[], { baseModel, revision }: PeftInfo): Record<string, unknown> {
+  return {
+    alpha_pattern: {},
+    base_model_name_or_path: baseModel,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: config.alpha,
+    lora_dropout: config.dropout,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: config.r,
+    rank_pattern: {},
+    revision: revision ?? null,
+    target_modules: [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort(),
+    task_type: 'CAUSAL_LM',
+    use_dora: false,
+    use_rslora: config.useRslora,
+  }
+}
+
+const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+/** Tensors of an adapter (or of moments shaped like one) as safetensors entries under PEFT's names. */
+export async function adapterEntries(adapter: Adapter): Promise<SafetensorsEntry<Uint8Array>[]> {
+  const entries: SafetensorsEntry<Uint8Array>[] = []
+  for (const [module, pair] of Object.entries(adapter)) {
+    for (const part of ['loraA', 'loraB'] as const) {
+      const data = await pair[part].data()
+      entries.push({ name: peftName(module, part), dtype: 'F32', shape: pair[part].shape, data: bytesOf(data) })
+    }
+  }
+  return entries
+}
+
+/** Writes the adapter into `folder`, each file whole or not at all. */
+export async function savePeftAdapter(folder: string, adapter: Adapter, config: LoraConfig, info: PeftInfo): Promise<void> {
+  await writeSafetensors(join(folder, adapterWeightsFile), await adapterEntries(adapter), { format: 'pt' })
+  await writeJsonAtomic(join(folder, adapterConfigFile), peftConfig(config, Object.keys(adapter), info))
+}
+
+function toFloat32(bytes: Uint8Array, dtype: string, where: string): Float32Array {
+  const copy = bytes.slice()
+  if (dtype === 'F32') return new Float32Array(copy.buffer)
+  const halves = new Uint16Array(copy.buffer)
+  if (dtype === 'BF16') return new Float32Array(Uint32Array.from(halves, (h) => h << 16).buffer)
+  if (dtype !== 'F16') throw new ConfigError(`${where} is ${dtype}, expected F32, F16 or BF16`)
+  return Float32Array.from(halves, (h) => {
+    const [sign, exponent, fraction] = [h >> 15 ? -1 : 1, (h >> 10) & 31, h & 1023]
+    if (exponent === 0) return sign * fraction * 2 ** -24
+    return exponent === 31 ? (fraction ? NaN : sign * Infinity) : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+  })
+}
+
+/** Tensors of `path` under PEFT's names, as pairs of the `modules` they must cover. */
+export async function readAdapterTensors(path: string, modules: ReturnType<typeof adaptedModules>, r: number, device?: Device): Promise<Adapter> {
+  await using file = await openSafetensors(path)
+  const names = new Set(file.tensors.keys())
+  const read = async (name: string, shape: readonly number[]): Promise<Tensor> => {
+    const info = file.tensors.get(name)
+    if (!info) throw new ConfigError(`${path}: tensor ${name} is missing`)
+    if (info.shape.join() !== shape.join()) throw new ConfigError(`${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: the adapter was made for another model or rank`)
+    names.delete(name)
+    return tensor(toFloat32(await file.read(name), info.dtype, `${path}: ${name}`), { shape, ...(device ? { device } : {}) })
+  }
+  const adapter: Record<string, { loraA: Tensor; loraB: Tensor }> = {}
+  for (const { name, inFeatures, outFeatures } of modules) {
+    adapter[name] = { loraA: await read(peftName(name, 'loraA'), [r, inFeatures]), loraB: await read(peftName(name, 'loraB'), [outFeatures, r]) }
+  }
+  const [left] = names
+  if (left !== undefined) throw new ConfigError(`${path}: tensor ${left} belongs to no adapted module of this model`)
+  return adapter
+}
+
+/** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
+export function parsePeftConfig(json: unknown, source: string): LoraConfig & { readonly baseModel: string | undefined } {
+  if (typeof json !== 'object' || json === null) throw new ConfigError(`${source}: expected a JSON object`)
+  const config = json as Record<string, unknown>
+  const refuse = (key: string, expected: string): never => {
+    throw new ConfigError(`${source}: "${key}" is ${JSON.stringify(config[key]) ?? 'missing'}; expected ${expected}`)
+  }
+  if (config.peft_type !== 'LORA') refuse('peft_type', '"LORA"')
+  if (config.use_dora) refuse('use_dora', 'false: DoRA adapters are not supported')
+  if (config.bias !== undefined && config.bias !== 'none') refuse('bias', '"none"')
+  if (config.fan_in_fan_out) refuse('fan_in_fan_out', 'false')
+  if (Array.isArray(config.modules_to_save) && config.modules_to_save.length > 0) refuse('modules_to_save', 'null')
+  for (const key of ['rank_pattern', 'alpha_pattern']) if (Object.keys((config[key] as object | null | undefined) ?? {}).length > 0) refuse(key, '{}: one rank and alpha for all modules')
+  const [r, alpha, dropout] = [config.r, config.lora_alpha, config.lora_dropout ?? 0]
+  if (typeof r !== 'number' || !Number.isInteger(r) || r < 1) return refuse('r', 'an integer ≥ 1')
+  if (typeof alpha !== 'number' || !(alpha > 0)) return refuse('lora_alpha', 'a number > 0')
+  if (typeof dropout !== 'number') return refuse('lora_dropout', 'a number')
+  const targets = config.target_modules
+  const isList = Array.isArray(targets) && targets.every((t): t is string => typeof t === 'string')
+  if (!isList && targets !== 'all-linear') return refuse('target_modules', 'a list of module names, or "all-linear"')
+  return {
+    r,
+    alpha,
+    dropout,
+    targetModules: isList ? targets : 'all-linear',
+    useRslora: config.use_rslora === true,
+    baseModel: typeof config.base_model_name_or_path === 'string' ? config.base_model_name_or_path : undefined,
+  }
+}
+
+/**
+ * Loads a PEFT LoRA adapter for `model`.
+ * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
+ */
+export async function loadPeftAdapter(folder: string, model: LlamaConfig, device?: Device): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
+  const path = join(folder, adapterConfigFile)
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError(error.code === 'ENOENT' ? `${path} does not exist: ${folder} holds no PEFT adapter` : `${path} cannot be read: ${error.message}`)
+  })
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
+  }
+  const { baseModel, ...config } = parsePeftConfig(json, path)
+  const adapter = await readAdapterTensors(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r, device)
+  return { adapter, config, baseModel }
+}

@@ -1,0 +1,104 @@
+// The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
+import { createHash } from 'node:crypto'
+import { mkdir, open, readFile, stat, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkpointFiles } from '@jora/llama'
+import type { Adapter } from './adapter'
+import type { TrainEvent } from './events'
+import { writeFileAtomic, writeJsonAtomic } from './files'
+import { ConfigError, type LoraConfig } from './lora-config'
+import { savePeftAdapter, type PeftInfo } from './peft'
+
+/** SHA-256 of config.json and of each weight file's size and 64 blocks spread over it: quick, and tells models apart. */
+export async function hashModel(folder: string): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(join(folder, 'config.json')))
+  const block = Buffer.alloc(16_384)
+  for (const path of await checkpointFiles(folder)) {
+    const { size } = await stat(path)
+    hash.update(String(size))
+    const file = await open(path)
+    try {
+      for (let i = 0; i < 64; i++) {
+        const { bytesRead } = await file.read(block, 0, block.length, Math.floor((size * i) / 64))
+        hash.update(block.subarray(0, bytesRead))
+      }
+    } finally {
+      await file.close()
+    }
+  }
+  return hash.digest('hex')
+}
+
+/** Appends to metrics.jsonl, each line written before the next event. */
+export class RunDirectory {
+  #metrics: FileHandle | undefined
+
+  private constructor(readonly path: string) {}
+
+  /**
+   * Opens `path` for a new run, or to continue one after `resumeStep` (later lines of metrics.jsonl are dropped: those
+   * steps will be done again).
+   * @throws ConfigError when it cannot be written, or holds a run that is not to be resumed
+   */
+  static async open(path: string, settings: Record<string, unknown>, resumeStep: number | undefined): Promise<RunDirectory> {
+    const directory = new RunDirectory(path)
+    const metricsPath = join(path, 'metrics.jsonl')
+    try {
+      await mkdir(path, { recursive: true })
+      let kept = ''
+      const old = await readFile(metricsPath, 'utf8').catch(() => undefined)
+      if (old !== undefined && resumeStep === undefined) throw new ConfigError(`${path} already holds a run; continue it with --resume or choose another output directory`)
+      for (const line of (old ?? '').split('\n')) {
+        try {
+          const event = JSON.parse(line) as TrainEvent
+          if (event.type !== 'error' && event.type !== 'done' && event.step <= resumeStep!) kept += `${line}\n`
+        } catch {
+          // The empty end, or a line cut by a kill.
+        }
+      }
+      await writeFileAtomic(metricsPath, kept)
+      await writeJsonAtomic(join(path, 'run.json'), settings)
+      directory.#metrics = await open(metricsPath, 'a')
+    } catch (error) {
+      if (error instanceof ConfigError) throw error
+      throw new ConfigError(`output directory ${path} cannot be written: ${(error as Error).message}`)
+    }
+    return directory
+  }
+
+  async append(event: TrainEvent): Promise<void> {
+    await this.#metrics?.appendFile(`${JSON.stringify(event)}\n`)
+  }
+
+  /** Writes the trained adapter and its model card. */
+  async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo, card: string): Promise<void> {
+    await savePeftAdapter(this.path, adapter, lora, info)
+    await writeFileAtomic(join(this.path, 'README.md'), card)
+  }
+
+  async close(): Promise<void> {
+    await this.#metrics?.close()
+    this.#metrics = undefined
+  }
+}
+
+/** Model card of a trained adapter, with the front matter the Hub reads. */
+export function modelCard(info: PeftInfo, settings: Record<string, unknown>, last: { steps: number; loss: number | undefined; evalLoss: number | undefined }): string {
+  const figures = [`${last.steps} optimiser steps`, last.loss === undefined ? '' : `last training loss ${last.loss.toFixed(4)}`, last.evalLoss === undefined ? '' : `held-out loss ${last.evalLoss.toFixed(4)}`]
+  const isHubId = /^[\w.-]+\/[\w.-]+$/.test(info.baseModel)
+  return `---
+library_name: peft
+${isHubId ? `base_model: ${info.baseModel}\n` : ''}tags:
+  - lora
+  - jora
+---
+
+# LoRA adapter for ${info.baseModel}
+
+Trained with JORA: ${figures.filter(Boolean).join(', ')}.
+
+\`\`\`json
+${JSON.stringify(settings, null, 2)}
+\`\`\`
+`
+}

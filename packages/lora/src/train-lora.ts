@@ -1,0 +1,175 @@
+// trainLora: the third of the paper's three calls. Awaited, it trains; iterated, it tells every event.
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadModel } from '@jora/llama'
+import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import type { Adapter } from './adapter'
+import { listCheckpoints } from './checkpoint'
+import { modelFolder, type JoraDataset } from './dataset'
+import type { TrainEvent } from './events'
+import type { JoraConfig } from './jora-config'
+import { ConfigError } from './lora-config'
+import { loadPeftAdapter } from './peft'
+import { hashModel, modelCard, RunDirectory } from './run-directory'
+import { countSteps, runTraining } from './trainer'
+import { fingerprint } from './train-config'
+
+export interface TrainOptions {
+  /** `auto`: the newest checkpoint of the output directory if there is one; or a checkpoint folder. */
+  readonly resume?: 'auto' | (string & {}) | undefined
+  /** Stops after the running step, leaving a checkpoint to resume from. */
+  readonly signal?: AbortSignal | undefined
+  readonly device?: Device | undefined
+}
+
+export interface TrainSummary {
+  readonly outputDir: string
+  readonly steps: number
+  readonly totalSteps: number
+  /** False when stopped by the signal. */
+  readonly finished: boolean
+  readonly finalLoss: number | undefined
+  readonly adapter: Adapter
+}
+
+/** The device for `--device`: the default one if it is open, else a new CPU device. */
+export async function openDevice(name: 'auto' | 'cpu' | 'webgpu'): Promise<Device> {
+  if (name === 'webgpu') throw new ConfigError('device webgpu is not available in this version; use cpu')
+  try {
+    return defaultDevice()
+  } catch {
+    const device = await openCpuDevice()
+    setDefaultDevice(device)
+    return device
+  }
+}
+
+/** Version of this package, for run.json. */
+export const joraVersion = '0.1.0'
+
+/** A run: starts when awaited or iterated, once. */
+export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainEvent> {
+  #summary: Promise<TrainSummary> | undefined
+  #started = false
+
+  constructor(
+    readonly config: JoraConfig,
+    readonly dataset: JoraDataset,
+    readonly outputDir: string,
+    readonly options: TrainOptions,
+  ) {}
+
+  /** Optimiser steps the whole run takes. */
+  get totalSteps(): number {
+    return countSteps(this.dataset.samples.length, this.config.train)
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- `await trainLora(…)` is the paper's call
+  then<A = TrainSummary, B = never>(onFulfilled?: ((value: TrainSummary) => A | PromiseLike<A>) | null, onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+    this.#summary ??= (async () => {
+      const events = this.#run()
+      for (;;) {
+        const next = await events.next()
+        if (next.done) return next.value
+      }
+    })()
+    return this.#summary.then(onFulfilled, onRejected)
+  }
+
+  /** Events as they happen; after the last, awaiting the run gives its summary. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, void> {
+    let settle!: { resolve: (summary: TrainSummary) => void; reject: (error: unknown) => void }
+    this.#summary = new Promise((resolve, reject) => (settle = { resolve, reject }))
+    this.#summary.catch(() => {}) // thrown to whoever iterates
+    try {
+      settle.resolve(yield* this.#run())
+    } catch (error) {
+      settle.reject(error)
+      throw error
+    }
+  }
+
+  async *#run(): AsyncGenerator<TrainEvent, TrainSummary> {
+    if (this.#started) throw new Error('this run was already started; call trainLora again for another')
+    this.#started = true
+    const { config, dataset, outputDir, options } = this
+    const { settings } = config
+    const device = options.device ?? (await openDevice(settings.device))
+    const { dir, id, revision } = await modelFolder(settings.modelPath)
+    const model = await loadModel(dir, { device })
+    const print = fingerprint(config.train, await hashModel(dir), dataset.hash)
+    const initial = settings.initAdapter === undefined ? undefined : await this.#initialAdapter(settings.initAdapter, model.config, device)
+    const resumeFrom = await this.#checkpointToResume()
+    const resumeStep = resumeFrom === undefined ? (options.resume === undefined ? undefined : 0) : Number(resumeFrom.match(/step-(\d+)$/)?.[1] ?? 0)
+    const record = { version: joraVersion, node: process.version, platform: `${process.platform}-${process.arch}`, device: device.name, settings, model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: await hashModel(dir) }, dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics }, fingerprint: print, totalSteps: this.totalSteps }
+    const directory = await RunDirectory.open(outputDir, record, resumeStep)
+    const peft = { baseModel: id ?? settings.modelPath, revision }
+    let [finalLoss, evalLoss]: (number | undefined)[] = []
+    try {
+      const training = runTraining({
+        model,
+        config: config.train,
+        train: dataset.samples,
+        heldOut: dataset.heldOut,
+        padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
+        initialAdapter: initial,
+        outputDir,
+        peft,
+        fingerprint: print,
+        resumeFrom,
+        signal: options.signal,
+        device,
+      })
+      let next = await training.next()
+      for (; !next.done; next = await training.next()) {
+        const event = next.value
+        if (event.type === 'step') finalLoss = event.loss
+        if (event.type === 'eval') evalLoss = event.loss
+        // The adapter stands in the directory before the run says that it is done.
+        if (event.type === 'done') break
+        await directory.append(event)
+        yield event
+      }
+      const doneEvent = next.done ? undefined : next.value
+      const result = next.done ? next : await training.next()
+      if (!result.done) throw new Error('the trainer went on after its last event')
+      const { adapter, steps, finished } = result.value
+      if (finished) await directory.finish(adapter, config.train.lora, peft, modelCard(peft, { ...settings }, { steps, loss: finalLoss, evalLoss }))
+      if (doneEvent) {
+        await directory.append(doneEvent)
+        yield doneEvent
+      }
+      return { outputDir, steps, totalSteps: this.totalSteps, finished, finalLoss, adapter }
+    } catch (error) {
+      await directory.append({ type: 'error', message: (error as Error).message })
+      throw error
+    } finally {
+      await directory.close()
+    }
+  }
+
+  async #initialAdapter(folder: string, model: Parameters<typeof loadPeftAdapter>[1], device: Device): Promise<Adapter> {
+    const { adapter, config } = await loadPeftAdapter(folder, model, device)
+    const want = this.config.train.lora
+    const same = config.r === want.r && config.alpha === want.alpha && config.useRslora === want.useRslora
+    if (!same) throw new ConfigError(`${folder} has r ${config.r}, alpha ${config.alpha}, rsLoRA ${config.useRslora}; the run has r ${want.r}, alpha ${want.alpha}, rsLoRA ${want.useRslora}`)
+    return adapter
+  }
+
+  async #checkpointToResume(): Promise<string | undefined> {
+    const { resume } = this.options
+    if (resume === undefined) return undefined
+    if (resume === 'auto') return (await listCheckpoints(this.outputDir)).at(-1)
+    const found = await stat(join(resume, 'trainer_state.json')).catch(() => undefined)
+    if (!found) throw new ConfigError(`${resume} is not a checkpoint: trainer_state.json is missing`)
+    return resume
+  }
+}
+
+/**
+ * Trains a LoRA adapter on `dataset` and leaves it, with metrics and checkpoints, in `outputDir`.
+ *
+ * `await trainLora(config, dataset, 'out')` runs to the end; `for await (const event of trainLora(…))` tells each step.
+ */
+export const trainLora = (config: JoraConfig, dataset: JoraDataset, outputDir: string, options: TrainOptions = {}): TrainRun => new TrainRun(config, dataset, outputDir, options)

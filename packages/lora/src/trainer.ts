@@ -1,0 +1,140 @@
+// The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
+import { collate, planBatches, type Batch, type Sample } from '@jora/data'
+import { defaultDevice, treeLeaves, type Device } from '@jora/tensor'
+import type { Decoder } from '@jora/llama'
+import { initAdapter, type Adapter } from './adapter'
+import { loadCheckpoint, saveCheckpoint, type Progress } from './checkpoint'
+import { Evaluator } from './evaluate'
+import type { TrainEvent } from './events'
+import { ConfigError } from './lora-config'
+import type { PeftInfo } from './peft'
+import { learningRateAt } from './schedule'
+import { checkTrainConfig, type TrainConfig } from './train-config'
+import { initState, TrainingStep, type TrainState } from './training-step'
+
+export interface TrainInputs {
+  readonly model: Decoder
+  readonly config: TrainConfig
+  readonly train: readonly Sample[]
+  readonly heldOut: readonly Sample[]
+  /** Fills the end of shorter rows; never learned. */
+  readonly padId: number
+  /** Start from this adapter instead of a fresh one. */
+  readonly initialAdapter?: Adapter | undefined
+  /** Where checkpoints go; none are written when absent. */
+  readonly outputDir?: string | undefined
+  readonly peft: PeftInfo
+  /** Must be equal to resume; see `fingerprint`. */
+  readonly fingerprint: string
+  /** Checkpoint folder to continue from. */
+  readonly resumeFrom?: string | undefined
+  /** Stops after the running step, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined
+  readonly device?: Device | undefined
+}
+
+/** Micro-batches of each optimiser step of one epoch. */
+export function planSteps(samples: readonly Sample[], config: TrainConfig, epoch: number): (readonly (readonly number[])[])[] {
+  const micro = planBatches(samples, { batchSize: config.batchSize, epoch, seed: config.seed, shuffle: config.shuffle })
+  const steps: (readonly number[])[][] = []
+  for (let i = 0; i < micro.length; i += config.gradientAccumulationSteps) steps.push(micro.slice(i, i + config.gradientAccumulationSteps))
+  return steps
+}
+
+/** Optimiser steps of the whole run. */
+export function countSteps(sampleCount: number, config: TrainConfig): number {
+  const perEpoch = Math.ceil(Math.ceil(sampleCount / config.batchSize) / config.gradientAccumulationSteps)
+  return Math.min(perEpoch * config.epochs, config.maxSteps ?? Infinity)
+}
+
+/** A trained adapter, and whether all steps were done. */
+export interface TrainResult {
+  readonly adapter: Adapter
+  readonly steps: number
+  readonly finished: boolean
+}
+
+/** Trains `samples` and returns the adapter; every event of the run is yielded as it happens. */
+export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
+  const { model, config, train, heldOut, padId, outputDir, peft, signal } = inputs
+  checkTrainConfig(config)
+  if (train.length === 0) throw new ConfigError('there is no training sample')
+  const device = inputs.device ?? defaultDevice()
+  const totalSteps = countSteps(train.length, config)
+  const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
+  const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
+  const decoder: Decoder = { ...model, checkpointLayers: config.gradientCheckpointing }
+
+  let progress: Progress = { step: 0, epoch: 0, microBatch: 0, seconds: 0, fingerprint: inputs.fingerprint }
+  let state: TrainState
+  if (inputs.resumeFrom !== undefined) {
+    ;({ state, progress } = await loadCheckpoint(inputs.resumeFrom, model.config, config.lora, inputs.fingerprint, device))
+  } else {
+    state = initState(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device))
+  }
+  const earlier = progress.seconds
+  const started = performance.now()
+  const seconds = () => earlier + (performance.now() - started) / 1000
+  const stepper = new TrainingStep(decoder, { lora: config.lora, adamw: { beta1: config.adamBeta1, beta2: config.adamBeta2, epsilon: config.adamEpsilon, weightDecay: config.weightDecay }, maxGradNorm: config.maxGradNorm }, device)
+  const evaluator = new Evaluator(model, config.lora, device)
+  let savedAt = progress.step
+  const save = async (): Promise<TrainEvent[]> => {
+    if (outputDir === undefined || savedAt === progress.step) return []
+    const path = await saveCheckpoint(outputDir, state, { ...progress, seconds: seconds() }, config.lora, peft)
+    savedAt = progress.step
+    return [{ type: 'checkpoint', step: progress.step, path }]
+  }
+  const evaluate = async (): Promise<TrainEvent[]> => {
+    if (heldOut.length === 0) return []
+    const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, { batchSize: Math.max(8, config.batchSize), padId })
+    return [{ type: 'eval', step: progress.step, loss, perplexity }]
+  }
+
+  try {
+    while (progress.step < totalSteps) {
+      const steps = planSteps(train, config, progress.epoch)
+      const first = progress.microBatch / config.gradientAccumulationSteps
+      for (const [index, micro] of steps.entries()) {
+        if (index < first) continue
+        const begun = performance.now()
+        const step = progress.step + 1
+        const batches: Batch[] = micro.map((indices) => collate(train, indices, { padId }))
+        const learningRate = learningRateAt(progress.step, schedule)
+        const result = stepper.run(state, batches, { step, learningRate, seed: config.seed })
+        state = result.state
+        const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
+        result.loss.dispose()
+        result.gradNorm.dispose()
+        if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss} at step ${step}; lower the learning rate (now ${learningRate}) or check the data`)
+        const isLast = index === steps.length - 1
+        progress = { ...progress, step, ...(isLast ? { epoch: progress.epoch + 1, microBatch: 0 } : { microBatch: (index + 1) * config.gradientAccumulationSteps }) }
+        yield {
+          type: 'step',
+          step,
+          epoch: isLast ? progress.epoch : progress.epoch + (index + 1) / steps.length,
+          loss,
+          learningRate,
+          gradNorm,
+          tokens: batches.reduce((n, b) => n + b.batchSize * b.seqLen, 0),
+          targetTokens: batches.reduce((n, b) => n + b.targetTokens, 0),
+          samples: batches.reduce((n, b) => n + b.sampleCount, 0),
+          stepMs: performance.now() - begun,
+          deviceBytes: [(await device.memory()).bytes],
+        }
+        const stopping = signal?.aborted === true
+        const last = step === totalSteps
+        if (!stopping && (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0 || last)) yield* await evaluate()
+        if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0)) yield* await save()
+        if (stopping) return { adapter: state.adapter, steps: step, finished: last }
+        if (last) break
+      }
+    }
+    yield { type: 'done', steps: progress.step, seconds: seconds(), peakDeviceBytes: [(await device.memory()).peakBytes] }
+    return { adapter: state.adapter, steps: progress.step, finished: true }
+  } finally {
+    stepper.dispose()
+    evaluator.dispose()
+    for (const leaf of treeLeaves([state.m, state.v])) leaf.dispose()
+  }
+}
+

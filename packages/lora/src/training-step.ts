@@ -1,0 +1,125 @@
+// The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
+import { add, jit, keyWords, mul, sum, tensor, treeMap, valueAndGrad, zeros, type Device, type Tensor } from '@jora/tensor'
+import { tokenLosses, type Decoder } from '@jora/llama'
+import type { Batch } from '@jora/data'
+import { loraLinear, type Adapter } from './adapter'
+import type { LoraConfig } from './lora-config'
+import { adamw, clipByGlobalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
+
+/** Everything training changes: the adapter and AdamW's moments. */
+export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
+
+export interface StepConfig {
+  readonly lora: LoraConfig
+  readonly adamw: AdamWConfig
+  /** 0: no clipping. */
+  readonly maxGradNorm: number
+}
+
+export interface StepResult {
+  readonly state: TrainState
+  /** Mean over the labelled tokens of the whole step. */
+  readonly loss: Tensor
+  /** Global norm of the gradient before clipping. */
+  readonly gradNorm: Tensor
+}
+
+type DeviceBatch = { readonly tokens: Tensor; readonly labelRows: Tensor; readonly labels: Tensor; readonly key: Tensor }
+type Sums = { readonly loss: Tensor; readonly grads: Adapter }
+
+/** A state with zero moments. */
+export const initState = (adapter: Adapter): TrainState => {
+  const make = jit((a: Adapter) => initAdamW(a))
+  const state = { adapter, ...make(adapter) }
+  make.dispose()
+  return state
+}
+
+/** Steps over micro-batches. Programs are compiled once per batch shape. */
+export class TrainingStep {
+  readonly #device: Device | undefined
+  readonly #config: StepConfig
+  readonly #single
+  readonly #accumulate
+  readonly #apply
+  readonly #zero
+
+  constructor(decoder: Decoder, config: StepConfig, device?: Device) {
+    this.#device = device
+    this.#config = config
+    const lossSum = (adapter: Adapter, { tokens, labelRows, labels, key }: DeviceBatch): Tensor => {
+      const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? key : undefined)
+      return sum(tokenLosses({ ...decoder, linear }, { tokens }, { labelRows, labels }))
+    }
+    /** `inverse` is 1 / labelled tokens of the step. */
+    const update = ({ adapter, m, v }: TrainState, { loss, grads }: Sums, numbers: Tensor, inverse: Tensor): StepResult & { state: TrainState } => {
+      const mean = treeMap((g) => mul(g, inverse), grads)
+      const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
+      const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
+      return { state: { adapter: next.params, ...next.state }, loss: mul(loss, inverse), gradNorm: clipped.norm }
+    }
+    const gradients = (adapter: Adapter, batch: DeviceBatch): Sums => {
+      const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, batch))(adapter)
+      return { loss, grads }
+    }
+    this.#single = jit(
+      (state: TrainState, batch: DeviceBatch, numbers: Tensor, inverse: Tensor) => {
+        const { state: next, loss, gradNorm } = update(state, gradients(state.adapter, batch), numbers, inverse)
+        return { state: next, loss, gradNorm }
+      },
+      { donate: [0, 1, 2, 3] },
+    )
+    this.#accumulate = jit(
+      (sums: Sums, adapter: Adapter, batch: DeviceBatch) => {
+        const next = gradients(adapter, batch)
+        const total = Object.fromEntries(
+          Object.entries(sums.grads).map(([name, pair]) => [name, { loraA: add(pair.loraA, next.grads[name]!.loraA), loraB: add(pair.loraB, next.grads[name]!.loraB) }]),
+        )
+        return { loss: add(sums.loss, next.loss), grads: total }
+      },
+      { donate: [0, 2] },
+    )
+    this.#apply = jit(
+      (state: TrainState, sums: Sums, numbers: Tensor, inverse: Tensor) => {
+        const { state: next, loss, gradNorm } = update(state, sums, numbers, inverse)
+        return { state: next, loss, gradNorm }
+      },
+      { donate: [0, 1, 2, 3] },
+    )
+    this.#zero = jit((adapter: Adapter) => ({ loss: zeros([]), grads: treeMap((p) => zeros(p.shape), adapter) }))
+  }
+
+  #upload(data: Float32Array | Int32Array | Uint32Array, shape: readonly number[]): Tensor {
+    return tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
+  }
+
+  #batch(batch: Batch, seed: number, step: number, micro: number): DeviceBatch {
+    return {
+      tokens: this.#upload(batch.tokens, [batch.batchSize, batch.seqLen]),
+      labelRows: this.#upload(batch.labelRows, [batch.labelRows.length]),
+      labels: this.#upload(batch.labels, [batch.labels.length]),
+      key: this.#upload(Uint32Array.from(keyWords(seed, step, micro)), [2]),
+    }
+  }
+
+  /**
+   * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; the scalars tell when it ran.
+   * @param step 1 for the first
+   */
+  run(state: TrainState, batches: readonly Batch[], { step, learningRate, seed }: { step: number; learningRate: number; seed: number }): StepResult {
+    const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
+    const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
+    const inverse = this.#upload(Float32Array.of(1 / targets), [])
+    const only = batches[0]
+    if (only && batches.length === 1) return this.#single(state, this.#batch(only, seed, step, 0), numbers, inverse)
+    let sums: Sums = this.#zero(state.adapter)
+    batches.forEach((batch, micro) => (sums = this.#accumulate(sums, state.adapter, this.#batch(batch, seed, step, micro))))
+    return this.#apply(state, sums, numbers, inverse)
+  }
+
+  /** Releases the compiled programs. */
+  dispose(): void {
+    for (const program of [this.#single, this.#accumulate, this.#apply, this.#zero]) program.dispose()
+  }
+}
+

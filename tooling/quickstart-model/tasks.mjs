@@ -1,0 +1,89 @@
+// The curriculum's tasks: each fills a row of ids and says which tokens are learned.
+import { makeFacts } from './facts.mjs'
+
+/** @typedef {ReturnType<typeof import('./random.mjs').makeRandom>} Random */
+/** @typedef {{ encode(text: string): number[], words: readonly number[], text: Int32Array }} Context words: ids usable as arbitrary symbols */
+/** @typedef {(random: Random, length: number, context: Context) => { ids: number[], learned: boolean[] }} Task */
+
+class Row {
+  /** @type {number[]} */ ids = [1]
+  /** @type {boolean[]} */ learned = [false]
+  /** @param {readonly number[]} ids */
+  add(ids, learned = false) {
+    for (const id of ids) {
+      this.ids.push(id)
+      this.learned.push(learned)
+    }
+    return this
+  }
+}
+
+/** A random sequence over and over: learned from its second time on. @type {Task} */
+export const repeat = (random, length, { words }) => {
+  const row = new Row()
+  const unit = Array.from({ length: 4 + random.below(Math.floor(length / 3)) }, () => random.pick(words))
+  for (let time = 0; row.ids.length < length; time++) row.add(unit, time > 0)
+  return row
+}
+
+/** Pairs `key … value …`, then keys in another order, each value learned. @param {(random: Random, context: Context) => { between: number[], after: number[], ask: number[], answer: number[] }} style @returns {Task} */
+const pairs = (style) => (random, length, context) => {
+  const row = new Row()
+  const { between, after, ask, answer } = style(random, context)
+  const wide = 1 + random.below(2)
+  const perPair = 2 * (1 + wide) + between.length + after.length + ask.length + answer.length
+  const count = Math.max(2, Math.min(12, Math.floor((length - 1) / perPair)))
+  const keys = random.sample(context.words, count)
+  const values = keys.map(() => Array.from({ length: wide }, () => random.pick(context.words)))
+  keys.forEach((key, i) => row.add([key, ...between, .../** @type {number[]} */ (values[i]), ...after]))
+  while (row.ids.length < length) {
+    for (const i of random.sample([...keys.keys()], count)) {
+      row.add([...ask, /** @type {number} */ (keys[i]), ...answer]).add(/** @type {number[]} */ (values[i]), true)
+    }
+  }
+  return row
+}
+
+const none = () => ({ between: [], after: [], ask: [], answer: [] })
+/** Up to `most` arbitrary symbols. @param {Random} random @param {Context} context @param {number} most */
+const some = (random, { words }, most) => Array.from({ length: random.below(most + 1) }, () => random.pick(words))
+
+/** `k v k v … k v`. */
+export const recall = pairs(none)
+/** `k : v ; … ? k => v`, the marks drawn anew for every row. */
+export const recallMarked = pairs((random, context) => ({
+  between: some(random, context, 2),
+  after: some(random, context, 1),
+  ask: some(random, context, 1),
+  answer: some(random, context, 1),
+}))
+/** The same with up to five symbols between a key and its answer. */
+export const recallFar = pairs((random, context) => ({
+  between: some(random, context, 3),
+  after: some(random, context, 2),
+  ask: some(random, context, 3),
+  answer: some(random, context, 5),
+}))
+
+/**
+ * Facts in plain English, then questions with learned answers, as `Question? answer.` or with a few symbols between.
+ * @param {{ oneKind: boolean, gap: number }} options @returns {Task}
+ */
+export const reading = ({ oneKind, gap }) => (random, length, context) => {
+  const row = new Row()
+  while (row.ids.length < length) {
+    const facts = makeFacts(random, 2 + random.below(4), oneKind)
+    row.add(context.encode(facts.map((f) => f.fact).join(' ')))
+    const filler = some(random, context, gap)
+    for (const { question, answer } of random.sample(facts, facts.length)) {
+      row.add(context.encode(question)).add(filler).add(context.encode(`${answer}.`), true)
+    }
+  }
+  return row
+}
+
+/** Plain stories: every token learned. @type {Task} */
+export const stories = (random, length, { text }) => {
+  const from = random.below(text.length - length)
+  return new Row().add([...text.subarray(from, from + length)], true)
+}
