@@ -2,7 +2,7 @@
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
 import { apply, applyAll } from '../ops/apply'
-import { cast, cos, div, eq, log, lt, mul, neg, pow, sin, square, sub, where } from '../ops/elementwise'
+import { add, cast, cos, div, eq, log, lt, mul, neg, pow, sigmoid, sin, square, sub, where } from '../ops/elementwise'
 import { full, zerosLike } from '../ops/create'
 import { gather, scatterAdd } from '../ops/indexing'
 import { dot } from '../ops/linalg'
@@ -78,6 +78,11 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | 'decompose' } = {
   cos: (g, { input }) => [neg(mul(g, sin(input(0))))],
   tanh: (g, { output }) => [mul(g, sub(1, square(output(0))))],
   sigmoid: (g, { output }) => [mul(g, mul(output(0), sub(1, output(0))))],
+  // x·σ(x) has the slope σ + y(1 − σ): of what the forward pass made, only σ and y are kept.
+  silu: (g, { input, output }) => {
+    const s = sigmoid(input(0))
+    return [mul(g, add(s, mul(output(0), sub(1, s))))]
+  },
   abs: (g, { input }) => [where(lt(input(0), 0), neg(g), g)],
   not: none,
   add: elementwise((g) => g, (g) => g),

@@ -72,6 +72,7 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | 'decompose' 
   cos: direct('Cos'),
   tanh: direct('Tanh'),
   sigmoid: direct('Sigmoid'),
+  silu: 'decompose',
   abs: direct('Abs'),
   not: direct('Not'),
   add: direct('Add'),

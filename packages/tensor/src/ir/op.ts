@@ -23,6 +23,7 @@ export interface OpParams {
   cos: None
   tanh: None
   sigmoid: None
+  silu: None
   abs: None
   not: None
   add: None
@@ -186,6 +187,7 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   cos: unaryFloat,
   tanh: unaryFloat,
   sigmoid: unaryFloat,
+  silu: unaryFloat,
   abs: unary,
   not: logical,
   add: binary,

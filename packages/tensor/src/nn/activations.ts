@@ -1,10 +1,10 @@
 // Activations and dropout.
 import { apply } from '../ops/apply'
-import { add, mul, sigmoid, tanh } from '../ops/elementwise'
+import { add, mul, tanh } from '../ops/elementwise'
 import type { Tensor } from '../tensor'
 
 /** x·sigmoid(x), Llama's gate. */
-export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x))
+export const silu = (x: Tensor): Tensor => apply('silu', [x], {})
 
 /** GELU by its tanh approximation, Gemma's gate. */
 export const gelu = (x: Tensor): Tensor => {

@@ -1,7 +1,7 @@
 // What the fused ops mean in terms of primitives: the definition a backend falls back on, and tests hold kernels to.
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
-import { add, exp, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sub, where } from '../ops/elementwise'
+import { add, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sigmoid, sub, where } from '../ops/elementwise'
 import { full, iota } from '../ops/create'
 import { gather, pick, scatterAdd } from '../ops/indexing'
 import { dot } from '../ops/linalg'
@@ -11,6 +11,7 @@ import { randomUniform } from '../ops/random'
 import type { Tensor } from '../tensor'
 
 export type FusedOp =
+  | 'silu'
   | 'dropout'
   | 'rmsNorm'
   | 'rmsNormGrad'
@@ -93,21 +94,39 @@ function addKeyBlocks(blocks: readonly Tensor[]): Tensor {
   })
 }
 
-/** log Σ exp over the vocabulary [n] and the logits [n, v]. */
-function headLogits(h: Tensor, w: Tensor): { logits: Tensor; logSum: Tensor } {
-  const logits = dot(h, w, { transposeB: true })
-  const shift = max(logits, { axis: 1, keepDims: true })
-  const logSum = add(log(sum(exp(sub(logits, shift)), { axis: 1 })), reshape(shift, [h.shape[0]!]))
-  return { logits, logSum }
+/** Rows of the head computed together: logits stay a few megabytes, products large enough to run at full rate. */
+const headRows = 256
+
+interface HeadRows {
+  readonly h: Tensor
+  readonly labels: Tensor
+  /** Where there is a label. */
+  readonly has: Tensor
+  /** Labels, 0 where there is none: safe to gather with. */
+  readonly safe: Tensor
+  readonly logits: Tensor
+  readonly probabilities: Tensor
+  /** The rows' part of a vector of all rows, zero where there is no label. */
+  weigh(g: Tensor): Tensor
 }
 
-/** Cotangents with those of unlabelled rows zeroed, and labels made safe to gather with. */
-function labelled(labels: Tensor, g: Tensor): { safe: Tensor; weight: Tensor } {
-  const has = le(full([], 0, 'i32'), labels)
-  return { safe: where(has, labels, 0), weight: where(has, g, 0) }
+/** Runs `body` over blocks of labelled rows: logits are never whole, and forward and backward share them. */
+function eachHeadBlock<R>(inputs: readonly Tensor[], body: (rows: HeadRows) => R): R[] {
+  const [hidden, w, allLabels] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
+  const count = hidden.shape[0]!
+  return Array.from({ length: Math.ceil(count / headRows) }, (_, block) => {
+    const [from, to] = [block * headRows, Math.min(count, (block + 1) * headRows)]
+    const h = sliceAxis(hidden, 0, from, to)
+    const labels = sliceAxis(allLabels, 0, from, to)
+    const has = le(full([], 0, 'i32'), labels)
+    const logits = dot(h, w, { transposeB: true })
+    const weigh = (g: Tensor) => reshape(where(has, sliceAxis(g, 0, from, to), 0), [to - from, 1])
+    return body({ h, labels, has, safe: where(has, labels, 0), logits, probabilities: softmax(logits), weigh })
+  })
 }
 
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
+  silu: ([x]) => [mul(x!, sigmoid(x!))],
   dropout: (inputs, { rate, stream }) => {
     const x = at(inputs, 0)
     const keep = le(full([], Math.round(rate * 2 ** 24) / 2 ** 24), randomUniform(at(inputs, 1), x.shape, stream))
@@ -162,26 +181,28 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     })
     return [concat(blocks.map((b) => b.dq), 2), addKeyBlocks(blocks.map((b) => b.dk)), addKeyBlocks(blocks.map((b) => b.dv))]
   },
+  // The largest probability is 1/Σexp(logit − max) ≥ 1/vocab: log Σ exp follows from it exactly, without another pass.
   linearCrossEntropy: (inputs) => {
-    const [h, w, labels] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
-    const { logits, logSum } = headLogits(h, w)
-    const has = le(full([], 0, 'i32'), labels)
-    return [where(has, sub(logSum, pick(logits, where(has, labels, 0))), 0), logSum]
+    const blocks = eachHeadBlock(inputs, ({ logits, probabilities, has, safe }) => {
+      const logSum = sub(max(logits, { axis: 1 }), log(max(probabilities, { axis: 1 })))
+      return { loss: where(has, sub(logSum, pick(logits, safe)), 0), logSum }
+    })
+    return [concat(blocks.map((b) => b.loss)), concat(blocks.map((b) => b.logSum))]
   },
   // dh = g∘(softmax(h Wᵀ) W − W[label])
   linearCrossEntropyGradInput: (inputs) => {
-    const [h, w, labels, logSum, g] = [0, 1, 2, 3, 4].map((i) => at(inputs, i)) as [Tensor, Tensor, Tensor, Tensor, Tensor]
-    const { safe, weight } = labelled(labels, g)
-    const p = exp(sub(dot(h, w, { transposeB: true }), reshape(logSum, [-1, 1])))
-    return [mul(sub(dot(p, w), gather(w, safe)), reshape(weight, [-1, 1]))]
+    const [w, g] = [at(inputs, 1), at(inputs, 4)]
+    return [concat(eachHeadBlock(inputs, (b) => mul(sub(dot(b.probabilities, w), gather(w, b.safe)), b.weigh(g))))]
   },
   // dW = softmaxᵀ (g∘h) − rows of g∘h added at their labels
   linearCrossEntropyGradWeight: (inputs) => {
-    const [h, w, labels, logSum, g] = [0, 1, 2, 3, 4].map((i) => at(inputs, i)) as [Tensor, Tensor, Tensor, Tensor, Tensor]
-    const { safe, weight } = labelled(labels, g)
-    const p = exp(sub(dot(h, w, { transposeB: true }), reshape(logSum, [-1, 1])))
-    const weighted = mul(h, reshape(weight, [-1, 1]))
-    return [sub(dot(p, weighted, { transposeA: true }), scatterAdd(safe, weighted, w.shape[0]!))]
+    const [w, g] = [at(inputs, 1), at(inputs, 4)]
+    const blocks = eachHeadBlock(inputs, (b) => {
+      const weighted = mul(b.h, b.weigh(g))
+      return { safe: b.safe, weighted, dense: dot(b.probabilities, weighted, { transposeA: true }) }
+    })
+    const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
+    return [sub(blocks.map((b) => b.dense).reduce((a, b) => add(a, b)), added)]
   },
 }
 

@@ -90,5 +90,6 @@ export const cases: readonly Case[] = [
   smooth('attention over context trees', [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)], (q, k, v, visibility) => j.attention(q, k, v, { visibility })),
   smooth('attention over several query blocks', [f(1, 1, 192, 2), f(1, 1, 192, 2), f(1, 1, 192, 2)], (q, k, v) => j.attention(q, k, v)),
   smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) => j.linearCrossEntropy(h, w, labels)),
+  smooth('linearCrossEntropy over several blocks', [f(258, 2), f(3, 2), { shape: [258], dtype: 'i32', make: (_x, i) => (i % 4) - 1 }], (h, w, labels) => j.linearCrossEntropy(h, w, labels)),
   smooth('stopGradient', [f(3), frozen(3)], (a, b) => j.mul(a, j.stopGradient(b))),
 ]

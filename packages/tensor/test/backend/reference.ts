@@ -68,7 +68,7 @@ function rand({ data }: Nd, stream: number, i: number): number {
   return (x >>> 8) * 2 ** -24
 }
 
-type FusedName = 'dropout' | 'rmsNorm' | 'rmsNormGrad' | 'rope' | 'attention' | 'attentionGrad' | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
+type FusedName = 'silu' | 'dropout' | 'rmsNorm' | 'rmsNormGrad' | 'rope' | 'attention' | 'attentionGrad' | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
 
 const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   neg: map((x) => -x),

@@ -1,0 +1,109 @@
+// One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
+//   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16]
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { collate, planBatches } from '@jora/data'
+import { loadModel } from '@jora/llama'
+import { initAdapter, initState, TrainingStep } from '@jora/lora'
+import { dot, jit, setDefaultDevice, tensor } from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import { stepFlops, writeModel } from './shapes.mjs'
+
+const { values: flags } = parseArgs({
+  options: {
+    batch: { type: 'string', default: '2' },
+    seq: { type: 'string', default: '512' },
+    steps: { type: 'string', default: '8' },
+    warmup: { type: 'string', default: '1' },
+    threads: { type: 'string', default: '2' },
+    rank: { type: 'string', default: '16' },
+    rows: { type: 'string' },
+  },
+})
+const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, number, number, number, number]} */ ([flags.batch, flags.seq, flags.steps, flags.warmup, flags.threads, flags.rank].map(Number))
+const folder = mkdtempSync(join(tmpdir(), 'jora-bench-'))
+try {
+  await writeModel(folder)
+  const device = await openCpuDevice({ threads })
+  setDefaultDevice(device)
+  const model = await loadModel(folder)
+  const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
+  const stepper = new TrainingStep(model, { lora, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }, maxGradNorm: 0 })
+  let state = initState(initAdapter(model.config, lora, 1))
+
+  /** @type {import('@jora/data').Batch[]} */
+  let batches
+  /** @type {number[][]} */
+  let lengths
+  if (flags.rows === undefined) {
+    const samples = Array.from({ length: batchSize }, (_, row) => {
+      const ids = Int32Array.from({ length: seq + 1 }, (_, i) => (i * 7919 + row * 104729) % 8192)
+      return { ids: ids.subarray(0, seq), labels: ids.subarray(0, seq), row }
+    })
+    // Every token is learned, the last one excepted: it has no next.
+    const batch = collate(samples, samples.map((_, i) => i), { padId: 0 })
+    batches = Array.from({ length: steps + warmup }, () => batch)
+    lengths = batches.map(() => samples.map((s) => s.ids.length))
+  } else {
+    /** @type {{ ids: number[], labels: number[] }[]} */
+    const rows = JSON.parse(readFileSync(flags.rows, 'utf8'))
+    const samples = rows.map(({ ids, labels }, row) => ({ ids: Int32Array.from(ids), labels: Int32Array.from(labels), row }))
+    const plan = planBatches(samples, { batchSize, epoch: 0, seed: 1, shuffle: true })
+    batches = plan.map((indices) => collate(samples, indices, { padId: 0 }))
+    lengths = plan.map((indices) => indices.map((i) => /** @type {{ ids: Int32Array }} */ (samples[i]).ids.length))
+  }
+
+  const times = []
+  let compileMs = 0
+  const shapes = new Set()
+  let step = 0
+  let loss = 0
+  for (const batch of batches) {
+    const shape = `${batch.batchSize}x${batch.seqLen}x${batch.labelRows.length}`
+    const isNew = !shapes.has(shape)
+    shapes.add(shape)
+    const begun = performance.now()
+    const result = stepper.run(state, [batch], { step: ++step, learningRate: 1e-4, seed: 1 })
+    state = result.state
+    loss = await result.loss.item()
+    const elapsed = performance.now() - begun
+    if (isNew) compileMs += elapsed
+    times.push({ elapsed, isNew, flops: stepFlops(model.config, /** @type {number[]} */ (lengths[step - 1]), batch.targetTokens), samples: batch.sampleCount })
+  }
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const peakMb = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+
+  const a = tensor(new Float32Array(1024 * 1024).fill(0.5), { shape: [1024, 1024] })
+  const gemm = jit((/** @type {import('@jora/tensor').Tensor} */ x) => dot(x, x))
+  await gemm(a).data()
+  let best = Infinity
+  for (let i = 0; i < 8; i++) {
+    const begun = performance.now()
+    await gemm(a).buffer.device.synchronize()
+    best = Math.min(best, performance.now() - begun)
+  }
+  const gflops = (2 * 1024 ** 3) / best / 1e6
+  const timed = times.slice(flags.rows === undefined ? warmup : 0)
+  const sorted = timed.map((t) => t.elapsed).sort((x, y) => x - y)
+  const totalMs = timed.reduce((n, t) => n + t.elapsed, 0)
+  const floorMs = timed.reduce((n, t) => n + t.flops, 0) / gflops / 1e6
+  console.log(
+    JSON.stringify({
+      medianStepMs: sorted[Math.floor(sorted.length / 2)],
+      minStepMs: sorted[0],
+      samplesPerSecond: (timed.reduce((n, t) => n + t.samples, 0) * 1000) / totalMs,
+      shapes: shapes.size,
+      firstRunsMs: compileMs,
+      peakMb,
+      gemmGflops: gflops,
+      floorStepMs: floorMs / timed.length,
+      threads,
+      loss,
+    }),
+  )
+  stepper.dispose(); await device.close()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
