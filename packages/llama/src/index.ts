@@ -19,4 +19,4 @@ export {
 } from './model'
 export { inverseFrequencies } from './rope-frequencies'
 export { checkSampling, sampleToken, type SamplingOptions } from './sampling'
-export { checkpointFiles, loadWeights, weightShapes } from './weights'
+export { checkpointFiles, loadWeights, readCheckpoint, weightShapes, type StoredTensor } from './weights'

@@ -6,7 +6,7 @@ import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/
 import type { LlamaConfig } from '@jora/llama'
 import type { Adapter } from './adapter'
 import { writeJsonAtomic } from './files'
-import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
+import { adaptedModules, ConfigError, type AdaptedModule, type LoraConfig } from './lora-config'
 
 export const adapterConfigFile = 'adapter_config.json'
 export const adapterWeightsFile = 'adapter_model.safetensors'
@@ -39,7 +39,8 @@ export function peftConfig(config: LoraConfig, modules: readonly string[], { bas
     r: config.r,
     rank_pattern: {},
     revision: revision ?? null,
-    target_modules: [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort(),
+    // As given: the last parts alone would name modules of layers that were left out.
+    target_modules: config.targetModules === 'all-linear' ? [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort() : [...config.targetModules].sort(),
     task_type: 'CAUSAL_LM',
     use_dora: false,
     use_rslora: config.useRslora,
@@ -79,24 +80,39 @@ function toFloat32(bytes: Uint8Array, dtype: string, where: string): Float32Arra
   })
 }
 
+/** An adapter on the host: A `[r, in]` and B `[out, r]` of each module, row-major. */
+export type AdapterArrays = Readonly<Record<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>>
+
 /** Tensors of `path` under PEFT's names, as pairs of the `modules` they must cover. */
-export async function readAdapterTensors(path: string, modules: ReturnType<typeof adaptedModules>, r: number, device?: Device): Promise<Adapter> {
+async function readAdapterArrays(path: string, modules: readonly AdaptedModule[], r: number): Promise<AdapterArrays> {
   await using file = await openSafetensors(path)
   const names = new Set(file.tensors.keys())
-  const read = async (name: string, shape: readonly number[]): Promise<Tensor> => {
+  const read = async (name: string, shape: readonly number[]): Promise<Float32Array> => {
     const info = file.tensors.get(name)
     if (!info) throw new ConfigError(`${path}: tensor ${name} is missing`)
     if (info.shape.join() !== shape.join()) throw new ConfigError(`${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: the adapter was made for another model or rank`)
     names.delete(name)
-    return tensor(toFloat32(await file.read(name), info.dtype, `${path}: ${name}`), { shape, ...(device ? { device } : {}) })
+    return toFloat32(await file.read(name), info.dtype, `${path}: ${name}`)
   }
-  const adapter: Record<string, { loraA: Tensor; loraB: Tensor }> = {}
+  const adapter: Record<string, { loraA: Float32Array; loraB: Float32Array }> = {}
   for (const { name, inFeatures, outFeatures } of modules) {
     adapter[name] = { loraA: await read(peftName(name, 'loraA'), [r, inFeatures]), loraB: await read(peftName(name, 'loraB'), [outFeatures, r]) }
   }
   const [left] = names
   if (left !== undefined) throw new ConfigError(`${path}: tensor ${left} belongs to no adapted module of this model`)
   return adapter
+}
+
+/** As tensors on a device. */
+export async function readAdapterTensors(path: string, modules: readonly AdaptedModule[], r: number, device?: Device): Promise<Adapter> {
+  const arrays = await readAdapterArrays(path, modules, r)
+  const on = device ? { device } : {}
+  return Object.fromEntries(
+    modules.map(({ name, inFeatures, outFeatures }) => {
+      const { loraA, loraB } = arrays[name]!
+      return [name, { loraA: tensor(loraA, { shape: [r, inFeatures], ...on }), loraB: tensor(loraB, { shape: [outFeatures, r], ...on }) }]
+    }),
+  )
 }
 
 /** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
@@ -129,11 +145,8 @@ export function parsePeftConfig(json: unknown, source: string): LoraConfig & { r
   }
 }
 
-/**
- * Loads a PEFT LoRA adapter for `model`.
- * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
- */
-export async function loadPeftAdapter(folder: string, model: LlamaConfig, device?: Device): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
+/** The settings in the adapter_config.json of `folder`. */
+async function readPeftConfig(folder: string): Promise<ReturnType<typeof parsePeftConfig>> {
   const path = join(folder, adapterConfigFile)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new ConfigError(error.code === 'ENOENT' ? `${path} does not exist: ${folder} holds no PEFT adapter` : `${path} cannot be read: ${error.message}`)
@@ -144,7 +157,22 @@ export async function loadPeftAdapter(folder: string, model: LlamaConfig, device
   } catch (error) {
     throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
   }
-  const { baseModel, ...config } = parsePeftConfig(json, path)
+  return parsePeftConfig(json, path)
+}
+
+/**
+ * Loads a PEFT LoRA adapter for `model`.
+ * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
+ */
+export async function loadPeftAdapter(folder: string, model: LlamaConfig, device?: Device): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
+  const { baseModel, ...config } = await readPeftConfig(folder)
   const adapter = await readAdapterTensors(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r, device)
+  return { adapter, config, baseModel }
+}
+
+/** As {@link loadPeftAdapter}, on the host: no device need be open. */
+export async function readPeftAdapter(folder: string, model: LlamaConfig): Promise<{ adapter: AdapterArrays; config: LoraConfig; baseModel: string | undefined }> {
+  const { baseModel, ...config } = await readPeftConfig(folder)
+  const adapter = await readAdapterArrays(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r)
   return { adapter, config, baseModel }
 }

@@ -1,0 +1,261 @@
+// Merging: the arithmetic against a plain product, the folder's files, and refusals that leave nothing behind.
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { decode, loadModel, logits, parseConfig, type Decoder } from '@jora/llama'
+import { adaptedModules, loadPeftAdapter, loraLinear, loraScaling, peftConfig, peftName, type LoraConfig } from '@jora/lora'
+import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import { entry, noise, tinyConfig, tinyWeights, toBf16, writeTinyModel } from '../../llama/test/tiny-model'
+import { decodeFloats, encodeFloats, type FloatDType } from './floats'
+import { mergeAdapter, type MergeOptions } from './index'
+
+const lora: LoraConfig = { r: 3, alpha: 6, dropout: 0.1, targetModules: 'all-linear', useRslora: false }
+const modules = adaptedModules(parseConfig(tinyConfig), lora)
+
+let root: string
+let options: MergeOptions
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'jora-merge-'))
+  options = { modelDir: join(root, 'model'), adapterDir: join(root, 'adapter'), outputDir: join(root, 'merged') }
+  await writeTinyModel(options.modelDir)
+  await writeAdapter(options.adapterDir)
+})
+afterEach(() => rmSync(root, { recursive: true }))
+
+async function writeAdapter(folder: string, config: LoraConfig = lora, r = config.r): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const names = adaptedModules(parseConfig(tinyConfig), config)
+  const entries = names.flatMap(({ name, inFeatures, outFeatures }) => {
+    const [a, b] = [peftName(name, 'loraA'), peftName(name, 'loraB')]
+    return [entry(a, [r, inFeatures], noise(a, r * inFeatures)), entry(b, [outFeatures, r], noise(b, outFeatures * r).map((x) => 0.1 * x))]
+  })
+  await writeSafetensors(join(folder, 'adapter_model.safetensors'), entries, { format: 'pt' })
+  const json = peftConfig(config, names.map(({ name }) => name), { baseModel: 'tiny' })
+  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(json))
+}
+
+/** All tensors of a folder's safetensors files, as stored. */
+async function readAll(folder: string): Promise<Map<string, { dtype: string; bytes: Uint8Array; values: Float32Array; file: string }>> {
+  const all = new Map<string, { dtype: string; bytes: Uint8Array; values: Float32Array; file: string }>()
+  for (const file of (await readdir(folder)).filter((name) => name.endsWith('.safetensors'))) {
+    await using open = await openSafetensors(join(folder, file))
+    for (const [name, { dtype }] of open.tensors) {
+      const bytes = await open.read(name)
+      all.set(name, { dtype, bytes, file, values: dtype === 'I64' ? new Float32Array() : decodeFloats(bytes, dtype as FloatDType) })
+    }
+  }
+  return all
+}
+
+/** scale · B·A in float64. */
+function product(module: { name: string; inFeatures: number; outFeatures: number }, { r, ...config }: LoraConfig): Float64Array {
+  const [a, b] = [noise(peftName(module.name, 'loraA'), r * module.inFeatures), noise(peftName(module.name, 'loraB'), module.outFeatures * r).map((x) => 0.1 * x)]
+  const out = new Float64Array(module.outFeatures * module.inFeatures)
+  for (let i = 0; i < out.length; i++) {
+    const [row, column] = [Math.floor(i / module.inFeatures), i % module.inFeatures]
+    for (let k = 0; k < r; k++) out[i]! += loraScaling({ r, ...config }) * b[row * r + k]! * a[k * module.inFeatures + column]!
+  }
+  return out
+}
+
+/** Half the distance between neighbours at `x`: the most one rounding moves it. */
+const halfUlp = (x: number, dtype: FloatDType): number => {
+  const [digits, least] = { F32: [23, -126], F16: [10, -14], BF16: [7, -126] }[dtype] as [number, number]
+  return 2 ** (Math.max(Math.floor(Math.log2(Math.abs(x) || 1e-300)), least) - digits - 1)
+}
+
+describe('the arithmetic', () => {
+  for (const [stored, wanted] of [['F32', undefined], ['F16', undefined], ['BF16', undefined], ['F32', 'bf16'], ['BF16', 'f32'], ['F32', 'f16']] as const) {
+    test(`${stored} to ${wanted ?? 'the same'}: W + scale·B·A within one rounding, all else as it was`, async () => {
+      const entries = tinyWeights().map(({ name, shape, data }) => ({ ...entry(name, shape, data), dtype: stored, data: encodeFloats(data, stored) }))
+      await writeTinyModel(options.modelDir, tinyConfig, entries)
+      const result = await mergeAdapter({ ...options, ...(wanted ? { dtype: wanted } : {}) })
+      expect(result.mergedModules).toBe(21)
+      const [before, after] = [await readAll(options.modelDir), await readAll(options.outputDir)]
+      expect([...after.keys()]).toEqual([...before.keys()])
+      const dtype = (wanted?.toUpperCase() ?? stored) as FloatDType
+      for (const [name, { values, dtype: got }] of after) {
+        expect(got).toBe(dtype)
+        const base = before.get(name)!.values
+        const module = modules.find((m) => `${m.name}.weight` === name)
+        if (!module) {
+          expect(values).toEqual(decodeFloats(encodeFloats(base, dtype), dtype))
+          continue
+        }
+        const delta = product(module, lora)
+        values.forEach((value, i) => {
+          const exact = base[i]! + delta[i]!
+          // The sum itself is rounded to float32 first.
+          expect(Math.abs(value - exact)).toBeLessThanOrEqual(halfUlp(exact, dtype) + 2 ** -24 * Math.abs(exact))
+        })
+      }
+    })
+  }
+
+  test('rsLoRA scales by alpha / √r', async () => {
+    const config: LoraConfig = { ...lora, r: 4, useRslora: true, targetModules: ['q_proj'] }
+    await writeAdapter(options.adapterDir, config)
+    expect((await mergeAdapter(options)).mergedModules).toBe(3)
+    const [before, after] = [await readAll(options.modelDir), await readAll(options.outputDir)]
+    const [module] = adaptedModules(parseConfig(tinyConfig), config)
+    const delta = product(module!, config)
+    const name = `${module!.name}.weight`
+    after.get(name)!.values.forEach((value, i) => expect(value).toBeCloseTo(before.get(name)!.values[i]! + delta[i]!, 6))
+    expect(after.get('model.layers.0.self_attn.v_proj.weight')!.bytes).toEqual(before.get('model.layers.0.self_attn.v_proj.weight')!.bytes)
+  })
+
+  test('4096 × 4096 with rank 16 takes about a second', async () => {
+    const { addLowRank } = await import('./low-rank')
+    const [a, b] = [noise('a', 16 * 4096), noise('b', 4096 * 16)]
+    const begun = performance.now()
+    for (let from = 0; from < 4096; from += 256) addLowRank(new Float32Array(256 * 4096), from, a, b, 16, 1)
+    expect(performance.now() - begun).toBeLessThan(5000) // 0.4 s alone; the machine may be busy
+  })
+})
+
+describe('the model it makes', () => {
+  let device: Device
+  beforeAll(async () => {
+    device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+  })
+  afterAll(async () => {
+    setDefaultDevice(undefined)
+    await device.close()
+  })
+  const scores = async (decoder: Decoder) => {
+    const ids = tensor(Int32Array.from([1, 7, 30, 4, 19, 2, 11, 40]), { shape: [1, 8] })
+    return (await jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))(ids).data()) as Float32Array
+  }
+
+  test('gives the logits of base and adapter', async () => {
+    await mergeAdapter(options)
+    const base = await loadModel(options.modelDir)
+    const { adapter, config } = await loadPeftAdapter(options.adapterDir, base.config)
+    const together = await scores({ ...base, linear: loraLinear(adapter, config) })
+    const merged = await scores(await loadModel(options.outputDir))
+    const plain = await scores(base)
+    const distance = (x: Float32Array, y: Float32Array) => Math.max(...x.map((v, i) => Math.abs(v - y[i]!)))
+    expect(distance(merged, together)).toBeLessThan(1e-4)
+    expect(distance(plain, together)).toBeGreaterThan(1e-2)
+  })
+})
+
+describe('the folder', () => {
+  test('has config, tokenizer and the rest, byte for byte, and no index for one file', async () => {
+    const texts = { 'generation_config.json': '{"eos_token_id": 2}', 'tokenizer.json': '{"t": 1}', 'tokenizer_config.json': '{}', 'special_tokens_map.json': '{"a": 1}', 'chat_template.jinja': '{{ x }}', 'LICENSE.txt': 'l', 'README.md': 'r', 'pytorch_model.bin': 'p' }
+    for (const [name, text] of Object.entries(texts)) await writeFile(join(options.modelDir, name), text)
+    const result = await mergeAdapter(options)
+    expect(result.files).toEqual(['LICENSE.txt', 'chat_template.jinja', 'config.json', 'generation_config.json', 'model.safetensors', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json'])
+    expect((await readdir(options.outputDir)).sort()).toEqual(result.files)
+    for (const name of result.files.filter((n) => n !== 'model.safetensors')) {
+      expect(await readFile(join(options.outputDir, name), 'utf8')).toBe(await readFile(join(options.modelDir, name), 'utf8'))
+    }
+    await using file = await openSafetensors(join(options.outputDir, 'model.safetensors'))
+    expect(file.metadata).toEqual({ format: 'pt' })
+    expect(result.totalBytes).toBe([...file.tensors.values()].reduce((n, { begin, end }) => n + end - begin, 0))
+  })
+
+  test('tells the new element type in config.json, under the key it used', async () => {
+    await mergeAdapter({ ...options, dtype: 'bf16' })
+    expect(JSON.parse(await readFile(join(options.outputDir, 'config.json'), 'utf8'))).toEqual({ ...tinyConfig, torch_dtype: 'bfloat16' })
+    const { torch_dtype: _old, ...rest } = tinyConfig
+    await writeFile(join(options.modelDir, 'config.json'), JSON.stringify({ ...rest, dtype: 'float32' }))
+    await mergeAdapter({ ...options, outputDir: join(root, 'again'), dtype: 'f16' })
+    expect(JSON.parse(await readFile(join(root, 'again/config.json'), 'utf8'))).toEqual({ ...rest, dtype: 'float16' })
+  })
+
+  test('keeps a tied head absent, and tensors the config does not call for', async () => {
+    const config = { ...tinyConfig, tie_word_embeddings: true }
+    const extra = { name: 'model.rotary.positions', dtype: 'I64' as const, shape: [2], data: new Uint8Array(new BigInt64Array([3n, -4n]).buffer) }
+    await writeTinyModel(options.modelDir, config, [...tinyWeights(config).map(({ name, shape, data }) => entry(name, shape, data)), extra])
+    await mergeAdapter({ ...options, dtype: 'f16' })
+    const all = await readAll(options.outputDir)
+    expect(all.has('lm_head.weight')).toBe(false)
+    expect(all.get(extra.name)).toMatchObject({ dtype: 'I64', bytes: extra.data })
+  })
+
+  test('is cut into shards with an index, from shards with an index', async () => {
+    const steps: [number, number][] = []
+    const whole = await mergeAdapter({ ...options, onProgress: (done, total) => steps.push([done, total]) })
+    expect(steps).toEqual(Array.from({ length: 30 }, (_, i) => [i + 1, 30]))
+    const cut = await mergeAdapter({ ...options, outputDir: join(root, 'cut'), maxShardBytes: 20_000 })
+    const index = JSON.parse(await readFile(join(root, 'cut/model.safetensors.index.json'), 'utf8')) as { metadata: { total_size: number }; weight_map: Record<string, string> }
+    expect(index.metadata.total_size).toBe(whole.totalBytes)
+    expect(cut.totalBytes).toBe(whole.totalBytes)
+    const [one, many] = [await readAll(options.outputDir), await readAll(join(root, 'cut'))]
+    expect(new Set(Object.keys(index.weight_map))).toEqual(new Set(one.keys()))
+    const shards = new Map<string, number>()
+    for (const [name, { bytes, file }] of many) {
+      expect(bytes).toEqual(one.get(name)!.bytes)
+      expect(index.weight_map[name]).toBe(file)
+      shards.set(file, (shards.get(file) ?? 0) + bytes.length)
+    }
+    expect(shards.size).toBeGreaterThan(3)
+    for (const [file, bytes] of shards) {
+      expect(file).toMatch(new RegExp(`^model-\\d{5}-of-${String(shards.size).padStart(5, '0')}\\.safetensors$`))
+      expect(bytes).toBeLessThanOrEqual(20_000)
+    }
+    // A sharded source merges as well; each tensor is larger than a byte, so each has its file.
+    const again = await mergeAdapter({ ...options, modelDir: join(root, 'cut'), outputDir: join(root, 'twice'), maxShardBytes: 1 })
+    expect(again.files.filter((name) => name.endsWith('.safetensors'))).toHaveLength(30)
+  })
+})
+
+describe('what cannot be merged leaves nothing', () => {
+  const left = async () => (await readdir(root)).sort()
+  const refused = async (change: Partial<MergeOptions>, message: RegExp) => {
+    await expect(mergeAdapter({ ...options, ...change })).rejects.toThrow(message)
+    expect(await left()).toEqual(['adapter', 'model'])
+  }
+
+  test('output directories', async () => {
+    await refused({ outputDir: options.modelDir }, /is the model's own folder/)
+    await refused({ outputDir: join(options.modelDir, '../model') }, /is the model's own folder/)
+    await refused({ outputDir: options.adapterDir }, /is the adapter's own folder/)
+    await refused({ outputDir: join(options.modelDir, 'config.json') }, /cannot be used: ENOTDIR/)
+    await refused({ outputDir: join(options.modelDir, 'config.json/below') }, /cannot be used: ENOTDIR/)
+    await mkdir(options.outputDir)
+    await mergeAdapter(options) // empty: fine
+    await expect(mergeAdapter(options)).rejects.toThrow(/merged is not empty \(it has config.json\)/)
+  })
+
+  test('options', async () => {
+    await refused({ maxShardBytes: 0 }, /maxShardBytes is 0, expected a number > 0/)
+    await refused({ dtype: 'int8' as 'f16' }, /dtype is int8, expected f32, f16 or bf16/)
+  })
+
+  test('an adapter of another rank, model or kind', async () => {
+    await writeAdapter(options.adapterDir, lora, 5)
+    await refused({}, /adapter_model\.safetensors: .*lora_A\.weight has shape \[5,32\], expected \[3,32\]: the adapter was made for another model or rank/)
+    await writeFile(join(options.adapterDir, 'adapter_config.json'), JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_dora: true }))
+    await refused({}, /"use_dora" is true/)
+    await refused({ adapterDir: join(root, 'none') }, /adapter_config\.json does not exist/)
+  })
+
+  test('a model that is not whole', async () => {
+    truncateSync(join(options.modelDir, 'model.safetensors'), 5000)
+    await refused({}, /model\.safetensors/)
+    await refused({ modelDir: join(root, 'none') }, /config\.json does not exist/)
+  })
+
+  test('a disk that fails half-way', async () => {
+    const source = join(options.modelDir, 'model.safetensors')
+    await refused({ onProgress: (done) => void (done === 10 && truncateSync(source, 9000)) }, /ends at byte/)
+  })
+
+  test('a weight too large for f16', async () => {
+    const entries = tinyWeights().map(({ name, shape, data }) => entry(name, shape, name === 'model.norm.weight' ? data.fill(70_000) : data))
+    await writeTinyModel(options.modelDir, tinyConfig, entries)
+    await refused({ dtype: 'f16' }, /model\.norm\.weight: 70000 is past the range of F16; merge with dtype bf16 or f32/)
+  })
+})
+
+test('bf16 test patterns are what the encoder writes', () => {
+  const values = noise('x', 100)
+  expect(new Uint16Array(encodeFloats(values, 'BF16').slice().buffer)).toEqual(toBf16(values))
+})

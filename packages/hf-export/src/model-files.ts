@@ -1,0 +1,38 @@
+// The files of a Hugging Face model folder that stand beside its weights.
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FloatDType } from './floats'
+
+const carried = new Set([
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'tokenizer.model',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+  'chat_template.json',
+])
+
+/** Licences ask to travel with the weights. */
+const isLicence = (name: string): boolean => /^(licen[cs]e|notice|use_policy)(\.|$)/i.test(name)
+
+/** Copies tokenizer, generation settings, chat template and licence of `from` (links followed); returns their names. */
+export async function copyModelFiles(from: string, to: string): Promise<string[]> {
+  const names = (await readdir(from)).filter((name) => carried.has(name) || isLicence(name))
+  for (const name of names) await copyFile(join(from, name), join(to, name))
+  return names
+}
+
+const torchNames: Readonly<Record<FloatDType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
+
+/** Copies config.json, as it stands, or with the element type that the weights were given. */
+export async function copyConfig(from: string, to: string, dtype: FloatDType | undefined): Promise<void> {
+  if (dtype === undefined) return copyFile(join(from, 'config.json'), join(to, 'config.json'))
+  const config = JSON.parse(await readFile(join(from, 'config.json'), 'utf8')) as Record<string, unknown>
+  // transformers 5 writes "dtype" where earlier versions wrote "torch_dtype"; both are read.
+  const key = 'dtype' in config ? 'dtype' : 'torch_dtype'
+  await writeFile(join(to, 'config.json'), `${JSON.stringify({ ...config, [key]: torchNames[dtype] }, null, 2)}\n`)
+}
