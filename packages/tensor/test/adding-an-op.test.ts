@@ -1,0 +1,119 @@
+// docs/adding-an-op.md, held to its word: the compiler names every table a new op is missing from, and the entries the
+// document shows complete them.
+import { readFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '..')
+const document = readFileSync(join(root, '..', '..', 'docs', 'adding-an-op.md'), 'utf8')
+
+interface Edit {
+  readonly file: string
+  /** Line of the file after which the new line goes. */
+  readonly after: string
+  readonly line: string
+}
+
+const declaration: Edit = { file: 'src/ir/op.ts', after: '  silu: None', line: '  softplus: None' }
+
+/** The tables in which a missing entry must not compile, and the entry. */
+const tables: readonly (Edit & { readonly table: string })[] = [
+  { table: 'shapeRules', file: 'src/ir/op.ts', after: '  silu: unaryFloat,', line: '  softplus: unaryFloat,' },
+  {
+    table: 'vjpRules',
+    file: 'src/autodiff/vjp-rules.ts',
+    after: '  sigmoid: (g, { output }) => [mul(g, mul(output(0), sub(1, output(0))))],',
+    line: '  softplus: (g, { input }) => [mul(g, sigmoid(input(0)))],',
+  },
+  {
+    table: 'onnxLowerings',
+    file: 'src/backend-onnx/op-table.ts',
+    after: "  sigmoid: direct('Sigmoid'),",
+    line: "  softplus: direct('Softplus'),",
+  },
+  {
+    table: 'rules',
+    file: 'test/backend/reference.ts',
+    after: '  sigmoid: map((x) => 1 / (1 + Math.exp(-x))),',
+    line: '  softplus: map((x) => Math.log1p(Math.exp(x))),',
+  },
+]
+
+/** Entries that nothing but a test can miss: the function users call, and the conformance case. */
+const others: readonly Edit[] = [
+  {
+    file: 'src/ops/elementwise.ts',
+    after: "export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', [x], {})",
+    line: "export const softplus = (x: Tensor): Tensor => apply('softplus', [x], {})",
+  },
+  {
+    file: 'test/backend/cases.ts',
+    after: "  smooth('tanh sigmoid', [f(7)], (x) => j.add(j.tanh(x), j.sigmoid(x))),",
+    line: "  smooth('softplus', [f(7)], (x) => j.softplus(x)),",
+  },
+]
+
+const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+const entries = ['src/index.ts', 'src/backend-onnx/index.ts', 'test/backend/reference.ts', 'test/backend/cases.ts']
+const inPackage = (file: string) => relative(root, file).split(sep).join('/')
+
+let previous: ts.Program | undefined
+
+/** Compile errors of the package with `edits` made to a copy in memory, as `file, what it stands at: message`. */
+function compile(edits: readonly Edit[]): string[] {
+  const host = ts.createCompilerHost(options)
+  const unedited = host.getSourceFile.bind(host)
+  host.getSourceFile = (file, ...rest) => {
+    const here = edits.filter((edit) => edit.file === inPackage(file))
+    // Files that stay as they are, the standard library above all, are parsed once.
+    if (here.length === 0) return previous?.getSourceFile(file) ?? unedited(file, ...rest)
+    const text = here.reduce(
+      (source, { after, line }) => {
+        expect(source.split(`\n${after}\n`), `${file} has the line ${after} once`).toHaveLength(2)
+        return source.replace(`\n${after}\n`, () => `\n${after}\n${line}\n`)
+      },
+      readFileSync(file, 'utf8'),
+    )
+    return ts.createSourceFile(file, text, rest[0])
+  }
+  const program = ts.createProgram(
+    entries.map((file) => join(root, file)),
+    options,
+    host,
+  )
+  if (edits.length === 0) previous = program
+  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, length = 0, messageText }) => {
+    const place = file ? `${inPackage(file.fileName)}, ${file.text.slice(start, start + length)}` : 'no file'
+    return `${place}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
+  })
+}
+
+/** The error stands at the table's name. */
+const refusal = ({ file, table }: { file: string; table: string }) =>
+  expect.stringMatching(new RegExp(`^${file}, ${table}: Property 'softplus' is missing in type`))
+
+describe('adding an op', () => {
+  test('the package compiles as it is', () => expect(compile([])).toEqual([]))
+
+  test('an op in OpParams alone is refused in every table', () => {
+    const errors = compile([declaration])
+    expect(errors).toHaveLength(tables.length)
+    expect(errors).toEqual(expect.arrayContaining(tables.map(refusal)))
+  })
+
+  test.each(tables)('one without its entry in $table is refused there', (missing) => {
+    expect(compile([declaration, ...tables.filter((edit) => edit !== missing)])).toEqual([refusal(missing)])
+  })
+
+  test('with every entry it compiles', () => expect(compile([declaration, ...tables, ...others])).toEqual([]))
+
+  test('the document shows these very lines', () => {
+    for (const { line, file } of [declaration, ...tables, ...others]) {
+      expect(document, `${file}: ${line}`).toContain(line.trim())
+      expect(document).toContain(file)
+    }
+    for (const { table } of tables) expect(document).toContain(`\`${table}\``)
+  })
+})
