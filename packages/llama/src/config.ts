@@ -1,5 +1,5 @@
 // A decoder's configuration, read from a Hugging Face config.json.
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** How rotary frequencies are stretched beyond the trained length. */
@@ -153,11 +153,19 @@ export async function readJson(path: string): Promise<unknown> {
   }
 }
 
-/** The configuration of the model in `folder`; generation_config.json may add stop ids. */
+/** The object in a JSON file. */
+async function readObject(path: string): Promise<Reader> {
+  const json = await readJson(path)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new ModelError(`${path}: expected a JSON object`)
+  return new Reader(json as Record<string, unknown>, path)
+}
+
+/** The configuration of the model in `folder`; generation_config.json, if there is one, may add stop ids. */
 export async function loadConfig(folder: string): Promise<LlamaConfig> {
   const path = join(folder, 'config.json')
   const config = parseConfig(await readJson(path), path)
-  const generation = await readJson(join(folder, 'generation_config.json')).catch(() => ({}))
-  const stops = (generation as { eos_token_id?: number | number[] }).eos_token_id ?? []
-  return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...(Array.isArray(stops) ? stops : [stops])])] }
+  const generationPath = join(folder, 'generation_config.json')
+  const hasGeneration = await access(generationPath).then(() => true, () => false)
+  const stops = hasGeneration ? (await readObject(generationPath)).ids('eos_token_id') : []
+  return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...stops])] }
 }

@@ -79,6 +79,7 @@ export class Generator {
   async generate(prompts: readonly (readonly number[])[], options: GenerateOptions = {}, onToken?: (row: number, id: number) => void): Promise<Generated[]> {
     const { maxNewTokens = 256, stopIds = this.#decoder.config.eosTokenIds, seed = 0, signal } = options
     checkSampling(options)
+    signal?.throwIfAborted()
     if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1) throw new RangeError(`maxNewTokens is ${maxNewTokens}, expected an integer ≥ 1`)
     if (prompts.length === 0) return []
     const longest = Math.max(...prompts.map((p) => p.length))
@@ -140,12 +141,14 @@ export class Generator {
     }
   }
 
-  /** Ids of one continuation, as they are made. */
+  /** Ids of one continuation, as they are made. Leaving the loop early stops the generation. */
   async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
     const queue: number[] = []
     let wake = () => {}
     let done = false
-    const running = this.generate([prompt], options, (_row, id) => {
+    const left = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal
+    const running = this.generate([prompt], { ...options, signal }, (_row, id) => {
       queue.push(id)
       wake()
     }).finally(() => {
@@ -153,11 +156,16 @@ export class Generator {
       wake()
     })
     running.catch(() => {}) // told below
-    for (;;) {
-      const id = queue.shift()
-      if (id !== undefined) yield id
-      else if (done) return (await running)[0]!
-      else await new Promise<void>((resolve) => (wake = resolve))
+    try {
+      for (;;) {
+        const id = queue.shift()
+        if (id !== undefined) yield id
+        else if (done) return (await running)[0]!
+        else await new Promise<void>((resolve) => (wake = resolve))
+      }
+    } finally {
+      left.abort()
+      await running.catch(() => {})
     }
   }
 
