@@ -1,0 +1,121 @@
+// jora generate: a model's continuation of a prompt, streamed as it is made.
+import type { Command } from 'commander'
+import { renderPrompt } from '@jora/data'
+import { Generator } from '@jora/llama'
+import { UsageError } from '../errors'
+import { defineCommand, type CommandContext } from '../flags/define-command'
+import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
+import type { Session } from '../io'
+import { adapterFlag, deviceFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
+import { StopText } from '../stop-text'
+
+const flags = {
+  model: modelFlag,
+  adapter: adapterFlag,
+  prompt: text('text to continue; - reads it from stdin', 'TEXT'),
+  instruction: text('an instruction, put into the Alpaca prompt', 'TEXT'),
+  input: text('what the instruction is about', 'TEXT'),
+  maxNewTokens: withDefault(integer('longest continuation, in tokens', 1), 256),
+  stop: texts('end before this text; may be given more than once', 'TEXT'),
+  ...grouped('Sampling:', {
+    temperature: withDefault(
+      number('0 is greedy', '≥ 0', (v) => v >= 0),
+      0,
+    ),
+    topK: withDefault(integer('only the k most likely tokens; 0 is all', 0), 0),
+    topP: withDefault(
+      number('only the likeliest tokens that together reach p', 'over 0 and up to 1', (v) => v > 0 && v <= 1),
+      1,
+    ),
+    repetitionPenalty: withDefault(
+      number('divides the scores of tokens already seen; 1 is off', '> 0', (v) => v > 0),
+      1,
+    ),
+    presencePenalty: withDefault(
+      number('subtracted from tokens already generated', '', () => true),
+      0,
+    ),
+    frequencyPenalty: withDefault(
+      number('the same for each time', '', () => true),
+      0,
+    ),
+    seed: withDefault(integer('seed of the sampler', 0), 0),
+  }),
+  device: deviceFlag,
+}
+
+type Values = ValuesOf<typeof flags>
+
+export function registerGenerate(program: Command, io: Session): void {
+  defineCommand(program, io, {
+    name: 'generate',
+    summary: 'continue a prompt, or answer an instruction',
+    flags,
+    examples: [
+      'generate --model models/llama --adapter out --instruction "Name three colours." --max-new-tokens 64',
+      'generate --model models/llama --prompt "Once upon a time" --temperature 0.8 --top-p 0.95',
+      'generate --model models/llama --prompt - < prompt.txt',
+    ],
+    run: generate,
+  })
+}
+
+async function promptOf({ prompt, instruction, input }: Values, io: Session): Promise<string> {
+  if ((prompt === undefined) === (instruction === undefined))
+    throw new UsageError('give either --prompt TEXT or --instruction TEXT')
+  if (prompt !== undefined && input !== undefined)
+    throw new UsageError('--input goes with --instruction, not with --prompt')
+  if (instruction !== undefined)
+    return renderPrompt('alpaca', { instruction, ...(input === undefined ? {} : { input }) })
+  return prompt === '-' ? io.readStdin() : prompt!
+}
+
+async function generate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
+  const prompt = await promptOf(values, io)
+  const model = await openModel(values, io)
+  const { tokenizer, decoder, device } = model
+  const generator = new Generator(decoder, device)
+  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = values
+  const ids = tokenizer.encode(prompt)
+  if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')
+
+  const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
+  const found = new StopText(values.stop ?? [])
+  const cut = new AbortController()
+  const tokens: number[] = []
+  let written = ''
+  const put = (piece: string) => {
+    written += piece
+    if (!json) io.stdout.write(piece)
+  }
+  const stream = generator.stream(ids, {
+    maxNewTokens,
+    temperature,
+    topK,
+    topP,
+    repetitionPenalty,
+    presencePenalty,
+    frequencyPenalty,
+    seed,
+    stopIds: stopIdsOf(model),
+    signal: cut.signal,
+  })
+  let finishReason: 'stop' | 'length' | undefined
+  while (finishReason === undefined) {
+    const next = await stream.next()
+    if (next.done) {
+      ;({ finishReason } = next.value)
+      put(found.push(decoding.flush()) + (found.reached ? '' : found.flush()))
+      break
+    }
+    tokens.push(next.value)
+    put(found.push(decoding.push(next.value)))
+    if (found.reached) {
+      finishReason = 'stop'
+      cut.abort()
+    }
+  }
+  io.stdout.write(
+    json ? `${JSON.stringify({ text: written, tokens, finishReason })}\n` : written.endsWith('\n') ? '' : '\n',
+  )
+}

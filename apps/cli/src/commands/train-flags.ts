@@ -1,0 +1,211 @@
+// The flags of `jora train`, as the contract's table has them, and the settings they make.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, defaultJoraSettings, JoraConfig, parsePeftConfig, type JoraSettings } from '@jora/lora'
+import { UsageError } from '../errors'
+import {
+  checked,
+  choice,
+  expected,
+  flagName,
+  grouped,
+  hidden,
+  integer,
+  later,
+  list,
+  number,
+  onUnless,
+  required,
+  text,
+  toggle,
+  withDefault,
+  type ValuesOf,
+} from '../flags/flag'
+import { datasetFlag, rowFlags } from '../dataset-file'
+import { deviceFlag, modelFlag } from '../open-model'
+
+const paper = defaultJoraSettings
+const share = (value: number): boolean => value >= 0 && value < 1
+
+function checkMesh(mesh: string): void {
+  const sizes = /^data=(\d+),model=(\d+)$/.exec(mesh)
+  if (!sizes) throw expected('data=N,model=N')
+  if (Number(sizes[1]) !== 1 || Number(sizes[2]) !== 1) throw later('data=1,model=1')
+}
+
+export const trainFlags = {
+  ...grouped('Model and data:', {
+    model: modelFlag,
+    dataset: datasetFlag,
+    outputDir: required(text('where adapter, metrics and checkpoints go', 'DIR')),
+    ...rowFlags,
+    split: withDefault(
+      number('training share; the rest is held out for evaluation', 'over 0 and up to 1', (v) => v > 0 && v <= 1),
+      paper.split,
+    ),
+    alpacaMix: number('share of general rows mixed into training', 'from 0 to below 1', share, {
+      shown: `${paper.alpacaMix} with a file`,
+    }),
+    alpacaMixFile: text('file of general rows', 'FILE'),
+  }),
+  ...grouped('Adapter:', {
+    loraR: integer('rank', 1, { aliases: ['lora-rank'], shown: String(paper.loraR) }),
+    loraAlpha: number('scale: the update is multiplied by alpha / r', '> 0', (v) => v > 0, {
+      shown: String(paper.loraAlpha),
+    }),
+    loraDropout: withDefault(number('dropout on the adapter’s input', 'from 0 to below 1', share), paper.loraDropout),
+    targetModules: list('adapted modules, or all-linear', 'NAMES', {
+      aliases: ['lora-target'],
+      shown: [paper.targetModules].flat().join(','),
+    }),
+    useRslora: toggle('scale by alpha / √r'),
+    initAdapter: text('start from this PEFT adapter; its rank, scale and modules become the defaults', 'DIR'),
+  }),
+  ...grouped('Optimiser:', {
+    learningRate: withDefault(
+      number('peak learning rate', '> 0', (v) => v > 0, { aliases: ['lr'] }),
+      paper.learningRate,
+    ),
+    lrScheduler: withDefault(
+      choice('how it falls', ['cosine', 'linear', 'constant'], { aliases: ['lr-scheduler-type'] }),
+      paper.scheduler,
+    ),
+    warmupSteps: withDefault(integer('steps of linear warm-up', 0), paper.warmupSteps),
+    warmupRatio: withDefault(number('warm-up as a share of all steps', 'from 0 to below 1', share), paper.warmupRatio),
+    weightDecay: withDefault(
+      number('decoupled weight decay', '≥ 0', (v) => v >= 0),
+      paper.weightDecay,
+    ),
+    adamBeta1: withDefault(number('AdamW β₁', 'from 0 to below 1', share), paper.adamBeta1),
+    adamBeta2: withDefault(number('AdamW β₂', 'from 0 to below 1', share), paper.adamBeta2),
+    adamEpsilon: withDefault(
+      number('AdamW ε', '> 0', (v) => v > 0),
+      paper.adamEpsilon,
+    ),
+    maxGradNorm: withDefault(
+      number('gradients are clipped to this global norm; 0 is off', '≥ 0', (v) => v >= 0),
+      paper.maxGradNorm,
+    ),
+  }),
+  ...grouped('Length and batches:', {
+    numEpochs: withDefault(
+      integer('passes over the training rows', 1, { aliases: ['epochs', 'num-train-epochs'] }),
+      paper.epochs,
+    ),
+    maxSteps: integer('end after this many optimiser steps', 1),
+    batchSize: withDefault(
+      integer('samples of a micro-step', 1, { aliases: ['per-device-batch-size', 'per-device-train-batch-size'] }),
+      paper.batchSize,
+    ),
+    gradientAccumulationSteps: withDefault(
+      integer('micro-steps of an optimiser step', 1),
+      paper.gradientAccumulationSteps,
+    ),
+    shuffle: onUnless('keep the order of the file'),
+    seed: withDefault(integer('decides split, order, initial adapter and dropout', 0), paper.seed),
+  }),
+  ...grouped('The run:', {
+    evalEvery: integer('steps between evaluations of the held-out rows', 1, { shown: 'each epoch' }),
+    saveEvery: integer('steps between checkpoints', 1, { shown: 'each epoch' }),
+    resume: text('continue from the newest checkpoint of the output directory, or from DIR', 'auto|DIR', {
+      bare: 'auto',
+    }),
+    device: deviceFlag,
+    dtype: withDefault(choice('number format of the computation', ['auto', 'f32'], { later: ['f16'] }), 'auto'),
+    quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
+    gradientCheckpointing: withDefault(choice('recompute activations to save memory', ['auto', 'on', 'off']), 'auto'),
+    mesh: hidden(withDefault(checked('devices to share the work', 'data=N,model=N', checkMesh), 'data=1,model=1')),
+    launcher: hidden(withDefault(choice('how processes are started', ['auto', 'none'], { later: ['mpi'] }), 'auto')),
+  }),
+}
+
+export type TrainValues = ValuesOf<typeof trainFlags>
+
+/** Rank, scale and modules of the adapter that training starts from. */
+async function adapterDefaults(folder: string): Promise<Partial<JoraSettings>> {
+  const path = join(folder, 'adapter_config.json')
+  const source = await readFile(path, 'utf8').catch(() => {
+    throw new UsageError(`--init-adapter: ${path} does not exist: ${folder} holds no PEFT adapter`)
+  })
+  let json: unknown
+  try {
+    json = JSON.parse(source)
+  } catch (error) {
+    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
+  }
+  const { r, alpha, targetModules, useRslora } = parsePeftConfig(json, path)
+  return { loraR: r, loraAlpha: alpha, targetModules, useRslora }
+}
+
+/** Names of settings whose flags are called otherwise. */
+const flagOfSetting: Readonly<Record<string, string>> = {
+  modelPath: '--model',
+  scheduler: '--lr-scheduler',
+  epochs: '--num-epochs',
+  r: '--lora-r',
+  alpha: '--lora-alpha',
+  dropout: '--lora-dropout',
+}
+
+/** A ConfigError about a setting, told about its flag. */
+export function asUsageError(error: unknown): unknown {
+  if (!(error instanceof ConfigError)) return error
+  const message = error.message.replace(
+    /^\w+(?= is )/,
+    (name) =>
+      flagOfSetting[name] ?? (name in trainFlags ? flagName(name, trainFlags[name as keyof TrainValues]) : name),
+  )
+  return new UsageError(message.replace(/^target module /, '--target-modules: '))
+}
+
+/** @throws UsageError for settings that cannot be */
+export async function trainSettings(values: TrainValues, given: ReadonlySet<keyof TrainValues>): Promise<JoraConfig> {
+  const { model, lrScheduler, numEpochs, targetModules, useRslora, gradientCheckpointing, alpacaMix, alpacaMixFile } =
+    values
+  if (alpacaMix !== undefined && alpacaMix > 0 && alpacaMixFile === undefined)
+    throw new UsageError('--alpaca-mix needs --alpaca-mix-file FILE to draw rows from')
+  const initial = values.initAdapter === undefined ? {} : await adapterDefaults(values.initAdapter)
+  try {
+    return new JoraConfig({
+      modelPath: model,
+      promptTemplate: values.promptTemplate,
+      maxSeqLength: values.maxSeqLength,
+      onOverflow: values.onOverflow,
+      split: values.split,
+      ...(alpacaMix === undefined ? {} : { alpacaMix }),
+      alpacaMixFile,
+      loraR: values.loraR ?? initial.loraR ?? paper.loraR,
+      loraAlpha: values.loraAlpha ?? initial.loraAlpha ?? paper.loraAlpha,
+      loraDropout: values.loraDropout,
+      targetModules:
+        targetModules === undefined
+          ? (initial.targetModules ?? paper.targetModules)
+          : targetModules.join() === 'all-linear'
+            ? 'all-linear'
+            : targetModules,
+      useRslora: given.has('useRslora') ? useRslora : (initial.useRslora ?? false),
+      initAdapter: values.initAdapter,
+      learningRate: values.learningRate,
+      scheduler: lrScheduler,
+      warmupSteps: values.warmupSteps,
+      warmupRatio: values.warmupRatio,
+      weightDecay: values.weightDecay,
+      adamBeta1: values.adamBeta1,
+      adamBeta2: values.adamBeta2,
+      adamEpsilon: values.adamEpsilon,
+      maxGradNorm: values.maxGradNorm,
+      epochs: numEpochs,
+      maxSteps: values.maxSteps,
+      batchSize: values.batchSize,
+      gradientAccumulationSteps: values.gradientAccumulationSteps,
+      shuffle: values.shuffle,
+      seed: values.seed,
+      evalEvery: values.evalEvery,
+      saveEvery: values.saveEvery,
+      gradientCheckpointing: gradientCheckpointing === 'on',
+      device: values.device,
+    })
+  } catch (error) {
+    throw asUsageError(error)
+  }
+}

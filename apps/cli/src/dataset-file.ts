@@ -1,0 +1,27 @@
+// The --dataset flag and what else decides how a file of rows is read.
+import { stat } from 'node:fs/promises'
+import { DatasetError } from '@jora/data'
+import { notAvailable } from './errors'
+import { choice, hidden, integer, required, text, withDefault } from './flags/flag'
+
+export const datasetFlag = required(
+  text('rows to read: a JSON array or JSONL file', 'FILE', { aliases: ['data', 'dataset-name'] }),
+)
+
+export const rowFlags = {
+  promptTemplate: withDefault(
+    choice('how a row becomes the text before its answer', ['alpaca', 'none'], { later: ['chat'] }),
+    'alpaca',
+  ),
+  maxSeqLength: withDefault(integer('longest sample, in tokens', 2, { aliases: ['max-seq-len', 'cutoff-len'] }), 2000),
+  onOverflow: withDefault(choice('what to do with longer samples', ['error', 'drop', 'truncate']), 'error'),
+  packing: hidden(withDefault(choice('how samples share a sequence', ['none'], { later: ['tree'] }), 'none')),
+}
+
+/** @throws DatasetError when there is no such file, before anything slow is done */
+export async function checkDatasetFile(file: string, flag = '--dataset'): Promise<void> {
+  if (await stat(file).catch(() => undefined)) return
+  const looksLikeHubId = /^[\w.-]+\/[\w.-]+$/.test(file) && !/\.(jsonl?|txt)$/i.test(file)
+  const hint = looksLikeHubId ? `; a dataset from the Hub ${notAvailable}, download it and give the file` : ''
+  throw new DatasetError({ file: `${flag} ${file}`, problem: `no such file${hint}` })
+}

@@ -1,0 +1,56 @@
+// What the command line touches of the process: streams, environment, signals. Tests put their own in its place.
+
+export interface Output {
+  write(text: string): void
+  readonly isTTY: boolean
+  readonly columns: number
+}
+
+export interface Io {
+  /** Results only. */
+  readonly stdout: Output
+  /** Progress, logs and errors. */
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  readStdin(): Promise<string>
+  /** Calls `listener` on SIGINT and SIGTERM, which then end nothing; returns the way back. */
+  onInterrupt(listener: () => void): () => void
+  /** Ends the process at once. */
+  exit(code: number): void
+}
+
+/** One run of the command line. */
+export interface Session extends Io {
+  readonly argv: readonly string[]
+}
+
+const outputOf = (stream: NodeJS.WriteStream): Output => ({
+  write: (text) => void stream.write(text),
+  get isTTY() {
+    return stream.isTTY === true
+  },
+  get columns() {
+    // A terminal may say 0 when nobody told it its size.
+    return stream.columns || 80
+  },
+})
+
+/** The real process. */
+export const processIo: Io = {
+  stdout: outputOf(process.stdout),
+  stderr: outputOf(process.stderr),
+  env: process.env,
+  async readStdin() {
+    const chunks: Buffer[] = []
+    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks).toString('utf8')
+  },
+  onInterrupt(listener) {
+    const signals = ['SIGINT', 'SIGTERM'] as const
+    for (const signal of signals) process.on(signal, listener)
+    return () => {
+      for (const signal of signals) process.off(signal, listener)
+    }
+  },
+  exit: (code) => process.exit(code),
+}

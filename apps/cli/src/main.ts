@@ -1,0 +1,12 @@
+// Entry of the built command line: runs on import and leaves the exit code with the process.
+import { exitCode } from './errors'
+import { processIo } from './io'
+import { run } from './program'
+
+// `jora generate … | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCode.done)
+})
+
+process.exitCode = await run(process.argv.slice(2), processIo)

@@ -1,0 +1,69 @@
+// Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
+import { loadTokenizer, type Tokenizer } from '@jora/data'
+import { loadModel, type Decoder, type DownloadEvent, type ResolvedModel } from '@jora/llama'
+import { loadPeftAdapter, loraLinear, modelFolder, openDevice, type Adapter, type LoraConfig } from '@jora/lora'
+import type { Device } from '@jora/tensor'
+import { choice, required, text, withDefault } from './flags/flag'
+import type { Io } from './io'
+import { bytes } from './ui/format'
+import { bar, StatusLine } from './ui/status-line'
+import { styleFor } from './ui/style'
+
+export const modelFlag = required(
+  text('the base model: a folder in Hugging Face layout, or a Hub id', 'DIR or hub id', {
+    aliases: ['model-name-or-path', 'base-model'],
+  }),
+)
+export const adapterFlag = text('a LoRA adapter in PEFT layout, as `jora train` leaves it', 'DIR')
+export const deviceFlag = withDefault(choice('where to compute', ['auto', 'cpu'], { later: ['webgpu'] }), 'auto')
+
+/** The model's folder; a Hub id is downloaded on first use, with progress on stderr. */
+export async function openFolder(model: string, { stderr, env }: Io): Promise<ResolvedModel> {
+  const line = new StatusLine(stderr)
+  const style = styleFor(stderr, env)
+  const begun = new Set<string>()
+  const onProgress = ({ file, receivedBytes, totalBytes }: DownloadEvent) => {
+    if (!begun.has(file) && !stderr.isTTY) line.log(`downloading ${file} (${bytes(totalBytes)})`)
+    begun.add(file)
+    line.show(
+      `${bar(receivedBytes / Math.max(1, totalBytes), 24, style)}  ${bytes(receivedBytes)} of ${bytes(totalBytes)}  ${file}`,
+    )
+  }
+  try {
+    return await modelFolder(model, { onProgress })
+  } finally {
+    line.clear()
+  }
+}
+
+export interface OpenModel {
+  readonly folder: string
+  readonly device: Device
+  readonly tokenizer: Tokenizer
+  /** The model with the adapter, if any, beside its linear layers. */
+  readonly decoder: Decoder
+  readonly base: Decoder
+  /** Empty without an adapter. */
+  readonly adapter: Adapter
+  readonly lora: LoraConfig | undefined
+}
+
+/** Opens a model and, where given, an adapter for it. */
+export async function openModel(
+  settings: { model: string; adapter: string | undefined; device: 'auto' | 'cpu' },
+  io: Io,
+): Promise<OpenModel> {
+  const { dir: folder } = await openFolder(settings.model, io)
+  const device = await openDevice(settings.device)
+  const base = await loadModel(folder, { device })
+  const tokenizer = await loadTokenizer(folder)
+  const common = { folder, device, tokenizer, base }
+  if (settings.adapter === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }
+  const { adapter, config: lora } = await loadPeftAdapter(settings.adapter, base.config, device)
+  return { ...common, decoder: { ...base, linear: loraLinear(adapter, lora) }, adapter, lora }
+}
+
+/** Ids that end an answer: the model's and the tokenizer's. */
+export function stopIdsOf({ base, tokenizer }: Pick<OpenModel, 'base' | 'tokenizer'>): number[] {
+  return [...new Set([...base.config.eosTokenIds, ...(tokenizer.eosId === undefined ? [] : [tokenizer.eosId])])]
+}

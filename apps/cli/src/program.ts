@@ -1,0 +1,93 @@
+// The `jora` command: its commands, and one run of it.
+import { Command, CommanderError } from 'commander'
+import { version } from '../package.json'
+import { registerDataPreview } from './commands/data-preview'
+import { registerDevices } from './commands/devices'
+import { registerEval } from './commands/eval'
+import { registerGenerate } from './commands/generate'
+import { registerMerge } from './commands/merge'
+import { registerQuickstart } from './commands/quickstart'
+import { registerTrain } from './commands/train'
+import { exitCode, notAvailable, reportError, UsageError } from './errors'
+import type { Io, Output, Session } from './io'
+import { styleFor } from './ui/style'
+
+/** Commands of the contract that are still to come: known by name, absent from help. */
+function registerLater(parent: Command, names: readonly string[]): void {
+  for (const name of names) {
+    const command = parent.command(name, { hidden: true }).allowUnknownOption().allowExcessArguments().helpOption(false)
+    command.action(() => {
+      throw new UsageError(`jora ${parent.parent ? `${parent.name()} ` : ''}${name} ${notAvailable}`)
+    })
+  }
+}
+
+/** A log has no width: long lines are wrapped for reading. */
+const widthOfHelp = ({ isTTY, columns }: Output): number => (isTTY ? Math.min(120, columns) : 110)
+
+function createProgram(io: Session): Command {
+  const program = new Command('jora')
+  const style = styleFor(io.stdout, io.env)
+  program
+    .description('LoRA fine-tuning of Llama models: train, evaluate, generate, merge.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(`${text.trim().replace(/\n\(D/, ' (d').replaceAll('\n', ' ')}\n`),
+      getOutHelpWidth: () => widthOfHelp(io.stdout),
+      getErrHelpWidth: () => widthOfHelp(io.stderr),
+      getOutHasColors: () => style.colours,
+    })
+    .configureHelp({
+      minWidthToWrap: 30,
+      // Without commander's own notes: the flag tables write theirs.
+      optionDescription: (option) => option.description,
+
+      styleTitle: (title) => style.bold(title),
+      styleCommandText: (text) => style.cyan(text),
+      styleSubcommandText: (text) => style.cyan(text),
+      styleOptionText: (text) => style.cyan(text),
+    })
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ jora train --model models/llama --dataset rows.json --output-dir out\n\n`jora COMMAND --help` tells the flags of a command.',
+    )
+  registerQuickstart(program)
+  registerTrain(program, io)
+  registerEval(program, io)
+  registerGenerate(program, io)
+  registerMerge(program, io)
+  const data = program.command('data').description('look at datasets')
+  registerDataPreview(data, io)
+  registerLater(data, ['import', 'raft'])
+  registerDevices(program, io)
+  registerLater(program, ['export', 'push', 'estimate', 'gui', 'bench'])
+  return program
+}
+
+/** Runs the command line once. @returns the exit code */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  let interrupted: (() => void) | undefined
+  const release = io.onInterrupt(() => {
+    if (interrupted) return interrupted()
+    // Off the status line.
+    if (io.stderr.isTTY) io.stderr.write('\n')
+    io.exit(exitCode.interrupted)
+  })
+  const onInterrupt = (listener: () => void) => {
+    interrupted = listener
+    return () => void (interrupted = undefined)
+  }
+  try {
+    await createProgram({ ...io, argv, onInterrupt }).parseAsync([...argv], { from: 'user' })
+    return exitCode.done
+  } catch (error) {
+    // commander has told its own errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage
+    return reportError(error, io)
+  } finally {
+    release()
+  }
+}

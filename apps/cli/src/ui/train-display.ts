@@ -1,0 +1,84 @@
+// What a person sees while training: a redrawn line on a terminal, a line now and then in a log.
+import type { StepEvent, TrainEvent } from '@jora/lora'
+import type { Io } from '../io'
+import { duration, rate, short } from './format'
+import { bar, StatusLine, widthOf } from './status-line'
+import { styleFor, type Style } from './style'
+
+/** Steps the rates are taken over. */
+const windowSteps = 20
+
+export class TrainDisplay {
+  readonly #line: StatusLine
+  readonly #style: Style
+  readonly #isTTY: boolean
+  readonly #columns: () => number
+  readonly #totalSteps: number
+  readonly #window: StepEvent[] = []
+  #lastPlain = -Infinity
+
+  constructor({ stderr, env }: Io, totalSteps: number) {
+    this.#line = new StatusLine(stderr)
+    this.#style = styleFor(stderr, env)
+    this.#isTTY = stderr.isTTY
+    this.#columns = () => stderr.columns
+    this.#totalSteps = totalSteps
+  }
+
+  log(line: string): void {
+    this.#line.log(line)
+  }
+
+  /** Said while the first step is being compiled. */
+  preparing(): void {
+    this.#line.show(this.#style.dim('preparing the first step …'))
+  }
+
+  show(event: TrainEvent): void {
+    if (event.type === 'step') this.#step(event)
+    if (event.type === 'eval') {
+      const { step, loss, perplexity } = event
+      this.log(
+        `${this.#style.cyan('eval')}   step ${step}  held-out loss ${loss.toFixed(4)}  perplexity ${perplexity.toFixed(2)}`,
+      )
+    }
+    if (event.type === 'checkpoint')
+      this.log(`${this.#style.cyan('saved')}  step ${event.step}  ${this.#style.dim(event.path)}`)
+    if (event.type === 'done') this.#line.clear()
+  }
+
+  close(): void {
+    this.#line.clear()
+  }
+
+  #step(event: StepEvent): void {
+    this.#window.push(event)
+    if (this.#window.length > windowSteps) this.#window.shift()
+    const { step, loss, learningRate } = event
+    const { tokensPerSecond, secondsPerStep } = this.#speed()
+    const left = secondsPerStep * (this.#totalSteps - step)
+    const digits = String(this.#totalSteps).length
+    const at = `${String(step).padStart(digits)}/${this.#totalSteps}`
+    const facts = `loss ${loss.toFixed(4)}  lr ${rate(learningRate)}  ${short(tokensPerSecond)} tokens/s  ETA ${duration(left)}`
+    if (!this.#isTTY) {
+      const now = performance.now()
+      // Every 2 s at first; in a long run no more than about two hundred lines, one a minute at the least.
+      const pause = Math.min(60, Math.max(2, (left + event.step * secondsPerStep) / 200)) * 1000
+      if (step < this.#totalSteps && now - this.#lastPlain < pause) return
+      this.#lastPlain = now
+      this.log(`step   ${at}  ${facts}`)
+      return
+    }
+    const room = this.#columns() - 1 - widthOf(`${at}  ${facts}`) - 2
+    const drawn = room >= 8 ? `${bar(step / this.#totalSteps, Math.min(30, room), this.#style)}  ` : ''
+    this.#line.show(`${drawn}${this.#style.bold(at)}  ${facts}`)
+  }
+
+  #speed(): { tokensPerSecond: number; secondsPerStep: number } {
+    // The first step compiles: it says nothing about the rest.
+    const steps = this.#window.length > 1 && this.#window[0]!.step === 1 ? this.#window.slice(1) : this.#window
+    const seconds = steps.reduce((sum, { stepMs }) => sum + stepMs, 0) / 1000
+    const tokens = steps.reduce((sum, event) => sum + event.tokens, 0)
+    return { tokensPerSecond: tokens / seconds, secondsPerStep: seconds / steps.length }
+  }
+}
