@@ -5,14 +5,19 @@ import { basename, dirname, join } from 'node:path'
 /** Writes `text` to `path` through a temporary file beside it, flushed to disk before it takes the name. */
 export async function writeFileAtomic(path: string, text: string): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`)
-  const file = await open(temporary, 'w')
   try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(temporary, 'w')
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {}) // the first error is the one to tell
+    throw error
   }
-  await rename(temporary, path)
 }
 
 /** `value` as JSON with two-space indentation. */

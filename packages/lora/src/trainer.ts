@@ -125,8 +125,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const last = step === totalSteps
         if (!stopping && (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0 || last)) yield* await evaluate()
         if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0)) yield* await save()
-        if (stopping) return { adapter: state.adapter, steps: step, finished: last }
         if (last) break
+        if (stopping) return { adapter: state.adapter, steps: step, finished: false }
       }
     }
     yield { type: 'done', steps: progress.step, seconds: seconds(), peakDeviceBytes: [(await device.memory()).peakBytes] }
