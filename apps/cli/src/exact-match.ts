@@ -7,6 +7,7 @@ export interface ExactMatchOptions {
   readonly template: PromptTemplate
   readonly maxNewTokens: number
   readonly batchSize: number
+  readonly signal: AbortSignal
   readonly onProgress?: (done: number, total: number, matched: number) => void
 }
 
@@ -25,7 +26,7 @@ export async function exactMatch(
   options: ExactMatchOptions,
 ): Promise<ExactMatch> {
   const { tokenizer, decoder, device } = model
-  const { template, maxNewTokens, batchSize } = options
+  const { template, maxNewTokens, batchSize, signal } = options
   const tasks = rows.flatMap((row) => {
     if ('input_ids' in row) return []
     const answer = ('completion' in row ? row.completion : row.output).trim()
@@ -43,7 +44,7 @@ export async function exactMatch(
       const batch = tasks.slice(start, start + batchSize)
       const answers = await generator.generate(
         batch.map(({ prompt }) => prompt),
-        { maxNewTokens, stopIds },
+        { maxNewTokens, stopIds, signal },
       )
       for (const [i, { ids }] of answers.entries()) {
         const text = tokenizer.decode(ids, { continuation: true, skipSpecialTokens: true }).trim()

@@ -15,8 +15,8 @@ export interface Io {
   readStdin(): Promise<string>
   /** Calls `listener` on SIGINT and SIGTERM, which then end nothing; returns the way back. */
   onInterrupt(listener: () => void): () => void
-  /** Ends the process at once. */
-  exit(code: number): void
+  /** Ends the process at once, as Ctrl-C does to a program that never heard of it. */
+  endNow(): void
 }
 
 /** One run of the command line. */
@@ -52,5 +52,11 @@ export const processIo: Io = {
       for (const signal of signals) process.off(signal, listener)
     }
   },
-  exit: (code) => process.exit(code),
+  endNow() {
+    // Not process.exit: it stops worker threads, and one that is inside ONNX Runtime then aborts the process.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(signal)
+    process.kill(process.pid, 'SIGINT')
+    // Process 1 of a container does not die of a signal.
+    setTimeout(() => process.exit(130), 500)
+  },
 }

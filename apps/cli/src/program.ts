@@ -69,25 +69,12 @@ function createProgram(io: Session): Command {
 
 /** Runs the command line once. @returns the exit code */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  let interrupted: (() => void) | undefined
-  const release = io.onInterrupt(() => {
-    if (interrupted) return interrupted()
-    // Off the status line.
-    if (io.stderr.isTTY) io.stderr.write('\n')
-    io.exit(exitCode.interrupted)
-  })
-  const onInterrupt = (listener: () => void) => {
-    interrupted = listener
-    return () => void (interrupted = undefined)
-  }
   try {
-    await createProgram({ ...io, argv, onInterrupt }).parseAsync([...argv], { from: 'user' })
+    await createProgram({ ...io, argv }).parseAsync([...argv], { from: 'user' })
     return exitCode.done
   } catch (error) {
     // commander has told its own errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage
     return reportError(error, io)
-  } finally {
-    release()
   }
 }

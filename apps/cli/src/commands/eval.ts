@@ -1,14 +1,16 @@
 // jora eval: loss, perplexity and exact match of a model, with or without an adapter, on rows of a file.
 import type { Command } from 'commander'
-import { loadRows, prepareDataset, type Sample } from '@jora/data'
-import { defaultJoraSettings, Evaluator } from '@jora/lora'
+import { loadRows, prepareDataset } from '@jora/data'
+import { defaultJoraSettings } from '@jora/lora'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
-import { UsageError } from '../errors'
+import { Interrupted, UsageError } from '../errors'
 import { exactMatch } from '../exact-match'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { integer, number, onUnless, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { adapterFlag, deviceFlag, modelFlag, openModel, type OpenModel } from '../open-model'
+import { meanLoss } from '../mean-loss'
+import { adapterFlag, deviceFlag, modelFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -49,38 +51,6 @@ export function registerEval(program: Command, io: Session): void {
   })
 }
 
-/** Batches whose losses are summed before the progress moves. */
-const chunkBatches = 4
-
-/** Loss and perplexity over `samples`, telling how far it is. */
-async function lossOf(
-  model: OpenModel,
-  samples: readonly Sample[],
-  batchSize: number,
-  onProgress: (done: number) => void,
-) {
-  const evaluator = new Evaluator(model.base, model.lora, model.device)
-  const padId = model.tokenizer.padId ?? model.tokenizer.eosId ?? 0
-  // Neighbours of similar length share a batch, so chunks are cut from the sorted list.
-  const sorted = [...samples].sort((a, b) => a.ids.length - b.ids.length)
-  let [total, targetTokens] = [0, 0]
-  try {
-    for (let start = 0; start < sorted.length; start += chunkBatches * batchSize) {
-      const part = await evaluator.run(sorted.slice(start, start + chunkBatches * batchSize), model.adapter, {
-        batchSize,
-        padId,
-      })
-      total += part.loss * part.targetTokens
-      targetTokens += part.targetTokens
-      onProgress(Math.min(samples.length, start + chunkBatches * batchSize))
-    }
-  } finally {
-    evaluator.dispose()
-  }
-  const loss = total / targetTokens
-  return { loss, perplexity: Math.exp(loss), targetTokens }
-}
-
 async function evaluate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
@@ -109,45 +79,38 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
   line.log(
     `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(samples.length, 'row')} of ${values.dataset}`,
   )
+  const { signal, release } = interruptible(io)
   try {
-    const loss = await lossOf(model, samples, batchSize, (done) => step('loss')(done, samples.length))
+    const loss = await meanLoss(model, samples, { batchSize, signal, onProgress: step('loss') })
     // Samples count their file's rows from 1.
     const asked = samples.map(({ row }) => rows[row - 1]!)
     const answers = values.exactMatch
-      ? await exactMatch(model, asked, { template, maxNewTokens, batchSize, onProgress: step('answers') })
+      ? await exactMatch(model, asked, { template, maxNewTokens, batchSize, signal, onProgress: step('answers') })
       : undefined
     line.clear()
-    const answered =
-      answers !== undefined && answers.rows > 0
-        ? { exactMatch: answers.matched / answers.rows, exactMatchRows: answers.rows }
-        : undefined
+    if (answers && answers.tooLong > 0) {
+      const note = `${plural(answers.tooLong, 'answer')} longer than --max-new-tokens ${maxNewTokens} cannot match`
+      line.log(style.yellow(`note: ${note}`))
+    }
     const seconds = (performance.now() - started) / 1000
-    if (answers !== undefined && answers.tooLong > 0)
-      line.log(
-        style.yellow(
-          `note: ${plural(answers.tooLong, 'answer')} longer than --max-new-tokens ${maxNewTokens} cannot match`,
-        ),
-      )
+    const matched = answers && answers.rows > 0 ? answers : undefined
     if (json) {
-      io.stdout.write(`${JSON.stringify({ ...loss, ...answered, samples: samples.length, seconds })}\n`)
+      const share = matched && { exactMatch: matched.matched / matched.rows, exactMatchRows: matched.rows }
+      io.stdout.write(`${JSON.stringify({ ...loss, ...share, samples: samples.length, seconds })}\n`)
       return
     }
-    const out = styleFor(io.stdout, io.env)
-    const facts: [string, string][] = [
-      ['loss', loss.loss.toFixed(4)],
-      ['perplexity', loss.perplexity.toFixed(2)],
-      ...(answered && answers
-        ? [
-            [
-              'exact match',
-              `${percent(answered.exactMatch)} (${count(answers.matched)} of ${count(answers.rows)})`,
-            ] satisfies [string, string],
-          ]
-        : []),
-    ]
-    for (const [name, value] of facts) io.stdout.write(`${name.padEnd(12)} ${out.bold(value)}\n`)
+    const { bold } = styleFor(io.stdout, io.env)
+    io.stdout.write(`loss         ${bold(loss.loss.toFixed(4))}\n`)
+    io.stdout.write(`perplexity   ${bold(loss.perplexity.toFixed(2))}\n`)
+    if (matched) {
+      const share = bold(percent(matched.matched / matched.rows))
+      io.stdout.write(`exact match  ${share} (${count(matched.matched)} of ${count(matched.rows)})\n`)
+    }
     line.log(style.dim(`${count(loss.targetTokens)} labelled tokens in ${duration(seconds)}`))
+  } catch (error) {
+    throw signal.aborted ? new Interrupted('stopped') : error
   } finally {
+    release()
     line.clear()
   }
 }

@@ -2,9 +2,10 @@
 import type { Command } from 'commander'
 import { renderPrompt } from '@jora/data'
 import { Generator } from '@jora/llama'
-import { UsageError } from '../errors'
+import { Interrupted, UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
+import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { adapterFlag, deviceFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
 import { StopText } from '../stop-text'
@@ -75,47 +76,42 @@ async function generate(values: Values, { io, json }: CommandContext<typeof flag
   const model = await openModel(values, io)
   const { tokenizer, decoder, device } = model
   const generator = new Generator(decoder, device)
-  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = values
   const ids = tokenizer.encode(prompt)
   if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')
 
   const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
-  const found = new StopText(values.stop ?? [])
+  const stops = new StopText(values.stop ?? [])
   const cut = new AbortController()
+  const { signal, release } = interruptible(io, () => cut.abort())
   const tokens: number[] = []
   let written = ''
   const put = (piece: string) => {
     written += piece
     if (!json) io.stdout.write(piece)
   }
-  const stream = generator.stream(ids, {
-    maxNewTokens,
-    temperature,
-    topK,
-    topP,
-    repetitionPenalty,
-    presencePenalty,
-    frequencyPenalty,
-    seed,
-    stopIds: stopIdsOf(model),
-    signal: cut.signal,
-  })
+  const stopIds = stopIdsOf(model)
+  const stream = generator.stream(ids, { ...values, stopIds, signal: cut.signal })
   let finishReason: 'stop' | 'length' | undefined
-  while (finishReason === undefined) {
-    const next = await stream.next()
-    if (next.done) {
-      ;({ finishReason } = next.value)
-      put(found.push(decoding.flush()) + (found.reached ? '' : found.flush()))
-      break
+  try {
+    while (finishReason === undefined) {
+      const next = await stream.next()
+      if (next.done) {
+        put(stops.push(decoding.flush()) + stops.flush())
+        finishReason = stops.reached ? 'stop' : next.value.finishReason
+        break
+      }
+      tokens.push(next.value)
+      put(stops.push(decoding.push(next.value)))
+      if (stops.reached) {
+        finishReason = 'stop'
+        cut.abort()
+      }
     }
-    tokens.push(next.value)
-    put(found.push(decoding.push(next.value)))
-    if (found.reached) {
-      finishReason = 'stop'
-      cut.abort()
-    }
+  } catch (error) {
+    throw signal.aborted ? new Interrupted('stopped') : error
+  } finally {
+    release()
+    if (!json && !written.endsWith('\n')) io.stdout.write('\n')
   }
-  io.stdout.write(
-    json ? `${JSON.stringify({ text: written, tokens, finishReason })}\n` : written.endsWith('\n') ? '' : '\n',
-  )
+  if (json) io.stdout.write(`${JSON.stringify({ text: written, tokens, finishReason })}\n`)
 }

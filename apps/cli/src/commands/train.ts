@@ -15,8 +15,9 @@ import {
   type TrainSummary,
 } from '@jora/lora'
 import { checkDatasetFile } from '../dataset-file'
-import { exitCode, Interrupted } from '../errors'
+import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
+import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { openFolder } from '../open-model'
 import { count, duration, plural, shellWord, short } from '../ui/format'
@@ -54,10 +55,12 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
   const device = await openDevice(values.device)
 
-  const stop = new AbortController()
-  const run = trainLora(config, dataset, outputDir, { resume, signal: stop.signal, device })
-  const display = new TrainDisplay(io, run.totalSteps)
   const style = styleFor(io.stderr, io.env)
+  const display = new TrainDisplay(io)
+  const { signal, release } = interruptible(io, () => {
+    display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
+  })
+  const run = trainLora(config, dataset, outputDir, { resume, signal, device })
   const { settings } = config
   const { train: rows } = dataset.statistics
   const facts = [
@@ -74,18 +77,9 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   const started = performance.now()
   let seconds: number | undefined
   let evalLoss: number | undefined
-  const release = io.onInterrupt(() => {
-    if (stop.signal.aborted) {
-      display.close()
-      io.exit(exitCode.interrupted)
-      return
-    }
-    stop.abort()
-    display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
-  })
   let summary: TrainSummary
   try {
-    display.preparing()
+    display.begin(run.totalSteps)
     for await (const event of run) {
       display.show(event)
       if (event.type === 'eval') evalLoss = event.loss

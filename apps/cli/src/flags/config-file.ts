@@ -29,7 +29,9 @@ function asTyped(value: unknown, flag: Flag<unknown>, name: string): string[] {
   if (Array.isArray(value) && value.every((part) => typeof part === 'string'))
     return flag.repeatable ? value : [value.join(',')]
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [String(value)]
-  throw new UsageError(`${name}: got ${JSON.stringify(value)}, expected ${flag.placeholder ?? 'true or false'}`)
+  throw new UsageError(
+    `${name}: got ${JSON.stringify(value)}, expected ${flag.placeholder === undefined ? 'true or false' : 'one value'}`,
+  )
 }
 
 async function readYaml(path: string): Promise<Record<string, unknown>> {
@@ -43,7 +45,7 @@ async function readYaml(path: string): Promise<Record<string, unknown>> {
     value = parse(source)
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error
-    throw new UsageError(`${path}: ${error.message.split('\n')[0]}`)
+    throw new UsageError(`${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`)
   }
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value))

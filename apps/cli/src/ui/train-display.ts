@@ -13,24 +13,24 @@ export class TrainDisplay {
   readonly #style: Style
   readonly #isTTY: boolean
   readonly #columns: () => number
-  readonly #totalSteps: number
+  #totalSteps = 0
   readonly #window: StepEvent[] = []
   #lastPlain = -Infinity
 
-  constructor({ stderr, env }: Io, totalSteps: number) {
+  constructor({ stderr, env }: Io) {
     this.#line = new StatusLine(stderr)
     this.#style = styleFor(stderr, env)
     this.#isTTY = stderr.isTTY
     this.#columns = () => stderr.columns
-    this.#totalSteps = totalSteps
   }
 
   log(line: string): void {
     this.#line.log(line)
   }
 
-  /** Said while the first step is being compiled. */
-  preparing(): void {
+  /** Before the first step, which compiles and takes longer. */
+  begin(totalSteps: number): void {
+    this.#totalSteps = totalSteps
     this.#line.show(this.#style.dim('preparing the first step …'))
   }
 
