@@ -51,7 +51,6 @@ export const joraVersion = '0.1.0'
 /** A run: starts when awaited or iterated, once. */
 export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainEvent> {
   #summary: Promise<TrainSummary> | undefined
-  #started = false
 
   constructor(
     readonly config: JoraConfig,
@@ -77,8 +76,9 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     return this.#summary.then(onFulfilled, onRejected)
   }
 
-  /** Events as they happen; after the last, awaiting the run gives its summary. */
+  /** Events as they happen; after the last, awaiting the run gives its summary. Leaving the loop early ends the run. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainEvent, void> {
+    if (this.#summary) throw new Error('this run was already started; call trainLora again for another')
     let settle!: { resolve: (summary: TrainSummary) => void; reject: (error: unknown) => void }
     this.#summary = new Promise((resolve, reject) => (settle = { resolve, reject }))
     this.#summary.catch(() => {}) // thrown to whoever iterates
@@ -87,12 +87,12 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     } catch (error) {
       settle.reject(error)
       throw error
+    } finally {
+      settle.reject(new Error('the run was left before its end')) // nothing once it is settled
     }
   }
 
   async *#run(): AsyncGenerator<TrainEvent, TrainSummary> {
-    if (this.#started) throw new Error('this run was already started; call trainLora again for another')
-    this.#started = true
     const { config, dataset, outputDir, options } = this
     const { settings } = config
     const device = options.device ?? (await openDevice(settings.device))
@@ -106,21 +106,21 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     const directory = await RunDirectory.open(outputDir, record, resumeStep)
     const peft = { baseModel: id ?? settings.modelPath, revision }
     let [finalLoss, evalLoss]: (number | undefined)[] = []
+    const training = runTraining({
+      model,
+      config: config.train,
+      train: dataset.samples,
+      heldOut: dataset.heldOut,
+      padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
+      initialAdapter: initial,
+      outputDir,
+      peft,
+      fingerprint: print,
+      resumeFrom,
+      signal: options.signal,
+      device,
+    })
     try {
-      const training = runTraining({
-        model,
-        config: config.train,
-        train: dataset.samples,
-        heldOut: dataset.heldOut,
-        padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
-        initialAdapter: initial,
-        outputDir,
-        peft,
-        fingerprint: print,
-        resumeFrom,
-        signal: options.signal,
-        device,
-      })
       let next = await training.next()
       for (; !next.done; next = await training.next()) {
         const event = next.value
@@ -145,6 +145,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       await directory.append({ type: 'error', message: (error as Error).message })
       throw error
     } finally {
+      await training.return(undefined as never) // releases its programs when the loop was left early
       await directory.close()
     }
   }
