@@ -74,8 +74,10 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
 
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
-  const step = (what: string) => (done: number, total: number) =>
-    line.show(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`)
+  const step = (what: string) => (done: number, total: number) => {
+    const at = `${what} ${count(done)}/${count(total)}`
+    line.show(`${bar(done / total, 24, style)}  ${at}`, at)
+  }
   line.log(
     `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(samples.length, 'row')} of ${values.dataset}`,
   )

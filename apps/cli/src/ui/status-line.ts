@@ -9,6 +9,7 @@ export const widthOf = (text: string): number => text.replace(ansi, '').length
 export class StatusLine {
   readonly #output: Output
   #status = ''
+  #lastPlain = performance.now()
 
   constructor(output: Output) {
     this.#output = output
@@ -19,9 +20,14 @@ export class StatusLine {
     this.#output.write(`${this.#wipe()}${line}\n${this.#status}`)
   }
 
-  /** Replaces the status line; nothing off a terminal. */
-  show(status: string): void {
-    if (!this.#output.isTTY) return
+  /** Replaces the status line; off a terminal writes `plain`, if given, as a line every ten seconds. */
+  show(status: string, plain?: string): void {
+    if (!this.#output.isTTY) {
+      if (plain === undefined || performance.now() - this.#lastPlain < 10_000) return
+      this.#lastPlain = performance.now()
+      this.log(plain)
+      return
+    }
     const wipe = this.#wipe()
     const room = this.#output.columns - 1
     // A wrapped line could not be redrawn in place.

@@ -1,0 +1,146 @@
+// Wrong usage: each refusal names the flag, what came and what was expected, and ends with 2.
+import { writeFileSync } from 'node:fs'
+import { afterAll, describe, expect, test } from 'vitest'
+import { jora, workspace } from './harness'
+
+const space = workspace()
+afterAll(() => space.remove())
+const needed = ['--model', 'm', '--dataset', 'd.json', '--output-dir', 'o']
+
+describe('help', () => {
+  const commands = ['train', 'eval', 'generate', 'merge', 'devices', 'quickstart', 'data preview']
+
+  test('names the commands there are, and none that is still to come', async () => {
+    const { code, out, err } = await jora(['--help'])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    for (const name of ['quickstart', 'train', 'eval', 'generate', 'merge', 'data', 'devices'])
+      expect(out).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
+    expect(out).not.toMatch(/export|push|estimate|gui|bench/)
+  })
+
+  test.each(commands.filter((name) => name !== 'quickstart'))('%s --help has an example', async (name) => {
+    const { code, out } = await jora([...name.split(' '), '--help'])
+    expect(code).toBe(0)
+    expect(out).toContain(`$ jora ${name}`)
+  })
+
+  test('--version prints a version', async () => {
+    const { code, out } = await jora(['--version'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+})
+
+describe('refused with 2', () => {
+  test.each<[string[], string]>([
+    [['trian'], "error: unknown command 'trian' (did you mean train?)"],
+    [['data', 'previw'], "error: unknown command 'previw' (did you mean preview?)"],
+    [['train', '--lora-rnk', '4'], "error: unknown option '--lora-rnk' (did you mean --lora-r?)"],
+    [['train', '--learning_rate', '4'], "error: unknown option '--learning_rate' (did you mean --learning-rate?)"],
+    [['train'], 'error: --model DIR or hub id is required (jora train --help)'],
+    [['merge', '--model', 'm', '--output-dir', 'o'], 'error: --adapter DIR is required (jora merge --help)'],
+    [['train', ...needed, '--lora-r', '1.5'], 'error: --lora-r: got "1.5", expected an integer ≥ 1'],
+    [['train', ...needed, '--lora-rank', '0'], 'error: --lora-rank: got "0", expected an integer ≥ 1'],
+    [['train', ...needed, '--lr', '1e'], 'error: --lr: got "1e", expected a number > 0'],
+    [['train', ...needed, '--batch-size', '0x10'], 'error: --batch-size: got "0x10", expected an integer ≥ 1'],
+    [['train', ...needed, '--seed', ''], 'error: --seed: got "", expected an integer ≥ 0'],
+    [['train', ...needed, '--split', '0'], 'error: --split: got "0", expected a number over 0 and up to 1'],
+    [
+      ['train', ...needed, '--lr-scheduler', 'cos'],
+      'error: --lr-scheduler: got "cos", expected cosine, linear or constant',
+    ],
+    [
+      ['train', ...needed, '--target-modules', 'q_proj,,v_proj'],
+      'error: --target-modules: got "q_proj,,v_proj", expected names separated by commas',
+    ],
+    [['train', ...needed, '--alpaca-mix', '0.3'], 'error: --alpaca-mix needs --alpaca-mix-file FILE to draw rows from'],
+    [
+      ['train', ...needed, '--init-adapter', 'nowhere'],
+      'error: --init-adapter: nowhere/adapter_config.json does not exist: nowhere holds no PEFT adapter',
+    ],
+    [
+      ['train', ...needed, '--mesh', 'data=2,model=1'],
+      'error: --mesh data=2,model=1 is not available in this version; expected data=1,model=1',
+    ],
+    [['train', ...needed, '--mesh', '2x1'], 'error: --mesh: got "2x1", expected data=N,model=N'],
+    [
+      ['train', ...needed, '--launcher', 'mpi'],
+      'error: --launcher mpi is not available in this version; expected auto or none',
+    ],
+    [
+      ['train', ...needed, '--dtype', 'f16'],
+      'error: --dtype f16 is not available in this version; expected auto or f32',
+    ],
+    [
+      ['train', ...needed, '--quantize', 'nf4'],
+      'error: --quantize nf4 is not available in this version; expected none',
+    ],
+    [
+      ['train', ...needed, '--packing', 'tree'],
+      'error: --packing tree is not available in this version; expected none',
+    ],
+    [
+      ['train', ...needed, '--prompt-template', 'chat'],
+      'error: --prompt-template chat is not available in this version; expected alpaca or none',
+    ],
+    [
+      ['generate', '--model', 'm', '--prompt', 'x', '--device', 'webgpu'],
+      'error: --device webgpu is not available in this version; expected auto or cpu',
+    ],
+    [['generate', '--model', 'm'], 'error: give either --prompt TEXT or --instruction TEXT'],
+    [
+      ['generate', '--model', 'm', '--prompt', 'x', '--input', 'y'],
+      'error: --input goes with --instruction, not with --prompt',
+    ],
+    [
+      ['eval', '--model', 'm', '--dataset', 'd', '--all', '--split', '0.5'],
+      'error: --all and --split exclude each other',
+    ],
+    [['train', 'rows.json'], "error: too many arguments for 'train'. Expected 0 arguments but got 1."],
+    [['export', '--format', 'gguf'], 'error: jora export is not available in this version'],
+    [['gui', '--port', '0'], 'error: jora gui is not available in this version'],
+    [['data', 'import', '--format', 'squad'], 'error: jora data import is not available in this version'],
+  ])('%j', async (argv, message) => {
+    expect(await jora(argv)).toEqual({ code: 2, out: '', err: `${message}\n` })
+  })
+})
+
+describe('config file', () => {
+  const refused: [string, string, string][] = [
+    ['an unknown key', 'lora_rnk: 4', 'unknown key "lora_rnk" (did you mean "lora-rank"?)'],
+    ['nothing near', 'zzzzzz: 4', 'unknown key "zzzzzz"'],
+    ['a bad value', 'maxSteps: many', 'maxSteps: got "many", expected an integer ≥ 1'],
+    ['a list for one value', 'lora_r: [1]', 'lora_r: got [1], expected one value'],
+    [
+      'one key under two names',
+      'lr: 1e-3\nlearning-rate: 1e-4',
+      '"learning-rate" is given twice, once under another name',
+    ],
+    ['a value that is not built yet', 'quantize: nf4', 'quantize nf4 is not available in this version; expected none'],
+    ['no mapping', '- train', 'expected flag names and their values, one a line, such as "lora-r: 16"'],
+    [
+      'broken YAML',
+      'a: [',
+      'Flow sequence in block collection must be sufficiently indented and end with a ] at line 1, column 5',
+    ],
+  ]
+  test.each(refused)('%s', async (_what, yaml, message) => {
+    const file = space.path('bad.yaml')
+    writeFileSync(file, yaml)
+    expect(await jora(['train', '--config', file])).toEqual({ code: 2, out: '', err: `error: ${file}: ${message}\n` })
+  })
+
+  test('a file that is not there', async () => {
+    expect(await jora(['eval', '--config', 'none.yaml'])).toEqual({
+      code: 2,
+      out: '',
+      err: 'error: --config: none.yaml does not exist\n',
+    })
+  })
+})
+
+test('devices --json is one document', async () => {
+  const { code, out, err } = await jora(['devices', '--json'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(JSON.parse(out)).toMatchObject({ default: 'cpu', devices: [{ kind: 'cpu', cores: expect.any(Number) }] })
+})
