@@ -8,14 +8,91 @@ import { built, exec, packAll } from './pack.mjs'
 
 /** What a user would write first with each package; it runs in plain Node and throws when something is wrong. */
 const snippets: Record<string, string> = {
-  '@jora/tensor': `import '@jora/tensor'`,
-  '@jora/tensor/onnx': `import '@jora/tensor/onnx'`,
-  '@jora/tensor/safetensors': `import '@jora/tensor/safetensors'`,
+  '@jora/tensor': `
+    import assert from 'node:assert/strict'
+    import { grad, makeGraph, mul, printGraph, setDefaultDevice, sum, tensor } from '@jora/tensor'
+    import { openCpuDevice } from '@jora/tensor/onnx'
+    setDefaultDevice(await openCpuDevice({ threads: 1 }))
+    const x = tensor([1, 2, 3])
+    const f = (v) => sum(mul(v, v))
+    assert.deepEqual([...(await grad(f)(x).data())], [2, 4, 6])
+    assert.match(printGraph(makeGraph(f)(x)), /mul\\(x0, x0\\)/)`,
+  '@jora/tensor/onnx': `
+    import assert from 'node:assert/strict'
+    import { jit, linear, tensor } from '@jora/tensor'
+    import { openCpuDevice } from '@jora/tensor/onnx'
+    const device = await openCpuDevice({ threads: 1 })
+    const weight = tensor([[1, 2], [3, 4]], { device })
+    const y = jit((x) => linear(x, weight))(tensor([[1, 1]], { device }))
+    assert.deepEqual([...(await y.data())], [3, 7])
+    assert.ok((await device.memory()).bytes > 0)
+    await device.close()`,
+  '@jora/tensor/safetensors': `
+    import assert from 'node:assert/strict'
+    import { openSafetensors, parseSafetensors, serializeSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+    const tensors = [{ name: 'w', dtype: 'F32', shape: [2], data: new Uint8Array(Float32Array.of(1, 2).buffer) }]
+    assert.equal(parseSafetensors(serializeSafetensors(tensors)).tensors.get('w').dtype, 'F32')
+    await writeSafetensors('one.safetensors', tensors, { format: 'pt' })
+    const file = await openSafetensors('one.safetensors')
+    assert.deepEqual(await file.read('w'), tensors[0].data)
+    await file.close()`,
   '@jora/shard': `import '@jora/shard'`,
-  '@jora/data': `import '@jora/data'`,
-  '@jora/llama': `import '@jora/llama'`,
-  '@jora/lora': `import '@jora/lora'`,
-  '@jora/hf-export': `import '@jora/hf-export'`,
+  '@jora/data': `
+    import assert from 'node:assert/strict'
+    import { createTokenizer, parseRows, prepareDataset } from '@jora/data'
+    const words = ['<s>', '</s>', '<unk>', 'Say', 'hello', '.', 'Hello', '!']
+    const tokenizer = createTokenizer({
+      version: '1.0',
+      added_tokens: words.slice(0, 3).map((content, id) => ({ id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false })),
+      normalizer: null,
+      pre_tokenizer: { type: 'Whitespace' },
+      post_processor: null,
+      decoder: { type: 'Fuse' },
+      model: { type: 'WordLevel', vocab: Object.fromEntries(words.map((word, id) => [word, id])), unk_token: '<unk>' },
+    }, { eos_token: '</s>' })
+    const rows = parseRows('{"instruction": "Say hello.", "output": "Hello!"}')
+    const { train } = prepareDataset({ rows, tokenizer, template: 'none', maxSeqLength: 16, onOverflow: 'error', split: 1, seed: 1 })
+    assert.deepEqual([...train[0].ids], [3, 4, 5, 6, 7, 1])
+    assert.deepEqual([...train[0].labels], [-100, -100, -100, 6, 7, 1])`,
+  '@jora/llama': `
+    import assert from 'node:assert/strict'
+    import { inverseFrequencies, parseConfig, weightShapes } from '@jora/llama'
+    const config = parseConfig({
+      model_type: 'llama', vocab_size: 32, hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2,
+      rope_parameters: { rope_type: 'linear', rope_theta: 100, factor: 2 },
+    })
+    assert.deepEqual(inverseFrequencies(config), [0.5, 0.05])
+    assert.deepEqual(weightShapes(config).get('model.layers.0.mlp.down_proj.weight'), [8, 16])
+    assert.throws(() => parseConfig({ model_type: 'mamba' }), /"model_type" is "mamba"; expected "llama"/)`,
+  '@jora/lora': `
+    import assert from 'node:assert/strict'
+    import { JoraConfig, learningRateAt, loraScaling } from '@jora/lora'
+    const { train } = new JoraConfig({ modelPath: 'models/llama', loraR: 8, epochs: 3 })
+    assert.equal(train.epochs, 3)
+    assert.equal(loraScaling(train.lora), 2)
+    assert.equal(learningRateAt(50, { scheduler: 'cosine', learningRate: 1, warmupSteps: 0, totalSteps: 100 }), 0.5)
+    assert.throws(() => new JoraConfig({ modelPath: 'models/llama', loraRank: 8 }), /no setting "loraRank"/)`,
+  '@jora/hf-export': `
+    import assert from 'node:assert/strict'
+    import { mkdirSync, writeFileSync } from 'node:fs'
+    import { mergeAdapter } from '@jora/hf-export'
+    import { parseConfig, weightShapes } from '@jora/llama'
+    import { peftConfig, peftName } from '@jora/lora'
+    import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+    const json = { model_type: 'llama', vocab_size: 4, hidden_size: 2, intermediate_size: 2, num_hidden_layers: 1, num_attention_heads: 1 }
+    const ones = (name, shape) => ({ name, dtype: 'F32', shape, data: new Uint8Array(new Float32Array(shape.reduce((n, d) => n * d, 1)).fill(1).buffer) })
+    for (const folder of ['base', 'adapter']) mkdirSync(folder)
+    writeFileSync('base/config.json', JSON.stringify(json))
+    await writeSafetensors('base/model.safetensors', [...weightShapes(parseConfig(json))].map(([name, shape]) => ones(name, shape)))
+    const lora = { r: 1, alpha: 2, dropout: 0, targetModules: ['q_proj'], useRslora: false }
+    const q = 'model.layers.0.self_attn.q_proj'
+    writeFileSync('adapter/adapter_config.json', JSON.stringify(peftConfig(lora, [q], { baseModel: 'base' })))
+    await writeSafetensors('adapter/adapter_model.safetensors', [ones(peftName(q, 'loraA'), [1, 2]), ones(peftName(q, 'loraB'), [2, 1])])
+    const { mergedModules } = await mergeAdapter({ modelDir: 'base', adapterDir: 'adapter', outputDir: 'merged' })
+    assert.equal(mergedModules, 1)
+    const merged = await openSafetensors('merged/model.safetensors')
+    assert.deepEqual(new Float32Array((await merged.read(q + '.weight')).buffer), Float32Array.of(3, 3, 3, 3)) // 1 + (alpha/r)·1·1
+    await merged.close()`,
   '@jora/gui': `import '@jora/gui'`,
 }
 
