@@ -82,6 +82,41 @@ export const reading = ({ oneKind, gap }) => (random, length, context) => {
   return row
 }
 
+const marks = ['\n', '\n\n', '\n\n', '\n', ':', '#', '##', '###', '*', '-', '=', '>', '|', '/', '"']
+const labels = ['Question', 'Q', 'A', 'Answer', 'Text', 'Story', 'Task', 'Read', 'Fact', 'Note', 'Response', 'Input', 'Say', 'Name', 'Page']
+
+/** A heading such as `\n\n## Text:\n`, never the same twice running. @param {Random} random */
+function heading(random) {
+  const parts = Array.from({ length: random.below(3) }, () => random.pick(marks))
+  if (random.next() < 0.7) parts.push(` ${random.pick(labels)}${random.next() < 0.7 ? ':' : ''}`)
+  for (let i = random.below(3); i > 0; i--) parts.push(random.pick(marks))
+  return parts.join('')
+}
+
+/**
+ * Facts, question and answer set under headings drawn anew, as text from everywhere looks: the answer goes on with a full
+ * stop and more text; only the end of the whole exercise is an end of sequence.
+ * @type {Task}
+ */
+export const layouts = (random, length, context) => {
+  const row = new Row()
+  const encode = (/** @type {string} */ text) => context.encode(text)
+  while (row.ids.length < length) {
+    const [title, ask, reply] = [heading(random), heading(random), heading(random)]
+    if (random.next() < 0.6) {
+      const from = random.below(context.text.length - 60)
+      row.add([...context.text.subarray(from, from + random.below(40))])
+    }
+    const facts = makeFacts(random, 2 + random.below(4))
+    row.add(encode(`${title}${facts.map((f) => f.fact).join(' ')}`))
+    for (const { question, answer } of random.sample(facts, 1 + random.below(facts.length))) {
+      row.add(encode(`${ask}${question}${reply}`)).add(encode(`${answer}.`), true)
+    }
+    row.add([2], true).add([1])
+  }
+  return row
+}
+
 /** Plain stories: every token learned. @type {Task} */
 export const stories = (random, length, { text }) => {
   const from = random.below(text.length - length)

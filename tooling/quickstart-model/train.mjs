@@ -11,7 +11,7 @@ import { decode, logits, tokenLosses, weightShapes } from '@jora/llama'
 import { adamw, clipByGlobalNorm, initAdamW, stepNumbers } from '@jora/lora'
 import { argmax, cast, div, eq, gather, jit, reshape, setDefaultDevice, sum, tensor, valueAndGrad } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { writeSafetensors } from '@jora/tensor/safetensors'
+import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { tokenizerJson, trainBpe } from './bpe.mjs'
 import { everyWord, makeFacts } from './facts.mjs'
 import { makeRandom } from './random.mjs'
@@ -25,6 +25,8 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     'story-steps': { type: 'string', default: '3000' },
+    /** Start at this stage from the weights in --out, e.g. after a run was cut off. */
+    'from-stage': { type: 'string' },
   },
 })
 if (!flags.text) throw new Error('--text FILE is required: plain text in simple English, once for each file')
@@ -32,7 +34,7 @@ const seed = Number(flags.seed)
 const out = flags.out
 mkdirSync(out, { recursive: true })
 const logFile = join(here, 'train.log.jsonl')
-writeFileSync(logFile, '')
+if (flags['from-stage'] === undefined) writeFileSync(logFile, '')
 /** @param {Record<string, unknown>} entry */
 const log = (entry) => {
   appendFileSync(logFile, `${JSON.stringify(entry)}\n`)
@@ -92,7 +94,8 @@ log({ vocabulary: vocabSize, wordsOfOneToken: wordIds.filter((ids) => ids.length
 const context = {
   encode,
   words: [...new Set([...wordIds.filter((ids) => ids.length === 1).flat(), ...Array.from({ length: 500 }, (_, i) => 600 + i)])],
-  text: Int32Array.from(stories.slice(0, 2_500_000).split(/\n+/).flatMap((line) => (line === '' ? [] : encode(line)))),
+  /** One stream of ids, an end and a start of sequence between stories. */
+  text: Int32Array.from(stories.slice(0, 2_500_000).split(/<\|endoftext\|>|\n#+ /).flatMap((story) => [1, ...story.trim().split(/(?<=\n)/).flatMap((line) => encode(line)), 2])),
 }
 
 const device = await openCpuDevice({ threads: Number(flags.threads) })
@@ -100,11 +103,13 @@ setDefaultDevice(device)
 const random = makeRandom(seed)
 const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
 const shapes = weightShapes(modelConfig())
+const saved = flags['from-stage'] === undefined ? undefined : parseSafetensors(new Uint8Array(readFileSync(join(out, 'model.safetensors'))))
 let params = Object.fromEntries(
   [...shapes].map(([name, shape]) => {
     const size = shape.reduce((a, b) => a * b, 1)
     // Residual branches start smaller, as GPT-2 did it.
     const scale = /o_proj|down_proj/.test(name) ? 0.02 / Math.sqrt(2 * config.num_hidden_layers) : 0.02
+    if (saved) return [name, tensor(new Float32Array(saved.read(name).slice().buffer), { shape: [...shape] })]
     return [name, tensor(Float32Array.from({ length: size }, () => (name.includes('norm') ? 1 : scale * normal())), { shape: [...shape] })]
   }),
 )
@@ -176,7 +181,8 @@ const stages = [
   { name: 'copy', tasks: { repeat: tasks.repeat, recall: tasks.recall }, weights: [1, 2], goal: 0.95, steps: 5000, length: 64, rows: 64 },
   { name: 'marks', tasks: { repeat: tasks.repeat, recall: tasks.recall, marked: tasks.recallMarked, near }, weights: [1, 1, 3, 2], goal: 0.9, steps: 3000, length: 64, rows: 64 },
   { name: 'distance', tasks: { recall: tasks.recall, marked: tasks.recallMarked, far: tasks.recallFar, near, reading: far }, weights: [1, 2, 3, 2, 3], goal: 0.9, steps: 3000, length: 96, rows: 48 },
-  { name: 'stories', tasks: { stories: tasks.stories, marked: tasks.recallMarked, far: tasks.recallFar, reading: far }, weights: [5, 1, 2, 4], goal: 2, steps: Number(flags['story-steps']), length: 128, rows: 32 },
+  { name: 'layouts', tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts }, weights: [2, 2, 2, 6], goal: 2, steps: 1000, length: 128, rows: 32 },
+  { name: 'stories', tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts }, weights: [5, 1, 1, 5], goal: 2, steps: Number(flags['story-steps']), length: 128, rows: 32 },
 ]
 
 const peak = 2e-3
@@ -194,7 +200,8 @@ async function save() {
   await writeSafetensors(join(out, 'model.safetensors'), entries, { format: 'pt' })
 }
 
-for (const stage of stages) {
+const first = flags['from-stage'] === undefined ? 0 : stages.findIndex((s) => s.name === flags['from-stage'])
+for (const stage of stages.slice(first)) {
   const list = Object.values(stage.tasks).flatMap((task, i) => Array.from({ length: /** @type {number} */ (stage.weights[i]) }, () => task))
   let average = 0
   for (let at = 0; at < stage.steps; at++) {

@@ -58,7 +58,7 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
   },
 
-  async compile({ program, bytes, folder, inputNames, outputNames, fed }) {
+  async compile({ program, bytes, folder, inputNames, outputNames, fed, arena }) {
     try {
       const session = await InferenceSession.create(bytes, {
         executionProviders: ['cpu'],
@@ -67,7 +67,7 @@ const handlers = {
         executionMode: 'sequential',
         intraOpNumThreads: workerData.threads,
         interOpNumThreads: 1,
-        enableCpuMemArena: true,
+        enableCpuMemArena: arena,
         enableMemPattern: false,
         logSeverityLevel: 3,
         extra: {

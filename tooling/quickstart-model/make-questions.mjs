@@ -1,0 +1,30 @@
+// Writes the question set of the quickstart: short texts, a question each, the answer standing in the text.
+//   node make-questions.mjs [--out FILE] [--rows 800] [--seed 2026]
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { makeFacts } from './facts.mjs'
+import { makeRandom } from './random.mjs'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const { values: flags } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(here, '../../apps/cli/assets/questions.jsonl') },
+    rows: { type: 'string', default: '800' },
+    seed: { type: 'string', default: '2026' },
+  },
+})
+const random = makeRandom(Number(flags.seed))
+const seen = new Set()
+/** @type {string[]} */
+const lines = []
+while (lines.length < Number(flags.rows)) {
+  const facts = makeFacts(random, 3 + random.below(3))
+  const input = facts.map((f) => f.fact).join(' ')
+  if (seen.has(input)) continue
+  seen.add(input)
+  const { question, answer } = random.pick(facts)
+  lines.push(JSON.stringify({ instruction: 'Read the text and answer the question.', input: `${input}\nQuestion: ${question}`, output: answer }))
+}
+writeFileSync(flags.out, `${lines.join('\n')}\n`)
