@@ -1,0 +1,60 @@
+// What `jora train` says before the first step and after the last.
+import { basename, resolve } from 'node:path'
+import { loadConfig, type ResolvedModel } from '@jora/llama'
+import { adaptedModules, listCheckpoints, type JoraConfig, type JoraDataset } from '@jora/lora'
+import { count, plural, shellWord, short } from '../ui/format'
+import { asUsageError, trainFlags, type TrainValues } from './train-flags'
+
+/** Parameters of the adapter. @throws UsageError for --target-modules the model does not have */
+export async function countParameters(folder: string, { train: { lora } }: JoraConfig): Promise<number> {
+  const model = await loadConfig(folder)
+  try {
+    const modules = adaptedModules(model, lora)
+    return modules.reduce((sum, { inFeatures, outFeatures }) => sum + lora.r * (inFeatures + outFeatures), 0)
+  } catch (error) {
+    throw asUsageError(error)
+  }
+}
+
+/** Model, adapter, samples, tokens and steps, in that order. */
+export function runFacts(
+  config: JoraConfig,
+  dataset: JoraDataset,
+  run: { readonly model: ResolvedModel; readonly parameters: number; readonly totalSteps: number },
+): string[] {
+  const { loraR, targetModules, modelPath } = config.settings
+  const { samples, tokens } = dataset.statistics.train
+  const heldOut = dataset.heldOut.length > 0 ? ` (${count(dataset.heldOut.length)} held out)` : ''
+  return [
+    run.model.id ?? basename(resolve(modelPath)),
+    `LoRA r ${loraR} on ${[targetModules].flat().join(',')} (${short(run.parameters)} parameters)`,
+    `${plural(samples, 'sample')}${heldOut}`,
+    `${short(tokens)} tokens an epoch`,
+    plural(run.totalSteps, 'step'),
+  ]
+}
+
+/** What is worth knowing before it starts. */
+export async function runNotes(dataset: JoraDataset, { outputDir, resume }: TrainValues): Promise<string[]> {
+  const { dropped, truncated } = dataset.statistics
+  const lines: string[] = []
+  if (dropped > 0) lines.push(`note: ${plural(dropped, 'row')} left out, longer than --max-seq-length`)
+  if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
+  if (resume === undefined) return lines
+  const from = resume === 'auto' ? (await listCheckpoints(outputDir)).at(-1) : resume
+  if (from === undefined) return [...lines, `note: no checkpoint in ${outputDir} yet, starting at the beginning`]
+  return [...lines, `resuming from ${from}`]
+}
+
+/** Commands that use the new adapter. */
+export function nextCommands({ model, dataset, outputDir, promptTemplate, split, seed }: TrainValues): string[] {
+  const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
+  const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
+  const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
+  const template = promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`
+  return [
+    `jora generate ${both} ${promptTemplate === 'alpaca' ? '--instruction' : '--prompt'} "…"`,
+    `jora eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}`,
+    `jora merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
+  ]
+}

@@ -1,0 +1,117 @@
+// What stands on screen: the redrawn line, the sliding window, colours, stop texts, suggestions.
+import type { StepEvent } from '@jora/lora'
+import { describe, expect, test } from 'vitest'
+import { nearest } from '../src/flags/suggest'
+import type { Io } from '../src/io'
+import { StopText } from '../src/stop-text'
+import { duration, shellWord, short } from '../src/ui/format'
+import { styleFor } from '../src/ui/style'
+import { TrainDisplay } from '../src/ui/train-display'
+
+function terminal(isTTY: boolean, columns: number, env: Io['env'] = { NO_COLOR: '1' }) {
+  let written = ''
+  const output = { write: (text: string) => void (written += text), isTTY, columns }
+  const io: Io = {
+    stdout: output,
+    stderr: output,
+    env,
+    readStdin: async () => '',
+    onInterrupt: () => () => {},
+    endNow: () => {},
+  }
+  return { io, written: () => written }
+}
+
+const step = (n: number, stepMs: number): StepEvent => ({
+  type: 'step',
+  step: n,
+  epoch: 0,
+  loss: 2.5,
+  learningRate: 1e-4,
+  gradNorm: 1,
+  tokens: 1000,
+  targetTokens: 10,
+  samples: 1,
+  stepMs,
+  deviceBytes: [],
+})
+
+describe('TrainDisplay', () => {
+  test('redraws one line that fits a terminal, and clears it for lines that stay', () => {
+    const { io, written } = terminal(true, 80)
+    const display = new TrainDisplay(io)
+    display.begin(10)
+    display.show(step(1, 9000))
+    display.show(step(2, 500))
+    display.show({ type: 'eval', step: 2, loss: 2, perplexity: 7.389 })
+    display.show({ type: 'done', steps: 2, seconds: 1, peakDeviceBytes: [] })
+    const drawn = written().split('\r\u001b[2K')
+    expect(drawn.at(-2)).toBe('eval   step 2  held-out loss 2.0000  perplexity 7.39\n' + drawn[2])
+    // The first step, which compiles, does not count.
+    expect(drawn[2]).toMatch(/^━+─+ {3}2\/10 {2}loss 2\.5000 {2}lr 1\.00e-4 {2}2\.0k tokens\/s {2}ETA 4\.0 s$/)
+    expect(Math.max(...drawn.map((line) => line.length))).toBeLessThan(160)
+    expect(drawn[2]!.length).toBeLessThan(80)
+    expect(drawn.at(-1)).toBe('')
+  })
+
+  test('tokens/s is that of the last twenty steps', () => {
+    const { io, written } = terminal(true, 200)
+    const display = new TrainDisplay(io)
+    display.begin(100)
+    for (let n = 1; n <= 30; n++) display.show(step(n, 1000))
+    for (let n = 31; n <= 50; n++) display.show(step(n, 100))
+    expect(written().split('\r\u001b[2K').at(-1)).toContain('10k tokens/s  ETA 5.0 s')
+  })
+
+  test('off a terminal: the first and the last step, and no control characters', () => {
+    const { io, written } = terminal(false, 80)
+    const display = new TrainDisplay(io)
+    display.begin(50)
+    for (let n = 1; n <= 50; n++) display.show(step(n, 10))
+    expect(written()).toMatch(/^step {4}1\/50 .*\nstep {3}50\/50 .*\n$/)
+  })
+
+  test('a narrow terminal gets a cut line, never a wrapped one', () => {
+    const { io, written } = terminal(true, 30)
+    const display = new TrainDisplay(io)
+    display.begin(10)
+    display.show(step(1, 10))
+    expect(written().split('\r\u001b[2K').at(-1)).toHaveLength(29)
+  })
+})
+
+test('NO_COLOR wins over a terminal', () => {
+  expect(styleFor(terminal(true, 80).io.stdout, { NO_COLOR: '1' }).green('x')).toBe('x')
+  expect(styleFor(terminal(true, 80).io.stdout, {}).green('x')).toBe('\u001b[32mx\u001b[39m')
+  expect(styleFor(terminal(false, 80).io.stdout, {}).green('x')).toBe('x')
+})
+
+describe('StopText', () => {
+  const feed = (stops: string[], pieces: string[]) => {
+    const found = new StopText(stops)
+    const shown = pieces.map((piece) => found.push(piece))
+    return { shown, rest: found.flush(), reached: found.reached }
+  }
+  test('holds back what may be a stop text and gives it when it is none', () => {
+    expect(feed(['END'], ['a E', 'N', 'x'])).toEqual({ shown: ['a ', '', 'ENx'], rest: '', reached: false })
+  })
+  test('cuts before the first stop text, over pieces', () => {
+    expect(feed(['END', '###'], ['a E', 'ND b', 'c'])).toEqual({ shown: ['a ', '', ''], rest: '', reached: true })
+    expect(feed(['b', 'a'], ['cab'])).toEqual({ shown: ['c'], rest: '', reached: true })
+  })
+  test('gives the rest at the end', () =>
+    expect(feed(['END'], ['EN'])).toEqual({ shown: [''], rest: 'EN', reached: false }))
+})
+
+test('numbers for people', () => {
+  expect([0, 950, 4210, 52_300, 1_250_000].map(short)).toEqual(['0', '950', '4.2k', '52k', '1.3M'])
+  expect([0.04, 9.96, 59.7, 751, 3723].map(duration)).toEqual(['0.0 s', '10 s', '1:00', '12:31', '1:02:03'])
+  expect(['out/x', 'two words', "it's"].map(shellWord)).toEqual(['out/x', "'two words'", `'it'\\''s'`])
+})
+
+test('did you mean', () => {
+  const known = ['lora-r', 'lora-rank', 'learning-rate', 'max-steps']
+  expect(nearest('maxStep', known)).toBe('max-steps')
+  expect(nearest('lraening_rate', known)).toBe('learning-rate')
+  expect(nearest('temperature', known)).toBeUndefined()
+})
