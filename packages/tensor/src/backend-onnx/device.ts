@@ -151,9 +151,10 @@ class CpuDevice implements Device {
 
   async close(): Promise<void> {
     if (this.#failure) return
-    // Terminating inside a native run would abort the process: let the queue drain first.
-    await this.#request({ type: 'synchronize' }).catch(() => {})
+    // Terminating inside a native run would abort the process: let the queue drain first, and take nothing more.
+    const drained = this.#request({ type: 'synchronize' }).catch(() => {})
     this.#failure = new Error('the CPU device is closed')
+    await drained
     await this.#worker.terminate()
   }
 }

@@ -6,7 +6,7 @@ import type { OpName, OpParams } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
-import { encodeModel, type OnnxValue } from './model-proto'
+import { encodeModel, onnxType, type OnnxValue } from './model-proto'
 import { after, onnxLowerings, type LowerContext } from './op-table'
 
 export interface LoweredModel {
@@ -112,7 +112,7 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
   // Every output is a node's own result under a name of its own, whatever it aliases.
   const outputs = graph.outputs.map((value): OnnxValue => {
     const stored = isStoredCast(value, constants)
-    const result = stored ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: 1n }) : b.node('Identity', [names.get(value)!])
+    const result = stored ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: BigInt(onnxType[value.aval.dtype]) }) : b.node('Identity', [names.get(value)!])
     return { name: result, dtype: value.aval.dtype, dims: value.aval.shape }
   })
   const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })

@@ -15,3 +15,16 @@ export function setDefaultDevice(device: Device | undefined): Device | undefined
 export function defaultDevice(): Device {
   return current ?? fail('defaultDevice', 'no device is open; call setDefaultDevice(await openCpuDevice()) first')
 }
+
+const numbers = new WeakMap<Device, number>()
+let count = 0
+
+/** A number of its own for each device, for keys of caches. */
+export function deviceNumber(device: Device): number {
+  let number = numbers.get(device)
+  if (number === undefined) numbers.set(device, (number = ++count))
+  return number
+}
+
+/** The default device, or undefined when none has been set. */
+export const openDefaultDevice = (): Device | undefined => current

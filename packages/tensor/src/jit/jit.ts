@@ -1,4 +1,5 @@
 // jit: runs a function on traced tensors once per input shape, then replays the compiled program.
+import { deviceNumber, openDefaultDevice } from '../backend/registry'
 import { fail } from '../errors'
 import type { Graph } from '../ir/graph'
 import { showAval } from '../ir/print'
@@ -46,7 +47,7 @@ export function makeGraph<A extends readonly Tree[], R extends Tree>(fn: (...arg
 }
 
 /**
- * Compiles `fn` (a pure function of trees of tensors) once per structure, shape and dtype of its arguments. Concrete
+ * Compiles `fn` (a pure function of trees of tensors) once per structure, shape, dtype and device of its arguments. Concrete
  * tensors it closes over (frozen weights) are bound at compile time and must not be disposed while it is in use. Inside
  * another trace it is simply called.
  */
@@ -54,7 +55,8 @@ export function jit<A extends readonly Tree[], R extends Tree>(fn: (...args: A) 
   const cache = new Map<string, Compiled>()
 
   function lookup(flat: Flat): Compiled {
-    const key = `${flat.structure}|${flat.leaves.map((t) => showAval(t.aval)).join(',')}`
+    const device = flat.leaves[0]?.buffer.device ?? openDefaultDevice()
+    const key = `${device ? deviceNumber(device) : ''}|${flat.structure}|${flat.leaves.map((t) => showAval(t.aval)).join(',')}`
     let compiled = cache.get(key)
     if (compiled) cache.delete(key)
     else {
