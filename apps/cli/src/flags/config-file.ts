@@ -66,6 +66,7 @@ export async function readConfigFile(path: string, flags: Flags): Promise<Map<st
     }
     if (value === null || value === undefined) continue
     const { key, flag, inverse } = target
+    if (flag.bare !== undefined && value === false) continue
     if (values.has(key)) throw new UsageError(`${path}: "${name}" is given twice, once under another name`)
     const where = `${path}: ${name}`
     const parsed = asTyped(value, flag, where).map((part) => parseValue(flag, where, part))

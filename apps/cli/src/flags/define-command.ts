@@ -75,7 +75,7 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
     const typed = command.opts<Record<string, unknown>>()
     const given = new Set(Object.keys(flags).filter((key) => command.getOptionValueSource(key) === 'cli'))
     const fromFile = given.has('config')
-      ? await readConfigFile(String(typed.config), flags)
+      ? await readConfigFile(String(typed.config), { ...spec.flags, json: common.json })
       : new Map<string, unknown>()
     const values: Record<string, unknown> = {}
     for (const [key, flag] of Object.entries(flags)) {

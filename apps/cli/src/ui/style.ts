@@ -13,7 +13,7 @@ const codes = {
 
 export type Style = { readonly [name in keyof typeof codes]: (text: string) => string } & { readonly colours: boolean }
 
-export function hasColours(output: Output, env: Io['env']): boolean {
+function hasColours(output: Output, env: Io['env']): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
   return (output.isTTY && env.TERM !== 'dumb') || (env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '0')
 }
