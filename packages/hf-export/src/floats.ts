@@ -65,7 +65,8 @@ export function encodeFloats(values: Float32Array, dtype: FloatDType): Uint8Arra
     if (dtype === 'F16') patterns[i] = toHalf(value)
     else if (Number.isNaN(value)) patterns[i] = (words[i]! >>> 16) | 0x40
     else patterns[i] = (words[i]! + 0x7fff + ((words[i]! >>> 16) & 1)) >>> 16
-    if ((patterns[i]! & 0x7fff) === infinity && Number.isFinite(value)) throw new RangeError(`${value} is past the range of ${dtype}`)
+    if ((patterns[i]! & 0x7fff) === infinity && Number.isFinite(value))
+      throw new RangeError(`${value} is past the range of ${dtype}`)
   }
   return new Uint8Array(patterns.buffer)
 }

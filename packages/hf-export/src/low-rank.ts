@@ -6,7 +6,14 @@
  * @param loraA `[r, in]`
  * @param loraB `[out, r]`
  */
-export function addLowRank(weights: Float32Array, from: number, loraA: Float32Array, loraB: Float32Array, r: number, scale: number): void {
+export function addLowRank(
+  weights: Float32Array,
+  from: number,
+  loraA: Float32Array,
+  loraB: Float32Array,
+  r: number,
+  scale: number,
+): void {
   const inFeatures = loraA.length / r
   const rows = weights.length / inFeatures
   const sums = new Float64Array(inFeatures)

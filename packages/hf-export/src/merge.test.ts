@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decode, loadModel, logits, parseConfig, type Decoder } from '@jora/llama'
-import { adaptedModules, loadPeftAdapter, loraLinear, loraScaling, peftConfig, peftName, type LoraConfig } from '@jora/lora'
+import {
+  adaptedModules,
+  loadPeftAdapter,
+  loraLinear,
+  loraScaling,
+  peftConfig,
+  peftName,
+  type LoraConfig,
+} from '@jora/lora'
 import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
@@ -31,33 +39,58 @@ async function writeAdapter(folder: string, config: LoraConfig = lora, r = confi
   const names = adaptedModules(parseConfig(tinyConfig), config)
   const entries = names.flatMap(({ name, inFeatures, outFeatures }) => {
     const [a, b] = [peftName(name, 'loraA'), peftName(name, 'loraB')]
-    return [entry(a, [r, inFeatures], noise(a, r * inFeatures)), entry(b, [outFeatures, r], noise(b, outFeatures * r).map((x) => 0.1 * x))]
+    return [
+      entry(a, [r, inFeatures], noise(a, r * inFeatures)),
+      entry(
+        b,
+        [outFeatures, r],
+        noise(b, outFeatures * r).map((x) => 0.1 * x),
+      ),
+    ]
   })
   await writeSafetensors(join(folder, 'adapter_model.safetensors'), entries, { format: 'pt' })
-  const json = peftConfig(config, names.map(({ name }) => name), { baseModel: 'tiny' })
+  const json = peftConfig(
+    config,
+    names.map(({ name }) => name),
+    { baseModel: 'tiny' },
+  )
   await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(json))
 }
 
 /** All tensors of a folder's safetensors files, as stored. */
-async function readAll(folder: string): Promise<Map<string, { dtype: string; bytes: Uint8Array; values: Float32Array; file: string }>> {
+async function readAll(
+  folder: string,
+): Promise<Map<string, { dtype: string; bytes: Uint8Array; values: Float32Array; file: string }>> {
   const all = new Map<string, { dtype: string; bytes: Uint8Array; values: Float32Array; file: string }>()
   for (const file of (await readdir(folder)).filter((name) => name.endsWith('.safetensors'))) {
     await using open = await openSafetensors(join(folder, file))
     for (const [name, { dtype }] of open.tensors) {
       const bytes = await open.read(name)
-      all.set(name, { dtype, bytes, file, values: dtype === 'I64' ? new Float32Array() : decodeFloats(bytes, dtype as FloatDType) })
+      all.set(name, {
+        dtype,
+        bytes,
+        file,
+        values: dtype === 'I64' ? new Float32Array() : decodeFloats(bytes, dtype as FloatDType),
+      })
     }
   }
   return all
 }
 
 /** scale · B·A in float64. */
-function product(module: { name: string; inFeatures: number; outFeatures: number }, { r, ...config }: LoraConfig): Float64Array {
-  const [a, b] = [noise(peftName(module.name, 'loraA'), r * module.inFeatures), noise(peftName(module.name, 'loraB'), module.outFeatures * r).map((x) => 0.1 * x)]
+function product(
+  module: { name: string; inFeatures: number; outFeatures: number },
+  { r, ...config }: LoraConfig,
+): Float64Array {
+  const [a, b] = [
+    noise(peftName(module.name, 'loraA'), r * module.inFeatures),
+    noise(peftName(module.name, 'loraB'), module.outFeatures * r).map((x) => 0.1 * x),
+  ]
   const out = new Float64Array(module.outFeatures * module.inFeatures)
   for (let i = 0; i < out.length; i++) {
     const [row, column] = [Math.floor(i / module.inFeatures), i % module.inFeatures]
-    for (let k = 0; k < r; k++) out[i]! += loraScaling({ r, ...config }) * b[row * r + k]! * a[k * module.inFeatures + column]!
+    for (let k = 0; k < r; k++)
+      out[i]! += loraScaling({ r, ...config }) * b[row * r + k]! * a[k * module.inFeatures + column]!
   }
   return out
 }
@@ -69,9 +102,20 @@ const halfUlp = (x: number, dtype: FloatDType): number => {
 }
 
 describe('the arithmetic', () => {
-  for (const [stored, wanted] of [['F32', undefined], ['F16', undefined], ['BF16', undefined], ['F32', 'bf16'], ['BF16', 'f32'], ['F32', 'f16']] as const) {
+  for (const [stored, wanted] of [
+    ['F32', undefined],
+    ['F16', undefined],
+    ['BF16', undefined],
+    ['F32', 'bf16'],
+    ['BF16', 'f32'],
+    ['F32', 'f16'],
+  ] as const) {
     test(`${stored} to ${wanted ?? 'the same'}: W + scale·B·A within one rounding, all else as it was`, async () => {
-      const entries = tinyWeights().map(({ name, shape, data }) => ({ ...entry(name, shape, data), dtype: stored, data: encodeFloats(data, stored) }))
+      const entries = tinyWeights().map(({ name, shape, data }) => ({
+        ...entry(name, shape, data),
+        dtype: stored,
+        data: encodeFloats(data, stored),
+      }))
       await writeTinyModel(options.modelDir, tinyConfig, entries)
       const result = await mergeAdapter({ ...options, ...(wanted ? { dtype: wanted } : {}) })
       expect(result.mergedModules).toBe(21)
@@ -104,8 +148,12 @@ describe('the arithmetic', () => {
     const [module] = adaptedModules(parseConfig(tinyConfig), config)
     const delta = product(module!, config)
     const name = `${module!.name}.weight`
-    after.get(name)!.values.forEach((value, i) => expect(value).toBeCloseTo(before.get(name)!.values[i]! + delta[i]!, 6))
-    expect(after.get('model.layers.0.self_attn.v_proj.weight')!.bytes).toEqual(before.get('model.layers.0.self_attn.v_proj.weight')!.bytes)
+    after
+      .get(name)!
+      .values.forEach((value, i) => expect(value).toBeCloseTo(before.get(name)!.values[i]! + delta[i]!, 6))
+    expect(after.get('model.layers.0.self_attn.v_proj.weight')!.bytes).toEqual(
+      before.get('model.layers.0.self_attn.v_proj.weight')!.bytes,
+    )
   })
 
   test('4096 × 4096 with rank 16 takes about a second', async () => {
@@ -129,7 +177,9 @@ describe('the model it makes', () => {
   })
   const scores = async (decoder: Decoder) => {
     const ids = tensor(Int32Array.from([1, 7, 30, 4, 19, 2, 11, 40]), { shape: [1, 8] })
-    return (await jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))(ids).data()) as Float32Array
+    return (await jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))(
+      ids,
+    ).data()) as Float32Array
   }
 
   test('gives the logits of base and adapter', async () => {
@@ -147,13 +197,33 @@ describe('the model it makes', () => {
 
 describe('the folder', () => {
   test('has config, tokenizer and the rest, byte for byte, and no index for one file', async () => {
-    const texts = { 'generation_config.json': '{"eos_token_id": 2}', 'tokenizer.json': '{"t": 1}', 'tokenizer_config.json': '{}', 'special_tokens_map.json': '{"a": 1}', 'chat_template.jinja': '{{ x }}', 'LICENSE.txt': 'l', 'README.md': 'r', 'pytorch_model.bin': 'p' }
+    const texts = {
+      'generation_config.json': '{"eos_token_id": 2}',
+      'tokenizer.json': '{"t": 1}',
+      'tokenizer_config.json': '{}',
+      'special_tokens_map.json': '{"a": 1}',
+      'chat_template.jinja': '{{ x }}',
+      'LICENSE.txt': 'l',
+      'README.md': 'r',
+      'pytorch_model.bin': 'p',
+    }
     for (const [name, text] of Object.entries(texts)) await writeFile(join(options.modelDir, name), text)
     const result = await mergeAdapter(options)
-    expect(result.files).toEqual(['LICENSE.txt', 'chat_template.jinja', 'config.json', 'generation_config.json', 'model.safetensors', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json'])
+    expect(result.files).toEqual([
+      'LICENSE.txt',
+      'chat_template.jinja',
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'special_tokens_map.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ])
     expect((await readdir(options.outputDir)).sort()).toEqual(result.files)
     for (const name of result.files.filter((n) => n !== 'model.safetensors')) {
-      expect(await readFile(join(options.outputDir, name), 'utf8')).toBe(await readFile(join(options.modelDir, name), 'utf8'))
+      expect(await readFile(join(options.outputDir, name), 'utf8')).toBe(
+        await readFile(join(options.modelDir, name), 'utf8'),
+      )
     }
     await using file = await openSafetensors(join(options.outputDir, 'model.safetensors'))
     expect(file.metadata).toEqual({ format: 'pt' })
@@ -162,7 +232,10 @@ describe('the folder', () => {
 
   test('tells the new element type in config.json, under the key it used', async () => {
     await mergeAdapter({ ...options, dtype: 'bf16' })
-    expect(JSON.parse(await readFile(join(options.outputDir, 'config.json'), 'utf8'))).toEqual({ ...tinyConfig, torch_dtype: 'bfloat16' })
+    expect(JSON.parse(await readFile(join(options.outputDir, 'config.json'), 'utf8'))).toEqual({
+      ...tinyConfig,
+      torch_dtype: 'bfloat16',
+    })
     const { torch_dtype: _old, ...rest } = tinyConfig
     await writeFile(join(options.modelDir, 'config.json'), JSON.stringify({ ...rest, dtype: 'float32' }))
     await mergeAdapter({ ...options, outputDir: join(root, 'again'), dtype: 'f16' })
@@ -171,8 +244,16 @@ describe('the folder', () => {
 
   test('keeps a tied head absent, and tensors the config does not call for', async () => {
     const config = { ...tinyConfig, tie_word_embeddings: true }
-    const extra = { name: 'model.rotary.positions', dtype: 'I64' as const, shape: [2], data: new Uint8Array(new BigInt64Array([3n, -4n]).buffer) }
-    await writeTinyModel(options.modelDir, config, [...tinyWeights(config).map(({ name, shape, data }) => entry(name, shape, data)), extra])
+    const extra = {
+      name: 'model.rotary.positions',
+      dtype: 'I64' as const,
+      shape: [2],
+      data: new Uint8Array(new BigInt64Array([3n, -4n]).buffer),
+    }
+    await writeTinyModel(options.modelDir, config, [
+      ...tinyWeights(config).map(({ name, shape, data }) => entry(name, shape, data)),
+      extra,
+    ])
     await mergeAdapter({ ...options, dtype: 'f16' })
     const all = await readAll(options.outputDir)
     expect(all.has('lm_head.weight')).toBe(false)
@@ -184,7 +265,10 @@ describe('the folder', () => {
     const whole = await mergeAdapter({ ...options, onProgress: (done, total) => steps.push([done, total]) })
     expect(steps).toEqual(Array.from({ length: 30 }, (_, i) => [i + 1, 30]))
     const cut = await mergeAdapter({ ...options, outputDir: join(root, 'cut'), maxShardBytes: 20_000 })
-    const index = JSON.parse(await readFile(join(root, 'cut/model.safetensors.index.json'), 'utf8')) as { metadata: { total_size: number }; weight_map: Record<string, string> }
+    const index = JSON.parse(await readFile(join(root, 'cut/model.safetensors.index.json'), 'utf8')) as {
+      metadata: { total_size: number }
+      weight_map: Record<string, string>
+    }
     expect(index.metadata.total_size).toBe(whole.totalBytes)
     expect(cut.totalBytes).toBe(whole.totalBytes)
     const [one, many] = [await readAll(options.outputDir), await readAll(join(root, 'cut'))]
@@ -201,7 +285,12 @@ describe('the folder', () => {
       expect(bytes).toBeLessThanOrEqual(20_000)
     }
     // A sharded source merges as well; each tensor is larger than a byte, so each has its file.
-    const again = await mergeAdapter({ ...options, modelDir: join(root, 'cut'), outputDir: join(root, 'twice'), maxShardBytes: 1 })
+    const again = await mergeAdapter({
+      ...options,
+      modelDir: join(root, 'cut'),
+      outputDir: join(root, 'twice'),
+      maxShardBytes: 1,
+    })
     expect(again.files.filter((name) => name.endsWith('.safetensors'))).toHaveLength(30)
   })
 })
@@ -231,8 +320,14 @@ describe('what cannot be merged leaves nothing', () => {
 
   test('an adapter of another rank, model or kind', async () => {
     await writeAdapter(options.adapterDir, lora, 5)
-    await refused({}, /adapter_model\.safetensors: .*lora_A\.weight has shape \[5,32\], expected \[3,32\]: the adapter was made for another model or rank/)
-    await writeFile(join(options.adapterDir, 'adapter_config.json'), JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_dora: true }))
+    await refused(
+      {},
+      /adapter_model\.safetensors: .*lora_A\.weight has shape \[5,32\], expected \[3,32\]: the adapter was made for another model or rank/,
+    )
+    await writeFile(
+      join(options.adapterDir, 'adapter_config.json'),
+      JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_dora: true }),
+    )
     await refused({}, /"use_dora" is true/)
     await refused({ adapterDir: join(root, 'none') }, /adapter_config\.json does not exist/)
   })
@@ -249,7 +344,9 @@ describe('what cannot be merged leaves nothing', () => {
   })
 
   test('a weight too large for f16', async () => {
-    const entries = tinyWeights().map(({ name, shape, data }) => entry(name, shape, name === 'model.norm.weight' ? data.fill(70_000) : data))
+    const entries = tinyWeights().map(({ name, shape, data }) =>
+      entry(name, shape, name === 'model.norm.weight' ? data.fill(70_000) : data),
+    )
     await writeTinyModel(options.modelDir, tinyConfig, entries)
     await refused({ dtype: 'f16' }, /model\.norm\.weight: 70000 is past the range of F16; merge with dtype bf16 or f32/)
   })

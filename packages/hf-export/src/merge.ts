@@ -3,7 +3,12 @@ import { readdir, realpath, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { loadConfig, readCheckpoint, weightShapes, type StoredTensor } from '@jora/llama'
 import { ConfigError, loraScaling, readPeftAdapter, writeFolderAtomic } from '@jora/lora'
-import { openSafetensors, writeSafetensors, type SafetensorsDType, type SafetensorsFile } from '@jora/tensor/safetensors'
+import {
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsDType,
+  type SafetensorsFile,
+} from '@jora/tensor/safetensors'
 import { decodeFloats, encodeFloats, floatBytes, isFloatDType, type FloatDType } from './floats'
 import { addLowRank } from './low-rank'
 import { copyConfig, copyModelFiles } from './model-files'
@@ -34,7 +39,11 @@ export interface MergeResult {
   readonly mergedModules: number
 }
 
-const dtypes: Readonly<Record<NonNullable<MergeOptions['dtype']>, FloatDType>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
+const dtypes: Readonly<Record<NonNullable<MergeOptions['dtype']>, FloatDType>> = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+}
 
 /** Bytes of float32 a tensor is worked on at a time. */
 const blockBytes = 2 ** 22
@@ -56,7 +65,10 @@ interface Target {
 }
 
 /** The tensor's bytes: as stored when nothing changes, else converted block by block. */
-async function produce({ name, source: { info }, dtype, bytes, delta }: Target, file: SafetensorsFile): Promise<Uint8Array> {
+async function produce(
+  { name, source: { info }, dtype, bytes, delta }: Target,
+  file: SafetensorsFile,
+): Promise<Uint8Array> {
   if (!delta && dtype === info.dtype) return file.read(name)
   const [from, to] = [info.dtype, dtype]
   if (!isFloatDType(from) || !isFloatDType(to)) throw new Error(`${name} is ${from}, which cannot become ${to}`)
@@ -78,7 +90,12 @@ async function produce({ name, source: { info }, dtype, bytes, delta }: Target, 
 }
 
 /** The output's tensors in checkpoint order, those the config does not call for last. */
-function planTensors(stored: Map<string, StoredTensor>, order: Iterable<string>, wanted: FloatDType | undefined, deltaOf: (name: string) => Delta | undefined): Target[] {
+function planTensors(
+  stored: Map<string, StoredTensor>,
+  order: Iterable<string>,
+  wanted: FloatDType | undefined,
+  deltaOf: (name: string) => Delta | undefined,
+): Target[] {
   const names = new Set([...order, ...[...stored.keys()].sort()])
   return [...names].map((name) => {
     const source = stored.get(name)!
@@ -93,14 +110,19 @@ function planTensors(stored: Map<string, StoredTensor>, order: Iterable<string>,
 async function checkFolders({ modelDir, adapterDir, outputDir }: MergeOptions): Promise<void> {
   const real = (path: string) => realpath(path).catch(() => resolve(path))
   const output = await real(outputDir)
-  for (const [what, folder] of [['model', modelDir], ['adapter', adapterDir]] as const) {
-    if (output === (await real(folder))) throw new ConfigError(`output directory ${outputDir} is the ${what}'s own folder; choose another`)
+  for (const [what, folder] of [
+    ['model', modelDir],
+    ['adapter', adapterDir],
+  ] as const) {
+    if (output === (await real(folder)))
+      throw new ConfigError(`output directory ${outputDir} is the ${what}'s own folder; choose another`)
   }
   const present = await readdir(outputDir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw new ConfigError(`output directory ${outputDir} cannot be used: ${error.message}`)
   })
-  if (present.length > 0) throw new ConfigError(`output directory ${outputDir} is not empty (it has ${present[0]}); choose another`)
+  if (present.length > 0)
+    throw new ConfigError(`output directory ${outputDir} is not empty (it has ${present[0]}); choose another`)
 }
 
 /**
@@ -114,7 +136,8 @@ async function checkFolders({ modelDir, adapterDir, outputDir }: MergeOptions): 
 export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> {
   const { modelDir, outputDir, dtype, maxShardBytes = 5e9, onProgress } = options
   if (!(maxShardBytes > 0)) throw new ConfigError(`maxShardBytes is ${maxShardBytes}, expected a number > 0`)
-  if (dtype !== undefined && !Object.hasOwn(dtypes, dtype)) throw new ConfigError(`dtype is ${String(dtype)}, expected f32, f16 or bf16`)
+  if (dtype !== undefined && !Object.hasOwn(dtypes, dtype))
+    throw new ConfigError(`dtype is ${String(dtype)}, expected f32, f16 or bf16`)
   await checkFolders(options)
   const config = await loadConfig(modelDir)
   const stored = await readCheckpoint(modelDir, config)

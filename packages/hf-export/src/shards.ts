@@ -19,7 +19,8 @@ export function planShards<T extends { readonly bytes: number }>(tensors: readon
     bytes += tensor.bytes
   }
   const digits = (n: number) => String(n).padStart(5, '0')
-  const name = (i: number) => (groups.length === 1 ? 'model.safetensors' : `model-${digits(i + 1)}-of-${digits(groups.length)}.safetensors`)
+  const name = (i: number) =>
+    groups.length === 1 ? 'model.safetensors' : `model-${digits(i + 1)}-of-${digits(groups.length)}.safetensors`
   return groups.map((group, i) => ({ file: name(i), tensors: group }))
 }
 

@@ -31,18 +31,61 @@ describe('parseConfig', () => {
   })
 
   test('has the defaults of transformers', () => {
-    const minimal = { model_type: 'llama', vocab_size: 8, hidden_size: 64, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 4 }
-    expect(parseConfig(minimal)).toMatchObject({ kvHeads: 4, headDim: 16, rmsNormEpsilon: 1e-6, ropeTheta: 10_000, maxPositions: 2048, tiedHead: false, bosTokenId: undefined, eosTokenIds: [] })
+    const minimal = {
+      model_type: 'llama',
+      vocab_size: 8,
+      hidden_size: 64,
+      intermediate_size: 8,
+      num_hidden_layers: 1,
+      num_attention_heads: 4,
+    }
+    expect(parseConfig(minimal)).toMatchObject({
+      kvHeads: 4,
+      headDim: 16,
+      rmsNormEpsilon: 1e-6,
+      ropeTheta: 10_000,
+      maxPositions: 2048,
+      tiedHead: false,
+      bosTokenId: undefined,
+      eosTokenIds: [],
+    })
   })
 
   test('reads Llama 3: its own head size, several stop ids, rope scaling under either key', () => {
-    const scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
-    const ropeScaling = { type: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192 }
-    expect(withKeys({ head_dim: 16, eos_token_id: [3, 4, 5], rope_theta: 500_000, rope_scaling: scaling, tie_word_embeddings: true })).toMatchObject({
-      headDim: 16, eosTokenIds: [3, 4, 5], ropeTheta: 500_000, ropeScaling, tiedHead: true,
+    const scaling = {
+      rope_type: 'llama3',
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    }
+    const ropeScaling = {
+      type: 'llama3',
+      factor: 8,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+      originalMaxPositions: 8192,
+    }
+    expect(
+      withKeys({
+        head_dim: 16,
+        eos_token_id: [3, 4, 5],
+        rope_theta: 500_000,
+        rope_scaling: scaling,
+        tie_word_embeddings: true,
+      }),
+    ).toMatchObject({
+      headDim: 16,
+      eosTokenIds: [3, 4, 5],
+      ropeTheta: 500_000,
+      ropeScaling,
+      tiedHead: true,
     })
     const { rope_theta: _theta, ...rest } = tinyConfig
-    expect(parseConfig({ ...rest, rope_parameters: { ...scaling, rope_theta: 500_000 } })).toMatchObject({ ropeTheta: 500_000, ropeScaling })
+    expect(parseConfig({ ...rest, rope_parameters: { ...scaling, rope_theta: 500_000 } })).toMatchObject({
+      ropeTheta: 500_000,
+      ropeScaling,
+    })
     expect(withKeys({ rope_scaling: { type: 'linear', factor: 2 } }).ropeScaling).toEqual({ type: 'linear', factor: 2 })
     expect(withKeys({ rope_scaling: null }).ropeScaling).toEqual({ type: 'default' })
   })
@@ -54,25 +97,38 @@ describe('parseConfig', () => {
     [{ hidden_size: '64' }, 'm/config.json: "hidden_size" is "64"; expected a positive number'],
     [{ vocab_size: undefined }, 'm/config.json: "vocab_size" is missing; expected a positive number'],
     [{ num_hidden_layers: 1.5 }, 'm/config.json: "num_hidden_layers" is 1.5; expected a positive integer'],
-    [{ num_key_value_heads: 3 }, 'm/config.json: "num_key_value_heads" is 3; expected a divisor of num_attention_heads = 4'],
+    [
+      { num_key_value_heads: 3 },
+      'm/config.json: "num_key_value_heads" is 3; expected a divisor of num_attention_heads = 4',
+    ],
     [{ head_dim: 7 }, 'm/config.json: "head_dim" is 7; expected an even number'],
     [{ hidden_act: 'gelu' }, 'm/config.json: "hidden_act" is "gelu"; expected "silu"'],
-    [{ attention_bias: true }, 'm/config.json: "attention_bias" is true; expected false: this Llama variant is not supported'],
+    [
+      { attention_bias: true },
+      'm/config.json: "attention_bias" is true; expected false: this Llama variant is not supported',
+    ],
     [{ mlp_bias: true }, 'm/config.json: "mlp_bias" is true; expected false: this Llama variant is not supported'],
     [{ eos_token_id: 'x' }, 'm/config.json: "eos_token_id" is "x"; expected a token id or a list of them'],
     [{ rope_scaling: 2 }, 'm/config.json: "rope_scaling" is 2; expected an object'],
-    [{ rope_scaling: { type: 'yarn' } }, 'm/config.json: rope_scaling: "type" is "yarn"; expected "default", "linear" or "llama3"'],
-    [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, 'm/config.json: rope_scaling: "low_freq_factor" is missing; expected a positive number'],
+    [
+      { rope_scaling: { type: 'yarn' } },
+      'm/config.json: rope_scaling: "type" is "yarn"; expected "default", "linear" or "llama3"',
+    ],
+    [
+      { rope_scaling: { rope_type: 'llama3', factor: 8 } },
+      'm/config.json: rope_scaling: "low_freq_factor" is missing; expected a positive number',
+    ],
   ]
   for (const [keys, message] of bad) {
-    test(message, () => {
+    test(`${message}`, () => {
       expect(() => withKeys(keys)).toThrow(ModelError)
       expect(() => withKeys(keys)).toThrow(message)
     })
   }
 
   test('wants an object', () => {
-    for (const json of [null, [], 'x', 3]) expect(() => parseConfig(json)).toThrow('config.json: expected a JSON object')
+    for (const json of [null, [], 'x', 3])
+      expect(() => parseConfig(json)).toThrow('config.json: expected a JSON object')
   })
 })
 
@@ -99,7 +155,9 @@ describe('loadConfig', () => {
     await generation('{"eos_token_id": ')
     await expect(loadConfig(folder)).rejects.toThrow(/generation_config\.json is not valid JSON/)
     await generation('{"eos_token_id": "x"}')
-    await expect(loadConfig(folder)).rejects.toThrow(/generation_config\.json: "eos_token_id" is "x"; expected a token id/)
+    await expect(loadConfig(folder)).rejects.toThrow(
+      /generation_config\.json: "eos_token_id" is "x"; expected a token id/,
+    )
     await generation('null')
     await expect(loadConfig(folder)).rejects.toThrow(/generation_config\.json: expected a JSON object/)
     await writeFile(join(folder, 'config.json'), '{,}')

@@ -12,7 +12,15 @@ beforeAll(async () => {
   device = await openCpuDevice({ threads: 1 })
   setDefaultDevice(device)
   // Weights three times as large as usual, so that the greedy choice is not close.
-  const weights = Object.fromEntries(tinyWeights().map(({ name, shape, data }) => [name, tensor(data.map((x) => (name.endsWith('norm.weight') ? x : 3 * x)), { shape })]))
+  const weights = Object.fromEntries(
+    tinyWeights().map(({ name, shape, data }) => [
+      name,
+      tensor(
+        data.map((x) => (name.endsWith('norm.weight') ? x : 3 * x)),
+        { shape },
+      ),
+    ]),
+  )
   decoder = { config: parseConfig(tinyConfig), weights }
   generator = new Generator(decoder)
 })
@@ -28,7 +36,10 @@ async function byFullForward(prompt: readonly number[], count: number): Promise<
   const forward = jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))
   const ids = [...prompt]
   for (let i = 0; i < count; i++) {
-    const tokens = tensor(Int32Array.from({ length: width }, (_, at) => ids[at] ?? 0), { shape: [1, width] })
+    const tokens = tensor(
+      Int32Array.from({ length: width }, (_, at) => ids[at] ?? 0),
+      { shape: [1, width] },
+    )
     const row = ((await forward(tokens).data()) as Float32Array).subarray((ids.length - 1) * 48, ids.length * 48)
     ids.push(row.indexOf(Math.max(...row)))
   }
@@ -49,7 +60,8 @@ describe('greedy', () => {
 
   test('a batch of different lengths gives what each prompt gives alone', async () => {
     const together = await generator.generate(prompts, greedy)
-    for (const [i, prompt] of prompts.entries()) expect((await generator.generate([prompt], greedy))[0]).toEqual(together[i])
+    for (const [i, prompt] of prompts.entries())
+      expect((await generator.generate([prompt], greedy))[0]).toEqual(together[i])
   })
 
   test('a stream gives the same ids and the same result', async () => {
@@ -80,10 +92,12 @@ describe('ends', () => {
 
   test('at once when the first token is a stop id', async () => {
     const [{ ids } = { ids: [] }] = await generator.generate([[1]], greedy)
-    expect(await generator.generate([[1]], { ...greedy, stopIds: [ids[0]!] })).toEqual([{ ids: [], finishReason: 'stop' }])
+    expect(await generator.generate([[1]], { ...greedy, stopIds: [ids[0]!] })).toEqual([
+      { ids: [], finishReason: 'stop' },
+    ])
   })
 
-  test('after maxNewTokens, and at the model\'s last position', async () => {
+  test("after maxNewTokens, and at the model's last position", async () => {
     const [one] = await generator.generate([[1, 2]], { ...greedy, maxNewTokens: 1 })
     expect(one!.ids).toHaveLength(1)
     const [most] = await generator.generate([Array.from({ length: 90 }, () => 3)], { ...greedy, maxNewTokens: 50 })
@@ -91,7 +105,7 @@ describe('ends', () => {
     expect(most!.ids).toHaveLength(6)
   })
 
-  test('at the model\'s own EOS ids when none are given', async () => {
+  test("at the model's own EOS ids when none are given", async () => {
     const [plain] = await generator.generate([prompts[0]!], greedy)
     const eos = new Generator({ ...decoder, config: { ...decoder.config, eosTokenIds: [plain!.ids[0]!] } })
     expect(await eos.generate([prompts[0]!], { maxNewTokens: 12 })).toEqual([{ ids: [], finishReason: 'stop' }])
@@ -119,15 +133,21 @@ describe('refuses', () => {
     ['an empty prompt', [[1], []], {}, 'prompt 1 is empty'],
     ['ids outside the vocabulary', [[1, 48]], {}, 'prompt 0 has id 48, the vocabulary has 48'],
     ['negative ids', [[-1]], {}, 'prompt 0 has id -1, the vocabulary has 48'],
-    ['a prompt that is too long', [[...Array.from({ length: 96 }, () => 1)]], {}, 'the prompt has 96 tokens, the model takes at most 96'],
+    [
+      'a prompt that is too long',
+      [Array.from({ length: 96 }, () => 1)],
+      {},
+      'the prompt has 96 tokens, the model takes at most 96',
+    ],
     ['maxNewTokens 0', [[1]], { maxNewTokens: 0 }, 'maxNewTokens is 0, expected an integer ≥ 1'],
     ['a temperature below 0', [[1]], { temperature: -1 }, 'temperature is -1, expected a number ≥ 0'],
   ]
   for (const [what, given, options, message] of bad) {
-    test(what, async () => expect(generator.generate(given, options)).rejects.toThrow(new RangeError(message)))
+    test(`${what}`, async () => expect(generator.generate(given, options)).rejects.toThrow(new RangeError(message)))
   }
   test('nothing for no prompts', async () => expect(await generator.generate([])).toEqual([]))
-  test('a stream tells errors too', async () => expect(generator.stream([]).next()).rejects.toThrow('prompt 0 is empty'))
+  test('a stream tells errors too', async () =>
+    expect(generator.stream([]).next()).rejects.toThrow('prompt 0 is empty'))
 })
 
 describe('stopping', () => {
@@ -136,7 +156,11 @@ describe('stopping', () => {
     await expect(generator.generate([[1]], { ...greedy, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     const controller = new AbortController()
     let count = 0
-    const running = generator.generate([[1]], { ...greedy, signal: controller.signal }, () => void (++count === 3 && controller.abort(reason)))
+    const running = generator.generate(
+      [[1]],
+      { ...greedy, signal: controller.signal },
+      () => void (++count === 3 && controller.abort(reason)),
+    )
     await expect(running).rejects.toBe(reason)
     expect(count).toBe(3)
   })

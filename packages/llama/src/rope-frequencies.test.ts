@@ -11,7 +11,9 @@ interface Goldens {
   cases: { headDim: number; theta: number; scaling: Record<string, unknown> | null; invFreq: number[] }[]
 }
 
-const { cases } = JSON.parse(readFileSync(join(import.meta.dirname, '../test/goldens/rope-scaling.json'), 'utf8')) as Goldens
+const { cases } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../test/goldens/rope-scaling.json'), 'utf8'),
+) as Goldens
 
 const configOf = (headDim: number, theta: number, scaling: Record<string, unknown> | null, newStyle = false) =>
   parseConfig({
@@ -21,7 +23,9 @@ const configOf = (headDim: number, theta: number, scaling: Record<string, unknow
     intermediate_size: 8,
     num_hidden_layers: 1,
     num_attention_heads: 4,
-    ...(newStyle ? { rope_parameters: { rope_theta: theta, ...scaling } } : { rope_theta: theta, rope_scaling: scaling }),
+    ...(newStyle
+      ? { rope_parameters: { rope_theta: theta, ...scaling } }
+      : { rope_theta: theta, rope_scaling: scaling }),
   })
 
 describe('inverse frequencies equal transformers', () => {
@@ -54,7 +58,10 @@ describe('tables', () => {
 
   test('hold cos and sin of position times frequency, for any positions', async () => {
     const config = configOf(8, 10_000, { rope_type: 'linear', factor: 4 })
-    const positions = [[0, 1, 2], [7, 100, 4000]]
+    const positions = [
+      [0, 1, 2],
+      [7, 100, 4000],
+    ]
     const { cos, sin } = jit((p: Tensor) => ropeTables(config, p))(tensor(positions, { dtype: 'i32' }))
     expect(cos.shape).toEqual([2, 3, 4])
     const [c, s] = [await cos.data(), await sin.data()]

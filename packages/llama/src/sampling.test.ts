@@ -2,8 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling'
 
-const sample = (logits: readonly number[], options: SamplingOptions, at = 0, { prompt = [] as number[], generated = [] as number[] } = {}): number =>
-  sampleToken(Float32Array.from(logits), prompt, generated, options, () => at)
+const sample = (
+  logits: readonly number[],
+  options: SamplingOptions,
+  at = 0,
+  { prompt = [] as number[], generated = [] as number[] } = {},
+): number => sampleToken(Float32Array.from(logits), prompt, generated, options, () => at)
 
 /** The share of each id over evenly spaced random numbers: the exact distribution, to 1 / steps. */
 function distribution(logits: readonly number[], options: SamplingOptions, seen = {}): number[] {
@@ -37,7 +41,8 @@ describe('greedy', () => {
 
 describe('temperature', () => {
   for (const temperature of [0.5, 1, 2]) {
-    test(`${temperature}: softmax of logits / temperature`, () => expectNear(distribution(logits, { temperature }), softmax(logits, temperature)))
+    test(`${temperature}: softmax of logits / temperature`, () =>
+      expectNear(distribution(logits, { temperature }), softmax(logits, temperature)))
   }
   test('near 0 it is greedy, and large logits do not overflow', () => {
     expect(distribution([1000, 1001, -1000], { temperature: 1e-3 })).toEqual([0, 1, 0])
@@ -108,6 +113,7 @@ describe('settings that make no sense are refused by name', () => {
     [{ presencePenalty: Infinity }, 'presencePenalty is Infinity, expected a number'],
     [{ frequencyPenalty: NaN }, 'frequencyPenalty is NaN, expected a number'],
   ]
-  for (const [options, message] of bad) test(message, () => expect(() => checkSampling(options)).toThrow(new RangeError(message)))
+  for (const [options, message] of bad)
+    test(`${message}`, () => expect(() => checkSampling(options)).toThrow(new RangeError(message)))
   test('the defaults pass', () => checkSampling({}))
 })

@@ -37,12 +37,16 @@ async function writeShards(place: (index: number) => string): Promise<Record<str
   const map = Object.fromEntries(all.map(({ name }, i) => [name, place(i)]))
   for (const shard of new Set(Object.values(map))) {
     await mkdir(dirname(join(folder, shard)), { recursive: true })
-    await writeSafetensors(join(folder, shard), all.filter(({ name }) => map[name] === shard))
+    await writeSafetensors(
+      join(folder, shard),
+      all.filter(({ name }) => map[name] === shard),
+    )
   }
   await writeIndex(map)
   return map
 }
-const writeIndex = (map: unknown) => writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: map }))
+const writeIndex = (map: unknown) =>
+  writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: map }))
 
 describe('shapes', () => {
   test('are those of the config', () => {
@@ -69,7 +73,7 @@ describe('what loads', () => {
   const expectWeights = async () => {
     const { weights } = await loadModel(folder)
     expect(Object.keys(weights)).toEqual(tinyWeights().map(({ name }) => name))
-    for (const { name, data } of tinyWeights()) expect(await weights[name]!.data(), name).toEqual(data)
+    for (const { name, data } of tinyWeights()) expect(await weights[name]!.data(), `${name}`).toEqual(data)
   }
 
   test('one file', async () => {
@@ -90,7 +94,12 @@ describe('what loads', () => {
   })
 
   test('tensors the config does not call for are left out, of any dtype', async () => {
-    const inverse = { name: 'model.layers.0.self_attn.rotary_emb.inv_freq', dtype: 'F64' as const, shape: [4], data: new Uint8Array(32) }
+    const inverse = {
+      name: 'model.layers.0.self_attn.rotary_emb.inv_freq',
+      dtype: 'F64' as const,
+      shape: [4],
+      data: new Uint8Array(32),
+    }
     await writeTinyModel(folder, tinyConfig, [...entries(), inverse])
     await expectWeights()
     expect((await readCheckpoint(folder, parseConfig(tinyConfig))).has(inverse.name)).toBe(true)
@@ -98,11 +107,15 @@ describe('what loads', () => {
 
   test('bf16 and f16 weights, exactly', async () => {
     const half = Uint16Array.from({ length: 32 }, (_, i) => 0x3c00 + 8 * i) // 1, 1 + 8/1024, …
-    const stored = tinyWeights().map(({ name, shape, data }) => (name === 'model.norm.weight' ? entry(name, shape, half, 'F16') : entry(name, shape, toBf16(data), 'BF16')))
+    const stored = tinyWeights().map(({ name, shape, data }) =>
+      name === 'model.norm.weight' ? entry(name, shape, half, 'F16') : entry(name, shape, toBf16(data), 'BF16'),
+    )
     await writeTinyModel(folder, tinyConfig, stored)
     const { weights } = await loadModel(folder)
     expect(weights['model.norm.weight']!.dtype).toBe('f16')
-    expect([...(await cast(weights['model.norm.weight']!, 'f32').data())]).toEqual(Array.from({ length: 32 }, (_, i) => 1 + i / 128))
+    expect([...(await cast(weights['model.norm.weight']!, 'f32').data())]).toEqual(
+      Array.from({ length: 32 }, (_, i) => 1 + i / 128),
+    )
     const name = 'model.layers.1.mlp.up_proj.weight'
     expect(weights[name]!.dtype).toBe('bf16')
   })
@@ -114,7 +127,9 @@ describe('what does not', () => {
     await writeFile(join(folder, 'config.json'), JSON.stringify(tinyConfig))
     await rejects(/has no \.safetensors file$/)
     await writeFile(join(folder, 'pytorch_model.bin'), '')
-    await rejects(/has no \.safetensors file \(only pytorch_model\.bin; convert it with transformers' save_pretrained first\)/)
+    await rejects(
+      /has no \.safetensors file \(only pytorch_model\.bin; convert it with transformers' save_pretrained first\)/,
+    )
   })
 
   test('an unknown model type', async () => {
@@ -139,7 +154,9 @@ describe('what does not', () => {
   })
 
   /** The file with its header's JSON changed, lengths kept right. */
-  async function rewriteHeader(change: (header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>) => void): Promise<void> {
+  async function rewriteHeader(
+    change: (header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>) => void,
+  ): Promise<void> {
     const bytes = serializeSafetensors(entries())
     const length = Number(new DataView(bytes.buffer).getBigUint64(0, true))
     const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Parameters<typeof change>[0]
@@ -153,7 +170,9 @@ describe('what does not', () => {
 
   test('overlapping offsets and gaps', async () => {
     await rewriteHeader((h) => (h['model.embed_tokens.weight']!.data_offsets[0] -= 4))
-    await rejects(/model\.safetensors: tensor "model\.embed_tokens\.weight": data_offsets \[\d+, \d+\] overlaps another tensor/)
+    await rejects(
+      /model\.safetensors: tensor "model\.embed_tokens\.weight": data_offsets \[\d+, \d+\] overlaps another tensor/,
+    )
     await rewriteHeader((h) => (h['model.embed_tokens.weight']!.data_offsets[0] += 4))
     await rejects(/tensor "model\.embed_tokens\.weight": data_offsets \[\d+, \d+\] leaves a gap/)
   })
@@ -167,15 +186,29 @@ describe('what does not', () => {
     await rejects(/tensor "model\.norm\.weight": shape holds -32, expected non-negative integers/)
   })
 
-  test('a shape that is not the config\'s, a dtype that is not float', async () => {
-    await writeTinyModel(folder, tinyConfig, entries().map((e) => (e.name === 'model.layers.2.mlp.down_proj.weight' ? { ...e, shape: [40, 32] } : e)))
-    await rejects(/model\.safetensors: model\.layers\.2\.mlp\.down_proj\.weight has shape \[40,32\], config\.json calls for \[32,40\]/)
-    await writeTinyModel(folder, tinyConfig, entries().map((e) => (e.name === 'model.norm.weight' ? { ...e, dtype: 'I32' as const } : e)))
+  test("a shape that is not the config's, a dtype that is not float", async () => {
+    await writeTinyModel(
+      folder,
+      tinyConfig,
+      entries().map((e) => (e.name === 'model.layers.2.mlp.down_proj.weight' ? { ...e, shape: [40, 32] } : e)),
+    )
+    await rejects(
+      /model\.safetensors: model\.layers\.2\.mlp\.down_proj\.weight has shape \[40,32\], config\.json calls for \[32,40\]/,
+    )
+    await writeTinyModel(
+      folder,
+      tinyConfig,
+      entries().map((e) => (e.name === 'model.norm.weight' ? { ...e, dtype: 'I32' as const } : e)),
+    )
     await rejects(/model\.safetensors: model\.norm\.weight is I32; expected F32, F16 or BF16/)
   })
 
   test('a missing weight', async () => {
-    await writeTinyModel(folder, tinyConfig, entries().filter(({ name }) => !name.startsWith('lm_head') && !name.includes('layers.1.')))
+    await writeTinyModel(
+      folder,
+      tinyConfig,
+      entries().filter(({ name }) => !name.startsWith('lm_head') && !name.includes('layers.1.')),
+    )
     await rejects(/lacks 10 of 30 weights, first model\.layers\.1\.input_layernorm\.weight/)
   })
 
@@ -187,7 +220,16 @@ describe('what does not', () => {
     await rejects(/sub\/b\.safetensors: .*\.weight is also in .*a\.safetensors; each weight must stand in one file/)
   })
 
-  for (const name of ['../x.safetensors', 'a/../../x.safetensors', '/etc/x.safetensors', 'C:\\x.safetensors', 'C:x.safetensors', '\\\\host\\x.safetensors', './x.safetensors', '']) {
+  for (const name of [
+    '../x.safetensors',
+    'a/../../x.safetensors',
+    '/etc/x.safetensors',
+    'C:\\x.safetensors',
+    'C:x.safetensors',
+    '\\\\host\\x.safetensors',
+    './x.safetensors',
+    '',
+  ]) {
     test(`an index that names ${JSON.stringify(name)}`, async () => {
       const map = await writeShards(() => 'a.safetensors')
       await writeIndex({ ...map, 'model.norm.weight': name })

@@ -14,12 +14,12 @@ export function weightShapes(config: LlamaConfig): Map<string, readonly number[]
   const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocab, hidden]]])
   for (let i = 0; i < config.layers; i++) {
     const layer: Record<string, readonly number[]> = {
-      'input_layernorm': [hidden],
+      input_layernorm: [hidden],
       'self_attn.q_proj': [queries, hidden],
       'self_attn.k_proj': [keys, hidden],
       'self_attn.v_proj': [keys, hidden],
       'self_attn.o_proj': [hidden, queries],
-      'post_attention_layernorm': [hidden],
+      post_attention_layernorm: [hidden],
       'mlp.gate_proj': [ffn, hidden],
       'mlp.up_proj': [ffn, hidden],
       'mlp.down_proj': [hidden, ffn],
@@ -50,7 +50,8 @@ export async function checkpointFiles(folder: string): Promise<string[]> {
   }
   if (files.length > 0) return files.map((file) => join(folder, file))
   const others = names.filter((name) => /\.(bin|pt|pth|gguf|msgpack)$/.test(name))
-  const only = others.length > 0 ? ` (only ${others.join(', ')}; convert it with transformers' save_pretrained first)` : ''
+  const only =
+    others.length > 0 ? ` (only ${others.join(', ')}; convert it with transformers' save_pretrained first)` : ''
   throw new ModelError(`${folder} has no .safetensors file${only}`)
 }
 
@@ -78,13 +79,17 @@ export async function readCheckpoint(folder: string, config: LlamaConfig): Promi
       const shape = expected.get(name)
       if (!shape) continue
       if (shape.join() !== info.shape.join()) {
-        throw new ModelError(`${path}: ${name} has shape [${info.shape.join(',')}], config.json calls for [${shape.join(',')}]`)
+        throw new ModelError(
+          `${path}: ${name} has shape [${info.shape.join(',')}], config.json calls for [${shape.join(',')}]`,
+        )
       }
-      if (!['F32', 'F16', 'BF16'].includes(info.dtype)) throw new ModelError(`${path}: ${name} is ${info.dtype}; expected F32, F16 or BF16`)
+      if (!['F32', 'F16', 'BF16'].includes(info.dtype))
+        throw new ModelError(`${path}: ${name} is ${info.dtype}; expected F32, F16 or BF16`)
     }
   }
   const absent = [...expected.keys()].filter((name) => !stored.has(name))
-  if (absent.length > 0) throw new ModelError(`${folder} lacks ${absent.length} of ${expected.size} weights, first ${absent[0]}`)
+  if (absent.length > 0)
+    throw new ModelError(`${folder} lacks ${absent.length} of ${expected.size} weights, first ${absent[0]}`)
   return stored
 }
 
@@ -97,7 +102,11 @@ export async function loadWeights(folder: string, config: LlamaConfig, device?: 
   const weights: Record<string, Tensor> = {}
   for (const [name, shape] of weightShapes(config)) {
     const { info, range } = stored.get(name)!
-    weights[name] = tensorFromFile(range, { shape, dtype: fromSafetensorsDType(info.dtype)! }, { label: name, ...(device ? { device } : {}) })
+    weights[name] = tensorFromFile(
+      range,
+      { shape, dtype: fromSafetensorsDType(info.dtype)! },
+      { label: name, ...(device ? { device } : {}) },
+    )
   }
   return weights
 }

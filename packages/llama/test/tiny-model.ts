@@ -36,7 +36,12 @@ export function noise(name: string, size: number): Float32Array {
 type Elements = Float32Array | Uint16Array
 
 /** Entry of a safetensors file; 16-bit elements are given as bit patterns. */
-export const entry = (name: string, shape: readonly number[], data: Elements, dtype: 'F32' | 'F16' | 'BF16' = 'F32'): SafetensorsEntry<Uint8Array> => ({
+export const entry = (
+  name: string,
+  shape: readonly number[],
+  data: Elements,
+  dtype: 'F32' | 'F16' | 'BF16' = 'F32',
+): SafetensorsEntry<Uint8Array> => ({
   name,
   dtype,
   shape,
@@ -44,20 +49,38 @@ export const entry = (name: string, shape: readonly number[], data: Elements, dt
 })
 
 /** The weights a config.json calls for: norms about 1, the rest small. */
-export function tinyWeights(config: Record<string, unknown> = tinyConfig): { name: string; shape: readonly number[]; data: Float32Array }[] {
+export function tinyWeights(
+  config: Record<string, unknown> = tinyConfig,
+): { name: string; shape: readonly number[]; data: Float32Array }[] {
   return [...weightShapes(parseConfig(config))].map(([name, shape]) => {
     const base = name.endsWith('norm.weight') ? 1 : 0
-    return { name, shape, data: noise(name, shape.reduce((n, d) => n * d, 1)).map((x) => base + 0.3 * x) }
+    return {
+      name,
+      shape,
+      data: noise(
+        name,
+        shape.reduce((n, d) => n * d, 1),
+      ).map((x) => base + 0.3 * x),
+    }
   })
 }
 
 /** float32 as the nearest 16-bit patterns of bf16 (ties away from zero, which tests do not meet). */
-export const toBf16 = (values: Float32Array): Uint16Array => Uint16Array.from(new Uint32Array(values.slice().buffer), (word) => (word + 0x8000) >>> 16)
+export const toBf16 = (values: Float32Array): Uint16Array =>
+  Uint16Array.from(new Uint32Array(values.slice().buffer), (word) => (word + 0x8000) >>> 16)
 
 /** Writes config.json and model.safetensors; `entries` replaces the weights. Returns `folder`. */
-export async function writeTinyModel(folder: string, config: Record<string, unknown> = tinyConfig, entries?: Iterable<SafetensorsEntry<Uint8Array>>): Promise<string> {
+export async function writeTinyModel(
+  folder: string,
+  config: Record<string, unknown> = tinyConfig,
+  entries?: Iterable<SafetensorsEntry<Uint8Array>>,
+): Promise<string> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
-  await writeSafetensors(join(folder, 'model.safetensors'), entries ?? tinyWeights(config).map(({ name, shape, data }) => entry(name, shape, data)), { format: 'pt' })
+  await writeSafetensors(
+    join(folder, 'model.safetensors'),
+    entries ?? tinyWeights(config).map(({ name, shape, data }) => entry(name, shape, data)),
+    { format: 'pt' },
+  )
   return folder
 }

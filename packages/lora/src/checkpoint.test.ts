@@ -8,7 +8,18 @@ import { parseConfig } from '@jora/llama'
 import { setDefaultDevice, tensor, treeLeaves, treeMap, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { noise, tinyConfig } from '../../llama/test/tiny-model'
-import { initAdapter, listCheckpoints, loadCheckpoint, saveCheckpoint, writeFileAtomic, writeFolderAtomic, type Adapter, type LoraConfig, type Progress, type TrainState } from './index'
+import {
+  initAdapter,
+  listCheckpoints,
+  loadCheckpoint,
+  saveCheckpoint,
+  writeFileAtomic,
+  writeFolderAtomic,
+  type Adapter,
+  type LoraConfig,
+  type Progress,
+  type TrainState,
+} from './index'
 
 const model = parseConfig(tinyConfig)
 const lora: LoraConfig = { r: 2, alpha: 8, dropout: 0, targetModules: ['q_proj'], useRslora: false }
@@ -30,7 +41,8 @@ afterEach(() => rmSync(dir, { recursive: true }))
 
 function makeState(): TrainState {
   const adapter = initAdapter(model, lora, 1)
-  const moments = (name: string): Adapter => treeMap((t, i) => tensor(noise(`${name}${i}`, t.size), { shape: t.shape }), adapter)
+  const moments = (name: string): Adapter =>
+    treeMap((t, i) => tensor(noise(`${name}${i}`, t.size), { shape: t.shape }), adapter)
   return { adapter, m: moments('m'), v: moments('v') }
 }
 const dataOf = (state: TrainState) => Promise.all(treeLeaves(state).map((t) => t.data()))
@@ -40,7 +52,13 @@ describe('checkpoints', () => {
     const state = makeState()
     expect(await saveCheckpoint(dir, state, progress, lora, info)).toBe(join('checkpoints', 'step-00000012'))
     const folder = join(dir, 'checkpoints/step-00000012')
-    expect((await readdir(folder)).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'optimizer_m.safetensors', 'optimizer_v.safetensors', 'trainer_state.json'])
+    expect((await readdir(folder)).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'optimizer_m.safetensors',
+      'optimizer_v.safetensors',
+      'trainer_state.json',
+    ])
     const loaded = await loadCheckpoint(folder, model, lora, 'f')
     expect(loaded.progress).toEqual(progress)
     expect(await dataOf(loaded.state)).toEqual(await dataOf(state))
@@ -71,14 +89,20 @@ describe('checkpoints', () => {
     await mkdir(join(dir, 'checkpoints/.step-00002000.tmp-4711'))
     await writeFile(join(dir, 'checkpoints/.step-00002000.tmp-4711/adapter_config.json'), '{}')
     await mkdir(join(dir, 'checkpoints/notes'))
-    expect(await listCheckpoints(dir)).toEqual(['step-00000003', 'step-00000200', 'step-00001000'].map((name) => join(dir, 'checkpoints', name)))
+    expect(await listCheckpoints(dir)).toEqual(
+      ['step-00000003', 'step-00000200', 'step-00001000'].map((name) => join(dir, 'checkpoints', name)),
+    )
   })
 
   test('of other settings, and folders that are none, are refused', async () => {
     await saveCheckpoint(dir, makeState(), progress, lora, info)
     const folder = join(dir, 'checkpoints/step-00000012')
-    await expect(loadCheckpoint(folder, model, lora, 'other')).rejects.toThrow(/was made with other settings \(model, dataset, LoRA, batch, rate or seed\); resume with those of its run\.json/)
-    await expect(loadCheckpoint(dir, model, lora, 'f')).rejects.toThrow(/is not a checkpoint: trainer_state\.json is missing/)
+    await expect(loadCheckpoint(folder, model, lora, 'other')).rejects.toThrow(
+      /was made with other settings \(model, dataset, LoRA, batch, rate or seed\); resume with those of its run\.json/,
+    )
+    await expect(loadCheckpoint(dir, model, lora, 'f')).rejects.toThrow(
+      /is not a checkpoint: trainer_state\.json is missing/,
+    )
     await rm(join(folder, 'optimizer_v.safetensors'))
     await expect(loadCheckpoint(folder, model, lora, 'f')).rejects.toThrow(/optimizer_v\.safetensors: no such file/)
   })

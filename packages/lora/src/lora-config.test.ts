@@ -7,10 +7,17 @@ import { checkLoraConfig } from './lora-config'
 import { checkTrainConfig, defaultTrainConfig, fingerprint } from './train-config'
 
 const model = parseConfig(tinyConfig)
-const names = (targetModules: readonly string[] | 'all-linear') => adaptedModules(model, { targetModules }).map(({ name }) => name)
+const names = (targetModules: readonly string[] | 'all-linear') =>
+  adaptedModules(model, { targetModules }).map(({ name }) => name)
 
-test('the defaults are the paper\'s', () => {
-  expect(defaultLoraConfig).toEqual({ r: 16, alpha: 16, dropout: 0.05, targetModules: ['q_proj', 'v_proj'], useRslora: false })
+test("the defaults are the paper's", () => {
+  expect(defaultLoraConfig).toEqual({
+    r: 16,
+    alpha: 16,
+    dropout: 0.05,
+    targetModules: ['q_proj', 'v_proj'],
+    useRslora: false,
+  })
 })
 
 test('scale is alpha / r, or alpha / √r', () => {
@@ -29,14 +36,21 @@ describe('targets', () => {
   test('by several parts or the whole name', () => {
     expect(names(['self_attn.k_proj'])).toHaveLength(3)
     expect(names(['model.layers.2.mlp.up_proj'])).toEqual(['model.layers.2.mlp.up_proj'])
-    expect(names(['layers.1.mlp.up_proj', 'layers.1.mlp.down_proj'])).toEqual(['model.layers.1.mlp.up_proj', 'model.layers.1.mlp.down_proj'])
+    expect(names(['layers.1.mlp.up_proj', 'layers.1.mlp.down_proj'])).toEqual([
+      'model.layers.1.mlp.up_proj',
+      'model.layers.1.mlp.down_proj',
+    ])
   })
   test('all-linear: the seven projections of each layer, neither embedding nor head', () => {
     expect(names('all-linear')).toHaveLength(21)
-    expect(names('all-linear').some((name) => name.includes('embed') || name.includes('head') || name.includes('norm'))).toBe(false)
+    expect(
+      names('all-linear').some((name) => name.includes('embed') || name.includes('head') || name.includes('norm')),
+    ).toBe(false)
   })
   test('unknown and empty targets are refused', () => {
-    expect(() => names(['q_proj', 'c_attn'])).toThrow('target module "c_attn" is not in the model; it has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear for all of them')
+    expect(() => names(['q_proj', 'c_attn'])).toThrow(
+      'target module "c_attn" is not in the model; it has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear for all of them',
+    )
     expect(() => names(['proj'])).toThrow(ConfigError)
     expect(() => names(['lm_head'])).toThrow(ConfigError)
     expect(() => names([])).toThrow('targetModules is empty')
@@ -56,18 +70,46 @@ describe('ranges', () => {
     const check = (change: object) => () => checkTrainConfig({ ...defaultTrainConfig, ...change })
     expect(check({})).not.toThrow()
     const bad: Record<string, unknown[]> = {
-      learningRate: [0, -1, NaN], scheduler: ['polynomial'], warmupSteps: [-1, 0.5], warmupRatio: [1, -0.1], weightDecay: [-1], adamBeta1: [1], adamBeta2: [-0.1, 1],
-      adamEpsilon: [0], maxGradNorm: [-1, NaN], epochs: [0, 1.5], maxSteps: [0], evalEvery: [0.5], saveEvery: [0], batchSize: [0], gradientAccumulationSteps: [0], seed: [-1, 0.5],
+      learningRate: [0, -1, NaN],
+      scheduler: ['polynomial'],
+      warmupSteps: [-1, 0.5],
+      warmupRatio: [1, -0.1],
+      weightDecay: [-1],
+      adamBeta1: [1],
+      adamBeta2: [-0.1, 1],
+      adamEpsilon: [0],
+      maxGradNorm: [-1, NaN],
+      epochs: [0, 1.5],
+      maxSteps: [0],
+      evalEvery: [0.5],
+      saveEvery: [0],
+      batchSize: [0],
+      gradientAccumulationSteps: [0],
+      seed: [-1, 0.5],
     }
-    for (const [key, values] of Object.entries(bad)) for (const value of values) expect(check({ [key]: value }), `${key} ${String(value)}`).toThrow(new RegExp(`^${key} is ${String(value)}, expected `))
+    for (const [key, values] of Object.entries(bad))
+      for (const value of values)
+        expect(check({ [key]: value }), `${key} ${String(value)}`).toThrow(
+          new RegExp(`^${key} is ${String(value)}, expected `),
+        )
   })
 })
 
 test('the fingerprint changes with what decides the course of training, and only with that', () => {
-  const print = (change: object = {}, model = 'm', data = 'd') => fingerprint({ ...defaultTrainConfig, ...change }, model, data)
-  for (const change of [{ saveEvery: 3 }, { evalEvery: 1 }, { gradientCheckpointing: true }]) expect(print(change)).toBe(print())
-  for (const change of [{ seed: 1 }, { learningRate: 1 }, { lora: { ...defaultLoraConfig, r: 8 } }, { epochs: 1 }, { maxSteps: 5 }, { shuffle: false }, { batchSize: 2 }]) {
-    expect(print(change), JSON.stringify(change)).not.toBe(print())
+  const print = (change: object = {}, model = 'm', data = 'd') =>
+    fingerprint({ ...defaultTrainConfig, ...change }, model, data)
+  for (const change of [{ saveEvery: 3 }, { evalEvery: 1 }, { gradientCheckpointing: true }])
+    expect(print(change)).toBe(print())
+  for (const change of [
+    { seed: 1 },
+    { learningRate: 1 },
+    { lora: { ...defaultLoraConfig, r: 8 } },
+    { epochs: 1 },
+    { maxSteps: 5 },
+    { shuffle: false },
+    { batchSize: 2 },
+  ]) {
+    expect(print(change), `${JSON.stringify(change)}`).not.toBe(print())
   }
   expect(print({}, 'other')).not.toBe(print())
   expect(print({}, 'm', 'other')).not.toBe(print())

@@ -18,7 +18,9 @@ interface Golden {
   steps: { grads: Named; gradNorm: number; after: Named }[]
 }
 
-const { cases } = JSON.parse(readFileSync(join(import.meta.dirname, '../test/goldens/adamw.json'), 'utf8')) as { cases: Golden[] }
+const { cases } = JSON.parse(readFileSync(join(import.meta.dirname, '../test/goldens/adamw.json'), 'utf8')) as {
+  cases: Golden[]
+}
 
 let device: Device
 beforeAll(async () => {
@@ -31,12 +33,20 @@ afterAll(async () => {
 })
 
 type Params = { readonly a: Tensor; readonly b: Tensor }
-const upload = ({ a, b }: Named): Params => ({ a: tensor(Float32Array.from(a), { shape: [2, 3] }), b: tensor(Float32Array.from(b)) })
+const upload = ({ a, b }: Named): Params => ({
+  a: tensor(Float32Array.from(a), { shape: [2, 3] }),
+  b: tensor(Float32Array.from(b)),
+})
 
 describe('AdamW equals torch', () => {
   for (const golden of cases) {
-    test(golden.name, async () => {
-      const config = { beta1: golden.betas[0], beta2: golden.betas[1], epsilon: golden.eps, weightDecay: golden.weightDecay }
+    test(`${golden.name}`, async () => {
+      const config = {
+        beta1: golden.betas[0],
+        beta2: golden.betas[1],
+        epsilon: golden.eps,
+        weightDecay: golden.weightDecay,
+      }
       const update = jit((params: Params, grads: Params, state: AdamWState<Params>, numbers: Tensor) => {
         const clipped = clipByGlobalNorm(grads, golden.maxGradNorm ?? 0)
         return { ...adamw(params, clipped.grads, state, numbers, config), norm: clipped.norm }
@@ -49,7 +59,9 @@ describe('AdamW equals torch', () => {
         expect(Math.abs((await next.norm.item()) / gradNorm - 1)).toBeLessThan(1e-6)
         for (const key of ['a', 'b'] as const) {
           const actual = await params[key].data()
-          after[key].forEach((x, at) => expect(Math.abs(actual[at]! - x), `step ${i + 1} ${key}[${at}]`).toBeLessThan(2e-7))
+          after[key].forEach((x, at) =>
+            expect(Math.abs(actual[at]! - x), `step ${i + 1} ${key}[${at}]`).toBeLessThan(2e-7),
+          )
         }
       }
       update.dispose()

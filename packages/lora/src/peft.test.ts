@@ -9,7 +9,16 @@ import { setDefaultDevice, treeLeaves, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { entry, noise, tinyConfig, toBf16 } from '../../llama/test/tiny-model'
-import { ConfigError, initAdapter, loadPeftAdapter, parsePeftConfig, peftName, readPeftAdapter, savePeftAdapter, type LoraConfig } from './index'
+import {
+  ConfigError,
+  initAdapter,
+  loadPeftAdapter,
+  parsePeftConfig,
+  peftName,
+  readPeftAdapter,
+  savePeftAdapter,
+  type LoraConfig,
+} from './index'
 
 const model = parseConfig(tinyConfig)
 const lora: LoraConfig = { r: 2, alpha: 8, dropout: 0.25, targetModules: ['v_proj', 'q_proj'], useRslora: true }
@@ -27,16 +36,23 @@ let folder: string
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'jora-peft-'))))
 afterEach(() => rmSync(folder, { recursive: true }))
 
-const save = async (config: LoraConfig = lora, to = folder) => savePeftAdapter(to, initAdapter(model, config, 7), config, { baseModel: 'org/tiny', revision: 'abc' })
+const save = async (config: LoraConfig = lora, to = folder) =>
+  savePeftAdapter(to, initAdapter(model, config, 7), config, { baseModel: 'org/tiny', revision: 'abc' })
 
 describe('what is written', () => {
-  test('tensors under PEFT\'s names, [r, in] and [out, r], f32', async () => {
+  test("tensors under PEFT's names, [r, in] and [out, r], f32", async () => {
     await save()
     await using file = await openSafetensors(join(folder, 'adapter_model.safetensors'))
     expect(file.metadata).toEqual({ format: 'pt' })
     expect(file.tensors.size).toBe(12)
-    expect(file.tensors.get('base_model.model.model.layers.1.self_attn.v_proj.lora_A.weight')).toMatchObject({ dtype: 'F32', shape: [2, 32] })
-    expect(file.tensors.get('base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight')).toMatchObject({ dtype: 'F32', shape: [16, 2] })
+    expect(file.tensors.get('base_model.model.model.layers.1.self_attn.v_proj.lora_A.weight')).toMatchObject({
+      dtype: 'F32',
+      shape: [2, 32],
+    })
+    expect(file.tensors.get('base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight')).toMatchObject({
+      dtype: 'F32',
+      shape: [16, 2],
+    })
   })
 
   test('the config PEFT writes', async () => {
@@ -62,9 +78,10 @@ describe('what is written', () => {
     })
   })
 
-  test('a fresh adapter: B zero, A spread as PEFT\'s, the same for the same seed', async () => {
+  test("a fresh adapter: B zero, A spread as PEFT's, the same for the same seed", async () => {
     const wide = parseConfig({ ...tinyConfig, hidden_size: 512, num_attention_heads: 8 })
-    const make = (seed: number) => initAdapter(wide, { ...lora, r: 16, targetModules: ['model.layers.0.self_attn.q_proj'] }, seed)
+    const make = (seed: number) =>
+      initAdapter(wide, { ...lora, r: 16, targetModules: ['model.layers.0.self_attn.q_proj'] }, seed)
     const { loraA, loraB } = make(1)['model.layers.0.self_attn.q_proj']!
     const a = (await loraA.data()) as Float32Array
     expect((await loraB.data()).every((x) => x === 0)).toBe(true)
@@ -93,8 +110,14 @@ describe('round trips', () => {
       expect(loaded.baseModel).toBe('org/tiny')
       const again = join(folder, 'again')
       await mkdir(again)
-      await savePeftAdapter(again, loaded.adapter, { ...config, targetModules }, { baseModel: 'org/tiny', revision: 'abc' })
-      for (const name of ['adapter_model.safetensors', 'adapter_config.json']) expect(await readFile(join(again, name))).toEqual(await readFile(join(folder, name)))
+      await savePeftAdapter(
+        again,
+        loaded.adapter,
+        { ...config, targetModules },
+        { baseModel: 'org/tiny', revision: 'abc' },
+      )
+      for (const name of ['adapter_model.safetensors', 'adapter_config.json'])
+        expect(await readFile(join(again, name))).toEqual(await readFile(join(folder, name)))
     })
   }
 
@@ -115,9 +138,13 @@ describe('round trips', () => {
       const one: LoraConfig = { ...lora, targetModules: ['model.layers.0.self_attn.q_proj'] }
       await save(one)
       const values = noise('x', 64)
-      const bits = dtype === 'BF16' ? toBf16(values) : Uint16Array.from({ length: 64 }, (_, i) => (i % 2 ? 0x8000 : 0) | (i * 480))
+      const bits =
+        dtype === 'BF16' ? toBf16(values) : Uint16Array.from({ length: 64 }, (_, i) => (i % 2 ? 0x8000 : 0) | (i * 480))
       const name = 'model.layers.0.self_attn.q_proj'
-      await writeSafetensors(join(folder, 'adapter_model.safetensors'), [entry(peftName(name, 'loraA'), [2, 32], bits, dtype), entry(peftName(name, 'loraB'), [32, 2], bits, dtype)])
+      await writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+        entry(peftName(name, 'loraA'), [2, 32], bits, dtype),
+        entry(peftName(name, 'loraB'), [32, 2], bits, dtype),
+      ])
       const { loraA } = (await readPeftAdapter(folder, model)).adapter[name]!
       if (dtype === 'BF16') expect(new Uint32Array(loraA.buffer)).toEqual(Uint32Array.from(bits, (b) => b << 16))
       else {
@@ -140,25 +167,41 @@ describe('what is refused', () => {
       [{ bias: 'all' }, '"bias" is "all"; expected "none"'],
       [{ fan_in_fan_out: true }, '"fan_in_fan_out" is true; expected false'],
       [{ modules_to_save: ['lm_head'] }, '"modules_to_save" is ["lm_head"]; expected null'],
-      [{ rank_pattern: { q_proj: 4 } }, '"rank_pattern" is {"q_proj":4}; expected {}: one rank and alpha for all modules'],
+      [
+        { rank_pattern: { q_proj: 4 } },
+        '"rank_pattern" is {"q_proj":4}; expected {}: one rank and alpha for all modules',
+      ],
       [{ alpha_pattern: { q_proj: 4 } }, '"alpha_pattern" is {"q_proj":4}; expected {}'],
       [{ r: 0 }, '"r" is 0; expected an integer ≥ 1'],
       [{ r: undefined }, '"r" is missing; expected an integer ≥ 1'],
       [{ lora_alpha: '8' }, '"lora_alpha" is "8"; expected a number > 0'],
       [{ lora_dropout: 'x' }, '"lora_dropout" is "x"; expected a number'],
-      [{ target_modules: '.*q_proj' }, '"target_modules" is ".*q_proj"; expected a list of module names, or "all-linear"'],
+      [
+        { target_modules: '.*q_proj' },
+        '"target_modules" is ".*q_proj"; expected a list of module names, or "all-linear"',
+      ],
       [{ target_modules: [1] }, '"target_modules" is [1]; expected a list of module names'],
     ]
     for (const [change, message] of bad) {
-      expect(() => parsePeftConfig({ ...good, ...change }, 'a.json'), message).toThrow(ConfigError)
+      expect(() => parsePeftConfig({ ...good, ...change }, 'a.json'), `${message}`).toThrow(ConfigError)
       expect(() => parsePeftConfig({ ...good, ...change }, 'a.json')).toThrow(`a.json: ${message}`)
     }
     expect(() => parsePeftConfig(null, 'a.json')).toThrow('a.json: expected a JSON object')
   })
 
   test('absent optional keys are fine', () => {
-    expect(parsePeftConfig(good, 'a.json')).toEqual({ r: 2, alpha: 8, dropout: 0, targetModules: ['q_proj'], useRslora: false, baseModel: undefined })
-    expect(parsePeftConfig({ ...good, rank_pattern: null, modules_to_save: [], target_modules: 'all-linear' }, 'a.json').targetModules).toBe('all-linear')
+    expect(parsePeftConfig(good, 'a.json')).toEqual({
+      r: 2,
+      alpha: 8,
+      dropout: 0,
+      targetModules: ['q_proj'],
+      useRslora: false,
+      baseModel: undefined,
+    })
+    expect(
+      parsePeftConfig({ ...good, rank_pattern: null, modules_to_save: [], target_modules: 'all-linear' }, 'a.json')
+        .targetModules,
+    ).toBe('all-linear')
   })
 
   const load = () => loadPeftAdapter(folder, model)
@@ -180,15 +223,23 @@ describe('what is refused', () => {
   test('a wrong rank, the wrong model, missing and stray tensors', async () => {
     await save()
     await editConfig({ r: 4 })
-    await expect(load()).rejects.toThrow(/q_proj\.lora_A\.weight has shape \[2,32\], expected \[4,32\]: the adapter was made for another model or rank/)
+    await expect(load()).rejects.toThrow(
+      /q_proj\.lora_A\.weight has shape \[2,32\], expected \[4,32\]: the adapter was made for another model or rank/,
+    )
     await editConfig({ r: 2, target_modules: ['q_proj', 'v_proj', 'up_proj'] })
-    await expect(load()).rejects.toThrow(/tensor base_model\.model\.model\.layers\.0\.mlp\.up_proj\.lora_A\.weight is missing/)
+    await expect(load()).rejects.toThrow(
+      /tensor base_model\.model\.model\.layers\.0\.mlp\.up_proj\.lora_A\.weight is missing/,
+    )
     await editConfig({ target_modules: ['q_proj'] })
     await expect(load()).rejects.toThrow(/tensor base_model\..*v_proj.*belongs to no adapted module of this model/)
     await editConfig({ target_modules: ['q_proj', 'c_attn'] })
     await expect(load()).rejects.toThrow(/target module "c_attn" is not in the model/)
     await editConfig({ target_modules: ['q_proj', 'v_proj'] })
-    await expect(loadPeftAdapter(folder, parseConfig({ ...tinyConfig, num_hidden_layers: 4 }))).rejects.toThrow(/layers\.3\.self_attn\.q_proj\.lora_A\.weight is missing/)
-    await expect(loadPeftAdapter(folder, parseConfig({ ...tinyConfig, num_hidden_layers: 2 }))).rejects.toThrow(/layers\.2\..*belongs to no adapted module/)
+    await expect(loadPeftAdapter(folder, parseConfig({ ...tinyConfig, num_hidden_layers: 4 }))).rejects.toThrow(
+      /layers\.3\.self_attn\.q_proj\.lora_A\.weight is missing/,
+    )
+    await expect(loadPeftAdapter(folder, parseConfig({ ...tinyConfig, num_hidden_layers: 2 }))).rejects.toThrow(
+      /layers\.2\..*belongs to no adapted module/,
+    )
   })
 })

@@ -1,7 +1,7 @@
 // PEFT adapters: adapter_config.json and adapter_model.safetensors, read and written.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tensor, type Device, type Tensor } from '@jora/tensor'
+import { tensor, type Device } from '@jora/tensor'
 import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
 import type { LlamaConfig } from '@jora/llama'
 import type { Adapter } from './adapter'

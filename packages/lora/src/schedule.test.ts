@@ -5,7 +5,8 @@ import { learningRateAt, type SchedulerName } from './index'
 const rates = (scheduler: SchedulerName, warmupSteps: number, totalSteps: number, steps: readonly number[]): number[] =>
   steps.map((step) => learningRateAt(step, { scheduler, learningRate: 2, warmupSteps, totalSteps }))
 
-const near = (actual: readonly number[], expected: readonly number[]) => expected.forEach((x, i) => expect(actual[i]).toBeCloseTo(x, 12))
+const near = (actual: readonly number[], expected: readonly number[]) =>
+  expected.forEach((x, i) => expect(actual[i]).toBeCloseTo(x, 12))
 
 describe('learning rate', () => {
   test('constant, with and without warm-up', () => {

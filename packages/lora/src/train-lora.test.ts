@@ -10,7 +10,19 @@ import { openCpuDevice } from '@jora/tensor/onnx'
 import { openSafetensors } from '@jora/tensor/safetensors'
 import { llamaLike } from '../../data/test/tiny-tokenizers'
 import { tinyConfig, writeTinyModel } from '../../llama/test/tiny-model'
-import { generateAlpacaDataset, JoraConfig, listCheckpoints, loadPeftAdapter, ParagemmaConfig, ParallamaConfig, trainLora, type JoraSettings, type TrainEvent, type TrainOptions, type TrainSummary } from './index'
+import {
+  generateAlpacaDataset,
+  JoraConfig,
+  listCheckpoints,
+  loadPeftAdapter,
+  ParagemmaConfig,
+  ParallamaConfig,
+  trainLora,
+  type JoraSettings,
+  type TrainEvent,
+  type TrainOptions,
+  type TrainSummary,
+} from './index'
 
 let device: Device
 let models: string
@@ -21,10 +33,18 @@ beforeAll(async () => {
   setDefaultDevice(device)
   models = mkdtempSync(join(tmpdir(), 'jora-train-model-'))
   const tokenizer = llamaLike()
-  modelPath = await writeTinyModel(join(models, 'tiny'), { ...tinyConfig, num_hidden_layers: 2, vocab_size: Object.keys(tokenizer.model.vocab).length })
+  modelPath = await writeTinyModel(join(models, 'tiny'), {
+    ...tinyConfig,
+    num_hidden_layers: 2,
+    vocab_size: Object.keys(tokenizer.model.vocab).length,
+  })
   await writeFile(join(modelPath, 'tokenizer.json'), JSON.stringify(tokenizer))
   datasetPath = join(models, 'rows.json')
-  const rows = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word) => ({ instruction: 'Say it.', input: word, output: `the ${word}` }))
+  const rows = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word) => ({
+    instruction: 'Say it.',
+    input: word,
+    output: `the ${word}`,
+  }))
   await writeFile(datasetPath, JSON.stringify(rows))
 })
 afterAll(async () => {
@@ -41,14 +61,31 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true }))
 
 const configOf = (change: Partial<JoraSettings> = {}) =>
-  new JoraConfig({ modelPath, promptTemplate: 'none', epochs: 2, batchSize: 2, gradientAccumulationSteps: 2, learningRate: 0.01, loraR: 4, loraAlpha: 8, seed: 3, saveEvery: 2, ...change })
+  new JoraConfig({
+    modelPath,
+    promptTemplate: 'none',
+    epochs: 2,
+    batchSize: 2,
+    gradientAccumulationSteps: 2,
+    learningRate: 0.01,
+    loraR: 4,
+    loraAlpha: 8,
+    seed: 3,
+    saveEvery: 2,
+    ...change,
+  })
 /** A run that has not started, in an array: it is thenable, so an async function would await it. */
-const begin = async (config = configOf(), dir = out, options: TrainOptions = {}) => [trainLora(config, await generateAlpacaDataset(datasetPath, 'train', config), dir, options)] as const
-const train = async (config = configOf(), dir = out, options: TrainOptions = {}): Promise<TrainSummary> => (await begin(config, dir, options))[0]
+const begin = async (config = configOf(), dir = out, options: TrainOptions = {}) =>
+  [trainLora(config, await generateAlpacaDataset(datasetPath, 'train', config), dir, options)] as const
+const train = async (config = configOf(), dir = out, options: TrainOptions = {}): Promise<TrainSummary> =>
+  (await begin(config, dir, options))[0]
 const metrics = async (dir = out): Promise<TrainEvent[]> => {
   const text = await readFile(join(dir, 'metrics.jsonl'), 'utf8')
   expect(text.endsWith('\n')).toBe(true)
-  return text.trimEnd().split('\n').map((line) => JSON.parse(line) as TrainEvent)
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as TrainEvent)
 }
 const adapterBytes = (dir: string) => readFile(join(dir, 'adapter_model.safetensors'))
 
@@ -60,7 +97,14 @@ describe('the three calls', () => {
     expect(dataset.heldOut).toHaveLength(2)
     const summary = await trainLora(config, dataset, out)
     expect(summary).toMatchObject({ outputDir: out, steps: 4, totalSteps: 4, finished: true })
-    expect((await readdir(out)).sort()).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'checkpoints', 'metrics.jsonl', 'run.json'])
+    expect((await readdir(out)).sort()).toEqual([
+      'README.md',
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'checkpoints',
+      'metrics.jsonl',
+      'run.json',
+    ])
 
     const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as Record<string, unknown>
     expect(run).toMatchObject({
@@ -68,13 +112,39 @@ describe('the three calls', () => {
       device: device.name,
       settings: JSON.parse(JSON.stringify(config.settings)) as object,
       model: { folder: modelPath, id: null, revision: null, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
-      dataset: { path: datasetPath, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string, statistics: { samples: 10 } },
+      dataset: {
+        path: datasetPath,
+        hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+        statistics: { samples: 10 },
+      },
       totalSteps: 4,
     })
 
     const events = await metrics()
-    expect(events.map(({ type }) => type)).toEqual(['step', 'step', 'eval', 'checkpoint', 'step', 'step', 'eval', 'checkpoint', 'done'])
-    expect(Object.keys(events[0]!)).toEqual(['type', 'step', 'epoch', 'loss', 'learningRate', 'gradNorm', 'tokens', 'targetTokens', 'samples', 'stepMs', 'deviceBytes'])
+    expect(events.map(({ type }) => type)).toEqual([
+      'step',
+      'step',
+      'eval',
+      'checkpoint',
+      'step',
+      'step',
+      'eval',
+      'checkpoint',
+      'done',
+    ])
+    expect(Object.keys(events[0]!)).toEqual([
+      'type',
+      'step',
+      'epoch',
+      'loss',
+      'learningRate',
+      'gradNorm',
+      'tokens',
+      'targetTokens',
+      'samples',
+      'stepMs',
+      'deviceBytes',
+    ])
     expect(events[3]).toEqual({ type: 'checkpoint', step: 2, path: join('checkpoints', 'step-00000002') })
     expect(Object.keys(events.at(-1)!)).toEqual(['type', 'steps', 'seconds', 'peakDeviceBytes'])
     expect(summary.finalLoss).toBe(events.flatMap((e) => (e.type === 'step' ? [e.loss] : [])).at(-1))
@@ -83,7 +153,9 @@ describe('the three calls', () => {
     const { adapter, config: lora, baseModel } = await loadPeftAdapter(out, await loadConfig(modelPath))
     expect(lora).toEqual({ r: 4, alpha: 8, dropout: 0.05, targetModules: ['q_proj', 'v_proj'], useRslora: false })
     expect(baseModel).toBe(modelPath)
-    expect(await Promise.all(treeLeaves(adapter).map((t) => t.data()))).toEqual(await Promise.all(treeLeaves(summary.adapter).map((t) => t.data())))
+    expect(await Promise.all(treeLeaves(adapter).map((t) => t.data()))).toEqual(
+      await Promise.all(treeLeaves(summary.adapter).map((t) => t.data())),
+    )
     expect(await adapterBytes(out)).toEqual(await adapterBytes((await listCheckpoints(out)).at(-1)!))
     await using file = await openSafetensors(join(out, 'adapter_model.safetensors'))
     expect(file.tensors.size).toBe(8)
@@ -115,10 +187,16 @@ describe('the three calls', () => {
     expect(held.samples).toEqual((await generateAlpacaDataset(datasetPath, 'train', configOf())).heldOut)
   })
 
-  test('go on under the paper\'s names', () => {
+  test("go on under the paper's names", () => {
     expect(ParallamaConfig).toBe(JoraConfig)
     expect(ParagemmaConfig).toBe(JoraConfig)
-    expect(new ParallamaConfig({ modelPath: 'x' }).train.lora).toEqual({ r: 16, alpha: 16, dropout: 0.05, targetModules: ['q_proj', 'v_proj'], useRslora: false })
+    expect(new ParallamaConfig({ modelPath: 'x' }).train.lora).toEqual({
+      r: 16,
+      alpha: 16,
+      dropout: 0.05,
+      targetModules: ['q_proj', 'v_proj'],
+      useRslora: false,
+    })
   })
 })
 
@@ -126,7 +204,9 @@ describe('a directory that holds a run', () => {
   test('is not written over', async () => {
     await train()
     const before = await adapterBytes(out)
-    await expect(train(configOf({ seed: 4 }))).rejects.toThrow(/already holds a run; continue it with --resume or choose another output directory/)
+    await expect(train(configOf({ seed: 4 }))).rejects.toThrow(
+      /already holds a run; continue it with --resume or choose another output directory/,
+    )
     expect(await adapterBytes(out)).toEqual(before)
     expect((await metrics()).at(-1)!.type).toBe('done')
   })
@@ -142,7 +222,8 @@ describe('a directory that holds a run', () => {
     expect(summary).toMatchObject({ finished: true, steps: 4 })
     const [events, whole] = [await metrics(), await metrics(join(root, 'whole'))]
     expect(events.map(({ type }) => type)).toEqual(whole.map(({ type }) => type))
-    const losses = (list: TrainEvent[]) => list.flatMap((e) => (e.type === 'step' || e.type === 'eval' ? [[e.step, e.loss]] : []))
+    const losses = (list: TrainEvent[]) =>
+      list.flatMap((e) => (e.type === 'step' || e.type === 'eval' ? [[e.step, e.loss]] : []))
     expect(losses(events)).toEqual(losses(whole))
     expect(await adapterBytes(out)).toEqual(await adapterBytes(join(root, 'whole')))
   })
@@ -166,7 +247,9 @@ describe('a directory that holds a run', () => {
 
   test('of other settings is not resumed', async () => {
     await train()
-    await expect(train(configOf({ learningRate: 0.02 }), out, { resume: 'auto' })).rejects.toThrow(/was made with other settings/)
+    await expect(train(configOf({ learningRate: 0.02 }), out, { resume: 'auto' })).rejects.toThrow(
+      /was made with other settings/,
+    )
     await expect(train(configOf(), out, { resume: join(root, 'none') })).rejects.toThrow(/none is not a checkpoint/)
   })
 
@@ -184,8 +267,12 @@ describe('an adapter to start from', () => {
     for await (const event of run) first ??= event
     const [fresh] = await metrics()
     expect(first!.type === 'step' && fresh!.type === 'step' && first!.loss < fresh!.loss).toBe(true)
-    await expect(train(configOf({ initAdapter: out, loraR: 8 }), join(root, 'other'))).rejects.toThrow(/has r 4, alpha 8, rsLoRA false; the run has r 8, alpha 8, rsLoRA false/)
-    await expect(train(configOf({ initAdapter: root }), join(root, 'other'))).rejects.toThrow(/adapter_config\.json does not exist/)
+    await expect(train(configOf({ initAdapter: out, loraR: 8 }), join(root, 'other'))).rejects.toThrow(
+      /has r 4, alpha 8, rsLoRA false; the run has r 8, alpha 8, rsLoRA false/,
+    )
+    await expect(train(configOf({ initAdapter: root }), join(root, 'other'))).rejects.toThrow(
+      /adapter_config\.json does not exist/,
+    )
   })
 })
 
@@ -210,7 +297,9 @@ describe('settings and places that cannot be used', () => {
   })
 
   test('a target the model does not have leaves no adapter', async () => {
-    await expect(train(configOf({ targetModules: ['c_attn'] }))).rejects.toThrow(/target module "c_attn" is not in the model/)
+    await expect(train(configOf({ targetModules: ['c_attn'] }))).rejects.toThrow(
+      /target module "c_attn" is not in the model/,
+    )
   })
 
   test('a run starts once', async () => {

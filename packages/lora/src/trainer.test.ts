@@ -8,10 +8,36 @@ import { decode, logits, parseConfig, weightShapes, type Decoder } from '@jora/l
 import { jit, setDefaultDevice, tensor, treeLeaves, type CompileGraph, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { noise, tinyConfig, tinyWeights } from '../../llama/test/tiny-model'
-import { countSteps, defaultTrainConfig, initAdapter, initState, listCheckpoints, loraLinear, planSteps, runTraining, TrainingStep, type Adapter, type LoraConfig, type StepEvent, type TrainConfig, type TrainEvent, type TrainInputs, type TrainResult } from './index'
+import {
+  countSteps,
+  defaultTrainConfig,
+  initAdapter,
+  initState,
+  listCheckpoints,
+  loraLinear,
+  planSteps,
+  runTraining,
+  TrainingStep,
+  type Adapter,
+  type LoraConfig,
+  type StepEvent,
+  type TrainConfig,
+  type TrainEvent,
+  type TrainInputs,
+  type TrainResult,
+} from './index'
 
 const lora: LoraConfig = { r: 2, alpha: 4, dropout: 0.1, targetModules: ['q_proj', 'v_proj'], useRslora: false }
-const config: TrainConfig = { ...defaultTrainConfig, lora, learningRate: 0.02, epochs: 3, batchSize: 2, gradientAccumulationSteps: 2, seed: 5, saveEvery: 1 }
+const config: TrainConfig = {
+  ...defaultTrainConfig,
+  lora,
+  learningRate: 0.02,
+  epochs: 3,
+  batchSize: 2,
+  gradientAccumulationSteps: 2,
+  seed: 5,
+  saveEvery: 1,
+}
 
 /** Rows of 6 to 13 ids, the last few of them learned. */
 const samplesOf = (count: number, from = 0): Sample[] =>
@@ -27,7 +53,12 @@ let model: Decoder
 beforeAll(async () => {
   device = await openCpuDevice({ threads: 1 })
   setDefaultDevice(device)
-  model = { config: parseConfig(tinyConfig), weights: Object.fromEntries(tinyWeights().map(({ name, shape, data }) => [name, tensor(data, { shape, label: name })])) }
+  model = {
+    config: parseConfig(tinyConfig),
+    weights: Object.fromEntries(
+      tinyWeights().map(({ name, shape, data }) => [name, tensor(data, { shape, label: name })]),
+    ),
+  }
 })
 afterAll(async () => {
   setDefaultDevice(undefined)
@@ -37,9 +68,21 @@ let dir: string
 beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'jora-trainer-'))))
 afterEach(() => rmSync(dir, { recursive: true }))
 
-const inputs = (change: Partial<TrainInputs> = {}): TrainInputs => ({ model, config, train, heldOut: [], padId: 0, peft: { baseModel: 'tiny' }, fingerprint: 'f', ...change })
+const inputs = (change: Partial<TrainInputs> = {}): TrainInputs => ({
+  model,
+  config,
+  train,
+  heldOut: [],
+  padId: 0,
+  peft: { baseModel: 'tiny' },
+  fingerprint: 'f',
+  ...change,
+})
 
-async function run(given: TrainInputs, onEvent: (event: TrainEvent) => void = () => {}): Promise<{ events: TrainEvent[]; result: TrainResult }> {
+async function run(
+  given: TrainInputs,
+  onEvent: (event: TrainEvent) => void = () => {},
+): Promise<{ events: TrainEvent[]; result: TrainResult }> {
   const events: TrainEvent[] = []
   const training = runTraining(given)
   let next = await training.next()
@@ -49,7 +92,8 @@ async function run(given: TrainInputs, onEvent: (event: TrainEvent) => void = ()
   }
   return { events, result: next.value }
 }
-const dataOf = async (adapter: Adapter) => Promise.all(treeLeaves(adapter).map(async (t) => new Uint8Array((await t.data()).buffer.slice(0))))
+const dataOf = async (adapter: Adapter) =>
+  Promise.all(treeLeaves(adapter).map(async (t) => new Uint8Array((await t.data()).buffer.slice(0))))
 const stepsOf = (events: readonly TrainEvent[]) => events.filter((e): e is StepEvent => e.type === 'step')
 
 /** −log p of every labelled token, in float64 from the model's logits. */
@@ -58,7 +102,9 @@ async function lossesByHand(samples: readonly Sample[], adapter: Adapter, config
   for (const { ids, labels } of samples) {
     const tokens = tensor(ids, { shape: [1, ids.length] })
     const decoder = { ...model, linear: loraLinear(adapter, config) }
-    const rows = (await jit((t: Tensor) => logits(decoder, decode(decoder, { tokens: t }).hidden))(tokens).data()) as Float32Array
+    const rows = (await jit((t: Tensor) => logits(decoder, decode(decoder, { tokens: t }).hidden))(
+      tokens,
+    ).data()) as Float32Array
     labels.forEach((label, t) => {
       if (t === 0 || label < 0) return
       const row = [...rows.subarray((t - 1) * 48, t * 48)]
@@ -75,7 +121,17 @@ describe('steps', () => {
     expect(countSteps(9, config)).toBe(9)
     expect(countSteps(9, { ...config, maxSteps: 4 })).toBe(4)
     const steps = planSteps(train, { ...config, shuffle: false }, 0)
-    expect(steps).toEqual([[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8]]])
+    expect(steps).toEqual([
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      [
+        [4, 5],
+        [6, 7],
+      ],
+      [[8]],
+    ])
     expect(planSteps(train, config, 0).flat(2).sort()).toEqual([...train.keys()])
     expect(planSteps(train, config, 1)).not.toEqual(planSteps(train, config, 0))
   })
@@ -86,10 +142,22 @@ describe('steps', () => {
     const start = () => initState(initAdapter(model.config, plain, 3))
     const expected = meanOf(await lossesByHand(train, initAdapter(model.config, plain, 3), plain))
     const outcomes: { loss: number; norm: number; adapter: number[] }[] = []
-    for (const micro of [[[0, 1, 2, 3, 4, 5, 6, 7, 8]], [[0], [1, 2, 3, 4, 5, 6, 7], [8]], [[3, 7], [0], [1, 2, 4, 5, 6, 8]]]) {
+    for (const micro of [
+      [[0, 1, 2, 3, 4, 5, 6, 7, 8]],
+      [[0], [1, 2, 3, 4, 5, 6, 7], [8]],
+      [[3, 7], [0], [1, 2, 4, 5, 6, 8]],
+    ]) {
       const stepper = new TrainingStep(model, settings)
-      const { state, loss, gradNorm } = stepper.run(start(), micro.map((indices) => collate(train, indices, { padId: 0 })), { step: 1, learningRate: 0.01, seed: 1 })
-      outcomes.push({ loss: await loss.item(), norm: await gradNorm.item(), adapter: (await Promise.all(treeLeaves(state.m).map((t) => t.data()))).flatMap((x) => [...x]) })
+      const { state, loss, gradNorm } = stepper.run(
+        start(),
+        micro.map((indices) => collate(train, indices, { padId: 0 })),
+        { step: 1, learningRate: 0.01, seed: 1 },
+      )
+      outcomes.push({
+        loss: await loss.item(),
+        norm: await gradNorm.item(),
+        adapter: (await Promise.all(treeLeaves(state.m).map((t) => t.data()))).flatMap((x) => [...x]),
+      })
       stepper.dispose()
     }
     for (const { loss, norm, adapter } of outcomes) {
@@ -100,29 +168,50 @@ describe('steps', () => {
   })
 
   test('events say what was done, and the loss falls', async () => {
-    const { events, result } = await run(inputs({ config: { ...config, epochs: 20, lora: { ...lora, r: 8, alpha: 16 } } }))
+    const { events, result } = await run(
+      inputs({ config: { ...config, epochs: 20, lora: { ...lora, r: 8, alpha: 16 } } }),
+    )
     const steps = stepsOf(events)
     expect(steps).toHaveLength(60)
-    expect(steps.slice(0, 3).map(({ samples }) => samples).reduce((a, b) => a + b)).toBe(9)
-    expect(steps.slice(0, 3).map(({ targetTokens }) => targetTokens).reduce((a, b) => a + b)).toBe(train.reduce((n, s) => n + s.labels.filter((l) => l >= 0).length, 0))
+    expect(
+      steps
+        .slice(0, 3)
+        .map(({ samples }) => samples)
+        .reduce((a, b) => a + b),
+    ).toBe(9)
+    expect(
+      steps
+        .slice(0, 3)
+        .map(({ targetTokens }) => targetTokens)
+        .reduce((a, b) => a + b),
+    ).toBe(train.reduce((n, s) => n + s.labels.filter((l) => l >= 0).length, 0))
     steps.slice(0, 6).forEach(({ epoch }, i) => expect(epoch).toBeCloseTo((i + 1) / 3, 12))
     expect(steps[0]!.learningRate).toBe(0.02)
     expect(steps[59]!.learningRate).toBeLessThan(1e-4)
-    expect(meanOf(steps.slice(-3).map(({ loss }) => loss))).toBeLessThan(0.6 * meanOf(steps.slice(0, 3).map(({ loss }) => loss)))
+    expect(meanOf(steps.slice(-3).map(({ loss }) => loss))).toBeLessThan(
+      0.6 * meanOf(steps.slice(0, 3).map(({ loss }) => loss)),
+    )
     expect(events.at(-1)).toMatchObject({ type: 'done', steps: 60 })
     expect(result).toMatchObject({ steps: 60, finished: true })
   })
 
   test('no sample, or settings out of range, are refused', async () => {
     await expect(run(inputs({ train: [] }))).rejects.toThrow('there is no training sample')
-    await expect(run(inputs({ config: { ...config, batchSize: 0 } }))).rejects.toThrow('batchSize is 0, expected an integer ≥ 1')
+    await expect(run(inputs({ config: { ...config, batchSize: 0 } }))).rejects.toThrow(
+      'batchSize is 0, expected an integer ≥ 1',
+    )
   })
 
   test('a loss that is no number ends the run, naming the step', async () => {
     const adapter = initAdapter(model.config, lora, 1)
     const name = 'model.layers.0.self_attn.q_proj'
-    const broken = { ...adapter, [name]: { ...adapter[name]!, loraB: tensor(new Float32Array(64).fill(NaN), { shape: [32, 2] }) } }
-    await expect(run(inputs({ initialAdapter: broken }))).rejects.toThrow(/the loss is NaN at step 1; lower the learning rate \(now 0\.02\) or check the data/)
+    const broken = {
+      ...adapter,
+      [name]: { ...adapter[name]!, loraB: tensor(new Float32Array(64).fill(NaN), { shape: [32, 2] }) },
+    }
+    await expect(run(inputs({ initialAdapter: broken }))).rejects.toThrow(
+      /the loss is NaN at step 1; lower the learning rate \(now 0\.02\) or check the data/,
+    )
   })
 })
 
@@ -130,7 +219,10 @@ describe('randomness', () => {
   test('the same seed gives the same run, another seed another; dropout is part of it', async () => {
     const short = { ...config, epochs: 1, shuffle: false }
     const initialAdapter = () => initAdapter(model.config, lora, 1)
-    const losses = async (change: Partial<TrainConfig>) => stepsOf((await run(inputs({ config: { ...short, ...change }, initialAdapter: initialAdapter() }))).events).map(({ loss }) => loss)
+    const losses = async (change: Partial<TrainConfig>) =>
+      stepsOf((await run(inputs({ config: { ...short, ...change }, initialAdapter: initialAdapter() }))).events).map(
+        ({ loss }) => loss,
+      )
     const first = await losses({ seed: 5 })
     expect(await losses({ seed: 5 })).toEqual(first)
     // Same adapter, same order of rows: only the dropout masks differ. B is zero in the first step, so they show from the second on.
@@ -149,7 +241,11 @@ describe('resuming', () => {
     for (const [i, resumeFrom] of checkpoints.entries()) {
       const rest = await run(inputs({ resumeFrom }))
       expect(stepsOf(rest.events).map(({ step }) => step)).toEqual(Array.from({ length: 8 - i }, (_, k) => i + 2 + k))
-      expect(stepsOf(rest.events).map(({ loss }) => loss)).toEqual(stepsOf(whole.events).slice(i + 1).map(({ loss }) => loss))
+      expect(stepsOf(rest.events).map(({ loss }) => loss)).toEqual(
+        stepsOf(whole.events)
+          .slice(i + 1)
+          .map(({ loss }) => loss),
+      )
       expect(await dataOf(rest.result.adapter), `from step ${i + 1}`).toEqual(expected)
     }
   })
@@ -157,7 +253,10 @@ describe('resuming', () => {
   test('after a signal: the running step is finished and saved', async () => {
     const controller = new AbortController()
     const longer = { ...config, saveEvery: 100 }
-    const stopped = await run(inputs({ outputDir: dir, config: longer, signal: controller.signal }), (event) => void (event.type === 'step' && event.step === 4 && controller.abort()))
+    const stopped = await run(
+      inputs({ outputDir: dir, config: longer, signal: controller.signal }),
+      (event) => void (event.type === 'step' && event.step === 4 && controller.abort()),
+    )
     expect(stopped.result).toMatchObject({ steps: 4, finished: false })
     expect(stopped.events.at(-1)).toEqual({ type: 'checkpoint', step: 4, path: join('checkpoints', 'step-00000004') })
     const [resumeFrom] = await listCheckpoints(dir)
@@ -168,14 +267,20 @@ describe('resuming', () => {
 
   test('a signal in the last step: the run is done', async () => {
     const controller = new AbortController()
-    const { events, result } = await run(inputs({ config: { ...config, maxSteps: 2 }, signal: controller.signal }), (event) => void (event.type === 'step' && event.step === 2 && controller.abort()))
+    const { events, result } = await run(
+      inputs({ config: { ...config, maxSteps: 2 }, signal: controller.signal }),
+      (event) => void (event.type === 'step' && event.step === 2 && controller.abort()),
+    )
     expect(result.finished).toBe(true)
     expect(events.at(-1)!.type).toBe('done')
   })
 
   test('with layers recomputed, training is the same', async () => {
     const short = { ...config, maxSteps: 3 }
-    const [kept, recomputed] = [await run(inputs({ config: short })), await run(inputs({ config: { ...short, gradientCheckpointing: true } }))]
+    const [kept, recomputed] = [
+      await run(inputs({ config: short })),
+      await run(inputs({ config: { ...short, gradientCheckpointing: true } })),
+    ]
     stepsOf(recomputed.events).forEach(({ loss }, i) => expect(loss).toBeCloseTo(stepsOf(kept.events)[i]!.loss, 5))
   })
 })
@@ -183,7 +288,9 @@ describe('resuming', () => {
 describe('evaluation', () => {
   test('is the mean over all labelled held-out tokens, without dropout, when it is due', async () => {
     const heldOut = samplesOf(11, 50)
-    const { events, result } = await run(inputs({ heldOut, config: { ...config, evalEvery: 4, lora: { ...lora, dropout: 0.5 } } }))
+    const { events, result } = await run(
+      inputs({ heldOut, config: { ...config, evalEvery: 4, lora: { ...lora, dropout: 0.5 } } }),
+    )
     const evaluations = events.filter((e) => e.type === 'eval')
     expect(evaluations.map(({ step }) => step)).toEqual([4, 8, 9])
     const { loss, perplexity } = evaluations.at(-1)!
@@ -204,7 +311,10 @@ describe('the step computes only what LoRA needs', () => {
       const settings: LoraConfig = { ...lora, dropout: 0, targetModules: targets }
       const state = initState(initAdapter(model.config, settings, 1))
       graphs.length = 0
-      const stepper = new TrainingStep({ ...model, ...change }, { lora: settings, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }, maxGradNorm: 1 })
+      const stepper = new TrainingStep(
+        { ...model, ...change },
+        { lora: settings, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }, maxGradNorm: 1 },
+      )
       stepper.run(state, [collate(train, [0, 1, 2, 3, 4], { padId: 0 })], { step: 1, learningRate: 0.1, seed: 1 })
       stepper.dispose()
     } finally {
@@ -213,14 +323,21 @@ describe('the step computes only what LoRA needs', () => {
     return graphs
   }
   const dots = (graph: CompileGraph) => graph.nodes.filter(({ op }) => op === 'dot')
-  const backwardLayers = (graph: CompileGraph) => new Set(graph.nodes.flatMap(({ scope }) => (scope.includes('/grad') ? (/layer \d+/.exec(scope) ?? []) : [])))
+  const backwardLayers = (graph: CompileGraph) =>
+    new Set(graph.nodes.flatMap(({ scope }) => (scope.includes('/grad') ? (/layer \d+/.exec(scope) ?? []) : [])))
 
   test('one program, no gradient of a base weight', () => {
     for (const targets of [['q_proj', 'v_proj'], 'all-linear'] as const) {
       const graphs = graphsOf(targets)
       expect(graphs).toHaveLength(1)
-      const weights = new Set([...weightShapes(model.config).values()].filter((shape) => shape.length === 2).map((shape) => shape.join()))
-      expect(graphs[0]!.nodes.filter(({ outputs }) => outputs.some(({ aval }) => weights.has(aval.shape.join()))).map(({ op }) => op)).toEqual([])
+      const weights = new Set(
+        [...weightShapes(model.config).values()].filter((shape) => shape.length === 2).map((shape) => shape.join()),
+      )
+      expect(
+        graphs[0]!.nodes
+          .filter(({ outputs }) => outputs.some(({ aval }) => weights.has(aval.shape.join())))
+          .map(({ op }) => op),
+      ).toEqual([])
       expect(graphs[0]!.nodes.some(({ op }) => op === 'linearCrossEntropyGradWeight')).toBe(false)
     }
   })
@@ -249,6 +366,8 @@ describe('the step computes only what LoRA needs', () => {
     for (const { inputs: given } of heads) expect(given[0]!.aval.shape).toEqual([batch.labelRows.length, 32])
     expect(batch.labelRows.length).toBeLessThan(batch.batchSize * batch.seqLen)
     // Nothing of the vocabulary's width is made over all positions.
-    expect(graph!.nodes.some(({ outputs }) => outputs.some(({ aval }) => aval.shape.at(-1) === 48 && aval.shape.length > 1))).toBe(false)
+    expect(
+      graph!.nodes.some(({ outputs }) => outputs.some(({ aval }) => aval.shape.at(-1) === 48 && aval.shape.length > 1)),
+    ).toBe(false)
   })
 })

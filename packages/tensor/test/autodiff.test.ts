@@ -25,7 +25,10 @@ describe('values and gradients', () => {
   test('of a scalar function', async () => {
     const [value, gradient] = j.valueAndGrad((x: Tensor) => j.sum(j.mul(x, j.sin(x))))(j.tensor([0.5, 2]))
     expect(await value.item()).toBeCloseTo(0.5 * Math.sin(0.5) + 2 * Math.sin(2), 5)
-    near(await list(gradient), [0.5, 2].map((x) => Math.sin(x) + x * Math.cos(x)))
+    near(
+      await list(gradient),
+      [0.5, 2].map((x) => Math.sin(x) + x * Math.cos(x)),
+    )
   })
 
   test('with aux values, which are passed through and not differentiated', async () => {
@@ -39,8 +42,17 @@ describe('values and gradients', () => {
   })
 
   test('with respect to nested trees, in their structure', async () => {
-    const params = { layers: [{ w: j.tensor([1, 2]), b: j.tensor(3) }, { w: j.tensor([4, 5]), b: j.tensor(6) }], scale: j.tensor(2), unused: j.tensor([7, 7]), name: 'net' }
-    const f = (p: typeof params, x: Tensor) => j.mul(j.add(j.sum(j.mul(p.layers[0]!.w, x)), j.mul(p.layers[1]!.b, j.sum(p.layers[1]!.w))), p.scale)
+    const params = {
+      layers: [
+        { w: j.tensor([1, 2]), b: j.tensor(3) },
+        { w: j.tensor([4, 5]), b: j.tensor(6) },
+      ],
+      scale: j.tensor(2),
+      unused: j.tensor([7, 7]),
+      name: 'net',
+    }
+    const f = (p: typeof params, x: Tensor) =>
+      j.mul(j.add(j.sum(j.mul(p.layers[0]!.w, x)), j.mul(p.layers[1]!.b, j.sum(p.layers[1]!.w))), p.scale)
     const gradient = j.grad(f)(params, j.tensor([10, 20]))
     expect(gradient.name).toBe('net')
     expect(await list(gradient.layers[0]!.w)).toEqual([20, 40])
@@ -87,9 +99,15 @@ describe('values and gradients', () => {
 
 describe('errors', () => {
   test('say what was returned', () => {
-    expect(() => j.grad((x: Tensor) => x)(j.tensor([1, 2]))).toThrowErrorMatchingInlineSnapshot(`[TensorError: valueAndGrad: the function returned f32[2], expected f32[]]`)
-    expect(() => j.grad((x: Tensor) => j.sum(j.cast(x, 'i32')))(j.tensor([1, 2]))).toThrowErrorMatchingInlineSnapshot(`[TensorError: valueAndGrad: the function returned i32[], expected f32[]]`)
-    expect(() => j.grad((x: Tensor) => j.sum(j.rope(j.full([1, 1, 1, 2], 1), x, x)))(j.full([1, 1, 1], 1))).toThrowErrorMatchingInlineSnapshot(`[TensorError: rope: cos and sin are not differentiable]`)
+    expect(() => j.grad((x: Tensor) => x)(j.tensor([1, 2]))).toThrowErrorMatchingInlineSnapshot(
+      `[TensorError: valueAndGrad: the function returned f32[2], expected f32[]]`,
+    )
+    expect(() => j.grad((x: Tensor) => j.sum(j.cast(x, 'i32')))(j.tensor([1, 2]))).toThrowErrorMatchingInlineSnapshot(
+      `[TensorError: valueAndGrad: the function returned i32[], expected f32[]]`,
+    )
+    expect(() =>
+      j.grad((x: Tensor) => j.sum(j.rope(j.full([1, 1, 1, 2], 1), x, x)))(j.full([1, 1, 1], 1)),
+    ).toThrowErrorMatchingInlineSnapshot(`[TensorError: rope: cos and sin are not differentiable]`)
   })
 })
 
@@ -116,7 +134,9 @@ describe('gradients of gradients', () => {
     for (const [name, f, expected] of cases) {
       const second = j.grad((x: Tensor) => j.sum(j.grad((y: Tensor) => j.sum(f(y)))(x)))(j.tensor(at))
       const actual = await list(second)
-      at.forEach((x, i) => expect(Math.abs(actual[i]! - expected(x)), name).toBeLessThan(2e-5 * Math.max(1, Math.abs(expected(x)))))
+      at.forEach((x, i) =>
+        expect(Math.abs(actual[i]! - expected(x)), `${name}`).toBeLessThan(2e-5 * Math.max(1, Math.abs(expected(x)))),
+      )
     }
   })
 
@@ -137,7 +157,8 @@ describe('gradients of gradients', () => {
     const product = evaluate(second, [x, v])[0]!.data
     const step = 1e-5
     for (let i = 0; i < x.data.length; i += Math.max(1, Math.floor(x.data.length / 10))) {
-      const nudged = (by: number) => evaluate(first, [{ shape, data: x.data.map((value, at) => (at === i ? value + by : value)) }, v])[0]!.data[0]!
+      const nudged = (by: number) =>
+        evaluate(first, [{ shape, data: x.data.map((value, at) => (at === i ? value + by : value)) }, v])[0]!.data[0]!
       const numeric = (nudged(step) - nudged(-step)) / (2 * step)
       expect(Math.abs(product[i]! - numeric), `element ${i}`).toBeLessThan(1e-6 * Math.max(1, Math.abs(numeric)))
     }
@@ -151,11 +172,26 @@ describe('gradients of gradients', () => {
     gelu: [(x) => j.sum(j.square(j.gelu(x))), [5]],
     logSumExp: [(x) => j.sum(j.square(j.logSumExp(x))), [2, 4]],
     rmsNorm: [(x) => j.sum(j.mul(j.square(j.rmsNorm(x, weight([4], 3), 1e-5)), weight([3, 4], 4))), [3, 4]],
-    rope: [(x) => j.sum(j.mul(j.exp(j.rope(x, weight([1, 3, 2], 3), weight([1, 3, 2], 4))), weight([1, 2, 3, 4], 5))), [1, 2, 3, 4]],
-    'attention, by its queries': [(x) => j.sum(j.mul(j.attention(x, weight([1, 1, 3, 2], 3), weight([1, 1, 3, 2], 4)), weight([1, 2, 3, 2], 5))), [1, 2, 3, 2]],
-    'attention, by all three': [(x) => j.sum(j.square(j.attention(j.concat([x, j.mul(x, 0.5)], 1), j.sin(x), x))), [1, 1, 3, 2]],
-    'cross-entropy': [(x) => j.sum(j.square(j.linearCrossEntropy(x, weight([5, 3], 3), j.literal([1, -1, 4], [3], 'i32')))), [3, 3]],
-    'slices, pads and joins': [(x) => j.sum(j.square(j.mul(j.concat([j.sliceAxis(x, 0, 1, 3), j.exp(x)]), j.pad(x, [1, 0], [1, 0])))), [3, 2]],
+    rope: [
+      (x) => j.sum(j.mul(j.exp(j.rope(x, weight([1, 3, 2], 3), weight([1, 3, 2], 4))), weight([1, 2, 3, 4], 5))),
+      [1, 2, 3, 4],
+    ],
+    'attention, by its queries': [
+      (x) => j.sum(j.mul(j.attention(x, weight([1, 1, 3, 2], 3), weight([1, 1, 3, 2], 4)), weight([1, 2, 3, 2], 5))),
+      [1, 2, 3, 2],
+    ],
+    'attention, by all three': [
+      (x) => j.sum(j.square(j.attention(j.concat([x, j.mul(x, 0.5)], 1), j.sin(x), x))),
+      [1, 1, 3, 2],
+    ],
+    'cross-entropy': [
+      (x) => j.sum(j.square(j.linearCrossEntropy(x, weight([5, 3], 3), j.literal([1, -1, 4], [3], 'i32')))),
+      [3, 3],
+    ],
+    'slices, pads and joins': [
+      (x) => j.sum(j.square(j.mul(j.concat([j.sliceAxis(x, 0, 1, 3), j.exp(x)]), j.pad(x, [1, 0], [1, 0])))),
+      [3, 2],
+    ],
     'gathered rows': [(x) => j.sum(j.square(j.exp(j.gather(x, j.literal([2, 0, 2, 2], [4], 'i32'))))), [3, 2]],
     'a checkpointed function': [(x) => j.sum(j.square(j.checkpoint((y: Tensor) => j.exp(j.sin(y)))(x))), [4]],
   }

@@ -16,15 +16,18 @@ afterAll(async () => {
 })
 
 const width = 4
-const matrix = (seed: number) => j.tensor(Float32Array.from(numbers([width, width], seed).data), { shape: [width, width] })
+const matrix = (seed: number) =>
+  j.tensor(Float32Array.from(numbers([width, width], seed).data), { shape: [width, width] })
 const start = () => j.tensor(Float32Array.from(numbers([3, width], 99).data), { shape: [3, width] })
 
 /** A layer that keeps several values for its gradient. */
 const layer = (w: Tensor, x: Tensor): Tensor => j.add(x, j.mul(j.tanh(j.linear(x, w)), j.sigmoid(j.exp(j.mul(x, 0.3)))))
 type Layer = typeof layer
 
-const lossOf = (apply: Layer) => (weights: readonly Tensor[], x: Tensor) => j.sum(j.square(weights.reduce((h, w, i) => j.scope(`layer ${i}`, () => apply(w, h)), x)))
-const graphOf = (apply: Layer, weights: readonly Tensor[]): Graph => j.makeGraph((ws: readonly Tensor[], x: Tensor) => j.valueAndGrad(lossOf(apply))(ws, x))(weights, start())
+const lossOf = (apply: Layer) => (weights: readonly Tensor[], x: Tensor) =>
+  j.sum(j.square(weights.reduce((h, w, i) => j.scope(`layer ${i}`, () => apply(w, h)), x)))
+const graphOf = (apply: Layer, weights: readonly Tensor[]): Graph =>
+  j.makeGraph((ws: readonly Tensor[], x: Tensor) => j.valueAndGrad(lossOf(apply))(ws, x))(weights, start())
 const count = (graph: Graph, op: string) => graph.nodes.filter((node) => node.op === op).length
 
 /** Most elements alive at once when nodes run in order: a value lives from its node to its last reader. */
@@ -53,7 +56,7 @@ describe('checkpoint', () => {
     }
   })
 
-  test('computes values again, behind barriers, in the layer\'s own scope', () => {
+  test("computes values again, behind barriers, in the layer's own scope", () => {
     const weights = [1, 2, 3].map(matrix)
     const [plain, recomputing] = [graphOf(layer, weights), graphOf(j.checkpoint(layer), weights)]
     j.verifyGraph(recomputing)
@@ -65,7 +68,7 @@ describe('checkpoint', () => {
     expect(again.map(({ scope }) => scope)).toEqual(['layer 2', 'layer 1', 'layer 0'])
   })
 
-  test('keeps only a layer\'s input: less is alive at once, the more the deeper', () => {
+  test("keeps only a layer's input: less is alive at once, the more the deeper", () => {
     const saved = [4, 8, 16].map((depth) => {
       const weights = Array.from({ length: depth }, (_, i) => matrix(i))
       return peakElements(graphOf(layer, weights)) - peakElements(graphOf(j.checkpoint(layer), weights))
@@ -78,7 +81,9 @@ describe('checkpoint', () => {
   test('recomputes no more than the gradient reads', () => {
     // Of x·sin(w) with respect to w, cos(w) and x are read; the exp beside it is not.
     const f = j.checkpoint((w: Tensor) => [j.sin(w), j.exp(j.neg(w))] as const)
-    const graph = j.makeGraph((w: Tensor) => j.grad((v: Tensor) => j.add(j.sum(f(v)[0]), j.sum(j.stopGradient(f(v)[1]))))(w))(j.tensor([1, 2]))
+    const graph = j.makeGraph((w: Tensor) =>
+      j.grad((v: Tensor) => j.add(j.sum(f(v)[0]), j.sum(j.stopGradient(f(v)[1]))))(w),
+    )(j.tensor([1, 2]))
     expect([count(graph, 'exp'), count(graph, 'sin'), count(graph, 'cos')]).toEqual([0, 0, 1])
   })
 
@@ -86,8 +91,14 @@ describe('checkpoint', () => {
     const key = j.randomKey(1, 2)
     const f = (x: Tensor) => j.square(j.dropout(j.exp(x), 0.5, key))
     const x = j.tensor(Float32Array.from(numbers([64], 3).data))
-    const plain = await j.grad((y: Tensor) => j.sum(f(y)))(x).data()
-    expect(await j.grad((y: Tensor) => j.sum(j.checkpoint(f)(y)))(x).data()).toEqual(plain)
+    const plain = await j
+      .grad((y: Tensor) => j.sum(f(y)))(x)
+      .data()
+    expect(
+      await j
+        .grad((y: Tensor) => j.sum(j.checkpoint(f)(y)))(x)
+        .data(),
+    ).toEqual(plain)
     expect(plain.filter((g) => g === 0).length).toBeGreaterThan(10)
   })
 
@@ -95,12 +106,19 @@ describe('checkpoint', () => {
     const weights = [1, 2].map(matrix)
     const nested = (w: Tensor, x: Tensor) => j.checkpoint((v: Tensor, y: Tensor) => j.checkpoint(layer)(v, y))(w, x)
     expect(j.printGraph(graphOf(nested, weights))).toBe(j.printGraph(graphOf(j.checkpoint(layer), weights)))
-    expect(await j.checkpoint((x: Tensor) => j.mul(x, 2))(j.tensor([3])).item()).toBe(6)
+    expect(
+      await j
+        .checkpoint((x: Tensor) => j.mul(x, 2))(j.tensor([3]))
+        .item(),
+    ).toBe(6)
   })
 
   test('takes and gives trees, and constants closed over', async () => {
     const c = j.tensor([10])
-    const f = j.checkpoint(({ a, b }: { readonly a: Tensor; readonly b: Tensor }) => ({ out: j.mul(j.mul(a, b), c), rest: [j.exp(a)] as const }))
+    const f = j.checkpoint(({ a, b }: { readonly a: Tensor; readonly b: Tensor }) => ({
+      out: j.mul(j.mul(a, b), c),
+      rest: [j.exp(a)] as const,
+    }))
     const gradient = j.grad((p: { readonly a: Tensor; readonly b: Tensor }) => {
       const { out, rest } = f(p)
       return j.sum(j.add(out, rest[0]))
@@ -110,9 +128,11 @@ describe('checkpoint', () => {
 
   test('that throws leaves the trace as it was', () => {
     const graph = j.makeGraph((x: Tensor) => {
-      expect(() => j.checkpoint((): Tensor => {
-        throw new Error('inside')
-      })()).toThrow('inside')
+      expect(() =>
+        j.checkpoint((): Tensor => {
+          throw new Error('inside')
+        })(),
+      ).toThrow('inside')
       return j.grad((y: Tensor) => j.sum(j.exp(y)))(x)
     })(j.tensor([1]))
     expect(count(graph, 'barrier')).toBe(0)

@@ -46,7 +46,9 @@ describe('programs', () => {
   })
 
   test('static arguments are part of the program', async () => {
-    const { jitted, counter } = counted((x: Tensor, options: { readonly by: number; readonly negate?: boolean }) => (options.negate ? j.neg(j.mul(x, options.by)) : j.mul(x, options.by)))
+    const { jitted, counter } = counted((x: Tensor, options: { readonly by: number; readonly negate?: boolean }) =>
+      options.negate ? j.neg(j.mul(x, options.by)) : j.mul(x, options.by),
+    )
     expect(await list(jitted(j.tensor([1]), { by: 2 }))).toEqual([2])
     expect(await list(jitted(j.tensor([4]), { by: 2 }))).toEqual([8])
     expect(await list(jitted(j.tensor([4]), { by: 3 }))).toEqual([12])
@@ -91,8 +93,16 @@ describe('programs', () => {
 
   test('return any tree, of inputs and constants too', async () => {
     const c = j.tensor([9])
-    const result = j.jit((x: Tensor) => ({ same: x, twice: [x, x] as const, constant: c, n: 4, none: null }))(j.tensor([1]))
-    expect([await list(result.same), await list(result.twice[1]), await list(result.constant), result.n, result.none]).toEqual([[1], [1], [9], 4, null])
+    const result = j.jit((x: Tensor) => ({ same: x, twice: [x, x] as const, constant: c, n: 4, none: null }))(
+      j.tensor([1]),
+    )
+    expect([
+      await list(result.same),
+      await list(result.twice[1]),
+      await list(result.constant),
+      result.n,
+      result.none,
+    ]).toEqual([[1], [1], [9], 4, null])
   })
 
   test('of no inputs run on the default device', async () => {
@@ -102,7 +112,10 @@ describe('programs', () => {
 
 describe('memory', () => {
   test('donated arguments are disposed, others are not', async () => {
-    const f = j.jit((state: { readonly a: Tensor; readonly b: Tensor }, x: Tensor) => ({ a: j.add(state.a, x), b: state.b }), { donate: [0] })
+    const f = j.jit(
+      (state: { readonly a: Tensor; readonly b: Tensor }, x: Tensor) => ({ a: j.add(state.a, x), b: state.b }),
+      { donate: [0] },
+    )
     const [state, x] = [{ a: j.tensor([1]), b: j.tensor([2]) }, j.tensor([10])]
     const next = f(state, x)
     expect([state.a.disposed, state.b.disposed, x.disposed]).toEqual([true, true, false])
@@ -134,7 +147,10 @@ describe('memory', () => {
 
 describe('eager ops', () => {
   test('run at once, one program an op and shape', async () => {
-    const x = j.tensor([[1, 2], [3, 4]])
+    const x = j.tensor([
+      [1, 2],
+      [3, 4],
+    ])
     expect(await list(j.dot(x, x))).toEqual([7, 10, 15, 22])
     expect(await list(j.sum(x, { axis: 0 }))).toEqual([4, 6])
     expect(await list(j.sub(1, x))).toEqual([0, -1, -2, -3])
@@ -178,16 +194,31 @@ describe('messages', () => {
     dropout: [() => j.dropout(a(), 1.5, j.randomKey(1)), 'dropout: rate 1.5 is outside 0..1'],
     'a key': [() => j.randomUniform(ints(), [2]), 'randomUniform: key is i32[2], expected u32[2]'],
     rmsNorm: [() => j.rmsNorm(a(), j.full([32], 1), 1e-5), 'rmsNorm: weight has shape [32], expected [64]'],
-    attention: [() => j.attention(j.full([1, 3, 2, 4], 1), j.full([1, 2, 2, 4], 1), j.full([1, 2, 2, 4], 1)), 'attention: 3 query heads are not a multiple of 2 kv heads'],
+    attention: [
+      () => j.attention(j.full([1, 3, 2, 4], 1), j.full([1, 2, 2, 4], 1), j.full([1, 2, 2, 4], 1)),
+      'attention: 3 query heads are not a multiple of 2 kv heads',
+    ],
     'rows of different lengths': [() => j.tensor([[1, 2], [3]]), 'tensor: rows have different lengths'],
     'a shape that is not filled': [() => j.tensor([1, 2, 3], { shape: [2] }), 'tensor: 3 elements do not fill [2]'],
-    '16-bit arrays without a dtype': [() => j.tensor(new Uint16Array(2)), 'tensor: name the dtype of 8- and 16-bit arrays'],
-    'objects that are no trees': [() => j.flatten(new Map() as unknown as j.Tree), 'tree: only tensors, arrays and plain objects can be passed, got Map'],
-    'an async function': [() => j.jit((async () => j.full([], 1)) as unknown as () => Tensor)(), 'jit: the function is async; tracing needs a plain function'],
-    'a range of the wrong length': [() => j.tensorFromFile({ path: 'x', offset: 0, length: 3 }, { shape: [1], dtype: 'f32' }), 'tensorFromFile: f32[1] needs 4 bytes, the range has 3'],
+    '16-bit arrays without a dtype': [
+      () => j.tensor(new Uint16Array(2)),
+      'tensor: name the dtype of 8- and 16-bit arrays',
+    ],
+    'objects that are no trees': [
+      () => j.flatten(new Map() as unknown as j.Tree),
+      'tree: only tensors, arrays and plain objects can be passed, got Map',
+    ],
+    'an async function': [
+      () => j.jit((async () => j.full([], 1)) as unknown as () => Tensor)(),
+      'jit: the function is async; tracing needs a plain function',
+    ],
+    'a range of the wrong length': [
+      () => j.tensorFromFile({ path: 'x', offset: 0, length: 3 }, { shape: [1], dtype: 'f32' }),
+      'tensorFromFile: f32[1] needs 4 bytes, the range has 3',
+    ],
   }
   for (const [name, [run, message]] of Object.entries(cases)) {
-    test(name, () => {
+    test(`${name}`, () => {
       expect(run).toThrow(new j.TensorError(...(message.split(/: (.*)/s).slice(0, 2) as [string, string])))
     })
   }
@@ -200,15 +231,21 @@ describe('messages', () => {
     let leaked: Tensor | undefined
     j.jit((x: Tensor) => (leaked = j.mul(x, 2)))(j.tensor([1, 2]))
     expect(String(leaked)).toBe('Tensor(f32[2], traced)')
-    await expect(leaked!.data()).rejects.toThrow('Tensor: a traced f32[2] has no data; return it from the jitted function')
+    await expect(leaked!.data()).rejects.toThrow(
+      'Tensor: a traced f32[2] has no data; return it from the jitted function',
+    )
     expect(() => j.mul(leaked!, leaked!)).toThrow('mul: a traced f32[2] is used outside the function that was traced')
-    expect(() => j.jit((x: Tensor) => j.add(x, leaked!))(j.tensor([1, 2]))).toThrow('trace: a f32[2] of another trace is used here; return it from the function that made it')
+    expect(() => j.jit((x: Tensor) => j.add(x, leaked!))(j.tensor([1, 2]))).toThrow(
+      'trace: a f32[2] of another trace is used here; return it from the function that made it',
+    )
   })
 
   test('no device', () => {
     j.setDefaultDevice(undefined)
     try {
-      expect(() => j.tensor([1])).toThrow('defaultDevice: no device is open; call setDefaultDevice(await openCpuDevice()) first')
+      expect(() => j.tensor([1])).toThrow(
+        'defaultDevice: no device is open; call setDefaultDevice(await openCpuDevice()) first',
+      )
     } finally {
       j.setDefaultDevice(device)
     }
@@ -233,7 +270,9 @@ describe('devices', () => {
       expect(results.map(({ buffer }) => buffer.device === other)).toEqual([false, true, false, true, false, true])
       expect(f.programs).toBe(2)
       const [mine, theirs] = [j.tensor([1]), j.tensor([1], { device: other })]
-      expect(() => j.jit((x: Tensor, y: Tensor) => j.add(x, y))(mine, theirs)).toThrow(/jit: inputs are on different devices/)
+      expect(() => j.jit((x: Tensor, y: Tensor) => j.add(x, y))(mine, theirs)).toThrow(
+        /jit: inputs are on different devices/,
+      )
       expect(() => j.add(mine, theirs)).toThrow(/different devices|was given to/)
       expect(await list(j.add(theirs, 1))).toEqual([2])
     } finally {
@@ -280,12 +319,18 @@ describe('weights in files', () => {
 
   // Exact in bf16 and f16.
   const values = [1, -2, 0.5, 3, 0, -0.25, 4, 8]
-  const patterns = { bf16: [0x3f80, 0xc000, 0x3f00, 0x4040, 0, 0xbe80, 0x4080, 0x4100], f16: [0x3c00, 0xc000, 0x3800, 0x4200, 0, 0xb400, 0x4400, 0x4800] }
+  const patterns = {
+    bf16: [0x3f80, 0xc000, 0x3f00, 0x4040, 0, 0xbe80, 0x4080, 0x4100],
+    f16: [0x3c00, 0xc000, 0x3800, 0x4200, 0, 0xb400, 0x4400, 0x4800],
+  }
   async function stored(dtype: 'f32' | 'f16' | 'bf16'): Promise<Tensor> {
     const path = join(folder, `${dtype}.safetensors`)
     const array = dtype === 'f32' ? Float32Array.from(values) : Uint16Array.from(patterns[dtype])
     const odd = { name: 'z', dtype: 'U8' as const, shape: [3], data: new Uint8Array(3) }
-    await writeSafetensors(path, [{ name: 'w', dtype: dtype.toUpperCase() as 'F32', shape: [4, 2], data: new Uint8Array(array.buffer) }, odd])
+    await writeSafetensors(path, [
+      { name: 'w', dtype: dtype.toUpperCase() as 'F32', shape: [4, 2], data: new Uint8Array(array.buffer) },
+      odd,
+    ])
     await using file = await openSafetensors(path)
     return j.tensorFromFile(file.range('w'), { shape: [4, 2], dtype }, { label: 'w' })
   }
@@ -295,19 +340,28 @@ describe('weights in files', () => {
       const w = await stored(dtype)
       const f = j.jit((x: Tensor, ids: Tensor) => {
         const wide = j.cast(w, 'f32')
-        return { product: j.linear(x, wide), again: j.dot(j.linear(x, wide), wide), rows: j.cast(j.gather(w, ids), 'f32'), itself: wide }
+        return {
+          product: j.linear(x, wide),
+          again: j.dot(j.linear(x, wide), wide),
+          rows: j.cast(j.gather(w, ids), 'f32'),
+          itself: wide,
+        }
       })
       const out = f(j.tensor([[1, 10]]), j.tensor([3, 0], { dtype: 'i32' }))
       const product = [1 - 20, 0.5 + 30, 0 - 2.5, 4 + 80]
       expect(await list(out.product)).toEqual(product)
-      expect(await list(out.again)).toEqual([0, 1].map((c) => product.reduce((n, p, r) => n + p * values[2 * r + c]!, 0)))
+      expect(await list(out.again)).toEqual(
+        [0, 1].map((c) => product.reduce((n, p, r) => n + p * values[2 * r + c]!, 0)),
+      )
       expect(await list(out.rows)).toEqual([4, 8, 1, -2])
       expect(await list(out.itself)).toEqual(values)
     })
 
     test(`${dtype}: gradients through it`, async () => {
       const w = await stored(dtype)
-      expect(await list(j.grad((x: Tensor) => j.sum(j.linear(x, j.cast(w, 'f32'))))(j.tensor([[1, 1]])))).toEqual([5.5, 8.75])
+      expect(await list(j.grad((x: Tensor) => j.sum(j.linear(x, j.cast(w, 'f32'))))(j.tensor([[1, 1]])))).toEqual([
+        5.5, 8.75,
+      ])
     })
   }
 
@@ -325,7 +379,8 @@ describe('weights in files', () => {
 
   test('labels stand in the printed graph', async () => {
     const w = await stored('bf16')
-    expect(j.printGraph(j.makeGraph((x: Tensor) => j.linear(x, j.cast(w, 'f32')))(j.tensor([[1, 1]])))).toMatchInlineSnapshot(`
+    expect(j.printGraph(j.makeGraph((x: Tensor) => j.linear(x, j.cast(w, 'f32')))(j.tensor([[1, 1]]))))
+      .toMatchInlineSnapshot(`
       "graph(x0:f32[1,2]) {
         const w:bf16[4,2]
         v0:f32[4,2] = cast(w)
@@ -339,7 +394,7 @@ describe('weights in files', () => {
     const w = await stored('f32')
     truncateSync(join(folder, 'f32.safetensors'), 8)
     const y = j.jit((x: Tensor) => j.linear(x, w))(j.tensor([[1, 1]]))
-    await expect(y.data()).rejects.toThrow()
+    await expect(y.data()).rejects.toThrow(/External initializer.*out of bounds/)
     await device.synchronize().catch(() => {})
     expect(await list(j.add(j.tensor([1]), 1))).toEqual([2])
   })
