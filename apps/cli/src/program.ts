@@ -54,7 +54,7 @@ function createProgram(io: Session): Command {
       'after',
       '\nExample:\n  $ jora train --model models/llama --dataset rows.json --output-dir out\n\n`jora COMMAND --help` tells the flags of a command.',
     )
-  registerQuickstart(program)
+  registerQuickstart(program, io)
   registerTrain(program, io)
   registerEval(program, io)
   registerGenerate(program, io)

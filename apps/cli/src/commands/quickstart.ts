@@ -1,11 +1,150 @@
-// jora quickstart: the main job on the bundled model and data.
+// jora quickstart: the main job from end to end, on the model and the questions that ship with the command.
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import { loadRows, renderPrompt, type AlpacaRow } from '@jora/data'
+import { mergeAdapter } from '@jora/hf-export'
+import { Generator } from '@jora/llama'
+import { ConfigError, generateAlpacaDataset, JoraConfig, trainLora, writeJsonAtomic } from '@jora/lora'
+import { Interrupted } from '../errors'
+import { exactMatch } from '../exact-match'
+import { defineCommand, type CommandContext } from '../flags/define-command'
+import { text, withDefault, type ValuesOf } from '../flags/flag'
+import { interruptible } from '../interrupt'
+import type { Session } from '../io'
+import { openModel, stopIdsOf, type OpenModel } from '../open-model'
+import { count, duration, percent, plural, shellWord, short } from '../ui/format'
+import { bar } from '../ui/status-line'
+import { styleFor } from '../ui/style'
+import { TrainDisplay } from '../ui/train-display'
+import { countParameters } from './train-report'
 
-export function registerQuickstart(program: Command): void {
-  program
-    .command('quickstart')
-    .description('train, evaluate and try a small adapter on the bundled model')
-    .action(() => {
-      throw new Error('quickstart is not built yet')
-    })
+const asset = (name: string): string => fileURLToPath(new URL(`../assets/${name}`, import.meta.url))
+
+const flags = { outputDir: withDefault(text('where everything goes', 'DIR'), 'jora-quickstart') }
+
+/** Short enough for a coffee, long enough to learn: every linear layer, eight times over a thousand rows. */
+const settings = {
+  targetModules: 'all-linear',
+  loraDropout: 0,
+  learningRate: 3e-3,
+  warmupSteps: 20,
+  epochs: 8,
+  batchSize: 16,
+  gradientAccumulationSteps: 1,
+  maxSeqLength: 256,
+  split: 5 / 6,
+  saveEvery: 200,
+} as const
+
+/** Longest answer of the question set is nine tokens. */
+const answerTokens = 16
+
+export function registerQuickstart(program: Command, io: Session): void {
+  defineCommand(program, io, {
+    name: 'quickstart',
+    summary: 'train, evaluate and try an adapter on the bundled model and questions',
+    flags,
+    examples: ['quickstart', 'quickstart --output-dir my-first-adapter'],
+    run: quickstart,
+  })
+}
+
+/** Removes what an earlier quickstart left; refuses to touch the output of anything else. */
+async function clear(outputDir: string): Promise<void> {
+  if (!(await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) return
+  const record = await readFile(join(outputDir, 'run.json'), 'utf8').catch(() => '{}')
+  const { settings: old } = JSON.parse(record) as { settings?: { modelPath?: string } }
+  if (old?.modelPath !== asset('tiny-llama')) throw new ConfigError(`${outputDir} holds another run; choose another --output-dir`)
+  const names = ['run.json', 'metrics.jsonl', 'quickstart.json', 'adapter_config.json', 'adapter_model.safetensors', 'README.md', 'checkpoints', 'merged']
+  for (const name of names) await rm(join(outputDir, name), { recursive: true, force: true })
+}
+
+async function answer(model: OpenModel, row: AlpacaRow): Promise<string> {
+  const generator = new Generator(model.decoder, model.device)
+  const prompt = model.tokenizer.encode(renderPrompt('alpaca', row))
+  const [result] = await generator.generate([prompt], { maxNewTokens: answerTokens, stopIds: stopIdsOf(model) })
+  generator.dispose()
+  return model.tokenizer.decode(result!.ids, { continuation: true, skipSpecialTokens: true }).trim()
+}
+
+async function quickstart({ outputDir }: ValuesOf<typeof flags>, { io, json }: CommandContext<typeof flags>): Promise<void> {
+  const started = performance.now()
+  const [modelDir, questions] = [asset('tiny-llama'), asset('questions.jsonl')]
+  await clear(outputDir)
+  await mkdir(outputDir, { recursive: true })
+  const style = styleFor(io.stderr, io.env)
+  const display = new TrainDisplay(io)
+  const heading = (n: number, what: string) => display.log(`\n${style.bold(`${n}  ${what}`)}`)
+  const { signal, release } = interruptible(io, () => display.log(style.yellow('stopping')))
+
+  try {
+    const config = new JoraConfig({ modelPath: modelDir, device: 'cpu', ...settings })
+    const dataset = await generateAlpacaDataset(questions, 'train', config)
+    const rows = await loadRows(questions)
+    const heldOut = dataset.heldOut.map((sample) => rows[sample.row - 1]!)
+    const base = await openModel({ model: modelDir, adapter: undefined, device: 'cpu' }, io)
+    const { length: held } = heldOut
+    const evaluate = (model: OpenModel, what: string) =>
+      exactMatch(model, heldOut, {
+        template: 'alpaca',
+        maxNewTokens: answerTokens,
+        batchSize: 40,
+        signal,
+        onProgress: (done, total) => display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
+      })
+
+    display.log(`${style.bold('JORA quickstart')}${style.dim(` · ${short(await countParameters(modelDir, config))} parameters · ${base.device.name}`)}`)
+    heading(1, `The base model answers ${plural(held, 'held-out question')}`)
+    const before = await evaluate(base, 'base model')
+    display.log(`exact match  ${percent(before.matched / before.rows)}`)
+
+    heading(2, `Training a LoRA adapter on ${plural(dataset.samples.length, 'row')}`)
+    const run = trainLora(config, dataset, outputDir, { signal, device: base.device })
+    display.begin(run.totalSteps)
+    const trainStart = performance.now()
+    for await (const event of run) display.show(event)
+    const trainSeconds = (performance.now() - trainStart) / 1000
+    const { finished } = await run
+    display.close()
+    if (!finished) throw new Interrupted('stopped')
+    display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
+
+    heading(3, 'The tuned model answers the same questions')
+    const tuned = await openModel({ model: modelDir, adapter: outputDir, device: 'cpu' }, io)
+    const after = await evaluate(tuned, 'tuned model')
+    display.close()
+    const gain = after.matched / after.rows - before.matched / before.rows
+    display.log(`exact match  ${style.green(percent(after.matched / after.rows))}  (${gain >= 0 ? '+' : ''}${(100 * gain).toFixed(1)} points)`)
+
+    heading(4, 'One of them')
+    const example = heldOut[0]!
+    if (!('instruction' in example)) throw new Error('the bundled questions are not Alpaca rows')
+    for (const line of [example.instruction, ...(example.input ?? '').split('\n')]) display.log(style.dim(`  ${line}`))
+    display.log(`  base   ${JSON.stringify(await answer(base, example))}`)
+    display.log(`  tuned  ${style.green(JSON.stringify(await answer(tuned, example)))}`)
+
+    await mergeAdapter({ modelDir, adapterDir: outputDir, outputDir: join(outputDir, 'merged') })
+    const totalSeconds = (performance.now() - started) / 1000
+    const result = { exactMatch: { base: before.matched / before.rows, tuned: after.matched / after.rows }, heldOutRows: held, trainSeconds, totalSeconds }
+    await writeJsonAtomic(join(outputDir, 'quickstart.json'), result)
+    if (json) io.stdout.write(`${JSON.stringify(result)}\n`)
+
+    const [model, adapter] = [modelDir, outputDir].map(shellWord)
+    display.log(`\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(join(outputDir, 'merged'))}. Next:`)
+    for (const line of [
+      `jora eval --model ${model} --adapter ${adapter} --dataset ${shellWord(questions)} --limit 100`,
+      `jora generate --model ${shellWord(join(outputDir, 'merged'))} --instruction "Quote the sentence that answers the question." --input "Mia has a red kite. Tom ate soup. Question: What did Tom eat?"`,
+      `jora data preview --model ${model} --dataset ${shellWord(questions)}`,
+      'jora train --help',
+    ]) {
+      display.log(`  ${style.cyan(line)}`)
+    }
+  } catch (error) {
+    throw signal.aborted ? new Interrupted('stopped') : error
+  } finally {
+    release()
+    display.close()
+  }
 }

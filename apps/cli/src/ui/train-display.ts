@@ -28,6 +28,11 @@ export class TrainDisplay {
     this.#line.log(line)
   }
 
+  /** A status line for work between the steps. */
+  status(line: string): void {
+    this.#line.show(line)
+  }
+
   /** Before the first step, which compiles and takes longer. */
   begin(totalSteps: number): void {
     this.#totalSteps = totalSteps
