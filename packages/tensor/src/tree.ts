@@ -1,5 +1,6 @@
 // Pytrees: nested arrays and plain objects whose leaves are tensors, as functions take and return them.
 import { fail } from './errors'
+import { keyOf } from './ir/key'
 import { Tensor } from './tensor'
 
 /** Nested structure of tensors. Other leaves (numbers, strings, …) are part of the structure, not data. */
@@ -36,7 +37,7 @@ function walk(tree: Tree, leaf: (t: Tensor) => Tree, note: (text: string) => voi
     note('}')
     return out
   }
-  note(`${typeof tree}:${JSON.stringify(tree) ?? ''},`)
+  note(`${typeof tree}:${keyOf(tree)},`)
   return tree
 }
 

@@ -100,7 +100,9 @@ class CpuDevice implements Device {
 
   upload(data: HostArray, aval: Aval): DeviceBuffer {
     const buffer = new CpuBuffer(this, this.#ids++, aval)
-    this.#post({ type: 'upload', id: buffer.id, ...aval, data })
+    // A message copies a view's whole buffer.
+    const own = data.byteLength === data.buffer.byteLength ? data : data.slice()
+    this.#post({ type: 'upload', id: buffer.id, ...aval, data: own })
     return buffer
   }
 

@@ -1,6 +1,7 @@
 // Applying an op: recorded while a trace is active, else compiled as a graph of one node and run at once.
 import { fail } from '../errors'
 import { Trace, activeTrace } from '../ir/tracer'
+import { keyOf } from '../ir/key'
 import type { OpName, OpParams } from '../ir/op'
 import { showAval } from '../ir/print'
 import { compileGraph, runProgram, type Program } from '../jit/execute'
@@ -14,7 +15,7 @@ function runEagerly<K extends OpName>(op: K, inputs: readonly Tensor[], params: 
   const device = inputs[0]?.buffer.device ?? defaultDevice()
   let programs = eagerPrograms.get(device)
   if (!programs) eagerPrograms.set(device, (programs = new Map()))
-  const key = `${op}(${inputs.map((t) => showAval(t.aval)).join(',')})${JSON.stringify(params)}`
+  const key = `${op}(${inputs.map((t) => showAval(t.aval)).join(',')})${keyOf(params)}`
   let program = programs.get(key)
   if (!program) {
     const trace = new Trace()
