@@ -399,3 +399,21 @@ describe('weights in files', () => {
     expect(await list(j.add(j.tensor([1]), 1))).toEqual([2])
   })
 })
+
+describe('numbers that JSON cannot tell apart', () => {
+  const odd = [Infinity, -Infinity, NaN, 0, -0]
+  const inverse = (x: number) => (Object.is(x, -0) ? -Infinity : x === 0 ? Infinity : x)
+  test('make different programs, and different values of one program', async () => {
+    for (const x of odd) expect((await list(j.full([1], x)))[0]).toBe(x)
+    const all = j.jit(() => odd.map((x) => j.full([1], x)))()
+    for (const [i, t] of all.entries()) expect((await list(t))[0]).toBe(odd[i])
+    const { jitted, counter } = counted((x: Tensor, by: number) => j.add(x, inverse(by)))
+    for (const x of odd) expect((await list(jitted(j.tensor([1]), x)))[0]).toBe(inverse(x))
+    expect(counter.traces).toBe(5)
+  })
+})
+
+test('a view of a larger array uploads its own elements', async () => {
+  const large = Float32Array.from({ length: 1000 }, (_, i) => i)
+  expect(await list(j.tensor(large.subarray(10, 13)))).toEqual([10, 11, 12])
+})
