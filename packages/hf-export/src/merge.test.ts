@@ -1,10 +1,10 @@
 // Merging: the arithmetic against a plain product, the folder's files, and refusals that leave nothing behind.
-import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { decode, loadModel, logits, parseConfig, type Decoder } from '@jora/llama'
+import { decode, Generator, loadModel, logits, parseConfig, type Decoder, type LlamaConfig } from '@jora/llama'
 import {
   adaptedModules,
   loadPeftAdapter,
@@ -34,9 +34,14 @@ beforeEach(async () => {
 })
 afterEach(() => rmSync(root, { recursive: true }))
 
-async function writeAdapter(folder: string, config: LoraConfig = lora, r = config.r): Promise<void> {
+async function writeAdapter(
+  folder: string,
+  config: LoraConfig = lora,
+  r = config.r,
+  model: LlamaConfig = parseConfig(tinyConfig),
+): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const names = adaptedModules(parseConfig(tinyConfig), config)
+  const names = adaptedModules(model, config)
   const entries = names.flatMap(({ name, inFeatures, outFeatures }) => {
     const [a, b] = [peftName(name, 'loraA'), peftName(name, 'loraB')]
     return [
@@ -192,6 +197,29 @@ describe('the model it makes', () => {
     const distance = (x: Float32Array, y: Float32Array) => Math.max(...x.map((v, i) => Math.abs(v - y[i]!)))
     expect(distance(merged, together)).toBeLessThan(1e-4)
     expect(distance(plain, together)).toBeGreaterThan(1e-2)
+  })
+})
+
+const stories = join(process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../shared'), 'models/stories260K')
+
+describe.skipIf(!existsSync(stories))('a pretrained model with a tied head (needs ../shared)', () => {
+  test('tells the same story as base and adapter', async () => {
+    const device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+    const base = await loadModel(stories, { device })
+    const config: LoraConfig = { ...lora, targetModules: ['q_proj', 'v_proj', 'down_proj'] }
+    await writeAdapter(options.adapterDir, config, config.r, base.config)
+    const result = await mergeAdapter({ ...options, modelDir: stories })
+    expect(result.mergedModules).toBe(3 * base.config.layers)
+    expect((await readAll(options.outputDir)).has('lm_head.weight')).toBe(false)
+    const { adapter } = await loadPeftAdapter(options.adapterDir, base.config, device)
+    const tell = async (decoder: Decoder) =>
+      (await new Generator(decoder, device).generate([[1]], { maxNewTokens: 40, stopIds: [] }))[0]!.ids
+    const together = await tell({ ...base, linear: loraLinear(adapter, config) })
+    expect(await tell(await loadModel(options.outputDir, { device }))).toEqual(together)
+    expect(await tell(base)).not.toEqual(together)
+    setDefaultDevice(undefined)
+    await device.close()
   })
 })
 

@@ -22,11 +22,11 @@ export interface MergeOptions {
   /** Folder to make; it must not exist, or be empty. */
   readonly outputDir: string
   /** Element type of the weights; each tensor's own when absent. */
-  readonly dtype?: 'f32' | 'f16' | 'bf16'
+  readonly dtype?: 'f32' | 'f16' | 'bf16' | undefined
   /** Bytes of weights a file holds at most; 5 GB when absent. */
-  readonly maxShardBytes?: number
+  readonly maxShardBytes?: number | undefined
   /** Called after each tensor, with how many are written and how many there are. */
-  readonly onProgress?: (done: number, total: number) => void
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 export interface MergeResult {
@@ -151,7 +151,7 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const shards = planShards(targets, maxShardBytes)
 
   const files = ['config.json', ...shards.map(({ file }) => file)]
-  await writeFolderAtomic(outputDir, async (folder) => {
+  await writeFolderAtomic(resolve(outputDir), async (folder) => {
     await using sources = new OpenFiles()
     let done = 0
     for (const { file, tensors } of shards) {
