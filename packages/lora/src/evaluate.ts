@@ -27,11 +27,19 @@ export class Evaluator {
     })
   }
 
-  /** Mean loss over `samples`; the adapter is `{}` for the base model. */
-  async run(samples: readonly Sample[], adapter: Adapter, { batchSize, padId }: { batchSize: number; padId: number }): Promise<Evaluation> {
+  /**
+   * Mean loss over `samples`; the adapter is `{}` for the base model.
+   * @throws the signal's reason once it is aborted
+   */
+  async run(
+    samples: readonly Sample[],
+    adapter: Adapter,
+    { batchSize, padId, signal }: { batchSize: number; padId: number; signal?: AbortSignal | undefined },
+  ): Promise<Evaluation> {
     const upload = (data: Int32Array, shape: readonly number[]) => tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
     let [total, targetTokens] = [0, 0]
     for (const indices of planBatches(samples, { batchSize, epoch: 0, seed: 0, shuffle: true })) {
+      signal?.throwIfAborted()
       const batch = collate(samples, indices, { padId })
       const inputs = [upload(batch.tokens, [batch.batchSize, batch.seqLen]), upload(batch.labelRows, [batch.labelRows.length]), upload(batch.labels, [batch.labels.length])] as const
       const loss = this.#losses(adapter, ...inputs)

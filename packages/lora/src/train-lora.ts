@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { loadModel } from '@jora/llama'
 import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
+import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
 import { listCheckpoints } from './checkpoint'
 import { modelFolder, type JoraDataset } from './dataset'
@@ -46,7 +47,7 @@ export async function openDevice(name: 'auto' | 'cpu' | 'webgpu'): Promise<Devic
 }
 
 /** Version of this package, for run.json. */
-export const joraVersion = '0.1.0'
+export const joraVersion: string = packageJson.version
 
 /** A run: starts when awaited or iterated, once. */
 export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainEvent> {

@@ -86,8 +86,14 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   }
   const evaluate = async (): Promise<TrainEvent[]> => {
     if (heldOut.length === 0) return []
-    const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, { batchSize: Math.max(8, config.batchSize), padId })
-    return [{ type: 'eval', step: progress.step, loss, perplexity }]
+    try {
+      const options = { batchSize: Math.max(8, config.batchSize), padId, signal }
+      const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, options)
+      return [{ type: 'eval', step: progress.step, loss, perplexity }]
+    } catch (error) {
+      if (signal?.aborted) return [] // stopped: a checkpoint is worth more than the rest of the evaluation
+      throw error
+    }
   }
 
   try {
@@ -121,9 +127,9 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
           stepMs: performance.now() - begun,
           deviceBytes: [(await device.memory()).bytes],
         }
-        const stopping = signal?.aborted === true
         const last = step === totalSteps
-        if (!stopping && (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0 || last)) yield* await evaluate()
+        if (last || (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0)) yield* await evaluate()
+        const stopping = signal?.aborted === true
         if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0)) yield* await save()
         if (last) break
         if (stopping) return { adapter: state.adapter, steps: step, finished: false }

@@ -1,6 +1,7 @@
 // The VJP table: for each op, how cotangents of its outputs become cotangents of its inputs.
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
+import type { FusedOp } from '../nn/decompositions'
 import { apply, applyAll } from '../ops/apply'
 import { add, cast, cos, div, eq, log, lt, mul, neg, pow, sigmoid, sin, square, sub, where } from '../ops/elementwise'
 import { full, zerosLike } from '../ops/create'
@@ -68,7 +69,7 @@ function dotVjp(g: Tensor, { params: { transposeA: tA, transposeB: tB }, input, 
 }
 
 /** One rule an op; 'decompose' differentiates the op's definition in primitives (nn/decompositions). */
-export const vjpRules: { readonly [K in OpName]: VjpRule<K> | 'decompose' } = {
+export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp ? 'decompose' : never) } = {
   neg: (g) => [neg(g)],
   exp: (g, { output }) => [mul(g, output(0))],
   log: (g, { input }) => [div(g, input(0))],

@@ -125,7 +125,9 @@ class CpuDevice implements Device {
       ready,
       run: (inputs) => {
         const outputs = avals.map((aval) => new CpuBuffer(this, this.#ids++, aval))
-        this.#post({ type: 'run', program, inputs: inputs.map((x) => this.#fed(x)), outputs: outputs.map((o) => o.id) })
+        // Acknowledged, so that the process stays until the queue is empty: leaving inside a native run would abort it.
+        const ids = { inputs: inputs.map((x) => this.#fed(x)), outputs: outputs.map((o) => o.id) }
+        this.#request({ type: 'run', program, ...ids }).catch(() => {}) // errors surface where a result is read
         return outputs
       },
       release: () => void (this.#failure ?? this.#post({ type: 'releaseProgram', program })),

@@ -2,6 +2,7 @@
 import type { DType } from '../dtype'
 import type { Node } from '../ir/graph'
 import type { OpName } from '../ir/op'
+import type { FusedOp } from '../nn/decompositions'
 import { keyWords } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
@@ -62,7 +63,7 @@ function zeroAfter(b: OnnxBuilder, token: string): string {
 /** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
 export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string => b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
 
-export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | 'decompose' } = {
+export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends FusedOp ? 'decompose' : never) } = {
   neg: direct('Neg'),
   exp: direct('Exp'),
   log: direct('Log'),
@@ -112,8 +113,8 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | 'decompose' 
   transpose: (inputs, { b, node }) => b.node('Transpose', inputs, { perm: node.params.permutation }),
   broadcastTo: (inputs, { b, node }) => b.node('Expand', [inputs[0]!, b.int64s(node.params.shape)]),
   slice: (inputs, { b, node: { params } }) => {
-    const { shape } = params.limits.length ? { shape: params.limits } : { shape: [] }
-    return b.node('Slice', [inputs[0]!, b.int64s(params.starts), b.int64s(params.limits), b.int64s(shape.map((_, i) => i))])
+    const axes = params.limits.map((_, i) => i)
+    return b.node('Slice', [inputs[0]!, b.int64s(params.starts), b.int64s(params.limits), b.int64s(axes)])
   },
   pad: (inputs, { b, node: { params, outputs } }) => b.node('Pad', [inputs[0]!, b.int64s([...params.low, ...params.high]), b.scalar(outputs[0]!.aval.dtype, params.value)]),
   concat: (inputs, { b, node }) => b.node('Concat', inputs, { axis: BigInt(node.params.axis) }),
