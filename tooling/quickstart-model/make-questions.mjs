@@ -1,5 +1,6 @@
-// Writes the question set of the quickstart: short texts, a question each, the answer standing in the text.
-//   node make-questions.mjs [--out FILE] [--rows 800] [--seed 2026]
+// Writes the question set of the quickstart: short texts with a question each, answered by quoting the sentence that says
+// it. The model has read such texts and questions, but it was never asked to quote.
+//   node make-questions.mjs [--out FILE] [--rows 1200] [--seed 2026]
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +12,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 const { values: flags } = parseArgs({
   options: {
     out: { type: 'string', default: join(here, '../../apps/cli/assets/questions.jsonl') },
-    rows: { type: 'string', default: '800' },
+    rows: { type: 'string', default: '1200' },
     seed: { type: 'string', default: '2026' },
   },
 })
@@ -24,7 +25,7 @@ while (lines.length < Number(flags.rows)) {
   const input = facts.map((f) => f.fact).join(' ')
   if (seen.has(input)) continue
   seen.add(input)
-  const { question, answer } = random.pick(facts)
-  lines.push(JSON.stringify({ instruction: 'Read the text and answer the question.', input: `${input}\nQuestion: ${question}`, output: answer }))
+  const { question, fact } = random.pick(facts)
+  lines.push(JSON.stringify({ instruction: 'Quote the sentence that answers the question.', input: `${input}\nQuestion: ${question}`, output: fact }))
 }
 writeFileSync(flags.out, `${lines.join('\n')}\n`)
