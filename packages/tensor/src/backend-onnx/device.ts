@@ -124,6 +124,7 @@ class CpuDevice implements Device {
     return {
       ready,
       run: (inputs) => {
+        if (this.#failure) throw this.#failure
         const outputs = avals.map((aval) => new CpuBuffer(this, this.#ids++, aval))
         // Acknowledged, so that the process stays until the queue is empty: leaving inside a native run would abort it.
         const ids = { inputs: inputs.map((x) => this.#fed(x)), outputs: outputs.map((o) => o.id) }
