@@ -5,7 +5,13 @@ import { parseArgs } from 'node:util'
 import { loadRows, loadTokenizer, tokenizeRow } from '@jora/data'
 
 const { values: flags } = parseArgs({
-  options: { data: { type: 'string' }, tokenizer: { type: 'string' }, out: { type: 'string' }, count: { type: 'string', default: '96' }, vocab: { type: 'string', default: '8192' } },
+  options: {
+    data: { type: 'string' },
+    tokenizer: { type: 'string' },
+    out: { type: 'string' },
+    count: { type: 'string', default: '96' },
+    vocab: { type: 'string', default: '8192' },
+  },
 })
 const { data, tokenizer: folder, out } = flags
 if (!data || !folder || !out) throw new Error('--data, --tokenizer and --out are required')
@@ -17,4 +23,11 @@ const rows = (await loadRows(data)).slice(0, Number(flags.count)).map((row) => {
 })
 writeFileSync(out, JSON.stringify(rows))
 const lengths = rows.map((r) => r.ids.length)
-console.log(JSON.stringify({ rows: rows.length, tokens: lengths.reduce((a, b) => a + b, 0), longest: Math.max(...lengths), learned: rows.reduce((n, r) => n + r.labels.filter((l) => l >= 0).length, 0) }))
+console.log(
+  JSON.stringify({
+    rows: rows.length,
+    tokens: lengths.reduce((a, b) => a + b, 0),
+    longest: Math.max(...lengths),
+    learned: rows.reduce((n, r) => n + r.labels.filter((l) => l >= 0).length, 0),
+  }),
+)

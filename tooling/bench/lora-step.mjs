@@ -22,7 +22,9 @@ const { values: flags } = parseArgs({
     rows: { type: 'string' },
   },
 })
-const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, number, number, number, number]} */ ([flags.batch, flags.seq, flags.steps, flags.warmup, flags.threads, flags.rank].map(Number))
+const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, number, number, number, number]} */ (
+  [flags.batch, flags.seq, flags.steps, flags.warmup, flags.threads, flags.rank].map(Number)
+)
 const folder = mkdtempSync(join(tmpdir(), 'jora-bench-'))
 try {
   await writeModel(folder)
@@ -30,7 +32,11 @@ try {
   setDefaultDevice(device)
   const model = await loadModel(folder)
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
-  const stepper = new TrainingStep(model, { lora, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }, maxGradNorm: 0 })
+  const stepper = new TrainingStep(model, {
+    lora,
+    adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    maxGradNorm: 0,
+  })
   let state = initState(initAdapter(model.config, lora, 1))
 
   /** @type {import('@jora/data').Batch[]} */
@@ -43,13 +49,21 @@ try {
       return { ids: ids.subarray(0, seq), labels: ids.subarray(0, seq), row }
     })
     // Every token is learned, the last one excepted: it has no next.
-    const batch = collate(samples, samples.map((_, i) => i), { padId: 0 })
+    const batch = collate(
+      samples,
+      samples.map((_, i) => i),
+      { padId: 0 },
+    )
     batches = Array.from({ length: steps + warmup }, () => batch)
     lengths = batches.map(() => samples.map((s) => s.ids.length))
   } else {
     /** @type {{ ids: number[], labels: number[] }[]} */
     const rows = JSON.parse(readFileSync(flags.rows, 'utf8'))
-    const samples = rows.map(({ ids, labels }, row) => ({ ids: Int32Array.from(ids), labels: Int32Array.from(labels), row }))
+    const samples = rows.map(({ ids, labels }, row) => ({
+      ids: Int32Array.from(ids),
+      labels: Int32Array.from(labels),
+      row,
+    }))
     const plan = planBatches(samples, { batchSize, epoch: 0, seed: 1, shuffle: true })
     batches = plan.map((indices) => collate(samples, indices, { padId: 0 }))
     lengths = plan.map((indices) => indices.map((i) => /** @type {{ ids: Int32Array }} */ (samples[i]).ids.length))
@@ -73,7 +87,16 @@ try {
     const elapsed = performance.now() - begun
     if (isNew) compileMs += elapsed
     const used = process.cpuUsage(cpu)
-    times.push({ elapsed, cpuMs: (used.user + used.system) / 1000, flops: stepFlops(model.config, /** @type {number[]} */ (lengths[(step - 1) % lengths.length]), batch.targetTokens), samples: batch.sampleCount })
+    times.push({
+      elapsed,
+      cpuMs: (used.user + used.system) / 1000,
+      flops: stepFlops(
+        model.config,
+        /** @type {number[]} */ (lengths[(step - 1) % lengths.length]),
+        batch.targetTokens,
+      ),
+      samples: batch.sampleCount,
+    })
   }
   const status = readFileSync('/proc/self/status', 'utf8')
   const peakMb = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024

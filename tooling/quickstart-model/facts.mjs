@@ -5,12 +5,18 @@ const words = (/** @type {string} */ text) => text.trim().split(/\s+/)
 export const names = words(`Lily Tom Tim Ben Mia Sam Max Anna Sara Lucy Jack Amy Jane Bob Leo Emma Kate Nina Ruby Rose
   Peter Mark Paul Alex Ella Zoe Dan Joe Sue Jim Ali Eva Ian Kim Liz Meg Ned Pam Ray Tina Vera Will Gina Hugo Ivan Judy Kurt Lola`)
 export const colors = words('red blue green yellow black white pink brown big small new old shiny soft tiny funny')
-export const things = words(`ball kite cup hat book doll car box bag boat drum bell spoon lamp coat shoe cake apple key coin
+export const things =
+  words(`ball kite cup hat book doll car box bag boat drum bell spoon lamp coat shoe cake apple key coin
   flower stone stick leaf rope bike truck plane robot chair brush crown shell jar map ring pen clock mask toy`)
-export const animals = words('dog cat bird fish frog duck cow pig horse sheep goat bear fox lion mouse rabbit bee ant owl turtle snake hen monkey tiger')
-export const places = words(`park house garden school kitchen forest beach farm lake river hill barn store library cave field
+export const animals = words(
+  'dog cat bird fish frog duck cow pig horse sheep goat bear fox lion mouse rabbit bee ant owl turtle snake hen monkey tiger',
+)
+export const places =
+  words(`park house garden school kitchen forest beach farm lake river hill barn store library cave field
   street pond bridge yard tree tower market island zoo village castle`)
-export const foods = words('bread soup rice cheese milk corn honey jam fruit cookies candy pasta salad eggs nuts pizza berries carrots tea juice')
+export const foods = words(
+  'bread soup rice cheese milk corn honey jam fruit cookies candy pasta salad eggs nuts pizza berries carrots tea juice',
+)
 
 /** @typedef {{ fact: string, question: string, answer: string, key: string }} Fact */
 /** @typedef {ReturnType<typeof import('./random.mjs').makeRandom>} Random */

@@ -26,6 +26,12 @@ while (lines.length < Number(flags.rows)) {
   if (seen.has(input)) continue
   seen.add(input)
   const { question, fact } = random.pick(facts)
-  lines.push(JSON.stringify({ instruction: 'Quote the sentence that answers the question.', input: `${input}\nQuestion: ${question}`, output: fact }))
+  lines.push(
+    JSON.stringify({
+      instruction: 'Quote the sentence that answers the question.',
+      input: `${input}\nQuestion: ${question}`,
+      output: fact,
+    }),
+  )
 }
 writeFileSync(flags.out, `${lines.join('\n')}\n`)

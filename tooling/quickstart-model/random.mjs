@@ -16,7 +16,10 @@ export function makeRandom(seed) {
   /** @template T @param {readonly T[]} list @param {number} count @returns {T[]} `count` different items */
   const sample = (list, count) => {
     const pool = list.slice()
-    return Array.from({ length: Math.min(count, pool.length) }, () => /** @type {T} */ (pool.splice(below(pool.length), 1)[0]))
+    return Array.from(
+      { length: Math.min(count, pool.length) },
+      () => /** @type {T} */ (pool.splice(below(pool.length), 1)[0]),
+    )
   }
   return { next, below, pick, sample }
 }

@@ -69,21 +69,42 @@ export const recallFar = pairs((random, context) => ({
  * Facts in plain English, then questions with learned answers, as `Question? answer.` or with a few symbols between.
  * @param {{ oneKind: boolean, gap: number }} options @returns {Task}
  */
-export const reading = ({ oneKind, gap }) => (random, length, context) => {
-  const row = new Row()
-  while (row.ids.length < length) {
-    const facts = makeFacts(random, 2 + random.below(4), oneKind)
-    row.add(context.encode(facts.map((f) => f.fact).join(' ')))
-    const filler = some(random, context, gap)
-    for (const { question, answer } of random.sample(facts, facts.length)) {
-      row.add(context.encode(question)).add(filler).add(context.encode(`${answer}.`), true)
+export const reading =
+  ({ oneKind, gap }) =>
+  (random, length, context) => {
+    const row = new Row()
+    while (row.ids.length < length) {
+      const facts = makeFacts(random, 2 + random.below(4), oneKind)
+      row.add(context.encode(facts.map((f) => f.fact).join(' ')))
+      const filler = some(random, context, gap)
+      for (const { question, answer } of random.sample(facts, facts.length)) {
+        row
+          .add(context.encode(question))
+          .add(filler)
+          .add(context.encode(`${answer}.`), true)
+      }
     }
+    return row
   }
-  return row
-}
 
 const marks = ['\n', '\n\n', '\n\n', '\n', ':', '#', '##', '###', '*', '-', '=', '>', '|', '/', '"']
-const labels = ['Question', 'Q', 'A', 'Answer', 'Text', 'Story', 'Task', 'Read', 'Fact', 'Note', 'Response', 'Input', 'Say', 'Name', 'Page']
+const labels = [
+  'Question',
+  'Q',
+  'A',
+  'Answer',
+  'Text',
+  'Story',
+  'Task',
+  'Read',
+  'Fact',
+  'Note',
+  'Response',
+  'Input',
+  'Say',
+  'Name',
+  'Page',
+]
 
 /** A heading such as `\n\n## Text:\n`, never the same twice running. @param {Random} random */
 function heading(random) {

@@ -38,7 +38,11 @@ if (flags['from-stage'] === undefined) writeFileSync(logFile, '')
 /** @param {Record<string, unknown>} entry */
 const log = (entry) => {
   appendFileSync(logFile, `${JSON.stringify(entry)}\n`)
-  console.log(Object.entries(entry).map(([k, v]) => `${k} ${typeof v === 'number' && !Number.isInteger(v) ? v.toFixed(4) : v}`).join('  '))
+  console.log(
+    Object.entries(entry)
+      .map(([k, v]) => `${k} ${typeof v === 'number' && !Number.isInteger(v) ? v.toFixed(4) : v}`)
+      .join('  '),
+  )
 }
 
 // Tokenizer: frequent words of the stories, every word of the facts, and the Alpaca prompt.
@@ -53,7 +57,8 @@ if (!existsSync(tokenizerPath)) {
   /** @param {string} text @param {number} weight */
   const count = (text, weight) => {
     for (const word of text.split(/\s+/)) {
-      for (const part of `▁${word}`.match(/▁?[\p{L}']+|▁?\d|▁?[^\p{L}\d\s▁]+|▁/gu) ?? []) counts.set(part, (counts.get(part) ?? 0) + weight)
+      for (const part of `▁${word}`.match(/▁?[\p{L}']+|▁?\d|▁?[^\p{L}\d\s▁]+|▁/gu) ?? [])
+        counts.set(part, (counts.get(part) ?? 0) + weight)
     }
   }
   count(stories.slice(0, 3_000_000), 1)
@@ -81,7 +86,17 @@ const config = {
   eos_token_id: 2,
   torch_dtype: 'float32',
 }
-const tokenizerConfig = { tokenizer_class: 'LlamaTokenizer', bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>', pad_token: null, add_bos_token: true, add_eos_token: false, model_max_length: 1024, legacy: false }
+const tokenizerConfig = {
+  tokenizer_class: 'LlamaTokenizer',
+  bos_token: '<s>',
+  eos_token: '</s>',
+  unk_token: '<unk>',
+  pad_token: null,
+  add_bos_token: true,
+  add_eos_token: false,
+  model_max_length: 1024,
+  legacy: false,
+}
 writeFileSync(join(out, 'config.json'), `${JSON.stringify(config, null, 2)}\n`)
 writeFileSync(join(out, 'tokenizer_config.json'), `${JSON.stringify(tokenizerConfig, null, 2)}\n`)
 writeFileSync(join(out, 'generation_config.json'), `${JSON.stringify({ bos_token_id: 1, eos_token_id: 2 }, null, 2)}\n`)
@@ -93,9 +108,26 @@ log({ vocabulary: vocabSize, wordsOfOneToken: wordIds.filter((ids) => ids.length
 /** Stories as one line of ids, one per story line so that encoding stays quick. */
 const context = {
   encode,
-  words: [...new Set([...wordIds.filter((ids) => ids.length === 1).flat(), ...Array.from({ length: 500 }, (_, i) => 600 + i)])],
+  words: [
+    ...new Set([
+      ...wordIds.filter((ids) => ids.length === 1).flat(),
+      ...Array.from({ length: 500 }, (_, i) => 600 + i),
+    ]),
+  ],
   /** One stream of ids, an end and a start of sequence between stories. */
-  text: Int32Array.from(stories.slice(0, 2_500_000).split(/<\|endoftext\|>|\n#+ /).flatMap((story) => [1, ...story.trim().split(/(?<=\n)/).flatMap((line) => encode(line)), 2])),
+  text: Int32Array.from(
+    stories
+      .slice(0, 2_500_000)
+      .split(/<\|endoftext\|>|\n#+ /)
+      .flatMap((story) => [
+        1,
+        ...story
+          .trim()
+          .split(/(?<=\n)/)
+          .flatMap((line) => encode(line)),
+        2,
+      ]),
+  ),
 }
 
 const device = await openCpuDevice({ threads: Number(flags.threads) })
@@ -103,14 +135,23 @@ setDefaultDevice(device)
 const random = makeRandom(seed)
 const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
 const shapes = weightShapes(modelConfig())
-const saved = flags['from-stage'] === undefined ? undefined : parseSafetensors(new Uint8Array(readFileSync(join(out, 'model.safetensors'))))
+const saved =
+  flags['from-stage'] === undefined
+    ? undefined
+    : parseSafetensors(new Uint8Array(readFileSync(join(out, 'model.safetensors'))))
 let params = Object.fromEntries(
   [...shapes].map(([name, shape]) => {
     const size = shape.reduce((a, b) => a * b, 1)
     // Residual branches start smaller, as GPT-2 did it.
     const scale = /o_proj|down_proj/.test(name) ? 0.02 / Math.sqrt(2 * config.num_hidden_layers) : 0.02
     if (saved) return [name, tensor(new Float32Array(saved.read(name).slice().buffer), { shape: [...shape] })]
-    return [name, tensor(Float32Array.from({ length: size }, () => (name.includes('norm') ? 1 : scale * normal())), { shape: [...shape] })]
+    return [
+      name,
+      tensor(
+        Float32Array.from({ length: size }, () => (name.includes('norm') ? 1 : scale * normal())),
+        { shape: [...shape] },
+      ),
+    ]
   }),
 )
 function modelConfig() {
@@ -136,7 +177,8 @@ const adam = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.01 }
 
 const step = jit(
   (/** @type {any} */ state, /** @type {any} */ batch, /** @type {any} */ numbers) => {
-    const loss = (/** @type {any} */ weights) => div(sum(tokenLosses({ config: modelConfig(), weights }, { tokens: batch.tokens }, batch)), batch.count)
+    const loss = (/** @type {any} */ weights) =>
+      div(sum(tokenLosses({ config: modelConfig(), weights }, { tokens: batch.tokens }, batch)), batch.count)
     const [value, grads] = valueAndGrad(loss)(state.params)
     const clipped = clipByGlobalNorm(grads, 1)
     return [value, adamw(state.params, clipped.grads, state.state, numbers, adam)]
@@ -178,11 +220,51 @@ const near = tasks.reading({ oneKind: true, gap: 0 })
 const far = tasks.reading({ oneKind: false, gap: 6 })
 /** @type {{ name: string, tasks: Record<string, import('./tasks.mjs').Task>, weights: number[], goal: number, steps: number, length: number, rows: number }[]} */
 const stages = [
-  { name: 'copy', tasks: { repeat: tasks.repeat, recall: tasks.recall }, weights: [1, 2], goal: 0.95, steps: 5000, length: 64, rows: 64 },
-  { name: 'marks', tasks: { repeat: tasks.repeat, recall: tasks.recall, marked: tasks.recallMarked, near }, weights: [1, 1, 3, 2], goal: 0.9, steps: 3000, length: 64, rows: 64 },
-  { name: 'distance', tasks: { recall: tasks.recall, marked: tasks.recallMarked, far: tasks.recallFar, near, reading: far }, weights: [1, 2, 3, 2, 3], goal: 0.9, steps: 3000, length: 96, rows: 48 },
-  { name: 'layouts', tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts }, weights: [2, 2, 2, 6], goal: 2, steps: 1000, length: 128, rows: 32 },
-  { name: 'stories', tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts }, weights: [5, 1, 1, 5], goal: 2, steps: Number(flags['story-steps']), length: 128, rows: 32 },
+  {
+    name: 'copy',
+    tasks: { repeat: tasks.repeat, recall: tasks.recall },
+    weights: [1, 2],
+    goal: 0.95,
+    steps: 5000,
+    length: 64,
+    rows: 64,
+  },
+  {
+    name: 'marks',
+    tasks: { repeat: tasks.repeat, recall: tasks.recall, marked: tasks.recallMarked, near },
+    weights: [1, 1, 3, 2],
+    goal: 0.9,
+    steps: 3000,
+    length: 64,
+    rows: 64,
+  },
+  {
+    name: 'distance',
+    tasks: { recall: tasks.recall, marked: tasks.recallMarked, far: tasks.recallFar, near, reading: far },
+    weights: [1, 2, 3, 2, 3],
+    goal: 0.9,
+    steps: 3000,
+    length: 96,
+    rows: 48,
+  },
+  {
+    name: 'layouts',
+    tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts },
+    weights: [2, 2, 2, 6],
+    goal: 2,
+    steps: 1000,
+    length: 128,
+    rows: 32,
+  },
+  {
+    name: 'stories',
+    tasks: { stories: tasks.stories, far: tasks.recallFar, reading: far, layouts: tasks.layouts },
+    weights: [5, 1, 1, 5],
+    goal: 2,
+    steps: Number(flags['story-steps']),
+    length: 128,
+    rows: 32,
+  },
 ]
 
 const peak = 2e-3
@@ -195,21 +277,30 @@ async function save() {
   const entries = []
   for (const [name, weight] of Object.entries(params)) {
     const data = await weight.data()
-    entries.push({ name, dtype: /** @type {const} */ ('F32'), shape: [...weight.shape], data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) })
+    entries.push({
+      name,
+      dtype: /** @type {const} */ ('F32'),
+      shape: [...weight.shape],
+      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    })
   }
   await writeSafetensors(join(out, 'model.safetensors'), entries, { format: 'pt' })
 }
 
 const first = flags['from-stage'] === undefined ? 0 : stages.findIndex((s) => s.name === flags['from-stage'])
 for (const stage of stages.slice(first)) {
-  const list = Object.values(stage.tasks).flatMap((task, i) => Array.from({ length: /** @type {number} */ (stage.weights[i]) }, () => task))
+  const list = Object.values(stage.tasks).flatMap((task, i) =>
+    Array.from({ length: /** @type {number} */ (stage.weights[i]) }, () => task),
+  )
   let average = 0
   for (let at = 0; at < stage.steps; at++) {
     done++
     const last = stage.name === 'stories'
     const decay = last ? 0.05 + 0.95 * (0.5 + 0.5 * Math.cos((Math.PI * at) / stage.steps)) : 1
     const rate = peak * Math.min(1, done / 200) * decay
-    const [value, next] = /** @type {any} */ (step({ params, state }, makeBatch(list, stage.rows, stage.length), tensor(stepNumbers(rate, done, adam))))
+    const [value, next] = /** @type {any} */ (
+      step({ params, state }, makeBatch(list, stage.rows, stage.length), tensor(stepNumbers(rate, done, adam)))
+    )
     params = next.params
     state = next.state
     tokens += stage.rows * stage.length
@@ -218,8 +309,17 @@ for (const stage of stages.slice(first)) {
     if ((at + 1) % 100 !== 0) continue
     /** @type {Record<string, number>} */
     const scores = {}
-    for (const [name, task] of Object.entries(stage.tasks)) scores[name] = await /** @type {any} */ (accuracy(params, makeBatch([task], 32, stage.length))).item()
-    log({ stage: stage.name, step: done, tokens, loss: average, rate, tokensPerSecond: Math.round((tokens * 1000) / (Date.now() - started)), ...scores })
+    for (const [name, task] of Object.entries(stage.tasks))
+      scores[name] = await /** @type {any} */ (accuracy(params, makeBatch([task], 32, stage.length))).item()
+    log({
+      stage: stage.name,
+      step: done,
+      tokens,
+      loss: average,
+      rate,
+      tokensPerSecond: Math.round((tokens * 1000) / (Date.now() - started)),
+      ...scores,
+    })
     if ((at + 1) % 500 === 0) await save()
     if (Math.min(...Object.values(scores)) >= stage.goal) break
   }

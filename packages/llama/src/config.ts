@@ -47,12 +47,16 @@ class Reader {
   ) {}
 
   fail(key: string, expected: string): never {
-    throw new ModelError(`${this.source}: "${key}" is ${JSON.stringify(this.json[key]) ?? 'missing'}; expected ${expected}`)
+    throw new ModelError(
+      `${this.source}: "${key}" is ${JSON.stringify(this.json[key]) ?? 'missing'}; expected ${expected}`,
+    )
   }
 
   number(key: string, fallback?: number): number {
     const value = this.json[key] ?? fallback
-    return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : this.fail(key, 'a positive number')
+    return typeof value === 'number' && Number.isFinite(value) && value > 0
+      ? value
+      : this.fail(key, 'a positive number')
   }
 
   integer(key: string, fallback?: number): number {
@@ -64,13 +68,17 @@ class Reader {
   ids(key: string): number[] {
     const value = this.json[key] ?? []
     const list: unknown[] = Array.isArray(value) ? value : [value]
-    return list.every((id): id is number => Number.isInteger(id)) ? list : this.fail(key, 'a token id or a list of them')
+    return list.every((id): id is number => Number.isInteger(id))
+      ? list
+      : this.fail(key, 'a token id or a list of them')
   }
 
   object(key: string): Readonly<Record<string, unknown>> | undefined {
     const value = this.json[key]
     if (value === undefined || value === null) return undefined
-    return typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : this.fail(key, 'an object')
+    return typeof value === 'object' && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : this.fail(key, 'an object')
   }
 
   /** Features this decoder does not compute must be absent or off. */
@@ -105,7 +113,8 @@ function readScaling(config: Reader): RopeScaling {
  * @throws ModelError naming the key, what came and what was expected
  */
 export function parseConfig(json: unknown, source = 'config.json'): LlamaConfig {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new ModelError(`${source}: expected a JSON object`)
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ModelError(`${source}: expected a JSON object`)
   const config = new Reader(json as Record<string, unknown>, source)
   if (config.json.model_type !== 'llama') config.fail('model_type', '"llama"')
   const activation = config.json.hidden_act ?? 'silu'
@@ -156,7 +165,8 @@ export async function readJson(path: string): Promise<unknown> {
 /** The object in a JSON file. */
 async function readObject(path: string): Promise<Reader> {
   const json = await readJson(path)
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new ModelError(`${path}: expected a JSON object`)
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ModelError(`${path}: expected a JSON object`)
   return new Reader(json as Record<string, unknown>, path)
 }
 
@@ -165,7 +175,10 @@ export async function loadConfig(folder: string): Promise<LlamaConfig> {
   const path = join(folder, 'config.json')
   const config = parseConfig(await readJson(path), path)
   const generationPath = join(folder, 'generation_config.json')
-  const hasGeneration = await access(generationPath).then(() => true, () => false)
+  const hasGeneration = await access(generationPath).then(
+    () => true,
+    () => false,
+  )
   const stops = hasGeneration ? (await readObject(generationPath)).ids('eos_token_id') : []
   return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...stops])] }
 }

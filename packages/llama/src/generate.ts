@@ -27,7 +27,11 @@ type Cache = readonly { readonly k: Tensor; readonly v: Tensor }[]
 /** Keys each query sees when row b starts with `padding[b]` fill tokens: those from the row's first token on. */
 function visibilityOf(padding: readonly number[], from: number, count: number): Int32Array {
   // A fill token sees itself only: an empty row of the softmax would be NaN.
-  return Int32Array.from(padding.flatMap((start) => Array.from({ length: count }, (_, i) => [from + i, Math.min(start, from + i), 0, 0]).flat()))
+  return Int32Array.from(
+    padding.flatMap((start) =>
+      Array.from({ length: count }, (_, i) => [from + i, Math.min(start, from + i), 0, 0]).flat(),
+    ),
+  )
 }
 
 const positionsOf = (padding: readonly number[], from: number, count: number): Int32Array =>
@@ -65,7 +69,12 @@ export class Generator {
     })
     this.#step = jit(
       (layers: Cache, tokens: Tensor, positions: Tensor, visibility: Tensor, start: Tensor): [Tensor, Cache] => {
-        const { hidden, cache } = decode(decoder, { tokens, positions, visibility, cache: { layers: layers as readonly LayerCache[], start } })
+        const { hidden, cache } = decode(decoder, {
+          tokens,
+          positions,
+          visibility,
+          cache: { layers: layers as readonly LayerCache[], start },
+        })
         return [lastLogits(hidden), cache as Cache]
       },
       { donate: [0, 1, 2, 3, 4] },
@@ -76,35 +85,52 @@ export class Generator {
    * Continues every prompt (non-empty lists of ids), calling `onToken(row, id)` as ids arrive.
    * @throws RangeError for impossible options or prompts longer than the model's positions
    */
-  async generate(prompts: readonly (readonly number[])[], options: GenerateOptions = {}, onToken?: (row: number, id: number) => void): Promise<Generated[]> {
+  async generate(
+    prompts: readonly (readonly number[])[],
+    options: GenerateOptions = {},
+    onToken?: (row: number, id: number) => void,
+  ): Promise<Generated[]> {
     const { maxNewTokens = 256, stopIds = this.#decoder.config.eosTokenIds, seed = 0, signal } = options
     checkSampling(options)
     signal?.throwIfAborted()
-    if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1) throw new RangeError(`maxNewTokens is ${maxNewTokens}, expected an integer ≥ 1`)
+    if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1)
+      throw new RangeError(`maxNewTokens is ${maxNewTokens}, expected an integer ≥ 1`)
     if (prompts.length === 0) return []
     const longest = Math.max(...prompts.map((p) => p.length))
     prompts.forEach((p, row) => {
       if (p.length === 0) throw new RangeError(`prompt ${row} is empty`)
       const bad = p.find((id) => id < 0 || id >= this.#decoder.config.vocabSize)
-      if (bad !== undefined) throw new RangeError(`prompt ${row} has id ${bad}, the vocabulary has ${this.#decoder.config.vocabSize}`)
+      if (bad !== undefined)
+        throw new RangeError(`prompt ${row} has id ${bad}, the vocabulary has ${this.#decoder.config.vocabSize}`)
     })
     const { maxPositions } = this.#decoder.config
-    if (longest >= maxPositions) throw new RangeError(`the prompt has ${longest} tokens, the model takes at most ${maxPositions}`)
+    if (longest >= maxPositions)
+      throw new RangeError(`the prompt has ${longest} tokens, the model takes at most ${maxPositions}`)
     const room = Math.min(maxNewTokens, maxPositions - longest)
 
     const device = this.#device
-    const upload = (data: Int32Array, shape: readonly number[]) => tensor(data, { shape, ...(device ? { device } : {}) })
+    const upload = (data: Int32Array, shape: readonly number[]) =>
+      tensor(data, { shape, ...(device ? { device } : {}) })
     const batch = prompts.length
     const width = roundUp(longest)
     const padding = prompts.map((p) => width - p.length)
     const capacity = roundUp(width + room)
-    const tokens = Int32Array.from(prompts.flatMap((p, row) => [...Array.from({ length: padding[row]! }, () => 0), ...p]))
-    const first = [upload(tokens, [batch, width]), upload(positionsOf(padding, 0, width), [batch, width]), upload(visibilityOf(padding, 0, width), [batch, width, 4])] as const
+    const tokens = Int32Array.from(
+      prompts.flatMap((p, row) => [...Array.from({ length: padding[row]! }, () => 0), ...p]),
+    )
+    const first = [
+      upload(tokens, [batch, width]),
+      upload(positionsOf(padding, 0, width), [batch, width]),
+      upload(visibilityOf(padding, 0, width), [batch, width, 4]),
+    ] as const
     let [scores, cache] = this.#prefill(...first, capacity)
     disposeTree(first)
 
     const random = randomOf(seed)
-    const results = prompts.map((): { ids: number[]; finishReason: 'stop' | 'length' } => ({ ids: [], finishReason: 'length' }))
+    const results = prompts.map((): { ids: number[]; finishReason: 'stop' | 'length' } => ({
+      ids: [],
+      finishReason: 'length',
+    }))
     const open = new Set(prompts.keys())
     try {
       for (let made = 0; ; made++) {
@@ -114,7 +140,13 @@ export class Generator {
         const vocab = host.length / batch
         const next = new Int32Array(batch)
         for (const row of open) {
-          const id = sampleToken(host.slice(row * vocab, (row + 1) * vocab), prompts[row]!, results[row]!.ids, options, random)
+          const id = sampleToken(
+            host.slice(row * vocab, (row + 1) * vocab),
+            prompts[row]!,
+            results[row]!.ids,
+            options,
+            random,
+          )
           next[row] = id
           if (stopIds.includes(id)) {
             results[row]!.finishReason = 'stop'

@@ -35,7 +35,10 @@ function formula(name: string, shape: readonly number[], scale: number): Tensor 
   const start = hash32(seed)
   const base = name.endsWith('norm.weight') ? 1 : 0
   const size = shape.reduce((a, b) => a * b, 1)
-  return tensor(Float32Array.from({ length: size }, (_, i) => base + scale * (hash32((start + i) >>> 0) / 2 ** 31 - 1)), { shape, label: name })
+  return tensor(
+    Float32Array.from({ length: size }, (_, i) => base + scale * (hash32((start + i) >>> 0) / 2 ** 31 - 1)),
+    { shape, label: name },
+  )
 }
 
 describe('random Llamas equal plain torch', () => {
@@ -43,7 +46,9 @@ describe('random Llamas equal plain torch', () => {
   for (const c of cases) {
     test(c.name, async () => {
       const config = parseConfig(c.config)
-      const weights = Object.fromEntries([...weightShapes(config)].map(([name, shape]) => [name, formula(name, shape, formulaInputs.scale)]))
+      const weights = Object.fromEntries(
+        [...weightShapes(config)].map(([name, shape]) => [name, formula(name, shape, formulaInputs.scale)]),
+      )
       const decoder = { config, weights }
       const tokens = tensor(Int32Array.from(c.ids.flat()), { shape: [c.ids.length, c.ids[0]!.length] })
       const actual = await jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))(tokens).data()
@@ -57,7 +62,12 @@ describe('random Llamas equal plain torch', () => {
 
 describe.skipIf(!hasShared)('pretrained models (needs ../shared)', () => {
   test('stories260K: logits and greedy text equal llama2.c', async () => {
-    const golden = readJson<{ tokens_in: number[]; argmax: number[]; logits_first8: number[][]; mean_ce_next_token: number }>(join(shared, 'goldens/stories260K_llama2c.json'))
+    const golden = readJson<{
+      tokens_in: number[]
+      argmax: number[]
+      logits_first8: number[][]
+      mean_ce_next_token: number
+    }>(join(shared, 'goldens/stories260K_llama2c.json'))
     const model = await loadModel(join(shared, 'models/stories260K'))
     const tokens = tensor(Int32Array.from(golden.tokens_in), { shape: [1, golden.tokens_in.length] })
     const all = await jit((ids: Tensor) => logits(model, decode(model, { tokens: ids }).hidden))(tokens).data()

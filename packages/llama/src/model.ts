@@ -61,26 +61,41 @@ export function decode(decoder: Decoder, { tokens, positions, visibility, cache 
     const q = t.rope(split(project(`${name}.q_proj`, x), heads), rope.cos, rope.sin)
     const newK = t.rope(split(project(`${name}.k_proj`, x), kvHeads), rope.cos, rope.sin)
     const newV = split(project(`${name}.v_proj`, x), kvHeads)
-    const write = (old: Tensor | undefined, part: Tensor) => (old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part)
+    const write = (old: Tensor | undefined, part: Tensor) =>
+      old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part
     const kv = { k: write(past?.k, newK), v: write(past?.v, newV) }
     const mixed = t.attention(q, kv.k, kv.v, { visibility })
-    return { out: project(`${name}.o_proj`, t.reshape(t.transpose(mixed, [0, 2, 1, 3]), [batch, seq, heads * headDim])), kv }
+    return {
+      out: project(`${name}.o_proj`, t.reshape(t.transpose(mixed, [0, 2, 1, 3]), [batch, seq, heads * headDim])),
+      kv,
+    }
   }
 
-  const mlp = (name: string, x: Tensor) => project(`${name}.down_proj`, t.mul(t.silu(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
+  const mlp = (name: string, x: Tensor) =>
+    project(`${name}.down_proj`, t.mul(t.silu(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
 
   function layer(index: number, x: Tensor): { x: Tensor; kv: LayerCache } {
     const name = `model.layers.${index}`
-    const { out, kv } = t.scope(`layer ${index}/attention`, () => selfAttention(`${name}.self_attn`, norm(`${name}.input_layernorm`, x), cache?.layers[index]))
+    const { out, kv } = t.scope(`layer ${index}/attention`, () =>
+      selfAttention(`${name}.self_attn`, norm(`${name}.input_layernorm`, x), cache?.layers[index]),
+    )
     const mid = t.add(x, out)
-    return { x: t.add(mid, t.scope(`layer ${index}/mlp`, () => mlp(`${name}.mlp`, norm(`${name}.post_attention_layernorm`, mid)))), kv }
+    return {
+      x: t.add(
+        mid,
+        t.scope(`layer ${index}/mlp`, () => mlp(`${name}.mlp`, norm(`${name}.post_attention_layernorm`, mid))),
+      ),
+      kv,
+    }
   }
 
   let x = t.cast(t.gather(weight('model.embed_tokens'), tokens), 'f32')
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
     const run = (input: Tensor) => layer(index, input)
-    const result = decoder.checkpointLayers ? t.checkpoint(run as (x: Tensor) => { x: Tensor; kv: { k: Tensor; v: Tensor } })(x) : run(x)
+    const result = decoder.checkpointLayers
+      ? t.checkpoint(run as (x: Tensor) => { x: Tensor; kv: { k: Tensor; v: Tensor } })(x)
+      : run(x)
     x = result.x
     layers.push(result.kv)
   }

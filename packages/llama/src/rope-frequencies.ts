@@ -3,7 +3,11 @@ import { literal, mul, cast, cos, reshape, sin, type Tensor } from '@jora/tensor
 import type { LlamaConfig } from './config'
 
 /** Angle per position of each pair of dimensions, `[headDim / 2]`, as transformers computes it. */
-export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Pick<LlamaConfig, 'headDim' | 'ropeTheta' | 'ropeScaling'>): number[] {
+export function inverseFrequencies({
+  headDim,
+  ropeTheta,
+  ropeScaling,
+}: Pick<LlamaConfig, 'headDim' | 'ropeTheta' | 'ropeScaling'>): number[] {
   const plain = Array.from({ length: headDim / 2 }, (_, i) => ropeTheta ** ((-2 * i) / headDim))
   if (ropeScaling.type === 'default') return plain
   if (ropeScaling.type === 'linear') return plain.map((f) => f / ropeScaling.factor)

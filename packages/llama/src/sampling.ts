@@ -29,7 +29,12 @@ export function checkSampling(options: SamplingOptions): void {
   check('frequencyPenalty', Number.isFinite, 'a number')
 }
 
-function penalise(logits: Float32Array, prompt: readonly number[], generated: readonly number[], options: SamplingOptions): void {
+function penalise(
+  logits: Float32Array,
+  prompt: readonly number[],
+  generated: readonly number[],
+  options: SamplingOptions,
+): void {
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options
   if (repetitionPenalty !== 1) {
     for (const id of new Set([...prompt, ...generated])) {
@@ -54,7 +59,13 @@ function greatest(logits: Float32Array): number {
  * @param logits `[vocab]`, changed in place
  * @param random a number in [0, 1)
  */
-export function sampleToken(logits: Float32Array, prompt: readonly number[], generated: readonly number[], options: SamplingOptions, random: () => number): number {
+export function sampleToken(
+  logits: Float32Array,
+  prompt: readonly number[],
+  generated: readonly number[],
+  options: SamplingOptions,
+  random: () => number,
+): number {
   penalise(logits, prompt, generated, options)
   const { temperature = 0, topK = 0, topP = 1 } = options
   if (temperature === 0) return greatest(logits)

@@ -19,7 +19,10 @@ export type Adapter = { readonly [module: string]: { readonly loraA: Tensor; rea
 function normals(seed: number, count: number, deviation: number): Float32Array {
   const random = new Random(seed)
   const uniform = () => (random.below(2 ** 24) + 0.5) * 2 ** -24
-  return Float32Array.from({ length: count }, () => deviation * Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()))
+  return Float32Array.from(
+    { length: count },
+    () => deviation * Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
+  )
 }
 
 /**
@@ -30,7 +33,10 @@ export function initAdapter(model: LlamaConfig, config: LoraConfig, seed: number
   checkLoraConfig(config)
   const on = device ? { device } : {}
   const pair = ({ inFeatures, outFeatures }: { inFeatures: number; outFeatures: number }, index: number): LoraPair => ({
-    loraA: tensor(normals(deriveSeed(seed, index), config.r * inFeatures, 1 / Math.sqrt(3 * inFeatures)), { shape: [config.r, inFeatures], ...on }),
+    loraA: tensor(normals(deriveSeed(seed, index), config.r * inFeatures, 1 / Math.sqrt(3 * inFeatures)), {
+      shape: [config.r, inFeatures],
+      ...on,
+    }),
     loraB: tensor(new Float32Array(outFeatures * config.r), { shape: [outFeatures, config.r], ...on }),
   })
   return Object.fromEntries(adaptedModules(model, config).map((module, index) => [module.name, pair(module, index)]))

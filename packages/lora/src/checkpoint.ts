@@ -28,11 +28,18 @@ const progressFile = 'trainer_state.json'
 const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
 
 /** Writes `checkpoints/step-…` under `outputDir` and returns its path relative to it. */
-export async function saveCheckpoint(outputDir: string, state: TrainState, progress: Progress, lora: LoraConfig, info: PeftInfo): Promise<string> {
+export async function saveCheckpoint(
+  outputDir: string,
+  state: TrainState,
+  progress: Progress,
+  lora: LoraConfig,
+  info: PeftInfo,
+): Promise<string> {
   const relative = join('checkpoints', folderName(progress.step))
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
     await savePeftAdapter(folder, state.adapter, lora, info)
-    for (const part of ['m', 'v'] as const) await writeSafetensors(join(folder, optimizerFiles[part]), await adapterEntries(state[part]), { format: 'pt' })
+    for (const part of ['m', 'v'] as const)
+      await writeSafetensors(join(folder, optimizerFiles[part]), await adapterEntries(state[part]), { format: 'pt' })
     await writeJsonAtomic(join(folder, progressFile), progress)
   })
   return relative
@@ -41,20 +48,38 @@ export async function saveCheckpoint(outputDir: string, state: TrainState, progr
 /** Folders of complete checkpoints, oldest first. */
 export async function listCheckpoints(outputDir: string): Promise<string[]> {
   const names = await readdir(join(outputDir, 'checkpoints')).catch(() => [] as string[])
-  return names.filter((name) => /^step-\d{8}$/.test(name)).sort().map((name) => join(outputDir, 'checkpoints', name))
+  return names
+    .filter((name) => /^step-\d{8}$/.test(name))
+    .sort()
+    .map((name) => join(outputDir, 'checkpoints', name))
 }
 
 /** @throws ConfigError when the folder is no checkpoint of these settings */
-export async function loadCheckpoint(folder: string, model: LlamaConfig, lora: LoraConfig, fingerprint: string, device?: Device): Promise<{ state: TrainState; progress: Progress }> {
+export async function loadCheckpoint(
+  folder: string,
+  model: LlamaConfig,
+  lora: LoraConfig,
+  fingerprint: string,
+  device?: Device,
+): Promise<{ state: TrainState; progress: Progress }> {
   const path = join(folder, progressFile)
   const text = await readFile(path, 'utf8').catch(() => {
     throw new ConfigError(`${folder} is not a checkpoint: ${progressFile} is missing`)
   })
   const progress = JSON.parse(text) as Progress
   if (progress.fingerprint !== fingerprint) {
-    throw new ConfigError(`${folder} was made with other settings (model, dataset, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`)
+    throw new ConfigError(
+      `${folder} was made with other settings (model, dataset, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
+    )
   }
   const modules = adaptedModules(model, lora)
   const read = (file: string) => readAdapterTensors(join(folder, file), modules, lora.r, device)
-  return { state: { adapter: await read(adapterWeightsFile), m: await read(optimizerFiles.m), v: await read(optimizerFiles.v) }, progress }
+  return {
+    state: {
+      adapter: await read(adapterWeightsFile),
+      m: await read(optimizerFiles.m),
+      v: await read(optimizerFiles.v),
+    },
+    progress,
+  }
 }

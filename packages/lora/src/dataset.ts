@@ -1,7 +1,15 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { loadRows, loadTokenizer, prepareDataset, requireEos, type DatasetStatistics, type Sample, type Tokenizer } from '@jora/data'
+import {
+  loadRows,
+  loadTokenizer,
+  prepareDataset,
+  requireEos,
+  type DatasetStatistics,
+  type Sample,
+  type Tokenizer,
+} from '@jora/data'
 import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
 import type { JoraConfig } from './jora-config'
 
@@ -36,7 +44,11 @@ export function modelFolder(modelPath: string, options?: ResolveOptions): Promis
  * held-out rows alone.
  * @throws DatasetError naming file, row and key
  */
-export async function generateAlpacaDataset(path: string, part: 'train' | 'test', config: JoraConfig): Promise<JoraDataset> {
+export async function generateAlpacaDataset(
+  path: string,
+  part: 'train' | 'test',
+  config: JoraConfig,
+): Promise<JoraDataset> {
   const { settings } = config
   const { dir } = await modelFolder(settings.modelPath)
   const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path)]

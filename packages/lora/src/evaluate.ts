@@ -36,12 +36,17 @@ export class Evaluator {
     adapter: Adapter,
     { batchSize, padId, signal }: { batchSize: number; padId: number; signal?: AbortSignal | undefined },
   ): Promise<Evaluation> {
-    const upload = (data: Int32Array, shape: readonly number[]) => tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
+    const upload = (data: Int32Array, shape: readonly number[]) =>
+      tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
     let [total, targetTokens] = [0, 0]
     for (const indices of planBatches(samples, { batchSize, epoch: 0, seed: 0, shuffle: true })) {
       signal?.throwIfAborted()
       const batch = collate(samples, indices, { padId })
-      const inputs = [upload(batch.tokens, [batch.batchSize, batch.seqLen]), upload(batch.labelRows, [batch.labelRows.length]), upload(batch.labels, [batch.labels.length])] as const
+      const inputs = [
+        upload(batch.tokens, [batch.batchSize, batch.seqLen]),
+        upload(batch.labelRows, [batch.labelRows.length]),
+        upload(batch.labels, [batch.labels.length]),
+      ] as const
       const loss = this.#losses(adapter, ...inputs)
       total += await loss.item()
       disposeTree([loss, ...inputs])

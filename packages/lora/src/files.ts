@@ -21,7 +21,8 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
 }
 
 /** `value` as JSON with two-space indentation. */
-export const writeJsonAtomic = (path: string, value: unknown): Promise<void> => writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`)
+export const writeJsonAtomic = (path: string, value: unknown): Promise<void> =>
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`)
 
 /** Fills a new folder and gives it its name only when `fill` has succeeded. An existing folder of that name is replaced. */
 export async function writeFolderAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {

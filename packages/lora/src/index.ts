@@ -6,9 +6,33 @@ export { Evaluator, type Evaluation } from './evaluate'
 export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
 export { writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from './files'
 export { defaultJoraSettings, JoraConfig, ParagemmaConfig, ParallamaConfig, type JoraSettings } from './jora-config'
-export { adaptedModules, ConfigError, defaultLoraConfig, loraScaling, type AdaptedModule, type LoraConfig } from './lora-config'
-export { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig, type AdamWState } from './optimizer'
-export { loadPeftAdapter, parsePeftConfig, peftConfig, peftName, readPeftAdapter, savePeftAdapter, type AdapterArrays, type PeftInfo } from './peft'
+export {
+  adaptedModules,
+  ConfigError,
+  defaultLoraConfig,
+  loraScaling,
+  type AdaptedModule,
+  type LoraConfig,
+} from './lora-config'
+export {
+  adamw,
+  clipByGlobalNorm,
+  globalNorm,
+  initAdamW,
+  stepNumbers,
+  type AdamWConfig,
+  type AdamWState,
+} from './optimizer'
+export {
+  loadPeftAdapter,
+  parsePeftConfig,
+  peftConfig,
+  peftName,
+  readPeftAdapter,
+  savePeftAdapter,
+  type AdapterArrays,
+  type PeftInfo,
+} from './peft'
 export { hashModel } from './run-directory'
 export { learningRateAt, type ScheduleConfig, type SchedulerName } from './schedule'
 export { defaultTrainConfig, fingerprint, type TrainConfig } from './train-config'

@@ -53,7 +53,9 @@ export class JoraConfig {
   readonly settings: JoraSettings
 
   constructor(settings: Partial<JoraSettings> & Pick<JoraSettings, 'modelPath'>) {
-    for (const key of Object.keys(settings)) if (key !== 'modelPath' && !(key in defaultJoraSettings)) throw new ConfigError(`JoraConfig has no setting ${JSON.stringify(key)}`)
+    for (const key of Object.keys(settings))
+      if (key !== 'modelPath' && !(key in defaultJoraSettings))
+        throw new ConfigError(`JoraConfig has no setting ${JSON.stringify(key)}`)
     const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
     this.settings = { ...defaultJoraSettings, ...given, modelPath: settings.modelPath }
     checkTrainConfig(this.train)

@@ -17,7 +17,13 @@ export interface LoraConfig {
 }
 
 /** The paper's settings. */
-export const defaultLoraConfig: LoraConfig = { r: 16, alpha: 16, dropout: 0.05, targetModules: ['q_proj', 'v_proj'], useRslora: false }
+export const defaultLoraConfig: LoraConfig = {
+  r: 16,
+  alpha: 16,
+  dropout: 0.05,
+  targetModules: ['q_proj', 'v_proj'],
+  useRslora: false,
+}
 
 /** Settings that cannot be used, naming the one at fault. */
 export class ConfigError extends Error {
@@ -32,7 +38,8 @@ export function checkLoraConfig({ r, alpha, dropout }: LoraConfig): void {
 }
 
 /** Factor on B A x: alpha / r, or alpha / √r. */
-export const loraScaling = ({ r, alpha, useRslora }: Pick<LoraConfig, 'r' | 'alpha' | 'useRslora'>): number => alpha / (useRslora ? Math.sqrt(r) : r)
+export const loraScaling = ({ r, alpha, useRslora }: Pick<LoraConfig, 'r' | 'alpha' | 'useRslora'>): number =>
+  alpha / (useRslora ? Math.sqrt(r) : r)
 
 /** An adapted linear layer, `[out, in]`. */
 export interface AdaptedModule {
@@ -48,14 +55,21 @@ const isLinear = (name: string): boolean => name.includes('_proj')
  * The modules `targetModules` names, in checkpoint order.
  * @throws ConfigError for a target that no module has
  */
-export function adaptedModules(model: LlamaConfig, { targetModules }: Pick<LoraConfig, 'targetModules'>): AdaptedModule[] {
-  const linears = [...weightShapes(model)].filter(([name]) => isLinear(name)).map(([name, shape]) => ({ name: name.replace(/\.weight$/, ''), outFeatures: shape[0]!, inFeatures: shape[1]! }))
+export function adaptedModules(
+  model: LlamaConfig,
+  { targetModules }: Pick<LoraConfig, 'targetModules'>,
+): AdaptedModule[] {
+  const linears = [...weightShapes(model)]
+    .filter(([name]) => isLinear(name))
+    .map(([name, shape]) => ({ name: name.replace(/\.weight$/, ''), outFeatures: shape[0]!, inFeatures: shape[1]! }))
   if (targetModules === 'all-linear') return linears
   const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
   for (const target of targetModules) {
     if (linears.some(({ name }) => matches(name, target))) continue
     const known = [...new Set(linears.map(({ name }) => name.split('.').at(-1)!))]
-    throw new ConfigError(`target module ${JSON.stringify(target)} is not in the model; it has ${known.join(', ')}, or all-linear for all of them`)
+    throw new ConfigError(
+      `target module ${JSON.stringify(target)} is not in the model; it has ${known.join(', ')}, or all-linear for all of them`,
+    )
   }
   if (targetModules.length === 0) throw new ConfigError('targetModules is empty, expected module names or all-linear')
   return linears.filter(({ name }) => targetModules.some((target) => matches(name, target)))

@@ -14,7 +14,8 @@ export const adapterWeightsFile = 'adapter_model.safetensors'
 const prefix = 'base_model.model.'
 
 /** PEFT's name of a module's A or B, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
-export const peftName = (module: string, part: 'loraA' | 'loraB'): string => `${prefix}${module}.lora_${part === 'loraA' ? 'A' : 'B'}.weight`
+export const peftName = (module: string, part: 'loraA' | 'loraB'): string =>
+  `${prefix}${module}.lora_${part === 'loraA' ? 'A' : 'B'}.weight`
 
 export interface PeftInfo {
   /** Hub id or folder of the base model. */
@@ -24,7 +25,11 @@ export interface PeftInfo {
 }
 
 /** adapter_config.json as PEFT writes it. */
-export function peftConfig(config: LoraConfig, modules: readonly string[], { baseModel, revision }: PeftInfo): Record<string, unknown> {
+export function peftConfig(
+  config: LoraConfig,
+  modules: readonly string[],
+  { baseModel, revision }: PeftInfo,
+): Record<string, unknown> {
   return {
     alpha_pattern: {},
     base_model_name_or_path: baseModel,
@@ -40,7 +45,10 @@ export function peftConfig(config: LoraConfig, modules: readonly string[], { bas
     rank_pattern: {},
     revision: revision ?? null,
     // As given: the last parts alone would name modules of layers that were left out.
-    target_modules: config.targetModules === 'all-linear' ? [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort() : [...config.targetModules].sort(),
+    target_modules:
+      config.targetModules === 'all-linear'
+        ? [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort()
+        : [...config.targetModules].sort(),
     task_type: 'CAUSAL_LM',
     use_dora: false,
     use_rslora: config.useRslora,
@@ -62,7 +70,12 @@ export async function adapterEntries(adapter: Adapter): Promise<SafetensorsEntry
 }
 
 /** Writes the adapter into `folder`, each file whole or not at all. */
-export async function savePeftAdapter(folder: string, adapter: Adapter, config: LoraConfig, info: PeftInfo): Promise<void> {
+export async function savePeftAdapter(
+  folder: string,
+  adapter: Adapter,
+  config: LoraConfig,
+  info: PeftInfo,
+): Promise<void> {
   await writeSafetensors(join(folder, adapterWeightsFile), await adapterEntries(adapter), { format: 'pt' })
   await writeJsonAtomic(join(folder, adapterConfigFile), peftConfig(config, Object.keys(adapter), info))
 }
@@ -90,13 +103,19 @@ async function readAdapterArrays(path: string, modules: readonly AdaptedModule[]
   const read = async (name: string, shape: readonly number[]): Promise<Float32Array> => {
     const info = file.tensors.get(name)
     if (!info) throw new ConfigError(`${path}: tensor ${name} is missing`)
-    if (info.shape.join() !== shape.join()) throw new ConfigError(`${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: the adapter was made for another model or rank`)
+    if (info.shape.join() !== shape.join())
+      throw new ConfigError(
+        `${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: the adapter was made for another model or rank`,
+      )
     names.delete(name)
     return toFloat32(await file.read(name), info.dtype, `${path}: ${name}`)
   }
   const adapter: Record<string, { loraA: Float32Array; loraB: Float32Array }> = {}
   for (const { name, inFeatures, outFeatures } of modules) {
-    adapter[name] = { loraA: await read(peftName(name, 'loraA'), [r, inFeatures]), loraB: await read(peftName(name, 'loraB'), [outFeatures, r]) }
+    adapter[name] = {
+      loraA: await read(peftName(name, 'loraA'), [r, inFeatures]),
+      loraB: await read(peftName(name, 'loraB'), [outFeatures, r]),
+    }
   }
   const [left] = names
   if (left !== undefined) throw new ConfigError(`${path}: tensor ${left} belongs to no adapted module of this model`)
@@ -104,19 +123,33 @@ async function readAdapterArrays(path: string, modules: readonly AdaptedModule[]
 }
 
 /** As tensors on a device. */
-export async function readAdapterTensors(path: string, modules: readonly AdaptedModule[], r: number, device?: Device): Promise<Adapter> {
+export async function readAdapterTensors(
+  path: string,
+  modules: readonly AdaptedModule[],
+  r: number,
+  device?: Device,
+): Promise<Adapter> {
   const arrays = await readAdapterArrays(path, modules, r)
   const on = device ? { device } : {}
   return Object.fromEntries(
     modules.map(({ name, inFeatures, outFeatures }) => {
       const { loraA, loraB } = arrays[name]!
-      return [name, { loraA: tensor(loraA, { shape: [r, inFeatures], ...on }), loraB: tensor(loraB, { shape: [outFeatures, r], ...on }) }]
+      return [
+        name,
+        {
+          loraA: tensor(loraA, { shape: [r, inFeatures], ...on }),
+          loraB: tensor(loraB, { shape: [outFeatures, r], ...on }),
+        },
+      ]
     }),
   )
 }
 
 /** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
-export function parsePeftConfig(json: unknown, source: string): LoraConfig & { readonly baseModel: string | undefined } {
+export function parsePeftConfig(
+  json: unknown,
+  source: string,
+): LoraConfig & { readonly baseModel: string | undefined } {
   if (typeof json !== 'object' || json === null) throw new ConfigError(`${source}: expected a JSON object`)
   const config = json as Record<string, unknown>
   const refuse = (key: string, expected: string): never => {
@@ -127,7 +160,9 @@ export function parsePeftConfig(json: unknown, source: string): LoraConfig & { r
   if (config.bias !== undefined && config.bias !== 'none') refuse('bias', '"none"')
   if (config.fan_in_fan_out) refuse('fan_in_fan_out', 'false')
   if (Array.isArray(config.modules_to_save) && config.modules_to_save.length > 0) refuse('modules_to_save', 'null')
-  for (const key of ['rank_pattern', 'alpha_pattern']) if (Object.keys((config[key] as object | null | undefined) ?? {}).length > 0) refuse(key, '{}: one rank and alpha for all modules')
+  for (const key of ['rank_pattern', 'alpha_pattern'])
+    if (Object.keys((config[key] as object | null | undefined) ?? {}).length > 0)
+      refuse(key, '{}: one rank and alpha for all modules')
   const [r, alpha, dropout] = [config.r, config.lora_alpha, config.lora_dropout ?? 0]
   if (typeof r !== 'number' || !Number.isInteger(r) || r < 1) return refuse('r', 'an integer ≥ 1')
   if (typeof alpha !== 'number' || !(alpha > 0)) return refuse('lora_alpha', 'a number > 0')
@@ -149,7 +184,11 @@ export function parsePeftConfig(json: unknown, source: string): LoraConfig & { r
 async function readPeftConfig(folder: string): Promise<ReturnType<typeof parsePeftConfig>> {
   const path = join(folder, adapterConfigFile)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError(error.code === 'ENOENT' ? `${path} does not exist: ${folder} holds no PEFT adapter` : `${path} cannot be read: ${error.message}`)
+    throw new ConfigError(
+      error.code === 'ENOENT'
+        ? `${path} does not exist: ${folder} holds no PEFT adapter`
+        : `${path} cannot be read: ${error.message}`,
+    )
   })
   let json: unknown
   try {
@@ -164,14 +203,26 @@ async function readPeftConfig(folder: string): Promise<ReturnType<typeof parsePe
  * Loads a PEFT LoRA adapter for `model`.
  * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
  */
-export async function loadPeftAdapter(folder: string, model: LlamaConfig, device?: Device): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
+export async function loadPeftAdapter(
+  folder: string,
+  model: LlamaConfig,
+  device?: Device,
+): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
   const { baseModel, ...config } = await readPeftConfig(folder)
-  const adapter = await readAdapterTensors(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r, device)
+  const adapter = await readAdapterTensors(
+    join(folder, adapterWeightsFile),
+    adaptedModules(model, config),
+    config.r,
+    device,
+  )
   return { adapter, config, baseModel }
 }
 
 /** As {@link loadPeftAdapter}, on the host: no device need be open. */
-export async function readPeftAdapter(folder: string, model: LlamaConfig): Promise<{ adapter: AdapterArrays; config: LoraConfig; baseModel: string | undefined }> {
+export async function readPeftAdapter(
+  folder: string,
+  model: LlamaConfig,
+): Promise<{ adapter: AdapterArrays; config: LoraConfig; baseModel: string | undefined }> {
   const { baseModel, ...config } = await readPeftConfig(folder)
   const adapter = await readAdapterArrays(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r)
   return { adapter, config, baseModel }

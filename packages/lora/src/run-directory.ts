@@ -40,14 +40,21 @@ export class RunDirectory {
    * steps will be done again).
    * @throws ConfigError when it cannot be written, or holds a run that is not to be resumed
    */
-  static async open(path: string, settings: Record<string, unknown>, resumeStep: number | undefined): Promise<RunDirectory> {
+  static async open(
+    path: string,
+    settings: Record<string, unknown>,
+    resumeStep: number | undefined,
+  ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, 'metrics.jsonl')
     try {
       await mkdir(path, { recursive: true })
       let kept = ''
       const old = await readFile(metricsPath, 'utf8').catch(() => undefined)
-      if (old !== undefined && resumeStep === undefined) throw new ConfigError(`${path} already holds a run; continue it with --resume or choose another output directory`)
+      if (old !== undefined && resumeStep === undefined)
+        throw new ConfigError(
+          `${path} already holds a run; continue it with --resume or choose another output directory`,
+        )
       for (const line of (old ?? '').split('\n')) {
         try {
           const event = JSON.parse(line) as TrainEvent
@@ -83,8 +90,16 @@ export class RunDirectory {
 }
 
 /** Model card of a trained adapter, with the front matter the Hub reads. */
-export function modelCard(info: PeftInfo, settings: Record<string, unknown>, last: { steps: number; loss: number | undefined; evalLoss: number | undefined }): string {
-  const figures = [`${last.steps} optimiser steps`, last.loss === undefined ? '' : `last training loss ${last.loss.toFixed(4)}`, last.evalLoss === undefined ? '' : `held-out loss ${last.evalLoss.toFixed(4)}`]
+export function modelCard(
+  info: PeftInfo,
+  settings: Record<string, unknown>,
+  last: { steps: number; loss: number | undefined; evalLoss: number | undefined },
+): string {
+  const figures = [
+    `${last.steps} optimiser steps`,
+    last.loss === undefined ? '' : `last training loss ${last.loss.toFixed(4)}`,
+    last.evalLoss === undefined ? '' : `held-out loss ${last.evalLoss.toFixed(4)}`,
+  ]
   const isHubId = /^[\w.-]+\/[\w.-]+$/.test(info.baseModel)
   return `---
 library_name: peft

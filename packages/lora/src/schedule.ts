@@ -11,7 +11,10 @@ export interface ScheduleConfig {
 }
 
 /** The rate of step `step` (0 for the first). Warm-up reaches the full rate at step `warmupSteps`; decay ends at 0. */
-export function learningRateAt(step: number, { scheduler, learningRate, warmupSteps, totalSteps }: ScheduleConfig): number {
+export function learningRateAt(
+  step: number,
+  { scheduler, learningRate, warmupSteps, totalSteps }: ScheduleConfig,
+): number {
   if (step < warmupSteps) return (learningRate * step) / Math.max(1, warmupSteps)
   if (scheduler === 'constant') return learningRate
   const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps)

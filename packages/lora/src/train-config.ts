@@ -74,12 +74,16 @@ export function checkTrainConfig(config: TrainConfig): void {
   check('adamEpsilon', config.adamEpsilon > 0, 'a number > 0')
   check('maxGradNorm', config.maxGradNorm >= 0, 'a number ≥ 0')
   check('epochs', Number.isInteger(config.epochs) && config.epochs >= 1, 'an integer ≥ 1')
-  for (const name of ['maxSteps', 'evalEvery', 'saveEvery', 'batchSize', 'gradientAccumulationSteps'] as const) check(name, atLeastOne(config[name]), 'an integer ≥ 1')
+  for (const name of ['maxSteps', 'evalEvery', 'saveEvery', 'batchSize', 'gradientAccumulationSteps'] as const)
+    check(name, atLeastOne(config[name]), 'an integer ≥ 1')
   check('seed', Number.isInteger(config.seed) && config.seed >= 0, 'an integer ≥ 0')
 }
 
 /** Changes when anything that decides the course of training does: settings, model or data. */
 export function fingerprint(config: TrainConfig, model: string, data: string): string {
   const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, ...course } = config
-  return createHash('sha256').update(JSON.stringify([course, model, data])).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(JSON.stringify([course, model, data]))
+    .digest('hex')
+    .slice(0, 16)
 }

@@ -66,7 +66,10 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- `await trainLora(…)` is the paper's call
-  then<A = TrainSummary, B = never>(onFulfilled?: ((value: TrainSummary) => A | PromiseLike<A>) | null, onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = TrainSummary, B = never>(
+    onFulfilled?: ((value: TrainSummary) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     this.#summary ??= (async () => {
       const events = this.#run()
       for (;;) {
@@ -100,10 +103,28 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     const { dir, id, revision } = await modelFolder(settings.modelPath)
     const model = await loadModel(dir, { device })
     const print = fingerprint(config.train, await hashModel(dir), dataset.hash)
-    const initial = settings.initAdapter === undefined ? undefined : await this.#initialAdapter(settings.initAdapter, model.config, device)
+    const initial =
+      settings.initAdapter === undefined
+        ? undefined
+        : await this.#initialAdapter(settings.initAdapter, model.config, device)
     const resumeFrom = await this.#checkpointToResume()
-    const resumeStep = resumeFrom === undefined ? (options.resume === undefined ? undefined : 0) : Number(resumeFrom.match(/step-(\d+)$/)?.[1] ?? 0)
-    const record = { version: joraVersion, node: process.version, platform: `${process.platform}-${process.arch}`, device: device.name, settings, model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: await hashModel(dir) }, dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics }, fingerprint: print, totalSteps: this.totalSteps }
+    const resumeStep =
+      resumeFrom === undefined
+        ? options.resume === undefined
+          ? undefined
+          : 0
+        : Number(resumeFrom.match(/step-(\d+)$/)?.[1] ?? 0)
+    const record = {
+      version: joraVersion,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      device: device.name,
+      settings,
+      model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: await hashModel(dir) },
+      dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics },
+      fingerprint: print,
+      totalSteps: this.totalSteps,
+    }
     const directory = await RunDirectory.open(outputDir, record, resumeStep)
     const peft = { baseModel: id ?? settings.modelPath, revision }
     let [finalLoss, evalLoss]: (number | undefined)[] = []
@@ -136,7 +157,13 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       const result = next.done ? next : await training.next()
       if (!result.done) throw new Error('the trainer went on after its last event')
       const { adapter, steps, finished } = result.value
-      if (finished) await directory.finish(adapter, config.train.lora, peft, modelCard(peft, { ...settings }, { steps, loss: finalLoss, evalLoss }))
+      if (finished)
+        await directory.finish(
+          adapter,
+          config.train.lora,
+          peft,
+          modelCard(peft, { ...settings }, { steps, loss: finalLoss, evalLoss }),
+        )
       if (doneEvent) {
         await directory.append(doneEvent)
         yield doneEvent
@@ -151,11 +178,18 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     }
   }
 
-  async #initialAdapter(folder: string, model: Parameters<typeof loadPeftAdapter>[1], device: Device): Promise<Adapter> {
+  async #initialAdapter(
+    folder: string,
+    model: Parameters<typeof loadPeftAdapter>[1],
+    device: Device,
+  ): Promise<Adapter> {
     const { adapter, config } = await loadPeftAdapter(folder, model, device)
     const want = this.config.train.lora
     const same = config.r === want.r && config.alpha === want.alpha && config.useRslora === want.useRslora
-    if (!same) throw new ConfigError(`${folder} has r ${config.r}, alpha ${config.alpha}, rsLoRA ${config.useRslora}; the run has r ${want.r}, alpha ${want.alpha}, rsLoRA ${want.useRslora}`)
+    if (!same)
+      throw new ConfigError(
+        `${folder} has r ${config.r}, alpha ${config.alpha}, rsLoRA ${config.useRslora}; the run has r ${want.r}, alpha ${want.alpha}, rsLoRA ${want.useRslora}`,
+      )
     return adapter
   }
 
@@ -174,4 +208,9 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
  *
  * `await trainLora(config, dataset, 'out')` runs to the end; `for await (const event of trainLora(…))` tells each step.
  */
-export const trainLora = (config: JoraConfig, dataset: JoraDataset, outputDir: string, options: TrainOptions = {}): TrainRun => new TrainRun(config, dataset, outputDir, options)
+export const trainLora = (
+  config: JoraConfig,
+  dataset: JoraDataset,
+  outputDir: string,
+  options: TrainOptions = {},
+): TrainRun => new TrainRun(config, dataset, outputDir, options)

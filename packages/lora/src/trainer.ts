@@ -34,10 +34,15 @@ export interface TrainInputs {
 }
 
 /** Micro-batches of each optimiser step of one epoch. */
-export function planSteps(samples: readonly Sample[], config: TrainConfig, epoch: number): (readonly (readonly number[])[])[] {
+export function planSteps(
+  samples: readonly Sample[],
+  config: TrainConfig,
+  epoch: number,
+): (readonly (readonly number[])[])[] {
   const micro = planBatches(samples, { batchSize: config.batchSize, epoch, seed: config.seed, shuffle: config.shuffle })
   const steps: (readonly number[])[][] = []
-  for (let i = 0; i < micro.length; i += config.gradientAccumulationSteps) steps.push(micro.slice(i, i + config.gradientAccumulationSteps))
+  for (let i = 0; i < micro.length; i += config.gradientAccumulationSteps)
+    steps.push(micro.slice(i, i + config.gradientAccumulationSteps))
   return steps
 }
 
@@ -68,14 +73,33 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   let progress: Progress = { step: 0, epoch: 0, microBatch: 0, seconds: 0, fingerprint: inputs.fingerprint }
   let state: TrainState
   if (inputs.resumeFrom !== undefined) {
-    ;({ state, progress } = await loadCheckpoint(inputs.resumeFrom, model.config, config.lora, inputs.fingerprint, device))
+    ;({ state, progress } = await loadCheckpoint(
+      inputs.resumeFrom,
+      model.config,
+      config.lora,
+      inputs.fingerprint,
+      device,
+    ))
   } else {
     state = initState(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device))
   }
   const earlier = progress.seconds
   const started = performance.now()
   const seconds = () => earlier + (performance.now() - started) / 1000
-  const stepper = new TrainingStep(decoder, { lora: config.lora, adamw: { beta1: config.adamBeta1, beta2: config.adamBeta2, epsilon: config.adamEpsilon, weightDecay: config.weightDecay }, maxGradNorm: config.maxGradNorm }, device)
+  const stepper = new TrainingStep(
+    decoder,
+    {
+      lora: config.lora,
+      adamw: {
+        beta1: config.adamBeta1,
+        beta2: config.adamBeta2,
+        epsilon: config.adamEpsilon,
+        weightDecay: config.weightDecay,
+      },
+      maxGradNorm: config.maxGradNorm,
+    },
+    device,
+  )
   const evaluator = new Evaluator(model, config.lora, device)
   let savedAt = progress.step
   const save = async (): Promise<TrainEvent[]> => {
@@ -111,9 +135,18 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
         result.loss.dispose()
         result.gradNorm.dispose()
-        if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss} at step ${step}; lower the learning rate (now ${learningRate}) or check the data`)
+        if (!Number.isFinite(loss))
+          throw new Error(
+            `the loss is ${loss} at step ${step}; lower the learning rate (now ${learningRate}) or check the data`,
+          )
         const isLast = index === steps.length - 1
-        progress = { ...progress, step, ...(isLast ? { epoch: progress.epoch + 1, microBatch: 0 } : { microBatch: (index + 1) * config.gradientAccumulationSteps }) }
+        progress = {
+          ...progress,
+          step,
+          ...(isLast
+            ? { epoch: progress.epoch + 1, microBatch: 0 }
+            : { microBatch: (index + 1) * config.gradientAccumulationSteps }),
+        }
         yield {
           type: 'step',
           step,
@@ -130,12 +163,18 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const last = step === totalSteps
         if (last || (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0)) yield* await evaluate()
         const stopping = signal?.aborted === true
-        if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0)) yield* await save()
+        if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
+          yield* await save()
         if (last) break
         if (stopping) return { adapter: state.adapter, steps: step, finished: false }
       }
     }
-    yield { type: 'done', steps: progress.step, seconds: seconds(), peakDeviceBytes: [(await device.memory()).peakBytes] }
+    yield {
+      type: 'done',
+      steps: progress.step,
+      seconds: seconds(),
+      peakDeviceBytes: [(await device.memory()).peakBytes],
+    }
     return { adapter: state.adapter, steps: progress.step, finished: true }
   } finally {
     stepper.dispose()
@@ -143,4 +182,3 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
     for (const leaf of treeLeaves([state.m, state.v])) leaf.dispose()
   }
 }
-

@@ -1,5 +1,17 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
-import { add, jit, keyWords, mul, sum, tensor, treeMap, valueAndGrad, zeros, type Device, type Tensor } from '@jora/tensor'
+import {
+  add,
+  jit,
+  keyWords,
+  mul,
+  sum,
+  tensor,
+  treeMap,
+  valueAndGrad,
+  zeros,
+  type Device,
+  type Tensor,
+} from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
 import { loraLinear, type Adapter } from './adapter'
@@ -24,7 +36,12 @@ export interface StepResult {
   readonly gradNorm: Tensor
 }
 
-type DeviceBatch = { readonly tokens: Tensor; readonly labelRows: Tensor; readonly labels: Tensor; readonly key: Tensor }
+type DeviceBatch = {
+  readonly tokens: Tensor
+  readonly labelRows: Tensor
+  readonly labels: Tensor
+  readonly key: Tensor
+}
 type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 
 /** A state with zero moments. */
@@ -52,7 +69,12 @@ export class TrainingStep {
       return sum(tokenLosses({ ...decoder, linear }, { tokens }, { labelRows, labels }))
     }
     /** `inverse` is 1 / labelled tokens of the step. */
-    const update = ({ adapter, m, v }: TrainState, { loss, grads }: Sums, numbers: Tensor, inverse: Tensor): StepResult & { state: TrainState } => {
+    const update = (
+      { adapter, m, v }: TrainState,
+      { loss, grads }: Sums,
+      numbers: Tensor,
+      inverse: Tensor,
+    ): StepResult & { state: TrainState } => {
       const mean = treeMap((g) => mul(g, inverse), grads)
       const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
       const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
@@ -73,7 +95,10 @@ export class TrainingStep {
       (sums: Sums, adapter: Adapter, batch: DeviceBatch) => {
         const next = gradients(adapter, batch)
         const total = Object.fromEntries(
-          Object.entries(sums.grads).map(([name, pair]) => [name, { loraA: add(pair.loraA, next.grads[name]!.loraA), loraB: add(pair.loraB, next.grads[name]!.loraB) }]),
+          Object.entries(sums.grads).map(([name, pair]) => [
+            name,
+            { loraA: add(pair.loraA, next.grads[name]!.loraA), loraB: add(pair.loraB, next.grads[name]!.loraB) },
+          ]),
         )
         return { loss: add(sums.loss, next.loss), grads: total }
       },
@@ -106,14 +131,20 @@ export class TrainingStep {
    * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; the scalars tell when it ran.
    * @param step 1 for the first
    */
-  run(state: TrainState, batches: readonly Batch[], { step, learningRate, seed }: { step: number; learningRate: number; seed: number }): StepResult {
+  run(
+    state: TrainState,
+    batches: readonly Batch[],
+    { step, learningRate, seed }: { step: number; learningRate: number; seed: number },
+  ): StepResult {
     const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
     const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
     const inverse = this.#upload(Float32Array.of(1 / targets), [])
     const only = batches[0]
     if (only && batches.length === 1) return this.#single(state, this.#batch(only, seed, step, 0), numbers, inverse)
     let sums: Sums = this.#zero(state.adapter)
-    batches.forEach((batch, micro) => (sums = this.#accumulate(sums, state.adapter, this.#batch(batch, seed, step, micro))))
+    batches.forEach(
+      (batch, micro) => (sums = this.#accumulate(sums, state.adapter, this.#batch(batch, seed, step, micro))),
+    )
     return this.#apply(state, sums, numbers, inverse)
   }
 
@@ -122,4 +153,3 @@ export class TrainingStep {
     for (const program of [this.#single, this.#accumulate, this.#apply, this.#zero]) program.dispose()
   }
 }
-

@@ -57,7 +57,9 @@ describe.skipIf(!existsSync(modelDir))('LoRA on stories260K (needs ../shared)', 
       adaptedModules(model.config, config).map(({ name, inFeatures, outFeatures }) => [
         name,
         {
-          loraA: tensor(formula(peftName(name, 'loraA'), config.r * inFeatures, scale), { shape: [config.r, inFeatures] }),
+          loraA: tensor(formula(peftName(name, 'loraA'), config.r * inFeatures, scale), {
+            shape: [config.r, inFeatures],
+          }),
           loraB: tensor(new Float32Array(outFeatures * config.r), { shape: [outFeatures, config.r] }),
         },
       ]),
@@ -68,13 +70,20 @@ describe.skipIf(!existsSync(modelDir))('LoRA on stories260K (needs ../shared)', 
   async function train(golden: Golden, microSize: number, checkpointLayers = false) {
     const lora: LoraConfig = { ...golden.lora, useRslora: false }
     const { betas, eps, weightDecay, maxGradNorm, learningRate } = golden.optimizer
-    const stepper = new TrainingStep({ ...model, checkpointLayers }, { lora, adamw: { beta1: betas[0], beta2: betas[1], epsilon: eps, weightDecay }, maxGradNorm })
+    const stepper = new TrainingStep(
+      { ...model, checkpointLayers },
+      { lora, adamw: { beta1: betas[0], beta2: betas[1], epsilon: eps, weightDecay }, maxGradNorm },
+    )
     let state = initState(adapterOf(lora, golden.initial.A.scale))
     const metrics: { loss: number; gradNorm: number }[] = []
     for (let step = 1; step <= golden.steps.length; step++) {
       const indices = Array.from({ length: 8 }, (_, i) => 8 * (step - 1) + i)
       const micro = Array.from({ length: 8 / microSize }, (_, i) => indices.slice(i * microSize, (i + 1) * microSize))
-      const result = stepper.run(state, micro.map((m) => collate(samples, m, { padId: 0 })), { step, learningRate, seed: 1 })
+      const result = stepper.run(
+        state,
+        micro.map((m) => collate(samples, m, { padId: 0 })),
+        { step, learningRate, seed: 1 },
+      )
       state = result.state
       metrics.push({ loss: await result.loss.item(), gradNorm: await result.gradNorm.item() })
     }
@@ -82,11 +91,17 @@ describe.skipIf(!existsSync(modelDir))('LoRA on stories260K (needs ../shared)', 
     return { adapter: state.adapter, metrics }
   }
 
-  async function distance(adapter: Adapter, reference: (name: string) => Float32Array | Promise<Float32Array>): Promise<number> {
+  async function distance(
+    adapter: Adapter,
+    reference: (name: string) => Float32Array | Promise<Float32Array>,
+  ): Promise<number> {
     let total = 0
     for (const [module, pair] of Object.entries(adapter)) {
       for (const part of ['loraA', 'loraB'] as const) {
-        const [mine, theirs] = [(await (pair[part] as Tensor).data()) as Float32Array, await reference(peftName(module, part))]
+        const [mine, theirs] = [
+          (await (pair[part] as Tensor).data()) as Float32Array,
+          await reference(peftName(module, part)),
+        ]
         mine.forEach((v, i) => (total += (v - theirs[i]!) ** 2))
       }
     }

@@ -12,7 +12,8 @@ export const showShape = (shape: Shape): string => `[${shape.join(',')}]`
 /** Axis in `0..rank-1` from one that may count from the end. */
 export function normaliseAxis(operation: string, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis
-  if (!Number.isInteger(axis) || positive < 0 || positive >= rank) fail(operation, `axis ${axis} is outside rank ${rank}`)
+  if (!Number.isInteger(axis) || positive < 0 || positive >= rank)
+    fail(operation, `axis ${axis} is outside rank ${rank}`)
   return positive
 }
 

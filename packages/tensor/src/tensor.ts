@@ -111,7 +111,13 @@ function flattenNumbers(data: NestedNumbers, out: number[]): Shape {
 }
 
 const inferredDType = (data: HostArray): DType =>
-  data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : data instanceof Uint32Array ? 'u32' : fail('tensor', 'name the dtype of 8- and 16-bit arrays')
+  data instanceof Float32Array
+    ? 'f32'
+    : data instanceof Int32Array
+      ? 'i32'
+      : data instanceof Uint32Array
+        ? 'u32'
+        : fail('tensor', 'name the dtype of 8- and 16-bit arrays')
 
 const numberArrays: Partial<Record<DType, (numbers: number[]) => HostArray>> = {
   f32: (n) => Float32Array.from(n),
@@ -126,7 +132,12 @@ const numberArrays: Partial<Record<DType, (numbers: number[]) => HostArray>> = {
  */
 export function tensor(
   data: NestedNumbers | HostArray,
-  { shape, dtype, device = defaultDevice(), label = '' }: { shape?: Shape; dtype?: DType; device?: Device; label?: string } = {},
+  {
+    shape,
+    dtype,
+    device = defaultDevice(),
+    label = '',
+  }: { shape?: Shape; dtype?: DType; device?: Device; label?: string } = {},
 ): Tensor {
   let array: HostArray
   let natural: Shape
@@ -146,8 +157,13 @@ export function tensor(
 }
 
 /** A tensor that stays in a file: the backend maps or uploads the range when a program needs it. */
-export function tensorFromFile(range: FileRange, aval: Aval, options: { device?: Device; label?: string } = {}): Tensor {
+export function tensorFromFile(
+  range: FileRange,
+  aval: Aval,
+  options: { device?: Device; label?: string } = {},
+): Tensor {
   const expected = sizeOf(aval.shape) * dtypeBytes[aval.dtype]
-  if (range.length !== expected) fail('tensorFromFile', `${showAval(aval)} needs ${expected} bytes, the range has ${range.length}`)
+  if (range.length !== expected)
+    fail('tensorFromFile', `${showAval(aval)} needs ${expected} bytes, the range has ${range.length}`)
   return Tensor.fromBuffer((options.device ?? defaultDevice()).fromFile(range, aval), options.label)
 }

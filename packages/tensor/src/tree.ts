@@ -4,7 +4,15 @@ import { keyOf } from './ir/key'
 import { Tensor } from './tensor'
 
 /** Nested structure of tensors. Other leaves (numbers, strings, …) are part of the structure, not data. */
-export type Tree = Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree }
+export type Tree =
+  | Tensor
+  | number
+  | string
+  | boolean
+  | null
+  | undefined
+  | readonly Tree[]
+  | { readonly [key: string]: Tree }
 
 /** A flattened tree: its tensors in order, and how to put others in their place. */
 export interface Flat {
@@ -27,7 +35,8 @@ function walk(tree: Tree, leaf: (t: Tensor) => Tree, note: (text: string) => voi
   }
   if (tree !== null && typeof tree === 'object') {
     const prototype: unknown = Object.getPrototypeOf(tree)
-    if (prototype !== Object.prototype && prototype !== null) fail('tree', `only tensors, arrays and plain objects can be passed, got ${tree.constructor.name}`)
+    if (prototype !== Object.prototype && prototype !== null)
+      fail('tree', `only tensors, arrays and plain objects can be passed, got ${tree.constructor.name}`)
     note('{')
     const out: Record<string, Tree> = {}
     for (const [key, child] of Object.entries(tree as Record<string, Tree>)) {
@@ -44,13 +53,21 @@ function walk(tree: Tree, leaf: (t: Tensor) => Tree, note: (text: string) => voi
 export function flatten(tree: Tree): Flat {
   const leaves: Tensor[] = []
   let structure = ''
-  walk(tree, (t) => (leaves.push(t), t), (text) => (structure += text))
+  walk(
+    tree,
+    (t) => (leaves.push(t), t),
+    (text) => (structure += text),
+  )
   return {
     leaves,
     structure,
     unflatten: (replacements) => {
       let next = 0
-      return walk(tree, () => replacements[next++] ?? fail('tree', `needs ${leaves.length} leaves, got ${replacements.length}`), () => {})
+      return walk(
+        tree,
+        () => replacements[next++] ?? fail('tree', `needs ${leaves.length} leaves, got ${replacements.length}`),
+        () => {},
+      )
     },
   }
 }

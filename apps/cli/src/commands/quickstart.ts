@@ -56,8 +56,18 @@ async function clear(outputDir: string): Promise<void> {
   if (!(await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) return
   const record = await readFile(join(outputDir, 'run.json'), 'utf8').catch(() => '{}')
   const { settings: old } = JSON.parse(record) as { settings?: { modelPath?: string } }
-  if (old?.modelPath !== asset('tiny-llama')) throw new ConfigError(`${outputDir} holds another run; choose another --output-dir`)
-  const names = ['run.json', 'metrics.jsonl', 'quickstart.json', 'adapter_config.json', 'adapter_model.safetensors', 'README.md', 'checkpoints', 'merged']
+  if (old?.modelPath !== asset('tiny-llama'))
+    throw new ConfigError(`${outputDir} holds another run; choose another --output-dir`)
+  const names = [
+    'run.json',
+    'metrics.jsonl',
+    'quickstart.json',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'README.md',
+    'checkpoints',
+    'merged',
+  ]
   for (const name of names) await rm(join(outputDir, name), { recursive: true, force: true })
 }
 
@@ -69,7 +79,10 @@ async function answer(model: OpenModel, row: AlpacaRow): Promise<string> {
   return model.tokenizer.decode(result!.ids, { continuation: true, skipSpecialTokens: true }).trim()
 }
 
-async function quickstart({ outputDir }: ValuesOf<typeof flags>, { io, json }: CommandContext<typeof flags>): Promise<void> {
+async function quickstart(
+  { outputDir }: ValuesOf<typeof flags>,
+  { io, json }: CommandContext<typeof flags>,
+): Promise<void> {
   const started = performance.now()
   const [modelDir, questions] = [asset('tiny-llama'), asset('questions.jsonl')]
   await clear(outputDir)
@@ -92,10 +105,13 @@ async function quickstart({ outputDir }: ValuesOf<typeof flags>, { io, json }: C
         maxNewTokens: answerTokens,
         batchSize: 40,
         signal,
-        onProgress: (done, total) => display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
+        onProgress: (done, total) =>
+          display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
       })
 
-    display.log(`${style.bold('JORA quickstart')}${style.dim(` · ${short(await countParameters(modelDir, config))} parameters · ${base.device.name}`)}`)
+    display.log(
+      `${style.bold('JORA quickstart')}${style.dim(` · ${short(await countParameters(modelDir, config))} parameters · ${base.device.name}`)}`,
+    )
     heading(1, `The base model answers ${plural(held, 'held-out question')}`)
     const before = await evaluate(base, 'base model')
     display.log(`exact match  ${percent(before.matched / before.rows)}`)
@@ -116,7 +132,9 @@ async function quickstart({ outputDir }: ValuesOf<typeof flags>, { io, json }: C
     const after = await evaluate(tuned, 'tuned model')
     display.close()
     const gain = after.matched / after.rows - before.matched / before.rows
-    display.log(`exact match  ${style.green(percent(after.matched / after.rows))}  (${gain >= 0 ? '+' : ''}${(100 * gain).toFixed(1)} points)`)
+    display.log(
+      `exact match  ${style.green(percent(after.matched / after.rows))}  (${gain >= 0 ? '+' : ''}${(100 * gain).toFixed(1)} points)`,
+    )
 
     heading(4, 'One of them')
     const example = heldOut[0]!
@@ -127,12 +145,19 @@ async function quickstart({ outputDir }: ValuesOf<typeof flags>, { io, json }: C
 
     await mergeAdapter({ modelDir, adapterDir: outputDir, outputDir: join(outputDir, 'merged') })
     const totalSeconds = (performance.now() - started) / 1000
-    const result = { exactMatch: { base: before.matched / before.rows, tuned: after.matched / after.rows }, heldOutRows: held, trainSeconds, totalSeconds }
+    const result = {
+      exactMatch: { base: before.matched / before.rows, tuned: after.matched / after.rows },
+      heldOutRows: held,
+      trainSeconds,
+      totalSeconds,
+    }
     await writeJsonAtomic(join(outputDir, 'quickstart.json'), result)
     if (json) io.stdout.write(`${JSON.stringify(result)}\n`)
 
     const [model, adapter] = [modelDir, outputDir].map(shellWord)
-    display.log(`\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(join(outputDir, 'merged'))}. Next:`)
+    display.log(
+      `\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(join(outputDir, 'merged'))}. Next:`,
+    )
     for (const line of [
       `jora eval --model ${model} --adapter ${adapter} --dataset ${shellWord(questions)} --limit 100`,
       `jora generate --model ${shellWord(join(outputDir, 'merged'))} --instruction "Quote the sentence that answers the question." --input "Mia has a red kite. Tom ate soup. Question: What did Tom eat?"`,

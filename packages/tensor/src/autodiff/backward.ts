@@ -14,7 +14,8 @@ import { isDifferentiable, vjpRules, type VjpContext, type VjpRule } from './vjp
 function dependents(nodes: readonly Node[], sources: readonly Value[]): Set<Value> {
   const dependent = new Set(sources)
   for (const node of nodes) {
-    if (isDifferentiable(node.op) && node.inputs.some((v) => dependent.has(v))) node.outputs.forEach((v) => dependent.add(v))
+    if (isDifferentiable(node.op) && node.inputs.some((v) => dependent.has(v)))
+      node.outputs.forEach((v) => dependent.add(v))
   }
   return dependent
 }
@@ -34,13 +35,19 @@ class Recompute {
     if (copy) return copy
     const { node } = value
     if (node?.region === this.region) {
-      const clone = makeNode(node.op, node.params, node.inputs.map((v) => this.value(v)), node.scope)
+      const clone = makeNode(
+        node.op,
+        node.params,
+        node.inputs.map((v) => this.value(v)),
+        node.scope,
+      )
       this.trace.nodes.push(clone)
       node.outputs.forEach((old, i) => this.#values.set(old, clone.outputs[i]!))
       return this.#values.get(value)!
     }
     // Constants stay as they are; so do values that cost nothing to make.
-    if (this.trace.isConstant(value) || node?.op === 'full' || node?.op === 'literal' || node?.op === 'iota') copy = value
+    if (this.trace.isConstant(value) || node?.op === 'full' || node?.op === 'literal' || node?.op === 'iota')
+      copy = value
     else copy = this.trace.valueOf(apply('barrier', [Tensor.fromTrace(this.trace, value), this.token], {}))
     this.#values.set(value, copy)
     return copy
@@ -48,13 +55,23 @@ class Recompute {
 }
 
 /** Cotangents of `inputs` by differentiating the op's definition in primitives. */
-function vjpOfDecomposition(trace: Trace, node: Node, inputs: readonly Tensor[], cotangents: readonly (Tensor | undefined)[], needs: readonly boolean[]): (Tensor | undefined)[] {
+function vjpOfDecomposition(
+  trace: Trace,
+  node: Node,
+  inputs: readonly Tensor[],
+  cotangents: readonly (Tensor | undefined)[],
+  needs: readonly boolean[],
+): (Tensor | undefined)[] {
   if (!isFused(node.op)) fail(node.op, 'has neither a VJP rule nor a decomposition')
   const aliases = inputs.map((t) => apply('reshape', [t], { shape: t.shape }))
   const decompose = decompositions[node.op] as (inputs: readonly Tensor[], params: object) => readonly Tensor[]
   const outputs = decompose(aliases, node.params)
   const wanted = aliases.filter((_, i) => needs[i])
-  const pulled = backward(trace, outputs.map((t, i) => [t, cotangents[i]] as const), wanted)
+  const pulled = backward(
+    trace,
+    outputs.map((t, i) => [t, cotangents[i]] as const),
+    wanted,
+  )
   return needs.map((needed) => (needed ? pulled.shift() : undefined))
 }
 
@@ -62,7 +79,11 @@ function vjpOfDecomposition(trace: Trace, node: Node, inputs: readonly Tensor[],
  * Cotangents of `wrt`, given those of some outputs, as new nodes of `trace` (which must be active). Undefined where no
  * gradient flows. Only nodes between `wrt` and the outputs are visited: nothing is computed for frozen inputs.
  */
-export function backward(trace: Trace, outputs: readonly (readonly [Tensor, Tensor | undefined])[], wrt: readonly Tensor[]): (Tensor | undefined)[] {
+export function backward(
+  trace: Trace,
+  outputs: readonly (readonly [Tensor, Tensor | undefined])[],
+  wrt: readonly Tensor[],
+): (Tensor | undefined)[] {
   const nodes = trace.nodes.slice()
   const sources = wrt.map((t) => trace.valueOf(t))
   const dependent = dependents(nodes, sources)
@@ -82,7 +103,8 @@ export function backward(trace: Trace, outputs: readonly (readonly [Tensor, Tens
     if (!token || !needs.includes(true) || !node.outputs.some((v) => dependent.has(v))) continue
     trace.scope = node.scope === '' ? outerScope : `${node.scope}/grad`
     let recompute = regions.get(node.region)
-    if (!recompute && node.region !== 0) regions.set(node.region, (recompute = new Recompute(trace, node.region, token)))
+    if (!recompute && node.region !== 0)
+      regions.set(node.region, (recompute = new Recompute(trace, node.region, token)))
     const primal = (value: Value | undefined) => {
       if (!value) return fail(node.op, 'its VJP rule reads an input it does not have')
       return Tensor.fromTrace(trace, recompute ? recompute.value(value) : value)
@@ -104,7 +126,8 @@ export function backward(trace: Trace, outputs: readonly (readonly [Tensor, Tens
     node.inputs.forEach((value, i) => {
       const cotangent = pulled[i]
       if (!cotangent || !needs[i]) return
-      if (showAval(cotangent.aval) !== showAval(value.aval)) fail(node.op, `its VJP rule gave ${showAval(cotangent.aval)} for input ${i} of ${showAval(value.aval)}`)
+      if (showAval(cotangent.aval) !== showAval(value.aval))
+        fail(node.op, `its VJP rule gave ${showAval(cotangent.aval)} for input ${i} of ${showAval(value.aval)}`)
       accumulate(value, cotangent)
     })
   }

@@ -20,7 +20,9 @@ export type ValueAndGrad<A extends readonly Tree[], R extends ScalarOrAux> = (..
  * tensors). `fn` returns an f32 scalar, or `[scalar, aux]`. Outside `jit` the pair is compiled on first use.
  * @throws TensorError when the value is not a float scalar
  */
-export function valueAndGrad<A extends readonly [Tree, ...Tree[]], R extends ScalarOrAux>(fn: (...args: A) => R): ValueAndGrad<A, R> {
+export function valueAndGrad<A extends readonly [Tree, ...Tree[]], R extends ScalarOrAux>(
+  fn: (...args: A) => R,
+): ValueAndGrad<A, R> {
   const traced = (...args: A): [R, A[0]] => {
     const trace = activeTrace() ?? fail('valueAndGrad', 'needs an active trace')
     const flat = flatten(args[0])
@@ -28,7 +30,8 @@ export function valueAndGrad<A extends readonly [Tree, ...Tree[]], R extends Sca
     const inputs = flat.leaves.map((t) => apply('reshape', [t], { shape: t.shape }))
     const result = fn(...([flat.unflatten(inputs), ...args.slice(1)] as unknown as A))
     const value = result instanceof Tensor ? result : (result[0] as Tensor)
-    if (value.size !== 1 || value.shape.length !== 0 || value.dtype !== 'f32') fail('valueAndGrad', `the function returned ${showAval(value.aval)}, expected f32[]`)
+    if (value.size !== 1 || value.shape.length !== 0 || value.dtype !== 'f32')
+      fail('valueAndGrad', `the function returned ${showAval(value.aval)}, expected f32[]`)
     const cotangents = backward(trace, [[value, full([], 1)]], inputs)
     return [result, flat.unflatten(cotangents.map((g, i) => g ?? zerosLike(inputs[i]!))) as A[0]]
   }

@@ -7,7 +7,17 @@ import { add, cast, cos, div, eq, log, lt, mul, neg, pow, sigmoid, sin, square, 
 import { full, zerosLike } from '../ops/create'
 import { gather, scatterAdd } from '../ops/indexing'
 import { dot } from '../ops/linalg'
-import { broadcastTo, dynamicSlice, dynamicUpdateSlice, pad, reshape, slice, sliceAxis, sumToShape, transpose } from '../ops/movement'
+import {
+  broadcastTo,
+  dynamicSlice,
+  dynamicUpdateSlice,
+  pad,
+  reshape,
+  slice,
+  sliceAxis,
+  sumToShape,
+  transpose,
+} from '../ops/movement'
 import { sum } from '../ops/reduce'
 import { rmsNorm } from '../nn/norm'
 import { rope } from '../nn/rope'
@@ -46,7 +56,11 @@ const winner = (wins: (a: Tensor, b: Tensor) => Tensor): VjpRule<OpName> =>
     (g, x) => where(wins(x.input(1), x.input(0)), g, where(eq(x.input(0), x.input(1)), mul(g, 0.5), 0)),
   )
 
-const restoreAxes = (g: Tensor, shape: readonly number[], axes: readonly number[]): Tensor => reshape(g, shape.map((d, i) => (axes.includes(i) ? 1 : d)))
+const restoreAxes = (g: Tensor, shape: readonly number[], axes: readonly number[]): Tensor =>
+  reshape(
+    g,
+    shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+  )
 
 /** Puts the axes `from..from+count` of x first. */
 const axesFirst = (rank: number, from: number, count: number): number[] => {
@@ -54,7 +68,10 @@ const axesFirst = (rank: number, from: number, count: number): number[] => {
   return [...moved, ...Array.from({ length: rank }, (_, i) => i).filter((i) => !moved.includes(i))]
 }
 
-function dotVjp(g: Tensor, { params: { transposeA: tA, transposeB: tB }, input, needs }: VjpContext<'dot'>): (Tensor | undefined)[] {
+function dotVjp(
+  g: Tensor,
+  { params: { transposeA: tA, transposeB: tB }, input, needs }: VjpContext<'dot'>,
+): (Tensor | undefined)[] {
   const [a, b] = [input(0), input(1)]
   const da = () => (tA ? dot(b, g, { transposeA: tB, transposeB: true }) : dot(g, b, { transposeB: !tB }))
   const db = () => {
@@ -86,10 +103,22 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
   },
   abs: (g, { input }) => [where(lt(input(0), 0), neg(g), g)],
   not: none,
-  add: elementwise((g) => g, (g) => g),
-  sub: elementwise((g) => g, (g) => neg(g)),
-  mul: elementwise((g, x) => mul(g, x.input(1)), (g, x) => mul(g, x.input(0))),
-  div: elementwise((g, x) => div(g, x.input(1)), (g, x) => neg(div(mul(g, x.output(0)), x.input(1)))),
+  add: elementwise(
+    (g) => g,
+    (g) => g,
+  ),
+  sub: elementwise(
+    (g) => g,
+    (g) => neg(g),
+  ),
+  mul: elementwise(
+    (g, x) => mul(g, x.input(1)),
+    (g, x) => mul(g, x.input(0)),
+  ),
+  div: elementwise(
+    (g, x) => div(g, x.input(1)),
+    (g, x) => neg(div(mul(g, x.output(0)), x.input(1))),
+  ),
   pow: elementwise(
     (g, x) => mul(g, mul(x.input(1), pow(x.input(0), sub(x.input(1), 1)))),
     (g, x) => mul(g, mul(x.output(0), log(x.input(0)))),
@@ -125,10 +154,27 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     return [sub(gy, mul(output(0), sum(gy, { axis: -1, keepDims: true })))]
   },
   reshape: (g, { input }) => [reshape(g, input(0).shape)],
-  transpose: (g, { params: { permutation } }) => [transpose(g, permutation.map((_, i) => permutation.indexOf(i)))],
+  transpose: (g, { params: { permutation } }) => [
+    transpose(
+      g,
+      permutation.map((_, i) => permutation.indexOf(i)),
+    ),
+  ],
   broadcastTo: (g, { input }) => [sumToShape(g, input(0).shape)],
-  slice: (g, { input, params: { starts, limits } }) => [pad(g, starts, input(0).shape.map((d, i) => d - limits[i]!))],
-  pad: (g, { input, params: { low } }) => [slice(g, low, input(0).shape.map((d, i) => low[i]! + d))],
+  slice: (g, { input, params: { starts, limits } }) => [
+    pad(
+      g,
+      starts,
+      input(0).shape.map((d, i) => d - limits[i]!),
+    ),
+  ],
+  pad: (g, { input, params: { low } }) => [
+    slice(
+      g,
+      low,
+      input(0).shape.map((d, i) => low[i]! + d),
+    ),
+  ],
   concat: (g, { input, needs, params: { axis } }) => {
     const cotangents: (Tensor | undefined)[] = []
     for (let i = 0, from = 0; from < g.shape[axis]!; i++) {
@@ -149,7 +195,12 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     const rows = transpose(g, axesFirst(g.shape.length, axis, indices.shape.length))
     const added = scatterAdd(indices, rows, x.shape[axis]!)
     const back = axesFirst(x.shape.length, axis, 1)
-    return [transpose(added, back.map((_, i) => back.indexOf(i)))]
+    return [
+      transpose(
+        added,
+        back.map((_, i) => back.indexOf(i)),
+      ),
+    ]
   },
   scatterAdd: (g, { input }) => [undefined, gather(g, input(0))],
   randomUniform: none,

@@ -15,7 +15,12 @@ export class OnnxBuilder {
   }
 
   /** Adds a node of `count` outputs and returns their names. */
-  nodeAll(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, { domain = '', count = 1 } = {}): string[] {
+  nodeAll(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute> = {},
+    { domain = '', count = 1 } = {},
+  ): string[] {
     const outputs = Array.from({ length: count }, () => this.newName())
     this.nodes.push({ opType, domain, inputs, outputs, attributes })
     return outputs

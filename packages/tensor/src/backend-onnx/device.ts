@@ -118,7 +118,9 @@ class CpuDevice implements Device {
     // An arena spares page faults (6% of a step) but keeps the peak of its own program for ever: nine batch shapes held
     // 7 GB. So the first large program has one, and those of further shapes share the process's heap.
     const arena = graph.nodes.length <= largeProgram || this.#largePrograms++ === 0
-    const ready = this.#request({ type: 'compile', program, bytes, folder, inputNames, outputNames, fed, arena }).then(() => undefined)
+    const ready = this.#request({ type: 'compile', program, bytes, folder, inputNames, outputNames, fed, arena }).then(
+      () => undefined,
+    )
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)
     return {

@@ -39,7 +39,8 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
   for (const node of graph.nodes) {
     if (!isOp(node, 'mul')) continue
     for (const [x, scalar] of [node.inputs, [...node.inputs].reverse()] as [Value, Value][]) {
-      if (!isOp(x.node, 'dot') || uses.get(x) !== 1 || scalar.aval.shape.length !== 0 || !isOp(scalar.node, 'full')) continue
+      if (!isOp(x.node, 'dot') || uses.get(x) !== 1 || scalar.aval.shape.length !== 0 || !isOp(scalar.node, 'full'))
+        continue
       folded.set(node, { factor: (scalar.node as Node<'full'>).params.value, product: x.node })
       break
     }
@@ -49,9 +50,14 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
 
 /** A 16-bit weight converted where it is used, so that no converted copy outlives its use. */
 const isStoredCast = (value: Value, constants: ReadonlySet<Value>): boolean =>
-  isOp(value.node, 'cast') && constants.has(value.node.inputs[0]!) && (value.node.inputs[0]!.aval.dtype === 'bf16' || value.node.inputs[0]!.aval.dtype === 'f16')
+  isOp(value.node, 'cast') &&
+  constants.has(value.node.inputs[0]!) &&
+  (value.node.inputs[0]!.aval.dtype === 'bf16' || value.node.inputs[0]!.aval.dtype === 'f16')
 
-export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) => FileRange | undefined): LoweredModel {
+export function lowerGraph(
+  source: CompileGraph,
+  fileOf: (buffer: DeviceBuffer) => FileRange | undefined,
+): LoweredModel {
   const graph = simplify(decompose(source, (node) => onnxLowerings[node.op] !== 'decompose'))
   const b = new OnnxBuilder()
   const names = new Map<Value, string>()
@@ -77,7 +83,12 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
     const name = b.newName()
     names.set(value, name)
     const location = range.path.slice(folder.length).split(sep).filter(Boolean).join(posix.sep)
-    b.initializers.push({ name, dtype: value.aval.dtype, dims: value.aval.shape, data: { location, offset: range.offset, length: range.length } })
+    b.initializers.push({
+      name,
+      dtype: value.aval.dtype,
+      dims: value.aval.shape,
+      data: { location, offset: range.offset, length: range.length },
+    })
   })
 
   const scaled = scaledDots(graph)
@@ -87,7 +98,9 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
     const inputName = (value: Value): string => {
       if (!isStoredCast(value, constants)) return names.get(value)!
       const stored = value.node!.inputs[0]!
-      const token = node.inputs.find((v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !isStoredCast(v, constants))
+      const token = node.inputs.find(
+        (v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !isStoredCast(v, constants),
+      )
       const tied = token ? after(b, names.get(stored)!, stored.aval.shape, names.get(token)!) : names.get(stored)!
       return emit(value.node!, [tied])[0]!
     }
@@ -95,7 +108,9 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
       const lower = onnxLowerings[target.op]
       if (lower === 'decompose') throw new Error(`${target.op} should have been decomposed`)
       const context = { b, node: target, alpha: alphas.get(target) ?? 1, inverseRms } as unknown as LowerContext<OpName>
-      const result = (lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[])(targetInputs, context)
+      const result = (
+        lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[]
+      )(targetInputs, context)
       return typeof result === 'string' ? [result] : result
     }
     const fold = scaled.get(node)
@@ -104,7 +119,8 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
       continue
     }
     if (node.outputs.some((v) => isStoredCast(v, constants))) continue
-    const same = isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
+    const same =
+      isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
     const outputs = same ? [inputName(node.inputs[0]!)] : emit(node, node.inputs.map(inputName))
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
@@ -112,7 +128,9 @@ export function lowerGraph(source: CompileGraph, fileOf: (buffer: DeviceBuffer) 
   // Every output is a node's own result under a name of its own, whatever it aliases.
   const outputs = graph.outputs.map((value): OnnxValue => {
     const stored = isStoredCast(value, constants)
-    const result = stored ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: BigInt(onnxType[value.aval.dtype]) }) : b.node('Identity', [names.get(value)!])
+    const result = stored
+      ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: BigInt(onnxType[value.aval.dtype]) })
+      : b.node('Identity', [names.get(value)!])
     return { name: result, dtype: value.aval.dtype, dims: value.aval.shape }
   })
   const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })

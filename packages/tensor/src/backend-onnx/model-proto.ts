@@ -107,14 +107,17 @@ function tensorProto({ name, dtype, dims, data }: OnnxTensor): Message {
   for (const d of dims) message.int(1, d)
   message.int(2, onnxType[dtype]).bytes(8, name)
   if (data instanceof Uint8Array) return message.bytes(9, data)
-  for (const [key, value] of Object.entries(data)) message.bytes(13, new Message().bytes(1, key).bytes(2, String(value)))
+  for (const [key, value] of Object.entries(data))
+    message.bytes(13, new Message().bytes(1, key).bytes(2, String(value)))
   return message.int(14, 1)
 }
 
 function valueInfo({ name, dtype, dims }: OnnxValue): Message {
   const shape = new Message()
   for (const d of dims) shape.bytes(1, new Message().int(1, d))
-  return new Message().bytes(1, name).bytes(2, new Message().bytes(1, new Message().int(1, onnxType[dtype]).bytes(2, shape)))
+  return new Message()
+    .bytes(1, name)
+    .bytes(2, new Message().bytes(1, new Message().int(1, onnxType[dtype]).bytes(2, shape)))
 }
 
 /** Opset of the default domain: the newest whose CPU kernels this project has been checked against. */
@@ -130,5 +133,11 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   for (const value of model.inputs) graph.bytes(11, valueInfo(value))
   for (const value of model.outputs) graph.bytes(12, valueInfo(value))
   const opset = (domain: string, version: number) => new Message().bytes(1, domain).int(2, version)
-  return new Message().int(1, irVersion).bytes(2, 'jora').bytes(7, graph).bytes(8, opset('', opsetVersion)).bytes(8, opset('com.microsoft', 1)).finish()
+  return new Message()
+    .int(1, irVersion)
+    .bytes(2, 'jora')
+    .bytes(7, graph)
+    .bytes(8, opset('', opsetVersion))
+    .bytes(8, opset('com.microsoft', 1))
+    .finish()
 }

@@ -43,13 +43,20 @@ const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt
 function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
   const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
   const [k0, k1] = b.nodeAll('Split', [keyed], { axis: 0n, num_outputs: 2n }, { count: 2 }) as [string, string]
-  const counters = b.constant('i32', [sizeOf(shape)], Int32Array.from({ length: sizeOf(shape) }, (_, i) => Math.imul(i, 0x9e3779b9)))
-  const foldHigh = (x: string, bits: number) => b.node('BitwiseXor', [x, b.node('BitShift', [x, b.scalar('u32', bits)], { direction: 'RIGHT' })])
+  const counters = b.constant(
+    'i32',
+    [sizeOf(shape)],
+    Int32Array.from({ length: sizeOf(shape) }, (_, i) => Math.imul(i, 0x9e3779b9)),
+  )
+  const foldHigh = (x: string, bits: number) =>
+    b.node('BitwiseXor', [x, b.node('BitShift', [x, b.scalar('u32', bits)], { direction: 'RIGHT' })])
   const times = (x: string, factor: number) => asUint32(b, b.node('Mul', [asInt32(b, x), b.scalar('i32', factor | 0)]))
   let x = asUint32(b, b.node('Add', [counters, asInt32(b, k0)]))
   x = foldHigh(times(foldHigh(x, 16), 0x7feb352d), 15)
   x = foldHigh(times(b.node('BitwiseXor', [x, k1]), 0x846ca68b), 16)
-  const top = b.node('Cast', [b.node('BitShift', [x, b.scalar('u32', 8)], { direction: 'RIGHT' })], { to: BigInt(onnxType.f32) })
+  const top = b.node('Cast', [b.node('BitShift', [x, b.scalar('u32', 8)], { direction: 'RIGHT' })], {
+    to: BigInt(onnxType.f32),
+  })
   return b.node('Reshape', [b.node('Mul', [top, b.scalar('f32', 2 ** -24)]), b.int64s(shape)])
 }
 
@@ -61,7 +68,8 @@ function zeroAfter(b: OnnxBuilder, token: string): string {
 }
 
 /** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
-export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string => b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
+export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string =>
+  b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
 
 export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends FusedOp ? 'decompose' : never) } = {
   neg: direct('Neg'),
@@ -99,15 +107,24 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
   },
   iota: (_inputs, { b, node: { params } }) => {
     const { shape, dtype, axis } = params
-    const line = b.constant('i32', shape.map((d, i) => (i === axis ? d : 1)), Int32Array.from({ length: shape[axis]! }, (_, i) => i))
+    const line = b.constant(
+      'i32',
+      shape.map((d, i) => (i === axis ? d : 1)),
+      Int32Array.from({ length: shape[axis]! }, (_, i) => i),
+    )
     const grid = sizeOf(shape) === shape[axis] ? line : b.node('Expand', [line, b.int64s(shape)])
     return dtype === 'i32' ? grid : b.node('Cast', [grid], { to: BigInt(onnxType[dtype]) })
   },
   sum: (inputs, { b, node: { params } }) =>
-    params.axes.length === 0 ? inputs[0]! : b.node('ReduceSum', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
+    params.axes.length === 0
+      ? inputs[0]!
+      : b.node('ReduceSum', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
   max: (inputs, { b, node: { params } }) =>
-    params.axes.length === 0 ? inputs[0]! : b.node('ReduceMax', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
-  argmax: (inputs, { b, node: { params } }) => asInt32(b, b.node('ArgMax', inputs, { axis: BigInt(params.axis), keepdims: 0n })),
+    params.axes.length === 0
+      ? inputs[0]!
+      : b.node('ReduceMax', [inputs[0]!, b.int64s(params.axes)], { keepdims: params.keepDims ? 1n : 0n }),
+  argmax: (inputs, { b, node: { params } }) =>
+    asInt32(b, b.node('ArgMax', inputs, { axis: BigInt(params.axis), keepdims: 0n })),
   softmax: (inputs, { b }) => b.node('Softmax', inputs, { axis: -1n }),
   reshape: (inputs, { b, node }) => b.node('Reshape', [inputs[0]!, b.int64s(node.params.shape)]),
   transpose: (inputs, { b, node }) => b.node('Transpose', inputs, { perm: node.params.permutation }),
@@ -116,7 +133,12 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
     const axes = params.limits.map((_, i) => i)
     return b.node('Slice', [inputs[0]!, b.int64s(params.starts), b.int64s(params.limits), b.int64s(axes)])
   },
-  pad: (inputs, { b, node: { params, outputs } }) => b.node('Pad', [inputs[0]!, b.int64s([...params.low, ...params.high]), b.scalar(outputs[0]!.aval.dtype, params.value)]),
+  pad: (inputs, { b, node: { params, outputs } }) =>
+    b.node('Pad', [
+      inputs[0]!,
+      b.int64s([...params.low, ...params.high]),
+      b.scalar(outputs[0]!.aval.dtype, params.value),
+    ]),
   concat: (inputs, { b, node }) => b.node('Concat', inputs, { axis: BigInt(node.params.axis) }),
   dynamicSlice: ([x, start], { b, node: { params } }) => {
     const from = b.node('Reshape', [b.node('Cast', [start!], { to: BigInt(onnxType.i64) }), b.int64s([1])])
@@ -128,16 +150,28 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
     const from = b.node('Reshape', [b.node('Cast', [start!], { to: BigInt(onnxType.i64) }), b.int64s([1])])
     const to = b.node('Add', [from, b.int64s([size])])
     const axes = b.int64s([axis])
-    return b.node('Concat', [b.node('Slice', [x!, b.int64s([0]), from, axes]), update!, b.node('Slice', [x!, to, b.int64s([total]), axes])], { axis: BigInt(axis) })
+    return b.node(
+      'Concat',
+      [b.node('Slice', [x!, b.int64s([0]), from, axes]), update!, b.node('Slice', [x!, to, b.int64s([total]), axes])],
+      { axis: BigInt(axis) },
+    )
   },
   dot: (inputs, { b, node: { params }, alpha }) => {
     if (!params.transposeA && !params.transposeB && alpha === 1) return b.node('MatMul', inputs)
-    return b.node('FusedMatMul', inputs, { transA: params.transposeA ? 1n : 0n, transB: params.transposeB ? 1n : 0n, alpha }, microsoft)
+    return b.node(
+      'FusedMatMul',
+      inputs,
+      { transA: params.transposeA ? 1n : 0n, transB: params.transposeB ? 1n : 0n, alpha },
+      microsoft,
+    )
   },
   gather: (inputs, { b, node }) => b.node('Gather', inputs, { axis: BigInt(node.params.axis) }),
   scatterAdd: ([indices, updates], { b, node }) => {
     const { shape, dtype } = node.outputs[0]!.aval
-    const rows = b.node('Reshape', [b.node('Cast', [indices!], { to: BigInt(onnxType.i64) }), b.int64s([...node.inputs[0]!.aval.shape, 1])])
+    const rows = b.node('Reshape', [
+      b.node('Cast', [indices!], { to: BigInt(onnxType.i64) }),
+      b.int64s([...node.inputs[0]!.aval.shape, 1]),
+    ])
     return b.node('ScatterND', [filled(b, shape, dtype, 0), rows, updates!], { reduction: 'add' })
   },
   randomUniform: ([key], { b, node: { params } }) => uniform(b, key!, params.shape, params.stream),
@@ -153,7 +187,13 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
     const { shape } = node.inputs[0]!.aval
     const last = b.int64s([-1])
     const known = inverseRms.get(x!)
-    const r = known ?? b.node('Reciprocal', [b.node('Sqrt', [b.node('Add', [b.node('ReduceMean', [b.node('Mul', [x!, x!]), last]), b.scalar('f32', node.params.epsilon)])])])
+    const r =
+      known ??
+      b.node('Reciprocal', [
+        b.node('Sqrt', [
+          b.node('Add', [b.node('ReduceMean', [b.node('Mul', [x!, x!]), last]), b.scalar('f32', node.params.epsilon)]),
+        ]),
+      ])
     const wg = b.node('Mul', [g!, w!])
     const projection = b.node('ReduceSum', [b.node('Mul', [wg, x!]), last])
     const cubed = b.node('Mul', [b.node('Mul', [r, r]), b.node('Mul', [r, b.scalar('f32', 1 / shape.at(-1)!)])])
@@ -164,7 +204,12 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
     const tables = node.inputs[1]!.aval.shape[0]!
     const rows = (table: string) => b.node('Reshape', [table, b.int64s([tables * seq, headDim / 2])])
     const positions = BigInt64Array.from({ length: batch * seq }, (_, i) => BigInt(tables === 1 ? i % seq : i))
-    return b.node('RotaryEmbedding', [x!, b.constant('i64', [batch, seq], positions), rows(cos!), rows(sin!)], {}, microsoft)
+    return b.node(
+      'RotaryEmbedding',
+      [x!, b.constant('i64', [batch, seq], positions), rows(cos!), rows(sin!)],
+      {},
+      microsoft,
+    )
   },
   attention: 'decompose',
   attentionGrad: 'decompose',

@@ -45,7 +45,7 @@ const handlers = {
     const bytes = new Uint8Array(length)
     const file = openSync(path, 'r')
     try {
-      for (let at = 0; at < length; ) {
+      for (let at = 0; at < length;) {
         const count = readSync(file, bytes, at, Math.min(length - at, 2 ** 30), offset + at)
         if (count === 0) throw new Error(`${path} ended at ${offset + at}, expected ${length} bytes from ${offset}`)
         at += count

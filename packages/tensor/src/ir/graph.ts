@@ -39,10 +39,20 @@ export interface Graph<T = unknown> {
 export const leafValue = (aval: Aval): Value => ({ aval, node: null, index: 0 })
 
 /** A new node; its outputs' avals come from the op's shape rule. */
-export function makeNode<K extends OpName>(op: K, params: OpParams[K], inputs: readonly Value[], scope = '', region = 0): Node<K> {
+export function makeNode<K extends OpName>(
+  op: K,
+  params: OpParams[K],
+  inputs: readonly Value[],
+  scope = '',
+  region = 0,
+): Node<K> {
   const outputs: Value[] = []
   const node: Node<K> = { op, params, inputs, outputs, scope, region }
-  const avals = inferAvals(op, inputs.map((v) => v.aval), params)
+  const avals = inferAvals(
+    op,
+    inputs.map((v) => v.aval),
+    params,
+  )
   avals.forEach((aval, index) => outputs.push({ aval, node, index }))
   return node
 }
@@ -63,7 +73,10 @@ export function useCounts(graph: Graph): Map<Value, number> {
  * Rebuilds a graph node by node in order. `visit` gets each node with its inputs already mapped and returns the values
  * that stand for its outputs; return the outputs of `keep()` to keep the node as it is.
  */
-export function rewrite<T>(graph: Graph<T>, visit: (node: Node, inputs: readonly Value[], emit: (node: Node) => Node) => readonly Value[]): Graph<T> {
+export function rewrite<T>(
+  graph: Graph<T>,
+  visit: (node: Node, inputs: readonly Value[], emit: (node: Node) => Node) => readonly Value[],
+): Graph<T> {
   const mapped = new Map<Value, Value>()
   const lookup = (value: Value) => mapped.get(value) ?? value
   const nodes: Node[] = []

@@ -102,7 +102,8 @@ function expectFloat(op: string, aval: Aval): Aval {
 }
 
 function expectShape(op: string, what: string, aval: Aval, shape: Shape): void {
-  if (!sameShape(aval.shape, shape)) fail(op, `${what} has shape ${showShape(aval.shape)}, expected ${showShape(shape)}`)
+  if (!sameShape(aval.shape, shape))
+    fail(op, `${what} has shape ${showShape(aval.shape)}, expected ${showShape(shape)}`)
 }
 
 const unary: ShapeRule<OpName> = (inputs, _params, op) => [input(op, inputs, 0)]
@@ -149,7 +150,8 @@ function dotShape(op: string, a: Aval, b: Aval, transposeA: boolean, transposeB:
 /** q [b,h,sq,d], k and v [b,hkv,sk,d], visibility [b|1,sq,4] or absent. */
 function checkAttention(op: string, inputs: readonly Aval[], visibility: Aval | undefined): void {
   const [q, k, v] = [input(op, inputs, 0), input(op, inputs, 1), input(op, inputs, 2)]
-  if (q.shape.length !== 4 || k.shape.length !== 4) fail(op, `q and k need 4 dimensions, got ${showShape(q.shape)}, ${showShape(k.shape)}`)
+  if (q.shape.length !== 4 || k.shape.length !== 4)
+    fail(op, `q and k need 4 dimensions, got ${showShape(q.shape)}, ${showShape(k.shape)}`)
   const [batch, heads, queries, headDim] = q.shape as [number, number, number, number]
   const [, kvHeads, keys] = k.shape as [number, number, number, number]
   expectShape(op, 'k', k, [batch, kvHeads, keys, headDim])
@@ -158,7 +160,8 @@ function checkAttention(op: string, inputs: readonly Aval[], visibility: Aval | 
   if (visibility) {
     if (visibility.dtype !== 'i32') fail(op, `visibility is ${visibility.dtype}, expected i32`)
     expectShape(op, 'visibility', visibility, [visibility.shape[0] === 1 ? 1 : batch, queries, 4])
-  } else if (keys < queries) fail(op, `causal attention needs at least as many keys as queries, got ${keys} < ${queries}`)
+  } else if (keys < queries)
+    fail(op, `causal attention needs at least as many keys as queries, got ${keys} < ${queries}`)
 }
 
 function checkLinearCrossEntropy(op: string, inputs: readonly Aval[]): [n: number, d: number, v: number] {
@@ -173,7 +176,8 @@ function checkLinearCrossEntropy(op: string, inputs: readonly Aval[]): [n: numbe
 }
 
 const checkKey = (op: string, key: Aval): void => {
-  if (key.dtype !== 'u32' || !sameShape(key.shape, [2])) fail(op, `key is ${key.dtype}${showShape(key.shape)}, expected u32[2]`)
+  if (key.dtype !== 'u32' || !sameShape(key.shape, [2]))
+    fail(op, `key is ${key.dtype}${showShape(key.shape)}, expected u32[2]`)
 }
 
 /** One shape rule an op. */
@@ -226,7 +230,8 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   softmax: unaryFloat,
   reshape: (inputs, { shape }, op) => {
     const from = input(op, inputs, 0)
-    if (sizeOf(from.shape) !== sizeOf(shape)) fail(op, `${showShape(from.shape)} has ${sizeOf(from.shape)} elements, ${showShape(shape)} has ${sizeOf(shape)}`)
+    if (sizeOf(from.shape) !== sizeOf(shape))
+      fail(op, `${showShape(from.shape)} has ${sizeOf(from.shape)} elements, ${showShape(shape)} has ${sizeOf(shape)}`)
     return [{ shape, dtype: from.dtype }]
   },
   transpose: (inputs, { permutation }, op) => {
@@ -234,21 +239,27 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     const isPermutation = permutation.length === shape.length && new Set(permutation).size === shape.length
     return [
       {
-        shape: permutation.map((p) => (isPermutation ? shape[p] : undefined) ?? fail(op, `[${permutation.join(',')}] is no permutation of rank ${shape.length}`)),
+        shape: permutation.map(
+          (p) =>
+            (isPermutation ? shape[p] : undefined) ??
+            fail(op, `[${permutation.join(',')}] is no permutation of rank ${shape.length}`),
+        ),
         dtype,
       },
     ]
   },
   broadcastTo: (inputs, { shape }, op) => {
     const from = input(op, inputs, 0)
-    if (!sameShape(broadcastShapes(op, from.shape, shape), shape)) fail(op, `${showShape(from.shape)} does not broadcast to ${showShape(shape)}`)
+    if (!sameShape(broadcastShapes(op, from.shape, shape), shape))
+      fail(op, `${showShape(from.shape)} does not broadcast to ${showShape(shape)}`)
     return [{ shape, dtype: from.dtype }]
   },
   slice: (inputs, { starts, limits }, op) => {
     const { shape, dtype } = input(op, inputs, 0)
     const sliced = shape.map((d, i) => {
       const [start = 0, limit = d] = [starts[i], limits[i]]
-      if (start < 0 || limit > d || start > limit) fail(op, `${start}..${limit} is outside dimension ${i} of ${showShape(shape)}`)
+      if (start < 0 || limit > d || start > limit)
+        fail(op, `${start}..${limit} is outside dimension ${i} of ${showShape(shape)}`)
       return limit - start
     })
     return [{ shape: sliced, dtype }]
@@ -260,7 +271,13 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   concat: (inputs, { axis }, op) => {
     const first = input(op, inputs, 0)
     const dtype = sameDType(op, inputs)
-    for (const other of inputs) expectShape(op, 'input', other, first.shape.map((d, i) => (i === axis ? (other.shape[i] ?? d) : d)))
+    for (const other of inputs)
+      expectShape(
+        op,
+        'input',
+        other,
+        first.shape.map((d, i) => (i === axis ? (other.shape[i] ?? d) : d)),
+      )
     const total = inputs.reduce((n, a) => n + (a.shape[axis] ?? 0), 0)
     return [{ shape: first.shape.map((d, i) => (i === axis ? total : d)), dtype }]
   },
@@ -273,7 +290,12 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   dynamicUpdateSlice: (inputs, { axis }, op) => {
     const [x, update] = [input(op, inputs, 0), input(op, inputs, 1)]
     expectShape(op, 'start', input(op, inputs, 2), [])
-    expectShape(op, 'update', update, x.shape.map((d, i) => (i === axis ? Math.min(d, update.shape[i] ?? d) : d)))
+    expectShape(
+      op,
+      'update',
+      update,
+      x.shape.map((d, i) => (i === axis ? Math.min(d, update.shape[i] ?? d) : d)),
+    )
     return [x]
   },
   dot: (inputs, { transposeA, transposeB }, op) => {

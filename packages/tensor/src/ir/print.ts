@@ -3,7 +3,8 @@ import type { DType } from '../dtype'
 import type { Graph, Node, Value } from './graph'
 import type { Aval } from './op'
 
-export const showAval = ({ dtype, shape }: { dtype: DType; shape: readonly number[] }): string => `${dtype}[${shape.join(',')}]`
+export const showAval = ({ dtype, shape }: { dtype: DType; shape: readonly number[] }): string =>
+  `${dtype}[${shape.join(',')}]`
 
 function showParam(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showParam).join(',')}]`
@@ -41,7 +42,10 @@ export function printGraph(graph: Graph): string {
   for (const node of graph.nodes) {
     if (node.op === 'full') {
       const { shape, value } = node.params as { shape: readonly number[]; value: number }
-      names.set(node.outputs[0]!, shape.length === 0 ? showParam(value) : `full(${showParam(value)}, [${shape.join(',')}])`)
+      names.set(
+        node.outputs[0]!,
+        shape.length === 0 ? showParam(value) : `full(${showParam(value)}, [${shape.join(',')}])`,
+      )
       continue
     }
     if (node.scope !== scope) lines.push(`  # ${(scope = node.scope) || '(top)'}`)
@@ -50,5 +54,11 @@ export function printGraph(graph: Graph): string {
   }
   const inputs = graph.inputs.map((value) => typed(value, value.aval)).join(', ')
   const constants = graph.constants.map(({ value }) => `  const ${typed(value, value.aval)}`)
-  return [`graph(${inputs}) {`, ...constants, ...lines, `  return ${graph.outputs.map((v) => names.get(v) ?? '?').join(', ')}`, '}'].join('\n')
+  return [
+    `graph(${inputs}) {`,
+    ...constants,
+    ...lines,
+    `  return ${graph.outputs.map((v) => names.get(v) ?? '?').join(', ')}`,
+    '}',
+  ].join('\n')
 }

@@ -23,7 +23,11 @@ export class Trace {
   /** The value a tensor has here; concrete tensors met on the way become constants of the graph. */
   valueOf(tensor: Tensor): Value {
     if (tensor.traced) {
-      if (tensor.traced.trace !== this) fail('trace', `a ${showAval(tensor.aval)} of another trace is used here; return it from the function that made it`)
+      if (tensor.traced.trace !== this)
+        fail(
+          'trace',
+          `a ${showAval(tensor.aval)} of another trace is used here; return it from the function that made it`,
+        )
       return tensor.traced.value
     }
     let value = this.#constants.get(tensor)
@@ -36,7 +40,13 @@ export class Trace {
   }
 
   record<K extends OpName>(op: K, inputs: readonly Tensor[], params: OpParams[K]): Tensor[] {
-    const node = makeNode(op, params, inputs.map((t) => this.valueOf(t)), this.scope, this.region)
+    const node = makeNode(
+      op,
+      params,
+      inputs.map((t) => this.valueOf(t)),
+      this.scope,
+      this.region,
+    )
     this.nodes.push(node)
     return node.outputs.map((value) => Tensor.fromTrace(this, value))
   }

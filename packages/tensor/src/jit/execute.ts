@@ -22,7 +22,9 @@ function deviceOf(tensors: readonly Tensor[]): Device {
   const first = tensors[0]
   if (!first) return defaultDevice()
   const { device } = first.buffer
-  for (const t of tensors) if (t.buffer.device !== device) fail('jit', `inputs are on different devices: ${device.name} and ${t.buffer.device.name}`)
+  for (const t of tensors)
+    if (t.buffer.device !== device)
+      fail('jit', `inputs are on different devices: ${device.name} and ${t.buffer.device.name}`)
   return device
 }
 
@@ -36,7 +38,8 @@ export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[]): 
 export function runProgram({ graph, executable }: Program, inputs: readonly Tensor[]): Tensor[] {
   inputs.forEach((t, i) => {
     const expected = graph.inputs[i]?.aval
-    if (!expected || showAval(expected) !== showAval(t.aval)) fail('jit', `input ${i} is ${showAval(t.aval)}, expected ${expected ? showAval(expected) : 'nothing'}`)
+    if (!expected || showAval(expected) !== showAval(t.aval))
+      fail('jit', `input ${i} is ${showAval(t.aval)}, expected ${expected ? showAval(expected) : 'nothing'}`)
   })
   return executable.run(inputs.map((t) => t.buffer)).map((buffer) => Tensor.fromBuffer(buffer))
 }

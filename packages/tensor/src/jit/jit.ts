@@ -30,7 +30,10 @@ export interface Jitted<A extends readonly Tree[], R extends Tree> {
   dispose(): void
 }
 
-function traceFlat<A extends readonly Tree[], R extends Tree>(fn: (...args: A) => R, args: Flat): { graph: Graph<Tensor>; result: Flat } {
+function traceFlat<A extends readonly Tree[], R extends Tree>(
+  fn: (...args: A) => R,
+  args: Flat,
+): { graph: Graph<Tensor>; result: Flat } {
   const trace = new Trace()
   return withTrace(trace, () => {
     const traced = args.unflatten(args.leaves.map((leaf) => trace.addInput(leaf.aval))) as unknown as A
@@ -42,7 +45,9 @@ function traceFlat<A extends readonly Tree[], R extends Tree>(fn: (...args: A) =
 }
 
 /** The simplified graph of `fn` for arguments like these: what JAX calls makeJaxpr. Nothing runs. */
-export function makeGraph<A extends readonly Tree[], R extends Tree>(fn: (...args: A) => R): (...args: A) => Graph<Tensor> {
+export function makeGraph<A extends readonly Tree[], R extends Tree>(
+  fn: (...args: A) => R,
+): (...args: A) => Graph<Tensor> {
   return (...args) => simplify(traceFlat(fn, flatten(args)).graph)
 }
 
@@ -51,7 +56,10 @@ export function makeGraph<A extends readonly Tree[], R extends Tree>(fn: (...arg
  * tensors it closes over (frozen weights) are bound at compile time and must not be disposed while it is in use. Inside
  * another trace it is simply called.
  */
-export function jit<A extends readonly Tree[], R extends Tree>(fn: (...args: A) => R, { donate = [], maxPrograms = 64 }: JitOptions = {}): Jitted<A, R> {
+export function jit<A extends readonly Tree[], R extends Tree>(
+  fn: (...args: A) => R,
+  { donate = [], maxPrograms = 64 }: JitOptions = {},
+): Jitted<A, R> {
   const cache = new Map<string, Compiled>()
 
   function lookup(flat: Flat): Compiled {

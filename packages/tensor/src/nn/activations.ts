@@ -17,4 +17,5 @@ export const gelu = (x: Tensor): Tensor => {
  * @param key u32 `[2]`, new for every step
  * @param stream separates the masks of one step (a layer's number)
  */
-export const dropout = (x: Tensor, rate: number, key: Tensor, stream = 0): Tensor => (rate === 0 ? x : apply('dropout', [x, key], { rate, stream }))
+export const dropout = (x: Tensor, rate: number, key: Tensor, stream = 0): Tensor =>
+  rate === 0 ? x : apply('dropout', [x, key], { rate, stream })

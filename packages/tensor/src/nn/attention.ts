@@ -18,6 +18,11 @@ export interface AttentionOptions {
  * @param k `[batch, kvHeads, keys, headDim]`
  * @param v as k
  */
-export function attention(q: Tensor, k: Tensor, v: Tensor, { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility }: AttentionOptions = {}): Tensor {
+export function attention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility }: AttentionOptions = {},
+): Tensor {
   return applyAll('attention', visibility ? [q, k, v, visibility] : [q, k, v], { scale })[0]!
 }

@@ -8,4 +8,5 @@ import type { Tensor } from '../tensor'
  * @param weight `[vocab, dim]`
  * @param labels i32 `[rows]`
  */
-export const linearCrossEntropy = (hidden: Tensor, weight: Tensor, labels: Tensor): Tensor => applyAll('linearCrossEntropy', [hidden, weight, labels], {})[0]!
+export const linearCrossEntropy = (hidden: Tensor, weight: Tensor, labels: Tensor): Tensor =>
+  applyAll('linearCrossEntropy', [hidden, weight, labels], {})[0]!

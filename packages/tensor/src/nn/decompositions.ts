@@ -149,7 +149,9 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const x = at(inputs, 0)
     const [batch = 0, , seq = 0, headDim = 0] = x.shape
     const half = headDim / 2
-    const [c, s] = [at(inputs, 1), at(inputs, 2)].map((t) => reshape(t, [t.shape[0] === 1 ? 1 : batch, 1, seq, half])) as [Tensor, Tensor]
+    const [c, s] = [at(inputs, 1), at(inputs, 2)].map((t) =>
+      reshape(t, [t.shape[0] === 1 ? 1 : batch, 1, seq, half]),
+    ) as [Tensor, Tensor]
     const [a, b] = [sliceAxis(x, 3, 0, half), sliceAxis(x, 3, half, headDim)]
     return [concat([sub(mul(a, c), mul(b, s)), add(mul(b, c), mul(a, s))], 3)]
   },
@@ -161,10 +163,26 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
       out: reshape(dot(block.p, block.v), [batch, heads, block.to - block.from, headDim]),
       logSum: logSumExp(block.scores),
     }))
-    return [concat(blocks.map((b) => b.out), 2), concat(blocks.map((b) => b.logSum), 2)]
+    return [
+      concat(
+        blocks.map((b) => b.out),
+        2,
+      ),
+      concat(
+        blocks.map((b) => b.logSum),
+        2,
+      ),
+    ]
   },
   attentionGrad: (inputs, { scale }) => {
-    const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => at(inputs, i)) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+    const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => at(inputs, i)) as [
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+      Tensor,
+    ]
     const [batch = 0, heads = 0, , headDim = 0] = q.shape
     const kvHeads = k.shape[1]!
     const fold = (x: Tensor) => reshape(x, [batch, kvHeads, (heads / kvHeads) * x.shape[2]!, x.shape[3]!])
@@ -179,7 +197,14 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
         dv: dot(block.p, gBlock, { transposeA: true }),
       }
     })
-    return [concat(blocks.map((b) => b.dq), 2), addKeyBlocks(blocks.map((b) => b.dk)), addKeyBlocks(blocks.map((b) => b.dv))]
+    return [
+      concat(
+        blocks.map((b) => b.dq),
+        2,
+      ),
+      addKeyBlocks(blocks.map((b) => b.dk)),
+      addKeyBlocks(blocks.map((b) => b.dv)),
+    ]
   },
   // The largest probability is 1/Σexp(logit − max) ≥ 1/vocab: log Σ exp follows from it exactly, without another pass.
   linearCrossEntropy: (inputs) => {
@@ -202,7 +227,12 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
       return { safe: b.safe, weighted, dense: dot(b.probabilities, weighted, { transposeA: true }) }
     })
     const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
-    return [sub(blocks.map((b) => b.dense).reduce((a, b) => add(a, b)), added)]
+    return [
+      sub(
+        blocks.map((b) => b.dense).reduce((a, b) => add(a, b)),
+        added,
+      ),
+    ]
   },
 }
 

@@ -3,4 +3,5 @@ import { apply } from '../ops/apply'
 import type { Tensor } from '../tensor'
 
 /** x / √(mean(x²) + epsilon) · weight over the last axis. @param weight `[dim]` */
-export const rmsNorm = (x: Tensor, weight: Tensor, epsilon: number): Tensor => apply('rmsNorm', [x, weight], { epsilon })
+export const rmsNorm = (x: Tensor, weight: Tensor, epsilon: number): Tensor =>
+  apply('rmsNorm', [x, weight], { epsilon })

@@ -19,7 +19,11 @@ function runEagerly<K extends OpName>(op: K, inputs: readonly Tensor[], params: 
   let program = programs.get(key)
   if (!program) {
     const trace = new Trace()
-    const outputs = trace.record(op, inputs.map((t) => trace.addInput(t.aval)), params)
+    const outputs = trace.record(
+      op,
+      inputs.map((t) => trace.addInput(t.aval)),
+      params,
+    )
     programs.set(key, (program = compileGraph(trace.finish(outputs), inputs)))
   }
   return runProgram(program, inputs)

@@ -4,7 +4,10 @@ import type { OpName } from '../ir/op'
 import type { Tensor } from '../tensor'
 import { apply, lift, type TensorLike } from './apply'
 
-type ParameterlessOp = Extract<OpName, 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'eq' | 'lt' | 'le'>
+type ParameterlessOp = Extract<
+  OpName,
+  'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'eq' | 'lt' | 'le'
+>
 
 function binary(op: ParameterlessOp, a: TensorLike, b: TensorLike): Tensor {
   if (typeof a === 'number') return apply(op, [lift(a, b as Tensor), b as Tensor], {})

@@ -10,7 +10,8 @@ export interface DotOptions {
 }
 
 /** Matrix product over the last two axes `[…,m,k]·[…,k,n] → […,m,n]`; leading axes broadcast. */
-export const dot = (a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: DotOptions = {}): Tensor => apply('dot', [a, b], { transposeA, transposeB })
+export const dot = (a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: DotOptions = {}): Tensor =>
+  apply('dot', [a, b], { transposeA, transposeB })
 
 /** x Wᵀ for x `[…, in]` and a Hugging Face weight `[out, in]` → `[…, out]`. */
 export const linear = (x: Tensor, weight: Tensor): Tensor => dot(x, weight, { transposeB: true })

@@ -30,7 +30,8 @@ export const randomKey = (...parts: readonly number[]): Tensor => tensor(Uint32A
  * @param key u32 `[2]`
  * @param stream separates draws made with one key
  */
-export const randomUniform = (key: Tensor, shape: Shape, stream = 0): Tensor => apply('randomUniform', [key], { shape, stream })
+export const randomUniform = (key: Tensor, shape: Shape, stream = 0): Tensor =>
+  apply('randomUniform', [key], { shape, stream })
 
 /** Standard normal numbers, f32: Box–Muller on streams `stream` and `stream + 1`. */
 export function randomNormal(key: Tensor, shape: Shape, stream = 0): Tensor {

@@ -23,19 +23,51 @@ const f = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (x) =
 const frozen = (...shape: number[]): InputSpec => ({ ...f(...shape), frozen: true })
 const positive = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (x) => Math.abs(x) + 0.3 })
 /** Distinct values far enough apart that no comparison is close. */
-const spread = (...shape: number[]): InputSpec => ({ shape, dtype: 'f32', make: (_x, i) => ((i * 7) % 11) / 3 - 1.6 + i * 0.001 })
-const ints = (below: number, ...shape: number[]): InputSpec => ({ shape, dtype: 'i32', make: (x) => Math.floor(((x + 1) / 2) * below) })
-const fixed = (values: readonly number[], ...shape: number[]): InputSpec => ({ shape, dtype: 'i32', make: (_x, i) => values[i]! })
+const spread = (...shape: number[]): InputSpec => ({
+  shape,
+  dtype: 'f32',
+  make: (_x, i) => ((i * 7) % 11) / 3 - 1.6 + i * 0.001,
+})
+const ints = (below: number, ...shape: number[]): InputSpec => ({
+  shape,
+  dtype: 'i32',
+  make: (x) => Math.floor(((x + 1) / 2) * below),
+})
+const fixed = (values: readonly number[], ...shape: number[]): InputSpec => ({
+  shape,
+  dtype: 'i32',
+  make: (_x, i) => values[i]!,
+})
 const bool = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool', make: (x) => (x > 0 ? 1 : 0) })
 const key: InputSpec = { shape: [2], dtype: 'u32', make: (x) => Math.floor(((x + 1) / 2) * 2 ** 32) }
 
-const smooth = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({ name, inputs, fn, smooth: true })
-const exact = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({ name, inputs, fn, smooth: false })
+const smooth = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({
+  name,
+  inputs,
+  fn,
+  smooth: true,
+})
+const exact = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({
+  name,
+  inputs,
+  fn,
+  smooth: false,
+})
 
 /** Context trees of 6 keys: a shared prefix 0..2, branches 2..4 and 4..6; the second row of the batch is plain causal. */
 const treeVisibility = [
-  [0, 0, 2, 0], [1, 0, 2, 1], [2, 0, 2, 2], [3, 0, 2, 2], [4, 0, 2, 4], [5, 0, 2, 4],
-  [0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [3, 3, 3, 3], [4, 3, 3, 3], [5, 3, 3, 3],
+  [0, 0, 2, 0],
+  [1, 0, 2, 1],
+  [2, 0, 2, 2],
+  [3, 0, 2, 2],
+  [4, 0, 2, 4],
+  [5, 0, 2, 4],
+  [0, 0, 0, 0],
+  [1, 0, 0, 0],
+  [2, 0, 0, 0],
+  [3, 3, 3, 3],
+  [4, 3, 3, 3],
+  [5, 3, 3, 3],
 ].flat()
 
 export const cases: readonly Case[] = [
@@ -45,16 +77,48 @@ export const cases: readonly Case[] = [
   smooth('sin cos', [f(2, 2)], (x) => j.mul(j.sin(x), j.cos(x))),
   smooth('tanh sigmoid', [f(7)], (x) => j.add(j.tanh(x), j.sigmoid(x))),
   smooth('abs', [spread(6)], (x) => j.abs(x)),
-  smooth('binary with broadcasting', [f(2, 1, 3), f(4, 1), positive(3)], (a, b, c) => j.div(j.sub(j.mul(a, b), j.add(a, c)), c)),
+  smooth('binary with broadcasting', [f(2, 1, 3), f(4, 1), positive(3)], (a, b, c) =>
+    j.div(j.sub(j.mul(a, b), j.add(a, c)), c),
+  ),
   smooth('pow', [positive(2, 3), f(3)], (a, b) => j.pow(a, b)),
   smooth('maximum minimum', [spread(2, 4), f(4)], (a, b) => j.sub(j.maximum(a, b), j.minimum(a, j.mul(b, 0.5)))),
-  exact('comparisons', [ints(3, 12), ints(3, 12)], (a, b) => [j.eq(a, b), j.lt(a, b), j.le(a, b), j.gt(a, b), j.ge(a, b)]),
+  exact('comparisons', [ints(3, 12), ints(3, 12)], (a, b) => [
+    j.eq(a, b),
+    j.lt(a, b),
+    j.le(a, b),
+    j.gt(a, b),
+    j.ge(a, b),
+  ]),
   exact('logic', [bool(6), bool(6)], (a, b) => [j.logicalNot(a), j.logicalAnd(a, b), j.logicalOr(a, b)]),
   smooth('where', [bool(3, 1), f(3, 4), f(4)], (c, a, b) => j.where(c, a, b)),
-  exact('cast', [f(8), bool(8)], (x, c) => [j.cast(j.mul(x, 4), 'i32'), j.cast(c, 'f32'), j.cast(j.cast(c, 'i32'), 'f32')]),
-  exact('integer arithmetic', [ints(9, 6), ints(9, 6)], (a, b) => [j.add(a, b), j.sub(a, b), j.mul(a, b), j.maximum(a, b), j.neg(a), j.sum(a)]),
-  exact('full iota', [f(1)], (x) => [j.add(j.full([2, 3], 2.5), x), j.iota([2, 3], 1), j.iota([2, 3], 0, 'f32'), j.full([2], 7, 'i32'), j.arange(5), j.literal([1.5, -2, 3]), j.literal([1, 2], [2, 1], 'i32')]),
-  smooth('sum', [f(2, 3, 4)], (x) => [j.sum(x), j.sum(x, { axis: 1 }), j.sum(x, { axis: [0, 2], keepDims: true }), j.mean(x, { axis: -1 })]),
+  exact('cast', [f(8), bool(8)], (x, c) => [
+    j.cast(j.mul(x, 4), 'i32'),
+    j.cast(c, 'f32'),
+    j.cast(j.cast(c, 'i32'), 'f32'),
+  ]),
+  exact('integer arithmetic', [ints(9, 6), ints(9, 6)], (a, b) => [
+    j.add(a, b),
+    j.sub(a, b),
+    j.mul(a, b),
+    j.maximum(a, b),
+    j.neg(a),
+    j.sum(a),
+  ]),
+  exact('full iota', [f(1)], (x) => [
+    j.add(j.full([2, 3], 2.5), x),
+    j.iota([2, 3], 1),
+    j.iota([2, 3], 0, 'f32'),
+    j.full([2], 7, 'i32'),
+    j.arange(5),
+    j.literal([1.5, -2, 3]),
+    j.literal([1, 2], [2, 1], 'i32'),
+  ]),
+  smooth('sum', [f(2, 3, 4)], (x) => [
+    j.sum(x),
+    j.sum(x, { axis: 1 }),
+    j.sum(x, { axis: [0, 2], keepDims: true }),
+    j.mean(x, { axis: -1 }),
+  ]),
   smooth('max', [spread(2, 5)], (x) => [j.max(x, { axis: 1 }), j.max(x, { axis: 0, keepDims: true }), j.max(x)]),
   exact('argmax', [spread(3, 5)], (x) => [j.argmax(x), j.argmax(x, 0)]),
   smooth('softmax', [f(3, 5)], (x) => j.softmax(x)),
@@ -86,10 +150,24 @@ export const cases: readonly Case[] = [
   smooth('rope', [f(2, 3, 4, 6), frozen(1, 4, 3)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('rope, a table a row', [f(2, 1, 3, 4), frozen(2, 3, 2)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('attention', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) => j.attention(q, k, v)),
-  smooth('attention, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) => j.attention(q, k, v, { scale: 0.7 })),
-  smooth('attention over context trees', [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)], (q, k, v, visibility) => j.attention(q, k, v, { visibility })),
-  smooth('attention over several query blocks', [f(1, 1, 192, 2), f(1, 1, 192, 2), f(1, 1, 192, 2)], (q, k, v) => j.attention(q, k, v)),
-  smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) => j.linearCrossEntropy(h, w, labels)),
-  smooth('linearCrossEntropy over several blocks', [f(258, 2), f(3, 2), { shape: [258], dtype: 'i32', make: (_x, i) => (i % 4) - 1 }], (h, w, labels) => j.linearCrossEntropy(h, w, labels)),
+  smooth('attention, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) =>
+    j.attention(q, k, v, { scale: 0.7 }),
+  ),
+  smooth(
+    'attention over context trees',
+    [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)],
+    (q, k, v, visibility) => j.attention(q, k, v, { visibility }),
+  ),
+  smooth('attention over several query blocks', [f(1, 1, 192, 2), f(1, 1, 192, 2), f(1, 1, 192, 2)], (q, k, v) =>
+    j.attention(q, k, v),
+  ),
+  smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) =>
+    j.linearCrossEntropy(h, w, labels),
+  ),
+  smooth(
+    'linearCrossEntropy over several blocks',
+    [f(258, 2), f(3, 2), { shape: [258], dtype: 'i32', make: (_x, i) => (i % 4) - 1 }],
+    (h, w, labels) => j.linearCrossEntropy(h, w, labels),
+  ),
   smooth('stopGradient', [f(3), frozen(3)], (a, b) => j.mul(a, j.stopGradient(b))),
 ]

@@ -56,19 +56,28 @@ function reduceWith(f: (a: number, b: number) => number, start: number): Rule<'s
   }
 }
 
-const replaced = (index: readonly number[], axis: number, value: number) => index.map((v, i) => (i === axis ? value : v))
+const replaced = (index: readonly number[], axis: number, value: number) =>
+  index.map((v, i) => (i === axis ? value : v))
 
 function rand({ data }: Nd, stream: number, i: number): number {
   const [s0, s1] = keyWords(stream)
   let x = (Math.imul(i, 0x9e3779b9) + ((data[0]! ^ s0) >>> 0)) >>> 0
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0
-  x = ((x ^ (x >>> 15)) ^ ((data[1]! ^ s1) >>> 0)) >>> 0
+  x = (x ^ (x >>> 15) ^ ((data[1]! ^ s1) >>> 0)) >>> 0
   x = Math.imul(x, 0x846ca68b) >>> 0
   x = (x ^ (x >>> 16)) >>> 0
   return (x >>> 8) * 2 ** -24
 }
 
-type FusedName = 'silu' | 'dropout' | 'rmsNorm' | 'rmsNormGrad' | 'rope' | 'attention' | 'attentionGrad' | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
+type FusedName =
+  | 'silu'
+  | 'dropout'
+  | 'rmsNorm'
+  | 'rmsNormGrad'
+  | 'rope'
+  | 'attention'
+  | 'attentionGrad'
+  | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
 
 const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   neg: map((x) => -x),
@@ -95,7 +104,12 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   and: map((a, b) => a * b),
   or: map((a, b) => Math.max(a, b)),
   where: map((c, a, b) => (c ? a : b)),
-  cast: ([x], { dtype }) => (dtype === 'i32' || dtype === 'u32' ? x!.data.map(Math.trunc) : dtype === 'bool' ? x!.data.map((v) => isTrue(v !== 0)) : x!.data),
+  cast: ([x], { dtype }) =>
+    dtype === 'i32' || dtype === 'u32'
+      ? x!.data.map(Math.trunc)
+      : dtype === 'bool'
+        ? x!.data.map((v) => isTrue(v !== 0))
+        : x!.data,
   stopGradient: ([x]) => x!.data,
   barrier: ([x]) => x!.data,
   full: (_inputs, { shape, value }) => new Float64Array(sizeOf(shape)).fill(value),
@@ -122,9 +136,21 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
     return out
   },
   reshape: ([x]) => x!.data,
-  transpose: ([x], { permutation }, shape) => build(shape, (index) => read(x!, permutation.map((_, i) => index[permutation.indexOf(i)]!))),
+  transpose: ([x], { permutation }, shape) =>
+    build(shape, (index) =>
+      read(
+        x!,
+        permutation.map((_, i) => index[permutation.indexOf(i)]!),
+      ),
+    ),
   broadcastTo: ([x], _params, shape) => build(shape, (index) => read(x!, index)),
-  slice: ([x], { starts }, shape) => build(shape, (index) => read(x!, index.map((v, i) => v + starts[i]!))),
+  slice: ([x], { starts }, shape) =>
+    build(shape, (index) =>
+      read(
+        x!,
+        index.map((v, i) => v + starts[i]!),
+      ),
+    ),
   pad: ([x], { low, value }, shape) =>
     build(shape, (index) => {
       const from = index.map((v, i) => v - low[i]!)
@@ -139,7 +165,8 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
       }
       return NaN
     }),
-  dynamicSlice: ([x, start], { axis }, shape) => build(shape, (index) => read(x!, replaced(index, axis, index[axis]! + start!.data[0]!))),
+  dynamicSlice: ([x, start], { axis }, shape) =>
+    build(shape, (index) => read(x!, replaced(index, axis, index[axis]! + start!.data[0]!))),
   dynamicUpdateSlice: ([x, update, start], { axis }, shape) =>
     build(shape, (index) => {
       const at = index[axis]! - start!.data[0]!
@@ -147,7 +174,8 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
     }),
   dot: ([a, b], { transposeA, transposeB }, shape) => {
     const inner = a!.shape.at(transposeA ? -2 : -1)!
-    const at = (x: Nd, lead: readonly number[], row: number, col: number, turned: boolean) => read(x, [...lead, ...(turned ? [col, row] : [row, col])])
+    const at = (x: Nd, lead: readonly number[], row: number, col: number, turned: boolean) =>
+      read(x, [...lead, ...(turned ? [col, row] : [row, col])])
     return build(shape, (index) => {
       const [lead, m, n] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!]
       let total = 0
@@ -157,7 +185,9 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   },
   gather: ([x, indices], { axis }, shape) => {
     const rank = indices!.shape.length
-    return build(shape, (index) => read(x!, [...index.slice(0, axis), read(indices!, index.slice(axis, axis + rank)), ...index.slice(axis + rank)]))
+    return build(shape, (index) =>
+      read(x!, [...index.slice(0, axis), read(indices!, index.slice(axis, axis + rank)), ...index.slice(axis + rank)]),
+    )
   },
   scatterAdd: ([indices, updates], _params, shape) => {
     const out = new Float64Array(sizeOf(shape))
@@ -169,7 +199,8 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
     })
     return out
   },
-  randomUniform: ([key], { stream }, shape) => Float64Array.from({ length: sizeOf(shape) }, (_, i) => rand(key!, stream, i)),
+  randomUniform: ([key], { stream }, shape) =>
+    Float64Array.from({ length: sizeOf(shape) }, (_, i) => rand(key!, stream, i)),
 }
 
 /** Values of the graph's outputs for these inputs, computed in float64. */
@@ -196,4 +227,3 @@ export function numbers(shape: Shape, seed: number): Nd {
   })
   return { shape, data }
 }
-

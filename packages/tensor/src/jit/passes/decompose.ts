@@ -8,7 +8,10 @@ function definition(node: Node): Graph {
   const trace = new Trace()
   return withTrace(trace, () => {
     const inputs = node.inputs.map((v) => trace.addInput(v.aval))
-    const decompose = decompositions[node.op as keyof typeof decompositions] as (inputs: readonly Tensor[], params: object) => readonly Tensor[]
+    const decompose = decompositions[node.op as keyof typeof decompositions] as (
+      inputs: readonly Tensor[],
+      params: object,
+    ) => readonly Tensor[]
     return trace.finish(decompose(inputs, node.params))
   })
 }
@@ -23,7 +26,10 @@ export function decompose<T>(graph: Graph<T>, keep: (node: Node) => boolean): Gr
       const body = definition(current)
       const mapped = new Map(body.inputs.map((value, i) => [value, currentInputs[i]!]))
       for (const inner of body.nodes) {
-        const outputs = expand(inner, inner.inputs.map((v) => mapped.get(v)!))
+        const outputs = expand(
+          inner,
+          inner.inputs.map((v) => mapped.get(v)!),
+        )
         inner.outputs.forEach((v, i) => mapped.set(v, outputs[i]!))
       }
       return body.outputs.map((v) => mapped.get(v)!)
