@@ -147,7 +147,7 @@ export function parseConfig(json: unknown, source = 'config.json'): LlamaConfig 
 }
 
 /** Parsed JSON of a file. @throws ModelError when it is missing or broken */
-export async function readJson(path: string): Promise<unknown> {
+async function readJson(path: string): Promise<unknown> {
   let text: string
   try {
     text = await readFile(path, 'utf8')

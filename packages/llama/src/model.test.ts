@@ -43,21 +43,19 @@ function formula(name: string, shape: readonly number[], scale: number): Tensor 
 
 describe('random Llamas equal plain torch', () => {
   const { cases, formulaInputs } = readJson<RandomLlamas>(join(goldens, 'random-llamas.json'))
-  for (const c of cases) {
-    test(c.name, async () => {
-      const config = parseConfig(c.config)
-      const weights = Object.fromEntries(
-        [...weightShapes(config)].map(([name, shape]) => [name, formula(name, shape, formulaInputs.scale)]),
-      )
-      const decoder = { config, weights }
-      const tokens = tensor(Int32Array.from(c.ids.flat()), { shape: [c.ids.length, c.ids[0]!.length] })
-      const actual = await jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))(tokens).data()
-      const expected = new Float32Array(Uint8Array.from(Buffer.from(c.logits, 'base64')).buffer)
-      expect(actual.length).toBe(expected.length)
-      const worst = expected.reduce((w, v, i) => Math.max(w, Math.abs(v - actual[i]!)), 0)
-      expect(worst).toBeLessThan(1e-4)
-    })
-  }
+  test.each(cases)('$name', async (c) => {
+    const config = parseConfig(c.config)
+    const weights = Object.fromEntries(
+      [...weightShapes(config)].map(([name, shape]) => [name, formula(name, shape, formulaInputs.scale)]),
+    )
+    const decoder = { config, weights }
+    const tokens = tensor(Int32Array.from(c.ids.flat()), { shape: [c.ids.length, c.ids[0]!.length] })
+    const actual = await jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))(tokens).data()
+    const expected = new Float32Array(Uint8Array.from(Buffer.from(c.logits, 'base64')).buffer)
+    expect(actual.length).toBe(expected.length)
+    const worst = expected.reduce((w, v, i) => Math.max(w, Math.abs(v - actual[i]!)), 0)
+    expect(worst).toBeLessThan(1e-4)
+  })
 })
 
 describe.skipIf(!hasShared)('pretrained models (needs ../shared)', () => {

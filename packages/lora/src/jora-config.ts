@@ -97,7 +97,13 @@ export class JoraConfig {
   }
 }
 
-/** The paper's name for Llama; the family is read from the checkpoint's config.json. */
+/**
+ * The paper's name for Llama; the family is read from the checkpoint's config.json.
+ * @alias
+ */
 export const ParallamaConfig = JoraConfig
-/** The paper's name for Gemma; the family is read from the checkpoint's config.json. */
+/**
+ * The paper's name for Gemma; the family is read from the checkpoint's config.json.
+ * @alias
+ */
 export const ParagemmaConfig = JoraConfig

@@ -8,7 +8,7 @@ import type { Adapter } from './adapter'
 import { writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type AdaptedModule, type LoraConfig } from './lora-config'
 
-export const adapterConfigFile = 'adapter_config.json'
+const adapterConfigFile = 'adapter_config.json'
 export const adapterWeightsFile = 'adapter_model.safetensors'
 
 const prefix = 'base_model.model.'

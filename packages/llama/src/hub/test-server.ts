@@ -161,7 +161,7 @@ export function fail(res: ServerResponse, status: number, code = '', headers: Re
   res.writeHead(status, { 'X-Error-Code': code, ...headers }).end(`{"error":"${code}"}`)
 }
 
-export function send(res: ServerResponse, bytes: Uint8Array, range: string | undefined, etag: string): void {
+function send(res: ServerResponse, bytes: Uint8Array, range: string | undefined, etag: string): void {
   res.setHeader('ETag', JSON.stringify(etag))
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []
   if (first === undefined) return void res.setHeader('Content-Length', bytes.length).end(bytes)
