@@ -16,9 +16,14 @@ import {
 } from '@jora/lora'
 import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import {
+  decodeFloats,
+  encodeFloats,
+  openSafetensors,
+  writeSafetensors,
+  type FloatDType,
+} from '@jora/tensor/safetensors'
 import { entry, noise, tinyConfig, tinyWeights, toBf16, writeTinyModel } from '../../llama/test/tiny-model'
-import { decodeFloats, encodeFloats, type FloatDType } from './floats'
 import { mergeAdapter, type MergeOptions } from './index'
 
 const lora: LoraConfig = { r: 3, alpha: 6, dropout: 0.1, targetModules: 'all-linear', useRslora: false }

@@ -4,12 +4,16 @@ import { join, resolve } from 'node:path'
 import { loadConfig, readCheckpoint, weightShapes, type StoredTensor } from '@jora/llama'
 import { ConfigError, loraScaling, readPeftAdapter, writeFolderAtomic } from '@jora/lora'
 import {
+  decodeFloats,
+  encodeFloats,
+  floatBytes,
+  isFloatDType,
   openSafetensors,
   writeSafetensors,
+  type FloatDType,
   type SafetensorsDType,
   type SafetensorsFile,
 } from '@jora/tensor/safetensors'
-import { decodeFloats, encodeFloats, floatBytes, isFloatDType, type FloatDType } from './floats'
 import { addLowRank } from './low-rank'
 import { copyConfig, copyModelFiles } from './model-files'
 import { planShards, shardIndex } from './shards'

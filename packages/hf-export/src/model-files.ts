@@ -1,7 +1,7 @@
 // The files of a Hugging Face model folder that stand beside its weights.
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FloatDType } from './floats'
+import type { FloatDType } from '@jora/tensor/safetensors'
 
 const carried = new Set([
   'generation_config.json',

@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tensor, type Device } from '@jora/tensor'
-import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
+import {
+  decodeFloats,
+  isFloatDType,
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsEntry,
+} from '@jora/tensor/safetensors'
 import type { LlamaConfig } from '@jora/llama'
 import type { Adapter } from './adapter'
 import { writeJsonAtomic } from './files'
@@ -80,19 +86,6 @@ export async function savePeftAdapter(
   await writeJsonAtomic(join(folder, adapterConfigFile), peftConfig(config, Object.keys(adapter), info))
 }
 
-function toFloat32(bytes: Uint8Array, dtype: string, where: string): Float32Array {
-  const copy = bytes.slice()
-  if (dtype === 'F32') return new Float32Array(copy.buffer)
-  const halves = new Uint16Array(copy.buffer)
-  if (dtype === 'BF16') return new Float32Array(Uint32Array.from(halves, (h) => h << 16).buffer)
-  if (dtype !== 'F16') throw new ConfigError(`${where} is ${dtype}, expected F32, F16 or BF16`)
-  return Float32Array.from(halves, (h) => {
-    const [sign, exponent, fraction] = [h >> 15 ? -1 : 1, (h >> 10) & 31, h & 1023]
-    if (exponent === 0) return sign * fraction * 2 ** -24
-    return exponent === 31 ? (fraction ? NaN : sign * Infinity) : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-  })
-}
-
 /** An adapter on the host: A `[r, in]` and B `[out, r]` of each module, row-major. */
 export type AdapterArrays = Readonly<Record<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>>
 
@@ -108,7 +101,8 @@ async function readAdapterArrays(path: string, modules: readonly AdaptedModule[]
         `${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: the adapter was made for another model or rank`,
       )
     names.delete(name)
-    return toFloat32(await file.read(name), info.dtype, `${path}: ${name}`)
+    if (!isFloatDType(info.dtype)) throw new ConfigError(`${path}: ${name} is ${info.dtype}, expected F32, F16 or BF16`)
+    return decodeFloats(await file.read(name), info.dtype)
   }
   const adapter: Record<string, { loraA: Float32Array; loraB: Float32Array }> = {}
   for (const { name, inFeatures, outFeatures } of modules) {

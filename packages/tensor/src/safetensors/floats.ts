@@ -1,8 +1,11 @@
-// Float element types of model files: to float32 and back, rounding to nearest even.
+// Float elements of weight files: to float32 and back, rounding to nearest even.
 
-/** Element types weights are stored in, as safetensors names them. */
-export type FloatDType = 'F32' | 'F16' | 'BF16'
+import type { SafetensorsDType } from './dtypes'
 
+/** The element types of floats that convert to float32 exactly. */
+export type FloatDType = Extract<SafetensorsDType, 'F32' | 'F16' | 'BF16'>
+
+/** Bytes of one element. */
 export const floatBytes: Readonly<Record<FloatDType, number>> = { F32: 4, F16: 2, BF16: 2 }
 
 export const isFloatDType = (dtype: string): dtype is FloatDType => Object.hasOwn(floatBytes, dtype)
@@ -34,7 +37,7 @@ function toHalf(value: number): number {
   return sign | (bits[0]! - 0x3f000000)
 }
 
-/** Little-endian elements of `dtype` as float32, exact. */
+/** Little-endian elements of `dtype` as float32, exact. Of F32 it is a view of `bytes` where their alignment allows. */
 export function decodeFloats(bytes: Uint8Array, dtype: FloatDType): Float32Array {
   const aligned = bytes.byteOffset % floatBytes[dtype] === 0 ? bytes : bytes.slice()
   const count = aligned.byteLength / floatBytes[dtype]
