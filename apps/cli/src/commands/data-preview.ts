@@ -78,6 +78,7 @@ async function preview(values: ValuesOf<typeof flags>, { io, json }: CommandCont
     tokenizer,
     template,
     maxSeqLength,
+    maxPositions: model.maxPositions,
     onOverflow,
     seed: 0,
     vocabSize: model.vocabSize,
