@@ -86,6 +86,12 @@ no-shuffle: true
     expect(err).toContain('was made with other settings')
   })
 
+  test('a run that is done says so on --resume, with its losses', async () => {
+    const { code, err } = await train('--config', path('run.yaml'), '--epochs', '2', '--eval-every', '4', '--resume')
+    expect(code).toBe(0)
+    expect(err).toMatch(/^already done 8 steps in \S+ s {2}loss \d\.\d{4}$/m)
+  })
+
   test('--init-adapter takes rank, scale and modules from the adapter', async () => {
     const argv = ['train', '--model', path('model'), '--dataset', path('rows.json'), '--output-dir', path('second')]
     const { code, out, err } = await jora([...argv, '--init-adapter', path('out'), '--max-steps', '1', '--json'])
@@ -95,6 +101,7 @@ no-shuffle: true
       steps: 1,
       finished: true,
       finalLoss: expect.any(Number),
+      evalLoss: expect.any(Number),
       seconds: expect.any(Number),
     })
     const { settings } = JSON.parse(readFileSync(path('second', 'run.json'), 'utf8')) as {

@@ -50,7 +50,7 @@ const dataOf = (state: TrainState) => Promise.all(treeLeaves(state).map((t) => t
 describe('checkpoints', () => {
   test('come back bit for bit, with where the run stood', async () => {
     const state = makeState()
-    expect(await saveCheckpoint(dir, state, progress, lora, info)).toBe(join('checkpoints', 'step-00000012'))
+    expect(await saveCheckpoint(dir, state, progress, lora, info)).toBe('checkpoints/step-00000012')
     const folder = join(dir, 'checkpoints/step-00000012')
     expect((await readdir(folder)).sort()).toEqual([
       'adapter_config.json',

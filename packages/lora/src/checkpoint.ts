@@ -1,5 +1,5 @@
 // Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSafetensors } from '@jora/tensor/safetensors'
 import type { Device } from '@jora/tensor'
@@ -27,7 +27,7 @@ const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetenso
 const progressFile = 'trainer_state.json'
 const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
 
-/** Writes `checkpoints/step-…` under `outputDir` and returns its path relative to it. */
+/** Writes `checkpoints/step-…` under `outputDir` and returns that path, with forward slashes on every system. */
 export async function saveCheckpoint(
   outputDir: string,
   state: TrainState,
@@ -35,7 +35,7 @@ export async function saveCheckpoint(
   lora: LoraConfig,
   info: PeftInfo,
 ): Promise<string> {
-  const relative = join('checkpoints', folderName(progress.step))
+  const relative = `checkpoints/${folderName(progress.step)}`
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
     await savePeftAdapter(folder, state.adapter, lora, info)
     for (const part of ['m', 'v'] as const)
@@ -52,6 +52,13 @@ export async function listCheckpoints(outputDir: string): Promise<string[]> {
     .filter((name) => /^step-\d{8}$/.test(name))
     .sort()
     .map((name) => join(outputDir, 'checkpoints', name))
+}
+
+/** Removes what runs that were killed while they saved a checkpoint left behind. */
+export async function removeUnfinishedCheckpoints(outputDir: string): Promise<void> {
+  const folder = join(outputDir, 'checkpoints')
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (/^\.step-\d{8}\.tmp-\d+$/.test(name)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** @throws ConfigError when the folder is no checkpoint of these settings */

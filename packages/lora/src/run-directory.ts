@@ -32,6 +32,8 @@ export async function hashModel(folder: string): Promise<string> {
 /** Appends to metrics.jsonl, each line written before the next event. */
 export class RunDirectory {
   #metrics: FileHandle | undefined
+  /** The last losses of the steps that are kept; undefined in a new run. */
+  readonly earlier: { finalLoss?: number; evalLoss?: number } = {}
 
   private constructor(readonly path: string) {}
 
@@ -58,7 +60,10 @@ export class RunDirectory {
       for (const line of (old ?? '').split('\n')) {
         try {
           const event = JSON.parse(line) as TrainEvent
-          if (event.type !== 'error' && event.type !== 'done' && event.step <= resumeStep!) kept += `${line}\n`
+          if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
+          kept += `${line}\n`
+          if (event.type === 'step') directory.earlier.finalLoss = event.loss
+          if (event.type === 'eval') directory.earlier.evalLoss = event.loss
         } catch {
           // The empty end, or a line cut by a kill.
         }

@@ -145,7 +145,7 @@ describe('the three calls', () => {
       'stepMs',
       'deviceBytes',
     ])
-    expect(events[3]).toEqual({ type: 'checkpoint', step: 2, path: join('checkpoints', 'step-00000002') })
+    expect(events[3]).toEqual({ type: 'checkpoint', step: 2, path: 'checkpoints/step-00000002' })
     expect(Object.keys(events.at(-1)!)).toEqual(['type', 'steps', 'seconds', 'peakDeviceBytes'])
     expect(summary.finalLoss).toBe(events.flatMap((e) => (e.type === 'step' ? [e.loss] : [])).at(-1))
 
@@ -187,6 +187,25 @@ describe('the three calls', () => {
     expect(held.samples).toEqual((await generateAlpacaDataset(datasetPath, 'train', configOf())).heldOut)
   })
 
+  test('a sample longer than the positions of the model is told, whatever --max-seq-length allows', async () => {
+    const path = join(root, 'long.json')
+    await writeFile(
+      path,
+      JSON.stringify([
+        { instruction: 'Say it.', output: 'the '.repeat(300) },
+        { instruction: 'a', output: 'b' },
+      ]),
+    )
+    const positions = tinyConfig.max_position_embeddings
+    await expect(generateAlpacaDataset(path, 'train', configOf())).rejects.toThrow(
+      new RegExp(
+        `row 1: \\d+ tokens exceed ${positions}, the positions the model has \\(--max-seq-length is 2000\\); use --on-overflow`,
+      ),
+    )
+    const { samples } = await generateAlpacaDataset(path, 'train', configOf({ onOverflow: 'truncate', split: 1 }))
+    expect(samples.map(({ ids }) => ids.length)).toEqual([positions, expect.any(Number)])
+  })
+
   test("go on under the paper's names", () => {
     expect(ParallamaConfig).toBe(JoraConfig)
     expect(ParagemmaConfig).toBe(JoraConfig)
@@ -217,7 +236,9 @@ describe('a directory that holds a run', () => {
     for await (const event of killed) if (event.type === 'step' && event.step === 3) break
     await expect(Promise.resolve(killed)).rejects.toThrow('the run was left before its end')
     await appendFile(join(out, 'metrics.jsonl'), '{"type":"step","st')
-    await mkdir(join(out, 'checkpoints/.step-00000004.tmp-1'))
+    const unfinished = ['.step-00000004.tmp-1', '.step-00000002.tmp-31337']
+    const others = ['.step-4.tmp-1', '.step-00000004.tmp-x', 'step-00000004.tmp-1', '.step-00000004.tmp-1.bak']
+    for (const name of [...unfinished, ...others]) await mkdir(join(out, 'checkpoints', name))
     const summary = await train(configOf(), out, { resume: 'auto' })
     expect(summary).toMatchObject({ finished: true, steps: 4 })
     const [events, whole] = [await metrics(), await metrics(join(root, 'whole'))]
@@ -226,6 +247,9 @@ describe('a directory that holds a run', () => {
       list.flatMap((e) => (e.type === 'step' || e.type === 'eval' ? [[e.step, e.loss]] : []))
     expect(losses(events)).toEqual(losses(whole))
     expect(await adapterBytes(out)).toEqual(await adapterBytes(join(root, 'whole')))
+    expect((await readdir(join(out, 'checkpoints'))).sort()).toEqual(
+      [...others, 'step-00000002', 'step-00000004'].sort(),
+    )
   })
 
   test('is resumed after a signal, and again once it is done', async () => {
@@ -240,8 +264,10 @@ describe('a directory that holds a run', () => {
     const expected = await adapterBytes(join(root, 'whole'))
     expect(await adapterBytes(out)).toEqual(expected)
     const again = await train(configOf({ saveEvery: 100 }), out, { resume: 'auto' })
-    expect(again).toMatchObject({ finished: true, steps: 4 })
+    const { finalLoss } = await train(configOf({ saveEvery: 100 }), join(root, 'other'))
+    expect(again).toMatchObject({ finished: true, steps: 4, finalLoss })
     expect(await adapterBytes(out)).toEqual(expected)
+    expect(await readFile(join(out, 'README.md'), 'utf8')).toMatch(/last training loss \d.*held-out loss \d/)
     expect((await metrics()).filter(({ type }) => type === 'done')).toHaveLength(1)
   })
 

@@ -6,7 +6,7 @@ import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
-import { listCheckpoints } from './checkpoint'
+import { listCheckpoints, removeUnfinishedCheckpoints } from './checkpoint'
 import { modelFolder, type JoraDataset } from './dataset'
 import type { TrainEvent } from './events'
 import type { JoraConfig } from './jora-config'
@@ -126,8 +126,9 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       totalSteps: this.totalSteps,
     }
     const directory = await RunDirectory.open(outputDir, record, resumeStep)
+    await removeUnfinishedCheckpoints(outputDir)
     const peft = { baseModel: id ?? settings.modelPath, revision }
-    let [finalLoss, evalLoss]: (number | undefined)[] = []
+    let { finalLoss, evalLoss } = directory.earlier
     const training = runTraining({
       model,
       config: config.train,

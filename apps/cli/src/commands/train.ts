@@ -57,7 +57,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     display.log([style.bold(name), ...facts, device.name].join(style.dim(' · ')))
     for (const line of await runNotes(dataset, values)) display.log(style.yellow(line))
     display.begin(totalSteps)
-    const { summary, evalLoss, seconds } = await follow(run, display)
+    const { summary, evalLoss, seconds, newSteps } = await follow(run, display)
     const { steps, finished, finalLoss = null } = summary
     if (json) {
       const heldOut = evalLoss === undefined ? {} : { evalLoss }
@@ -75,7 +75,8 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
       finalLoss === null ? '' : `  loss ${finalLoss.toFixed(4)}`,
       evalLoss === undefined ? '' : `  held-out loss ${evalLoss.toFixed(4)}`,
     ]
-    display.log(`${style.green('done')}   ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
+    const done = newSteps === 0 ? 'already done' : 'done  '
+    display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values)) display.log(`  ${style.cyan(line)}`)
   } finally {
@@ -89,12 +90,14 @@ async function follow(run: TrainRun, display: TrainDisplay) {
   const started = performance.now()
   let seconds: number | undefined
   let evalLoss: number | undefined
+  let newSteps = 0
   for await (const event of run) {
     display.show(event)
+    if (event.type === 'step') newSteps++
     if (event.type === 'eval') evalLoss = event.loss
     if (event.type === 'done') ({ seconds } = event)
   }
   const summary: TrainSummary = await run
   display.close()
-  return { summary, evalLoss, seconds: seconds ?? (performance.now() - started) / 1000 }
+  return { summary, evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 }
 }
