@@ -1,11 +1,12 @@
 // jora quickstart: the main job from end to end, on the model and the questions that ship with the command.
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { loadRows, renderPrompt, type AlpacaRow } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
-import { Generator } from '@jora/llama'
+import { Generator, weightShapes, type LlamaConfig } from '@jora/llama'
 import { ConfigError, generateAlpacaDataset, JoraConfig, trainLora, writeJsonAtomic } from '@jora/lora'
 import { Interrupted } from '../errors'
 import { exactMatch } from '../exact-match'
@@ -14,7 +15,8 @@ import { text, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { openModel, stopIdsOf, type OpenModel } from '../open-model'
-import { count, duration, percent, plural, shellWord, short } from '../ui/format'
+import { count, duration, percent, plural, short } from '../ui/format'
+import { program, shellPath } from '../ui/next-command'
 import { bar } from '../ui/status-line'
 import { styleFor } from '../ui/style'
 import { TrainDisplay } from '../ui/train-display'
@@ -41,8 +43,10 @@ const settings = {
 /** Longest answer of the question set is nine tokens. */
 const answerTokens = 16
 
-export function registerQuickstart(program: Command, io: Session): void {
-  defineCommand(program, io, {
+const instruction = 'Quote the sentence that answers the question.'
+
+export function registerQuickstart(parent: Command, io: Session): void {
+  defineCommand(parent, io, {
     name: 'quickstart',
     summary: 'train, evaluate and try an adapter on the bundled model and questions',
     flags,
@@ -51,25 +55,41 @@ export function registerQuickstart(program: Command, io: Session): void {
   })
 }
 
+/** What a quickstart leaves in its directory. */
+const outputs = [
+  'run.json',
+  'metrics.jsonl',
+  'quickstart.json',
+  'adapter_config.json',
+  'adapter_model.safetensors',
+  'README.md',
+  'checkpoints',
+  'merged',
+]
+
 /** Removes what an earlier quickstart left; refuses to touch the output of anything else. */
 async function clear(outputDir: string): Promise<void> {
-  if (!(await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) return
-  const record = await readFile(join(outputDir, 'run.json'), 'utf8').catch(() => '{}')
-  const { settings: old } = JSON.parse(record) as { settings?: { modelPath?: string } }
-  if (old?.modelPath !== asset('tiny-llama'))
-    throw new ConfigError(`${outputDir} holds another run; choose another --output-dir`)
-  const names = [
-    'run.json',
-    'metrics.jsonl',
-    'quickstart.json',
-    'adapter_config.json',
-    'adapter_model.safetensors',
-    'README.md',
-    'checkpoints',
-    'merged',
-  ]
-  for (const name of names) await rm(join(outputDir, name), { recursive: true, force: true })
+  const present = outputs.filter((name) => existsSync(join(outputDir, name)))
+  if (present.length === 0) return
+  if (!(await isQuickstart(join(outputDir, 'run.json'))))
+    throw new ConfigError(`${outputDir} holds another run or other files (${present[0]}); choose another --output-dir`)
+  for (const name of present) await rm(join(outputDir, name), { recursive: true, force: true })
 }
+
+async function isQuickstart(runFile: string): Promise<boolean> {
+  try {
+    const run = JSON.parse(await readFile(runFile, 'utf8')) as {
+      settings?: { modelPath?: string }
+      dataset?: { path?: string }
+    }
+    return run.settings?.modelPath === asset('tiny-llama') && run.dataset?.path === asset('questions.jsonl')
+  } catch {
+    return false
+  }
+}
+
+const countWeights = (config: LlamaConfig): number =>
+  [...weightShapes(config).values()].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0)
 
 async function answer(model: OpenModel, row: AlpacaRow): Promise<string> {
   const generator = new Generator(model.decoder, model.device)
@@ -109,20 +129,23 @@ async function quickstart(
           display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
       })
 
-    display.log(
-      `${style.bold('JORA quickstart')}${style.dim(` · ${short(await countParameters(modelDir, config))} parameters · ${base.device.name}`)}`,
-    )
+    const sizes = [
+      `${short(countWeights(base.base.config))}-parameter Llama`,
+      `adapter ${short(await countParameters(modelDir, config))}`,
+    ]
+    display.log([style.bold('JORA quickstart'), ...sizes, base.device.name].join(style.dim(' · ')))
     heading(1, `The base model answers ${plural(held, 'held-out question')}`)
     const before = await evaluate(base, 'base model')
     display.log(`exact match  ${percent(before.matched / before.rows)}`)
 
     heading(2, `Training a LoRA adapter on ${plural(dataset.samples.length, 'row')}`)
+    // Compilation, evaluations and checkpoints included.
+    const trainStart = performance.now()
     const run = trainLora(config, dataset, outputDir, { signal, device: base.device })
     display.begin(run.totalSteps)
-    const trainStart = performance.now()
     for await (const event of run) display.show(event)
-    const trainSeconds = (performance.now() - trainStart) / 1000
     const { finished } = await run
+    const trainSeconds = (performance.now() - trainStart) / 1000
     display.close()
     if (!finished) throw new Interrupted('stopped')
     display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
@@ -154,17 +177,18 @@ async function quickstart(
     await writeJsonAtomic(join(outputDir, 'quickstart.json'), result)
     if (json) io.stdout.write(`${JSON.stringify(result)}\n`)
 
-    const [model, adapter] = [modelDir, outputDir].map(shellWord)
+    const merged = join(outputDir, 'merged')
     display.log(
-      `\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(join(outputDir, 'merged'))}. Next:`,
+      `\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(merged)}. Next:`,
     )
+    const [model, data] = [modelDir, questions].map(shellPath)
     for (const line of [
-      `jora eval --model ${model} --adapter ${adapter} --dataset ${shellWord(questions)} --limit 100`,
-      `jora generate --model ${shellWord(join(outputDir, 'merged'))} --instruction "Quote the sentence that answers the question." --input "Mia has a red kite. Tom ate soup. Question: What did Tom eat?"`,
-      `jora data preview --model ${model} --dataset ${shellWord(questions)}`,
-      'jora train --help',
+      `eval --model ${model} --adapter ${shellPath(outputDir)} --dataset ${data} --split 0.8333`,
+      `generate --model ${shellPath(merged)} --instruction "${instruction}" --input "Mia has a red kite. Tom ate soup. Question: What did Tom eat?"`,
+      `data preview --model ${model} --dataset ${data}`,
+      'train --help',
     ]) {
-      display.log(`  ${style.cyan(line)}`)
+      display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
     }
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error

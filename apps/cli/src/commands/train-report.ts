@@ -46,15 +46,15 @@ export async function runNotes(dataset: JoraDataset, { outputDir, resume }: Trai
   return [...lines, `resuming from ${from}`]
 }
 
-/** Commands that use the new adapter. */
+/** Commands that use the new adapter, without the program's name. */
 export function nextCommands({ model, dataset, outputDir, promptTemplate, split, seed }: TrainValues): string[] {
   const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
   const template = promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`
   return [
-    `jora generate ${both} ${promptTemplate === 'alpaca' ? '--instruction' : '--prompt'} "…"`,
-    `jora eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}`,
-    `jora merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
+    `generate ${both} ${promptTemplate === 'alpaca' ? '--instruction' : '--prompt'} "…"`,
+    `eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}`,
+    `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
   ]
 }

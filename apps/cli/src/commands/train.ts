@@ -11,13 +11,14 @@ import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { openFolder } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
+import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 import { TrainDisplay } from '../ui/train-display'
 import { trainFlags, trainSettings, type TrainValues } from './train-flags'
 import { countParameters, nextCommands, runFacts, runNotes } from './train-report'
 
-export function registerTrain(program: Command, io: Session): void {
-  defineCommand(program, io, {
+export function registerTrain(parent: Command, io: Session): void {
+  defineCommand(parent, io, {
     name: 'train',
     summary: 'fine-tune a LoRA adapter on rows of instructions and answers',
     flags: trainFlags,
@@ -65,7 +66,8 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     }
     if (!finished) {
       const resumes = io.argv.some((word) => word === '--resume' || word.startsWith('--resume='))
-      const again = ['jora', ...io.argv, ...(resumes ? [] : ['--resume'])].map(shellWord).join(' ')
+      const words = [...io.argv, ...(resumes ? [] : ['--resume'])].map(shellWord)
+      const again = [program(io.env), ...words].join(' ')
       const place = join(outputDir, 'checkpoints')
       display.log(`stopped after step ${steps} of ${totalSteps}; the checkpoint is in ${place}. Continue with:`)
       display.log(`  ${style.cyan(again)}`)
@@ -78,7 +80,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     const done = newSteps === 0 ? 'already done' : 'done  '
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
-    for (const line of nextCommands(values)) display.log(`  ${style.cyan(line)}`)
+    for (const line of nextCommands(values)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
   } finally {
     release()
     display.close()
