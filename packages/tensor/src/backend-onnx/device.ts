@@ -15,6 +15,9 @@ export interface CpuDeviceOptions {
 /** Programs of more nodes than this are whole training or decoding steps. */
 const largeProgram = 200
 
+/** Weights up to this size may be held twice for speed. */
+const packedWeightBytes = 2 ** 28
+
 class CpuBuffer implements DeviceBuffer {
   constructor(
     readonly device: CpuDevice,
@@ -39,7 +42,8 @@ class CpuDevice implements Device {
   readonly #released: number[] = []
   #ids = 0
   #requests = 0
-  #largePrograms = 0
+  /** The large program that has memory of its own. */
+  #favoured: number | undefined
   #failure: Error | undefined
 
   constructor({ threads = availableParallelism(), optimization = 'disabled' }: CpuDeviceOptions) {
@@ -114,13 +118,16 @@ class CpuDevice implements Device {
     const lowered = lowerGraph(graph, (buffer) => this.#own(buffer).file)
     const program = this.#ids++
     const fed = lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) }))
+    // An arena (6% of a step) and packed weights (3%) are for one program: each keeps its own for ever, and nine batch
+    // shapes held 7 GB of arenas. The programs of further shapes share the process's heap and read the mapped file.
+    const isLarge = graph.nodes.length > largeProgram
+    if (isLarge) this.#favoured ??= program
+    const isFirst = this.#favoured === program
+    const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
+    const memory = { arena: isFirst || !isLarge, prepack: isFirst && weightBytes <= packedWeightBytes }
     const { bytes, folder, inputNames, outputNames } = lowered
-    // An arena spares page faults (6% of a step) but keeps the peak of its own program for ever: nine batch shapes held
-    // 7 GB. So the first large program has one, and those of further shapes share the process's heap.
-    const arena = graph.nodes.length <= largeProgram || this.#largePrograms++ === 0
-    const ready = this.#request({ type: 'compile', program, bytes, folder, inputNames, outputNames, fed, arena }).then(
-      () => undefined,
-    )
+    const message = { type: 'compile', program, bytes, folder, inputNames, outputNames, fed, ...memory }
+    const ready = this.#request(message).then(() => undefined)
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)
     return {
@@ -133,7 +140,10 @@ class CpuDevice implements Device {
         this.#request({ type: 'run', program, ...ids }).catch(() => {}) // errors surface where a result is read
         return outputs
       },
-      release: () => void (this.#failure ?? this.#post({ type: 'releaseProgram', program })),
+      release: () => {
+        if (isFirst) this.#favoured = undefined
+        if (!this.#failure) this.#post({ type: 'releaseProgram', program })
+      },
     }
   }
 
