@@ -70,18 +70,6 @@ test('overflow: error names the row, its length, the limit and the flags', () =>
   expect(prepare({ maxSeqLength: 13 }).train).toHaveLength(10)
 })
 
-test('overflow: the positions of the model limit too', () => {
-  expect(() => prepare({ maxSeqLength: 20, maxPositions: 12 })).toThrowErrorMatchingInlineSnapshot(
-    `[DatasetError: f.json: row 10: 13 tokens exceed 12, the positions the model has (--max-seq-length is 20); use --on-overflow drop or truncate]`,
-  )
-  // No use to raise the flag past what the model has.
-  expect(() => prepare({ maxSeqLength: 11, maxPositions: 12 })).toThrowErrorMatchingInlineSnapshot(
-    `[DatasetError: f.json: row 9: 12 tokens exceed --max-seq-length 11 (2 rows are too long, the longest has 13); use --on-overflow drop or truncate]`,
-  )
-  expect(prepare({ maxSeqLength: 20, maxPositions: 11, onOverflow: 'drop' }).statistics).toMatchObject({ dropped: 2 })
-  expect(prepare({ maxSeqLength: 20, maxPositions: 13 }).train).toHaveLength(10)
-})
-
 test('overflow: drop leaves out and counts', () => {
   const { train, statistics } = prepare({ maxSeqLength: 11, onOverflow: 'drop' })
   expect(rowNumbers(train)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])

@@ -8,7 +8,7 @@ import { countTargets, tokenizeRow, type Sample } from './tokenize'
 import type { Tokenizer } from './tokenizer'
 
 /**
- * What to do with a row of more than the limit's tokens: stop; leave it out; or cut it from the right. A cut sample loses
+ * What to do with a row of more than `maxSeqLength` tokens: stop; leave it out; or cut it from the right. A cut sample loses
  * its EOS, so it teaches no early stop, and is left out (counted as dropped) when nothing learned remains.
  */
 export type OverflowPolicy = 'error' | 'drop' | 'truncate'
@@ -19,8 +19,6 @@ export interface PrepareOptions {
   template: PromptTemplate
   /** In tokens, BOS and EOS included. */
   maxSeqLength: number
-  /** Positions the model has: the limit where `maxSeqLength` is more. */
-  maxPositions?: number | undefined
   onOverflow: OverflowPolicy
   /** Training share in (0, 1]; the rest is held out (default 1). Both keep at least one row when there are two. */
   split?: number
@@ -56,15 +54,6 @@ export interface PreparedDataset {
   statistics: DatasetStatistics & { train: DatasetStatistics; heldOut: DatasetStatistics }
 }
 
-const limitOf = ({ maxSeqLength, maxPositions = Infinity }: PrepareOptions): number =>
-  Math.min(maxSeqLength, maxPositions)
-
-/** The limit as the user knows it. */
-const nameOfLimit = ({ maxSeqLength, maxPositions = Infinity }: PrepareOptions): string =>
-  maxSeqLength <= maxPositions
-    ? `--max-seq-length ${maxSeqLength}`
-    : `${maxPositions}, the positions the model has (--max-seq-length is ${maxSeqLength})`
-
 /**
  * Tokenises, splits and mixes a dataset. Which rows are held out depends on the seed and the number of rows alone, not on
  * lengths: runs with different limits are evaluated on the same rows.
@@ -91,7 +80,7 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   if (train.samples.length === 0) {
     throw new DatasetError({
       file: rows[0]?.origin?.file,
-      problem: `no training sample is left: all ${parts.train.length} rows exceed ${nameOfLimit(options)}`,
+      problem: `no training sample is left: all ${parts.train.length} rows exceed --max-seq-length ${options.maxSeqLength}`,
     })
   }
   const statistics = { train: train.statistics(), heldOut: heldOut.statistics() }
@@ -139,14 +128,13 @@ class Part {
   }
 
   add(rows: readonly Row[]): void {
-    const { tokenizer, onOverflow } = this.#options
-    const limit = limitOf(this.#options)
+    const { tokenizer, maxSeqLength, onOverflow } = this.#options
     for (const row of rows) {
       let sample = tokenizeRow(row, tokenizer, this.#options)
-      if (sample.ids.length > limit) {
+      if (sample.ids.length > maxSeqLength) {
         if (onOverflow === 'error') this.#tooLong.push({ row, length: sample.ids.length })
         const { ids, labels } = sample
-        sample = { ...sample, ids: ids.slice(0, limit), labels: labels.slice(0, limit) }
+        sample = { ...sample, ids: ids.slice(0, maxSeqLength), labels: labels.slice(0, maxSeqLength) }
         if (onOverflow !== 'truncate' || countTargets(sample) === 0) {
           this.#dropped++
           continue
@@ -165,12 +153,11 @@ class Part {
     const longest = this.#tooLong.reduce((max, { length }) => Math.max(max, length), 0)
     const more =
       this.#tooLong.length === 1 ? '' : ` (${this.#tooLong.length} rows are too long, the longest has ${longest})`
-    const canRaise = longest <= (this.#options.maxPositions ?? Infinity)
     throw new DatasetError({
       ...first.row.origin,
       problem:
-        `${first.length} tokens exceed ${nameOfLimit(this.#options)}${more}; ` +
-        `${canRaise ? `raise it to ${longest}, or ` : ''}use --on-overflow drop or truncate`,
+        `${first.length} tokens exceed --max-seq-length ${this.#options.maxSeqLength}${more}; ` +
+        `raise it to ${longest}, or use --on-overflow drop or truncate`,
     })
   }
 

@@ -42,7 +42,6 @@ export function modelFolder(modelPath: string, options?: ResolveOptions): Promis
  * Reads Alpaca, prompt–completion or pre-tokenised rows (JSON or JSONL), tokenises them with the model's tokenizer and
  * splits them: 'train' gives the training share (general rows mixed in) with the held-out rows beside it, 'test' the
  * held-out rows alone.
- * Samples hold at most `maxSeqLength` tokens, and never more than the model has positions.
  * @throws DatasetError naming file, row and key
  */
 export async function generateAlpacaDataset(
@@ -60,7 +59,6 @@ export async function generateAlpacaDataset(
     tokenizer,
     template: settings.promptTemplate,
     maxSeqLength: settings.maxSeqLength,
-    maxPositions: model.maxPositions,
     onOverflow: settings.onOverflow,
     split: settings.split,
     seed: settings.seed,

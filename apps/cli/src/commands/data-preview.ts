@@ -78,7 +78,6 @@ async function preview(values: ValuesOf<typeof flags>, { io, json }: CommandCont
     tokenizer,
     template,
     maxSeqLength,
-    maxPositions: model.maxPositions,
     onOverflow,
     seed: 0,
     vocabSize: model.vocabSize,

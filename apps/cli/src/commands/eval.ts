@@ -58,13 +58,12 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
   const rows = await loadRows(values.dataset)
   const model = await openModel(values, io)
   const { promptTemplate: template, maxSeqLength, onOverflow, split = 1, seed, limit, batchSize, maxNewTokens } = values
-  const { vocabSize, maxPositions } = model.base.config
+  const vocabSize = model.base.config.vocabSize
   const prepared = prepareDataset({
     rows,
     tokenizer: model.tokenizer,
     template,
     maxSeqLength,
-    maxPositions,
     onOverflow,
     split,
     seed,

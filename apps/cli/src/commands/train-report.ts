@@ -38,8 +38,8 @@ export function runFacts(
 export async function runNotes(dataset: JoraDataset, { outputDir, resume }: TrainValues): Promise<string[]> {
   const { dropped, truncated } = dataset.statistics
   const lines: string[] = []
-  if (dropped > 0) lines.push(`note: ${plural(dropped, 'row')} left out: too long`)
-  if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut: too long`)
+  if (dropped > 0) lines.push(`note: ${plural(dropped, 'row')} left out, longer than --max-seq-length`)
+  if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
   if (resume === undefined) return lines
   const from = resume === 'auto' ? (await listCheckpoints(outputDir)).at(-1) : resume
   if (from === undefined) return [...lines, `note: no checkpoint in ${outputDir} yet, starting at the beginning`]
