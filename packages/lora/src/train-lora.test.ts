@@ -187,25 +187,6 @@ describe('the three calls', () => {
     expect(held.samples).toEqual((await generateAlpacaDataset(datasetPath, 'train', configOf())).heldOut)
   })
 
-  test('a sample longer than the positions of the model is told, whatever --max-seq-length allows', async () => {
-    const path = join(root, 'long.json')
-    await writeFile(
-      path,
-      JSON.stringify([
-        { instruction: 'Say it.', output: 'the '.repeat(300) },
-        { instruction: 'a', output: 'b' },
-      ]),
-    )
-    const positions = tinyConfig.max_position_embeddings
-    await expect(generateAlpacaDataset(path, 'train', configOf())).rejects.toThrow(
-      new RegExp(
-        `row 1: \\d+ tokens exceed ${positions}, the positions the model has \\(--max-seq-length is 2000\\); use --on-overflow`,
-      ),
-    )
-    const { samples } = await generateAlpacaDataset(path, 'train', configOf({ onOverflow: 'truncate', split: 1 }))
-    expect(samples.map(({ ids }) => ids.length)).toEqual([positions, expect.any(Number)])
-  })
-
   test("go on under the paper's names", () => {
     expect(ParallamaConfig).toBe(JoraConfig)
     expect(ParagemmaConfig).toBe(JoraConfig)

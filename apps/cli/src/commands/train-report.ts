@@ -35,11 +35,20 @@ export function runFacts(
 }
 
 /** What is worth knowing before it starts. */
-export async function runNotes(dataset: JoraDataset, { outputDir, resume }: TrainValues): Promise<string[]> {
+export async function runNotes(
+  dataset: JoraDataset,
+  maxPositions: number,
+  { outputDir, resume }: TrainValues,
+): Promise<string[]> {
   const { dropped, truncated } = dataset.statistics
   const lines: string[] = []
   if (dropped > 0) lines.push(`note: ${plural(dropped, 'row')} left out, longer than --max-seq-length`)
   if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
+  // Rotary positions go on past what the model was trained for, so this is a note and no error, as in transformers.
+  const long = dataset.samples.filter(({ ids }) => ids.length > maxPositions).length
+  if (long > 0) {
+    lines.push(`note: ${plural(long, 'sample')} longer than the ${maxPositions} positions the model was made for`)
+  }
   if (resume === undefined) return lines
   const from = resume === 'auto' ? (await listCheckpoints(outputDir)).at(-1) : resume
   if (from === undefined) return [...lines, `note: no checkpoint in ${outputDir} yet, starting at the beginning`]

@@ -43,7 +43,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   const parameters = await countParameters(model.dir, config)
   const device = await openDevice(values.device)
   // Bad weights are told before thousands of rows are read; good ones stay in their files.
-  await loadModel(model.dir, { device })
+  const { config: sizes } = await loadModel(model.dir, { device })
   const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
 
   const style = styleFor(io.stderr, io.env)
@@ -56,7 +56,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     const { totalSteps } = run
     const [name = '', ...facts] = runFacts(config, dataset, { model, parameters, totalSteps })
     display.log([style.bold(name), ...facts, device.name].join(style.dim(' · ')))
-    for (const line of await runNotes(dataset, values)) display.log(style.yellow(line))
+    for (const line of await runNotes(dataset, sizes.maxPositions, values)) display.log(style.yellow(line))
     display.begin(totalSteps)
     const { summary, evalLoss, seconds, newSteps } = await follow(run, display)
     const { steps, finished, finalLoss = null } = summary

@@ -1,0 +1,96 @@
+// The quickstart as users run it: the whole of it once, into a directory of an earlier one, and what it refuses.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { isBuilt, spawnJora, workspace } from './harness'
+
+const space = workspace()
+const { path } = space
+afterAll(() => space.remove())
+
+const asset = (name: string) => join(import.meta.dirname, '../assets', name)
+/** run.json of a run on `modelPath` and the bundled questions. */
+const runOf = (modelPath: string) =>
+  JSON.stringify({ settings: { modelPath }, dataset: { path: asset('questions.jsonl') } })
+
+const make = (name: string, files: Record<string, string>): string => {
+  mkdirSync(path(name))
+  for (const [file, content] of Object.entries(files)) writeFileSync(path(name, file), content)
+  return path(name)
+}
+
+describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
+  test.each<[string, Record<string, string>, string]>([
+    ['a run of another model', { 'run.json': runOf('elsewhere'), 'metrics.jsonl': '{}\n' }, 'run.json'],
+    ['a run without a record', { 'metrics.jsonl': '' }, 'metrics.jsonl'],
+    ['a broken record', { 'run.json': '{' }, 'run.json'],
+    ['files of another kind', { 'README.md': '# Mine\n' }, 'README.md'],
+  ])('refuses a directory with %s, untouched', async (name, files, first) => {
+    const folder = make(name, files)
+    const result = await spawnJora(['quickstart', '--output-dir', folder], space.dir).ended
+    expect(result).toMatchObject({
+      code: 1,
+      out: '',
+      err: `error: ${folder} holds another run or other files (${first}); choose another --output-dir\n`,
+    })
+    for (const [file, content] of Object.entries(files)) expect(readFileSync(join(folder, file), 'utf8')).toBe(content)
+  })
+
+  test('replaces an earlier one, learns the questions, leaves adapter, merged model and figures', async () => {
+    const folder = make('quick', {
+      'run.json': runOf(asset('tiny-llama')),
+      'metrics.jsonl': '{"type":"step","step":1,"loss":9}\n',
+      'notes.txt': 'mine',
+    })
+    mkdirSync(join(folder, 'merged'))
+    writeFileSync(join(folder, 'merged/old.txt'), '')
+    const result = await spawnJora(['quickstart', '--output-dir', folder, '--json'], space.dir).ended
+    expect(result).toMatchObject({ code: 0 })
+
+    const figures = JSON.parse(readFileSync(join(folder, 'quickstart.json'), 'utf8')) as {
+      exactMatch: { base: number; tuned: number }
+      trainSeconds: number
+      totalSeconds: number
+    }
+    expect(figures).toEqual({
+      exactMatch: { base: expect.any(Number), tuned: expect.any(Number) },
+      heldOutRows: 200,
+      trainSeconds: expect.any(Number),
+      totalSeconds: expect.any(Number),
+    })
+    expect(JSON.parse(result.out)).toEqual(figures)
+    expect(figures.exactMatch.tuned - figures.exactMatch.base).toBeGreaterThanOrEqual(0.5)
+    expect(figures.trainSeconds).toBeGreaterThan(0)
+    expect(figures.totalSeconds).toBeGreaterThan(figures.trainSeconds)
+
+    expect(readdirSync(folder).sort()).toEqual([
+      'README.md',
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'checkpoints',
+      'merged',
+      'metrics.jsonl',
+      'notes.txt',
+      'quickstart.json',
+      'run.json',
+    ])
+    expect(readdirSync(join(folder, 'merged')).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ])
+    expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8')).not.toContain('"loss":9}')
+
+    expect(result.err).toMatch(/^JORA quickstart · 1\.0M-parameter Llama · adapter 158k · \S/)
+    expect(result.err).toContain('1  The base model answers 200 held-out questions\n')
+    expect(result.err).toContain('2  Training a LoRA adapter on 1,000 rows\n')
+    // One of the commands it names.
+    const input = 'Mia has a red kite. Tom ate soup. Question: What did Tom eat?'
+    const instruction = 'Quote the sentence that answers the question.'
+    expect(result.err).toContain(`--instruction "${instruction}" --input "${input}"`)
+    const ask = ['generate', '--model', join(folder, 'merged'), '--instruction', instruction, '--input', input]
+    expect(await spawnJora(ask, space.dir).ended).toMatchObject({ code: 0, out: 'Tom ate soup.\n' })
+  }, 600_000)
+})
