@@ -1,10 +1,12 @@
 // What stands on screen: the redrawn line, the sliding window, colours, stop texts, suggestions.
+import { resolve } from 'node:path'
 import type { StepEvent } from '@jora/lora'
 import { describe, expect, test } from 'vitest'
 import { nearest } from '../src/flags/suggest'
 import type { Io } from '../src/io'
 import { StopText } from '../src/stop-text'
 import { duration, shellWord, short } from '../src/ui/format'
+import { program, shellPath } from '../src/ui/next-command'
 import { styleFor } from '../src/ui/style'
 import { TrainDisplay } from '../src/ui/train-display'
 
@@ -114,4 +116,16 @@ test('did you mean', () => {
   expect(nearest('maxStep', known)).toBe('max-steps')
   expect(nearest('lraening_rate', known)).toBe('learning-rate')
   expect(nearest('temperature', known)).toBeUndefined()
+})
+
+test('next commands are as they can be typed', () => {
+  expect(program({})).toBe('jora')
+  expect(program({ npm_lifecycle_event: 'test' })).toBe('jora')
+  expect(program({ npm_lifecycle_event: 'quickstart' })).toBe('npm run jora --')
+  expect(program({ npm_lifecycle_event: 'jora' })).toBe('npm run jora --')
+  expect(shellPath(resolve('a b', 'model'))).toBe("'a b/model'")
+  expect(shellPath('out')).toBe('out')
+  expect(shellPath(resolve('.'))).toBe(resolve('.'))
+  const root = resolve('/')
+  expect(shellPath(root)).toBe(root) // ../../.. is longer
 })
