@@ -41,6 +41,13 @@ export class OnnxBuilder {
     return name
   }
 
+  /** The constant called `key`, made on first use: for tables that many nodes read. */
+  shared(key: string, make: () => string): string {
+    let name = this.#constants.get(key)
+    if (name === undefined) this.#constants.set(key, (name = make()))
+    return name
+  }
+
   /** Integers of a shape, axes or bounds. */
   int64s(values: readonly number[]): string {
     return this.constant('i64', [values.length], BigInt64Array.from(values, BigInt))

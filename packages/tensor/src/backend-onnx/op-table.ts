@@ -43,10 +43,13 @@ const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt
 function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
   const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
   const [k0, k1] = b.nodeAll('Split', [keyed], { axis: 0n, num_outputs: 2n }, { count: 2 }) as [string, string]
-  const counters = b.constant(
-    'i32',
-    [sizeOf(shape)],
-    Int32Array.from({ length: sizeOf(shape) }, (_, i) => Math.imul(i, 0x9e3779b9)),
+  const size = sizeOf(shape)
+  const counters = b.shared(`counters ${size}`, () =>
+    b.constant(
+      'i32',
+      [size],
+      Int32Array.from({ length: size }, (_, i) => Math.imul(i, 0x9e3779b9)),
+    ),
   )
   const foldHigh = (x: string, bits: number) =>
     b.node('BitwiseXor', [x, b.node('BitShift', [x, b.scalar('u32', bits)], { direction: 'RIGHT' })])
