@@ -98,7 +98,7 @@ describe('checkpoints', () => {
     await saveCheckpoint(dir, makeState(), progress, lora, info)
     const folder = join(dir, 'checkpoints/step-00000012')
     await expect(loadCheckpoint(folder, model, lora, 'other')).rejects.toThrow(
-      /was made with other settings \(model, dataset, LoRA, batch, rate or seed\); resume with those of its run\.json/,
+      /was made with other settings \(model, dataset, prompt, split, LoRA, batch, rate or seed\); resume with those of its run\.json/,
     )
     await expect(loadCheckpoint(dir, model, lora, 'f')).rejects.toThrow(
       /is not a checkpoint: trainer_state\.json is missing/,

@@ -76,7 +76,7 @@ export async function loadCheckpoint(
   const progress = JSON.parse(text) as Progress
   if (progress.fingerprint !== fingerprint) {
     throw new ConfigError(
-      `${folder} was made with other settings (model, dataset, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
+      `${folder} was made with other settings (model, dataset, prompt, split, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
     )
   }
   const modules = adaptedModules(model, lora)

@@ -25,6 +25,13 @@ export interface JoraDataset {
   readonly hash: string
 }
 
+/** SHA-256 of what is trained on: file, template, split, limits and mix all show in it. */
+export function hashSamples(samples: readonly Sample[]): string {
+  const hash = createHash('sha256')
+  for (const { ids, labels } of samples) hash.update(`${ids.length}:`).update(ids).update(labels)
+  return hash.digest('hex')
+}
+
 const resolved = new Map<string, Promise<ResolvedModel>>()
 
 /** The model's folder, downloaded on first use when it is a Hub id. */

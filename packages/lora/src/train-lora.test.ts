@@ -257,6 +257,8 @@ describe('a directory that holds a run', () => {
     await expect(train(configOf({ learningRate: 0.02 }), out, { resume: 'auto' })).rejects.toThrow(
       /was made with other settings/,
     )
+    for (const change of [{ promptTemplate: 'alpaca' }, { split: 0.7 }] as const)
+      await expect(train(configOf(change), out, { resume: 'auto' })).rejects.toThrow(/was made with other settings/)
     await expect(train(configOf(), out, { resume: join(root, 'none') })).rejects.toThrow(/none is not a checkpoint/)
   })
 

@@ -7,7 +7,7 @@ import { openCpuDevice } from '@jora/tensor/onnx'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
 import { listCheckpoints, removeUnfinishedCheckpoints } from './checkpoint'
-import { modelFolder, type JoraDataset } from './dataset'
+import { hashSamples, modelFolder, type JoraDataset } from './dataset'
 import type { TrainEvent } from './events'
 import type { JoraConfig } from './jora-config'
 import { ConfigError } from './lora-config'
@@ -102,7 +102,8 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     const device = options.device ?? (await openDevice(settings.device))
     const { dir, id, revision } = await modelFolder(settings.modelPath)
     const model = await loadModel(dir, { device })
-    const print = fingerprint(config.train, await hashModel(dir), dataset.hash)
+    const modelHash = await hashModel(dir)
+    const print = fingerprint(config.train, modelHash, hashSamples(dataset.samples))
     const initial =
       settings.initAdapter === undefined
         ? undefined
@@ -120,7 +121,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       platform: `${process.platform}-${process.arch}`,
       device: device.name,
       settings,
-      model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: await hashModel(dir) },
+      model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: modelHash },
       dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics },
       fingerprint: print,
       totalSteps: this.totalSteps,
