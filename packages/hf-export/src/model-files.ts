@@ -1,27 +1,15 @@
 // The files of a Hugging Face model folder that stand beside its weights.
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { companionFiles } from '@jora/llama'
 import type { FloatDType } from '@jora/tensor/safetensors'
-
-const carried = new Set([
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-])
 
 /** Licences ask to travel with the weights. */
 const isLicence = (name: string): boolean => /^(licen[cs]e|notice|use_policy)(\.|$)/i.test(name)
 
 /** Copies tokenizer, generation settings, chat template and licence of `from` (links followed); returns their names. */
 export async function copyModelFiles(from: string, to: string): Promise<string[]> {
-  const names = (await readdir(from)).filter((name) => carried.has(name) || isLicence(name))
+  const names = (await readdir(from)).filter((name) => companionFiles.includes(name) || isLicence(name))
   for (const name of names) await copyFile(join(from, name), join(to, name))
   return names
 }

@@ -1,6 +1,13 @@
 // @jora/llama: Llama decoders on @jora/tensor.
 export { ModelError, loadConfig, parseConfig, type LlamaConfig, type RopeScaling } from './config'
-export { HubError, resolveModel, type DownloadEvent, type ResolvedModel, type ResolveOptions } from './hub'
+export {
+  companionFiles,
+  HubError,
+  resolveModel,
+  type DownloadEvent,
+  type ResolvedModel,
+  type ResolveOptions,
+} from './hub'
 export { Generator, type Generated, type GenerateOptions } from './generate'
 export { loadModel, type Model } from './load'
 export {

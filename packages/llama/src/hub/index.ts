@@ -3,3 +3,4 @@
 export type { DownloadEvent } from './download'
 export { HubError } from './error'
 export { resolveModel, type ResolvedModel, type ResolveOptions } from './resolve'
+export { companionFiles } from './select'

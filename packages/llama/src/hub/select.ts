@@ -3,8 +3,8 @@
 import { HubError } from './error'
 import { checkFileName } from './names'
 
-const smallFiles = [
-  'config.json',
+/** Files that stand beside config and weights: generation settings, tokenizer, chat template. */
+export const companionFiles: readonly string[] = [
   'generation_config.json',
   'tokenizer.json',
   'tokenizer_config.json',
@@ -16,6 +16,7 @@ const smallFiles = [
   'chat_template.jinja',
   'chat_template.json',
 ]
+const smallFiles = ['config.json', ...companionFiles]
 
 export const indexName = 'model.safetensors.index.json'
 
