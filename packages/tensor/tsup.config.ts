@@ -2,5 +2,5 @@ import { preset } from '@jora-tooling/tsup'
 
 export default preset(
   { index: 'src/index.ts', onnx: 'src/backend-onnx/index.ts', safetensors: 'src/safetensors/index.ts' },
-  { copy: ['src/backend-onnx/worker.mjs'] },
+  { copy: ['src/backend-onnx/worker.mjs', 'src/backend-onnx/draw.mjs'] },
 )

@@ -125,8 +125,8 @@ class CpuDevice implements Device {
     const isFirst = this.#favoured === program
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = { arena: isFirst || !isLarge, prepack: isFirst && weightBytes <= packedWeightBytes }
-    const { bytes, folder, inputNames, outputNames } = lowered
-    const message = { type: 'compile', program, bytes, folder, inputNames, outputNames, fed, ...memory }
+    const { bytes, folder, inputNames, outputNames, draws } = lowered
+    const message = { type: 'compile', program, bytes, folder, inputNames, outputNames, fed, draws, ...memory }
     const ready = this.#request(message).then(() => undefined)
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)

@@ -6,6 +6,7 @@ import type { OpName, OpParams } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
+import { Draws, type Draw } from './draws'
 import { encodeModel, onnxType, type OnnxValue } from './model-proto'
 import { after, onnxLowerings, type LowerContext } from './op-table'
 
@@ -15,6 +16,8 @@ export interface LoweredModel {
   readonly folder: string | undefined
   readonly inputNames: readonly string[]
   readonly outputNames: readonly string[]
+  /** Inputs the worker makes before each run. */
+  readonly draws: readonly Draw[]
   /** Constants that are fed on every run because they are not in a file. */
   readonly fed: readonly { readonly name: string; readonly buffer: DeviceBuffer }[]
 }
@@ -94,6 +97,7 @@ export function lowerGraph(
   const scaled = scaledDots(graph)
   const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const inverseRms = new Map<string, string>()
+  const draws = new Draws(b, inputs, names)
   for (const node of graph.nodes) {
     const inputName = (value: Value): string => {
       if (!isStoredCast(value, constants)) return names.get(value)!
@@ -107,7 +111,13 @@ export function lowerGraph(
     const emit = (target: Node, targetInputs: readonly string[]): readonly string[] => {
       const lower = onnxLowerings[target.op]
       if (lower === 'decompose') throw new Error(`${target.op} should have been decomposed`)
-      const context = { b, node: target, alpha: alphas.get(target) ?? 1, inverseRms } as unknown as LowerContext<OpName>
+      const context = {
+        b,
+        node: target,
+        alpha: alphas.get(target) ?? 1,
+        inverseRms,
+        draws,
+      } as unknown as LowerContext<OpName>
       const result = (
         lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[]
       )(targetInputs, context)
@@ -134,5 +144,5 @@ export function lowerGraph(
     return { name: result, dtype: value.aval.dtype, dims: value.aval.shape }
   })
   const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })
-  return { bytes, folder, inputNames, outputNames: outputs.map((o) => o.name), fed }
+  return { bytes, folder, inputNames, outputNames: outputs.map((o) => o.name), fed, draws: draws.list }
 }

@@ -6,6 +6,7 @@ import type { FusedOp } from '../nn/decompositions'
 import { keyWords } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
+import type { Draws } from './draws'
 import { onnxType } from './model-proto'
 
 export interface LowerContext<K extends OpName> {
@@ -15,6 +16,7 @@ export interface LowerContext<K extends OpName> {
   readonly alpha: number
   /** Inverse root-mean-squares kept by rmsNorm for its gradient, by the name of x. */
   readonly inverseRms: Map<string, string>
+  readonly draws: Draws
 }
 
 /** Names of the outputs, given those of the inputs. */
@@ -39,7 +41,7 @@ function filled(b: OnnxBuilder, shape: Shape, dtype: DType, value: number): stri
 const asInt32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.i32) })
 const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.u32) })
 
-/** The generator of ops/random.ts. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
+/** The generator of ops/random.ts, for keys computed in the graph. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
 function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
   const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
   const [k0, k1] = b.nodeAll('Split', [keyed], { axis: 0n, num_outputs: 2n }, { count: 2 }) as [string, string]
@@ -177,8 +179,19 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
     ])
     return b.node('ScatterND', [filled(b, shape, dtype, 0), rows, updates!], { reduction: 'add' })
   },
-  randomUniform: ([key], { b, node: { params } }) => uniform(b, key!, params.shape, params.stream),
-  dropout: 'decompose',
+  randomUniform: ([key], { b, node, draws }) => {
+    const { shape, stream } = node.params
+    return draws.add(node.inputs[0]!, shape, stream) ?? uniform(b, key!, shape, stream)
+  },
+  dropout: ([x, key], { b, node, draws }) => {
+    const { rate, stream } = node.params
+    const { shape } = node.inputs[0]!.aval
+    const keepFrom = Math.round(rate * 2 ** 24)
+    const keep =
+      draws.add(node.inputs[1]!, shape, stream, keepFrom) ??
+      b.node('LessOrEqual', [b.scalar('f32', keepFrom / 2 ** 24), uniform(b, key!, shape, stream)])
+    return b.node('Where', [keep, b.node('Mul', [x!, b.scalar('f32', 1 / (1 - rate))]), b.scalar('f32', 0)])
+  },
   rmsNorm: (inputs, { b, node, inverseRms }) => {
     const attributes = { axis: -1n, epsilon: node.params.epsilon }
     const [y, inverse] = b.nodeAll('SimplifiedLayerNormalization', inputs, attributes, { count: 2 }) as [string, string]

@@ -3,12 +3,13 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { fillDraw } from './draw.mjs'
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
 
 /** @type {Map<number, Tensor | Error>} */
 const tensors = new Map()
-/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputNames: string[], fed: {name: string, id: number}[]} | Error>} */
+/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputNames: string[], fed: {name: string, id: number}[], draws: import('./draws').Draw[]} | Error>} */
 const programs = new Map()
 /** @type {Error | undefined} */
 let firstError
@@ -37,6 +38,25 @@ function tensorOf(id) {
 /** @type {Record<string, {new (buffer: ArrayBuffer): ArrayBufferView}>} */
 const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array, f16: Uint16Array }
 
+/** Runs follow one another, so the draws of all programs share this memory. */
+let scratch = new ArrayBuffer(0)
+
+/** Makes a program's random draws from the keys among its feeds. @param {import('./draws').Draw[]} draws @param {Record<string, Tensor>} feeds */
+function addDraws(draws, feeds) {
+  const sizes = draws.map(({ dims }) => dims.reduce((a, b) => a * b, 1))
+  const bytes = draws.map(({ keepFrom }, i) => Math.ceil((Number(sizes[i]) * (keepFrom === undefined ? 4 : 1)) / 4) * 4)
+  const total = bytes.reduce((a, b) => a + b, 0)
+  if (scratch.byteLength < total) scratch = new ArrayBuffer(total)
+  let at = 0
+  for (const [i, draw] of draws.entries()) {
+    const [size = 0, isMask] = [sizes[i], draw.keepFrom !== undefined]
+    const out = isMask ? new Uint8Array(scratch, at, size) : new Float32Array(scratch, at, size)
+    at += bytes[i] ?? 0
+    fillDraw(draw, /** @type {Uint32Array} */ (feeds[draw.key]?.data), out)
+    feeds[draw.name] = makeTensor(isMask ? 'bool' : 'f32', out, draw.dims)
+  }
+}
+
 /** @type {Record<string, (message: any) => unknown>} */
 const handlers = {
   upload: ({ id, dtype, shape, data }) => void tensors.set(id, makeTensor(dtype, data, shape)),
@@ -58,7 +78,7 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
   },
 
-  async compile({ program, bytes, folder, inputNames, outputNames, fed, arena, prepack }) {
+  async compile({ program, bytes, folder, inputNames, outputNames, fed, draws, arena, prepack }) {
     try {
       const session = await InferenceSession.create(bytes, {
         executionProviders: ['cpu'],
@@ -80,7 +100,7 @@ const handlers = {
           },
         },
       })
-      programs.set(program, { session, inputNames, outputNames, fed })
+      programs.set(program, { session, inputNames, outputNames, fed, draws })
     } catch (error) {
       programs.set(program, asError(error))
       throw error
@@ -96,6 +116,7 @@ const handlers = {
       const feeds = {}
       compiled.inputNames.forEach((name, i) => (feeds[name] = tensorOf(inputs[i])))
       for (const { name, id } of compiled.fed) feeds[name] = tensorOf(id)
+      addDraws(compiled.draws, feeds)
       const results = await compiled.session.run(feeds)
       compiled.outputNames.forEach((name, i) => {
         const result = results[name]

@@ -143,6 +143,12 @@ export const cases: readonly Case[] = [
   smooth('scatterAdd', [fixed([1, 1, 0, 3], 4), f(4, 2)], (i, u) => j.scatterAdd(i, u, 5)),
   smooth('scatterAdd grid', [fixed([1, 1, 0, 3], 2, 2), f(2, 2, 3)], (i, u) => j.scatterAdd(i, u, 4)),
   exact('randomUniform', [key], (k) => [j.randomUniform(k, [4, 5]), j.randomUniform(k, [4, 5], 3)]),
+  exact('randomUniform with a key computed in the graph', [key], (k) =>
+    j.randomUniform(j.concat([j.slice(k, [1], [2]), j.slice(k, [0], [1])]), [7]),
+  ),
+  smooth('dropout with a key computed in the graph', [f(6, 5), key], (x, k) =>
+    j.dropout(x, 0.4, j.concat([j.slice(k, [1], [2]), j.slice(k, [0], [1])]), 2),
+  ),
   smooth('dropout', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, k, 2)),
   smooth('silu gelu', [f(7)], (x) => j.add(j.silu(x), j.gelu(x))),
   smooth('rmsNorm', [f(2, 3, 8), f(8)], (x, w) => j.rmsNorm(x, w, 1e-5)),
