@@ -1,5 +1,5 @@
 // One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
-//   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16]
+//   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16] [--checkpoint]
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     rank: { type: 'string', default: '16' },
     rows: { type: 'string' },
+    checkpoint: { type: 'boolean', default: false },
   },
 })
 const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, number, number, number, number]} */ (
@@ -32,11 +33,14 @@ try {
   setDefaultDevice(device)
   const model = await loadModel(folder)
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
-  const stepper = new TrainingStep(model, {
-    lora,
-    adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-    maxGradNorm: 0,
-  })
+  const stepper = new TrainingStep(
+    { ...model, checkpointLayers: flags.checkpoint },
+    {
+      lora,
+      adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+      maxGradNorm: 0,
+    },
+  )
   let state = initState(initAdapter(model.config, lora, 1))
 
   /** @type {import('@jora/data').Batch[]} */
