@@ -2,6 +2,7 @@
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
 import { add, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sigmoid, sub, where } from '../ops/elementwise'
+import { apply } from '../ops/apply'
 import { full, iota } from '../ops/create'
 import { gather, pick, scatterAdd } from '../ops/indexing'
 import { dot } from '../ops/linalg'
@@ -125,6 +126,13 @@ function eachHeadBlock<R>(inputs: readonly Tensor[], body: (rows: HeadRows) => R
   })
 }
 
+/** Loss and log Σ exp of each row, f32 `[rows]`. */
+function headLoss({ logits, probabilities, has, safe }: HeadRows): { loss: Tensor; logSum: Tensor } {
+  // The largest probability is 1/Σexp(logit − max) ≥ 1/vocab: log Σ exp follows from it exactly, without another pass.
+  const logSum = sub(max(logits, { axis: 1 }), log(max(probabilities, { axis: 1 })))
+  return { loss: where(has, sub(logSum, pick(logits, safe)), 0), logSum }
+}
+
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
   silu: ([x]) => [mul(x!, sigmoid(x!))],
   dropout: (inputs, { rate, stream }) => {
@@ -207,18 +215,19 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
       transpose(addKeyBlocks(blocks.map((b) => b.dv)), [0, 1, 3, 2]),
     ]
   },
-  // The largest probability is 1/Σexp(logit − max) ≥ 1/vocab: log Σ exp follows from it exactly, without another pass.
   linearCrossEntropy: (inputs) => {
-    const blocks = eachHeadBlock(inputs, ({ logits, probabilities, has, safe }) => {
-      const logSum = sub(max(logits, { axis: 1 }), log(max(probabilities, { axis: 1 })))
-      return { loss: where(has, sub(logSum, pick(logits, safe)), 0), logSum }
-    })
+    const blocks = eachHeadBlock(inputs, headLoss)
     return [concat(blocks.map((b) => b.loss)), concat(blocks.map((b) => b.logSum))]
   },
   // dh = g∘(softmax(h Wᵀ) W − W[label])
   linearCrossEntropyGradInput: (inputs) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
-    return [concat(eachHeadBlock(inputs, (b) => mul(sub(dot(b.probabilities, w), gather(w, b.safe)), b.weigh(g))))]
+    const blocks = eachHeadBlock(inputs, (b) => {
+      // A block's loss comes first, so that its logits are gone before the next block's are made.
+      const p = apply('barrier', [b.probabilities, headLoss(b).loss], {})
+      return mul(sub(dot(p, w), gather(w, b.safe)), b.weigh(g))
+    })
+    return [concat(blocks)]
   },
   // dW = softmaxᵀ (g∘h) − rows of g∘h added at their labels
   linearCrossEntropyGradWeight: (inputs) => {
