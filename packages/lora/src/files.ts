@@ -1,6 +1,24 @@
 // Writing files and folders whole or not at all.
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+
+/**
+ * Makes `path` and the folders above it that are missing. Node's own recursive mkdir never returns where the system says
+ * that an existing parent does not exist, as under /proc.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || (await stat(parent).catch(() => undefined))) throw error
+    await makeFolder(parent)
+    await mkdir(path)
+  }
+}
 
 /** Writes `text` to `path` through a temporary file beside it, flushed to disk before it takes the name. */
 export async function writeFileAtomic(path: string, text: string): Promise<void> {

@@ -4,7 +4,7 @@ export { listCheckpoints, loadCheckpoint, saveCheckpoint, type Progress } from '
 export { generateAlpacaDataset, modelFolder, type JoraDataset } from './dataset'
 export { Evaluator, type Evaluation } from './evaluate'
 export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
-export { writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from './files'
+export { makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from './files'
 export { defaultJoraSettings, JoraConfig, ParagemmaConfig, ParallamaConfig, type JoraSettings } from './jora-config'
 export {
   adaptedModules,

@@ -1,11 +1,11 @@
 // The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, stat, type FileHandle } from 'node:fs/promises'
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkpointFiles } from '@jora/llama'
 import type { Adapter } from './adapter'
 import type { TrainEvent } from './events'
-import { writeFileAtomic, writeJsonAtomic } from './files'
+import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from './lora-config'
 import { savePeftAdapter, type PeftInfo } from './peft'
 
@@ -50,7 +50,7 @@ export class RunDirectory {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, 'metrics.jsonl')
     try {
-      await mkdir(path, { recursive: true })
+      await makeFolder(path)
       let kept = ''
       const old = await readFile(metricsPath, 'utf8').catch(() => undefined)
       if (old !== undefined && resumeStep === undefined)

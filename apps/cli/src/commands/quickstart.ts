@@ -1,13 +1,13 @@
 // jora quickstart: the main job from end to end, on the model and the questions that ship with the command.
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { loadRows, renderPrompt, type AlpacaRow } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
 import { Generator, weightShapes, type LlamaConfig } from '@jora/llama'
-import { ConfigError, generateAlpacaDataset, JoraConfig, trainLora, writeJsonAtomic } from '@jora/lora'
+import { ConfigError, generateAlpacaDataset, JoraConfig, makeFolder, trainLora, writeJsonAtomic } from '@jora/lora'
 import { Interrupted } from '../errors'
 import { exactMatch } from '../exact-match'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -106,7 +106,7 @@ async function quickstart(
   const started = performance.now()
   const [modelDir, questions] = [asset('tiny-llama'), asset('questions.jsonl')]
   await clear(outputDir)
-  await mkdir(outputDir, { recursive: true })
+  await makeFolder(outputDir)
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
   const heading = (n: number, what: string) => display.log(`\n${style.bold(`${n}  ${what}`)}`)
