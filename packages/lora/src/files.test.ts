@@ -24,7 +24,10 @@ test('a file in the way is refused', async () => {
   await expect(makeFolder(join(root, 'file/below'))).rejects.toThrow('ENOTDIR')
 })
 
-test.runIf(process.platform === 'linux')('a place that takes no folders is refused, not waited for (needs Linux)', async () => {
-  await expect(makeFolder('/proc/jora')).rejects.toThrow('ENOENT')
-  await expect(makeFolder('/proc/jora/deeper')).rejects.toThrow('ENOENT')
-})
+test.runIf(process.platform === 'linux')(
+  'a place that takes no folders is refused, not waited for (needs Linux)',
+  async () => {
+    await expect(makeFolder('/proc/jora')).rejects.toThrow('ENOENT')
+    await expect(makeFolder('/proc/jora/deeper')).rejects.toThrow('ENOENT')
+  },
+)
