@@ -9,7 +9,6 @@ import { lowerGraph } from './lower'
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
   readonly threads?: number
-  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all'
 }
 
 /** Programs of more nodes than this are whole training or decoding steps. */
@@ -46,9 +45,9 @@ class CpuDevice implements Device {
   #favoured: number | undefined
   #failure: Error | undefined
 
-  constructor({ threads = availableParallelism(), optimization = 'disabled' }: CpuDeviceOptions) {
+  constructor({ threads = availableParallelism() }: CpuDeviceOptions) {
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
-    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads, optimization } })
+    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads } })
     this.#worker.unref() // an idle device keeps no process alive
     this.#worker.on('message', ({ request, value, error }: { request: number; value?: unknown; error?: string }) => {
       const pending = this.#pending.get(request)

@@ -83,7 +83,7 @@ const handlers = {
       const session = await InferenceSession.create(bytes, {
         executionProviders: ['cpu'],
         // Weights must not be folded into converted copies; the graph arrives simplified.
-        graphOptimizationLevel: workerData.optimization,
+        graphOptimizationLevel: 'disabled',
         executionMode: 'sequential',
         intraOpNumThreads: workerData.threads,
         interOpNumThreads: 1,
