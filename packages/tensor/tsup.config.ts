@@ -1,6 +1,11 @@
 import { preset } from '@jora-tooling/tsup'
 
 export default preset(
-  { index: 'src/index.ts', onnx: 'src/backend-onnx/index.ts', safetensors: 'src/safetensors/index.ts' },
+  {
+    index: 'src/index.ts',
+    onnx: 'src/backend-onnx/index.ts',
+    safetensors: 'src/safetensors/index.ts',
+    'safetensors-portable': 'src/safetensors/portable.ts',
+  },
   { copy: ['src/backend-onnx/worker.mjs', 'src/backend-onnx/draw.mjs'] },
 )

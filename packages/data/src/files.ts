@@ -1,13 +1,14 @@
 // Reading from disk: the only file here that needs Node.
 
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DatasetError } from './errors'
 import { parseRows, type Row } from './rows'
-import { readModelTokenIds } from './special-tokens'
-import { createTokenizer, type Tokenizer } from './tokenizer'
+import type { Tokenizer } from './tokenizer'
+import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from './tokenizer-files'
 
 /** The file's text, or undefined when there is none. */
 async function readOptional(path: string): Promise<string | undefined> {
-  const { readFile } = await import('node:fs/promises')
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
@@ -22,7 +23,6 @@ async function readOptional(path: string): Promise<string | undefined> {
  * @throws DatasetError when it is missing, no UTF-8, or holds a bad row
  */
 export async function loadRows(file: string): Promise<Row[]> {
-  const { readFile } = await import('node:fs/promises')
   let bytes: Uint8Array
   try {
     bytes = await readFile(file)
@@ -48,29 +48,13 @@ export async function loadRows(file: string): Promise<Row[]> {
  * @throws Error when tokenizer.json is missing or a file is no JSON, naming the file
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
-  const { join } = await import('node:path')
-  const readJson = async (name: string): Promise<unknown> => {
-    const path = join(dir, name)
-    const text = await readOptional(path)
-    if (text === undefined) return undefined
-    try {
-      return JSON.parse(text)
-    } catch (error) {
-      throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  const tokenizerJson = await readJson('tokenizer.json')
+  const read = async (name: string) => [name, await readOptional(join(dir, name))] as const
+  const files = Object.fromEntries(await Promise.all(tokenizerFileNames.map(read))) as Partial<TokenizerFiles>
+  const tokenizerJson = files['tokenizer.json']
   if (tokenizerJson === undefined) {
     throw new Error(
       `tokenizer ${join(dir, 'tokenizer.json')}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`,
     )
   }
-  const chatTemplate = await readOptional(join(dir, 'chat_template.jinja'))
-  const config: unknown = {
-    ...((await readJson('special_tokens_map.json')) as object | undefined),
-    ...((await readJson('tokenizer_config.json')) as object | undefined),
-    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
-  }
-  const modelIds = readModelTokenIds(await readJson('generation_config.json'), await readJson('config.json'))
-  return createTokenizer(tokenizerJson, config, { name: dir, ...modelIds })
+  return parseTokenizer({ ...files, 'tokenizer.json': tokenizerJson }, dir)
 }

@@ -8,6 +8,7 @@ import { loadTokenizer } from './files'
 import { renderPrompt } from './prompt'
 import { randomUint32 } from './random'
 import { createTextStream, createTokenizer, requireEos, type Tokenizer } from './tokenizer'
+import { parseTokenizer } from './tokenizer-files'
 
 const llama = createTokenizer(llamaLike())
 const bytes = createTokenizer(byteLevel())
@@ -81,6 +82,24 @@ test('what is no tokenizer.json is refused by name', async () => {
     'tokenizer m: decoder CTC is not supported',
   )
   await expect(loadTokenizer('/nowhere')).rejects.toThrow('tokenizer /nowhere/tokenizer.json: no such file')
+})
+
+test("the texts of a folder's files make the tokenizer a folder would", () => {
+  const files = {
+    'tokenizer.json': JSON.stringify(llamaLike()),
+    'special_tokens_map.json': '{"eos_token": "<s>", "pad_token": "<s>"}',
+    'tokenizer_config.json': '{"eos_token": {"content": "</s>"}, "chat_template": "old"}',
+    'chat_template.jinja': '{{ messages }}',
+    'config.json': '{"bos_token_id": 1}',
+  }
+  const tokenizer = parseTokenizer(files, 'org/model')
+  expect(tokenizer.encode('hello the')).toEqual(llama.encode('hello the'))
+  expect(tokenizer).toMatchObject({ name: 'org/model', eosId: llama.eosId, padId: llama.bosId })
+  expect(tokenizer.chatTemplate).toBe('{{ messages }}')
+  expect(parseTokenizer({ 'tokenizer.json': files['tokenizer.json'] }).name).toBe('tokenizer.json')
+  expect(() => parseTokenizer({ ...files, 'config.json': '{' }, 'org/model')).toThrow(
+    'tokenizer org/model/config.json: broken JSON: ',
+  )
 })
 
 test('decoding gives the text back', () => {

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fromSafetensorsDType, toSafetensorsDType } from './dtypes'
 import { parseSafetensors } from './parse'
 import { openSafetensors } from './read'
-import { serializeSafetensors, writeSafetensors, type SafetensorsEntry } from './write'
+import { serializeSafetensors, type SafetensorsEntry } from './serialize'
+import { writeSafetensors } from './write'
 
 let dir: string
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 // Reads tensors of a safetensors file by position: only the header is read at opening, each tensor when asked for.
 
-import type { FileHandle } from 'node:fs/promises'
+import { open, realpath, type FileHandle } from 'node:fs/promises'
 import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader, type TensorInfo } from './header'
 import { noTensor } from './parse'
 
@@ -37,8 +37,6 @@ const maxReadBytes = 2 ** 29
  * Throws {@link SafetensorsError} when malformed, and an Error with Node's `code` when the file cannot be read.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  // Loaded on use, so that a page can import the package.
-  const { open, realpath } = await import('node:fs/promises')
   let handle: FileHandle | undefined
   try {
     handle = await open(path, 'r')

@@ -1,0 +1,27 @@
+// The part of @jora/data that runs in a page too: all of it but reading files.
+
+export { planBatches, type BatchPlan, type PlanOptions } from './batches'
+export { collate, paddedLength, type Batch, type CollateOptions } from './collate'
+export {
+  prepareDataset,
+  type DatasetStatistics,
+  type OverflowPolicy,
+  type PreparedDataset,
+  type PrepareOptions,
+} from './dataset'
+export type { DecodeOptions, TextStream } from './decoder'
+export { DatasetError, type DatasetErrorDetails, type RowOrigin } from './errors'
+export { describeTokens, type TokenDescription } from './preview'
+export { parsePromptTemplate, renderPrompt, type PromptTemplate } from './prompt'
+export { deriveSeed, Random, randomUint32, shuffle } from './random'
+export { checkRow, parseRows, type AlpacaRow, type CompletionRow, type Row, type TokenRow } from './rows'
+export { countTargets, IGNORED_LABEL, tokenizeRow, type Sample, type TokenizeOptions } from './tokenize'
+export { parseTokenizer, type TokenizerFiles } from './tokenizer-files'
+export {
+  createTextStream,
+  createTokenizer,
+  requireEos,
+  type CreateTokenizerOptions,
+  type EncodeOptions,
+  type Tokenizer,
+} from './tokenizer'

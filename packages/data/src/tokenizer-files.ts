@@ -1,0 +1,49 @@
+// A tokenizer from the texts of a model folder's files, wherever they were read.
+
+import { readModelTokenIds } from './special-tokens'
+import { createTokenizer, type Tokenizer } from './tokenizer'
+
+/** The files of a model folder that say how it tokenises. */
+export const tokenizerFileNames = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'chat_template.jinja',
+  'generation_config.json',
+  'config.json',
+] as const
+
+/** Their texts by name; only tokenizer.json must be there. */
+export type TokenizerFiles = { readonly 'tokenizer.json': string } & {
+  readonly [name in (typeof tokenizerFileNames)[number]]?: string | undefined
+}
+
+/**
+ * Builds the tokenizer that `loadTokenizer` would from a folder of these files.
+ *
+ * @param folder what errors put before the file's name: the model's, or where the files come from
+ * @throws Error when a file is no JSON, or as {@link createTokenizer}, naming the file
+ */
+export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenizer {
+  const json = (file: (typeof tokenizerFileNames)[number]): unknown => {
+    const text = files[file]
+    if (text === undefined) return undefined
+    try {
+      return JSON.parse(text)
+    } catch (error) {
+      const path = folder === undefined ? file : `${folder}/${file}`
+      throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  const chatTemplate = files['chat_template.jinja']
+  const config: unknown = {
+    ...(json('special_tokens_map.json') as object | undefined),
+    ...(json('tokenizer_config.json') as object | undefined),
+    ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
+  }
+  const modelIds = readModelTokenIds(json('generation_config.json'), json('config.json'))
+  return createTokenizer(json('tokenizer.json'), config, {
+    ...(folder === undefined ? {} : { name: folder }),
+    ...modelIds,
+  })
+}
