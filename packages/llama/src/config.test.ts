@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { tinyConfig } from '../test/tiny-model'
-import { loadConfig, ModelError, parseConfig } from './config'
+import { ModelError, parseConfig } from './config'
+import { loadConfig } from './folder'
 
 const withKeys = (keys: Record<string, unknown>) => parseConfig({ ...tinyConfig, ...keys }, 'm/config.json')
 

@@ -1,6 +1,4 @@
 // A decoder's configuration, read from a Hugging Face config.json.
-import { access, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 
 /** How rotary frequencies are stretched beyond the trained length. */
 export type RopeScaling =
@@ -87,6 +85,12 @@ class Reader {
   }
 }
 
+function objectOf(json: unknown, source: string): Readonly<Record<string, unknown>> {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ModelError(`${source}: expected a JSON object`)
+  return json as Record<string, unknown>
+}
+
 function readScaling(config: Reader): RopeScaling {
   // transformers 5 writes rope_parameters, earlier versions rope_scaling with "type" or "rope_type".
   const key = config.object('rope_parameters') ? 'rope_parameters' : 'rope_scaling'
@@ -113,9 +117,7 @@ function readScaling(config: Reader): RopeScaling {
  * @throws ModelError naming the key, what came and what was expected
  */
 export function parseConfig(json: unknown, source = 'config.json'): LlamaConfig {
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new ModelError(`${source}: expected a JSON object`)
-  const config = new Reader(json as Record<string, unknown>, source)
+  const config = new Reader(objectOf(json, source), source)
   if (config.json.model_type !== 'llama') config.fail('model_type', '"llama"')
   const activation = config.json.hidden_act ?? 'silu'
   if (activation !== 'silu') config.fail('hidden_act', '"silu"')
@@ -146,39 +148,17 @@ export function parseConfig(json: unknown, source = 'config.json'): LlamaConfig 
   }
 }
 
-/** Parsed JSON of a file. @throws ModelError when it is missing or broken */
-async function readJson(path: string): Promise<unknown> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new ModelError(missing ? `${path} does not exist` : `${path} cannot be read: ${(error as Error).message}`)
-  }
+/** The parsed JSON of `text`, which errors call `source`. @throws ModelError when it is broken */
+export function parseModelJson(text: string, source: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new ModelError(`${path} is not valid JSON: ${(error as Error).message}`)
+    throw new ModelError(`${source} is not valid JSON: ${(error as Error).message}`)
   }
 }
 
-/** The object in a JSON file. */
-async function readObject(path: string): Promise<Reader> {
-  const json = await readJson(path)
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new ModelError(`${path}: expected a JSON object`)
-  return new Reader(json as Record<string, unknown>, path)
-}
-
-/** The configuration of the model in `folder`; generation_config.json, if there is one, may add stop ids. */
-export async function loadConfig(folder: string): Promise<LlamaConfig> {
-  const path = join(folder, 'config.json')
-  const config = parseConfig(await readJson(path), path)
-  const generationPath = join(folder, 'generation_config.json')
-  const hasGeneration = await access(generationPath).then(
-    () => true,
-    () => false,
-  )
-  const stops = hasGeneration ? (await readObject(generationPath)).ids('eos_token_id') : []
+/** `config` with the stop ids of a parsed generation_config.json added. @throws ModelError as {@link parseConfig} */
+export function withStopIds(config: LlamaConfig, generation: unknown, source = 'generation_config.json'): LlamaConfig {
+  const stops = new Reader(objectOf(generation, source), source).ids('eos_token_id')
   return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...stops])] }
 }

@@ -1,0 +1,21 @@
+// The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
+export { ModelError, parseConfig, withStopIds, type LlamaConfig, type RopeScaling } from './config'
+export { modelFromBytes, type ModelBytes, type WeightFile } from './from-bytes'
+export { Generator, type Generated, type GenerateOptions } from './generate'
+export {
+  decode,
+  denseLinear,
+  headWeight,
+  logits,
+  tokenLosses,
+  type Decoder,
+  type DecoderInput,
+  type DecoderOutput,
+  type LabelledRows,
+  type LayerCache,
+  type Linear,
+  type Weights,
+} from './model'
+export { inverseFrequencies } from './rope-frequencies'
+export { checkSampling, sampleToken, type SamplingOptions } from './sampling'
+export { weightShapes } from './weights'
