@@ -6,20 +6,13 @@ import type { Device } from '@jora/tensor'
 import type { LlamaConfig } from '@jora/llama'
 import { writeFolderAtomic, writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
-import { adapterEntries, adapterWeightsFile, readAdapterTensors, savePeftAdapter, type PeftInfo } from './peft'
+import { adapterEntries, adapterWeightsFile, type PeftInfo } from './peft'
+import { readAdapterTensors, savePeftAdapter } from './peft-folder'
+import type { Progress } from './trainer'
 import type { TrainState } from './training-step'
 
-/** Where a run stands. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
-export interface Progress {
-  /** Optimiser steps done. */
-  readonly step: number
-  /** Epoch the next micro-batch belongs to, from 0. */
-  readonly epoch: number
-  /** Micro-batches of that epoch already used. */
-  readonly microBatch: number
-  /** Seconds trained so far, earlier runs included. */
-  readonly seconds: number
-  /** Settings that must be the same to resume exactly. */
+/** Where a run stands, and what must be the same to resume it exactly; see `fingerprint`. */
+export interface SavedProgress extends Progress {
   readonly fingerprint: string
 }
 
@@ -31,7 +24,7 @@ const folderName = (step: number): string => `step-${String(step).padStart(8, '0
 export async function saveCheckpoint(
   outputDir: string,
   state: TrainState,
-  progress: Progress,
+  progress: SavedProgress,
   lora: LoraConfig,
   info: PeftInfo,
 ): Promise<string> {
@@ -68,12 +61,12 @@ export async function loadCheckpoint(
   lora: LoraConfig,
   fingerprint: string,
   device?: Device,
-): Promise<{ state: TrainState; progress: Progress }> {
+): Promise<{ state: TrainState; progress: SavedProgress }> {
   const path = join(folder, progressFile)
   const text = await readFile(path, 'utf8').catch(() => {
     throw new ConfigError(`${folder} is not a checkpoint: ${progressFile} is missing`)
   })
-  const progress = JSON.parse(text) as Progress
+  const progress = JSON.parse(text) as SavedProgress
   if (progress.fingerprint !== fingerprint) {
     throw new ConfigError(
       `${folder} was made with other settings (model, dataset, prompt, split, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,

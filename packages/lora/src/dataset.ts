@@ -1,35 +1,16 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import {
-  loadRows,
-  loadTokenizer,
-  prepareDataset,
-  requireEos,
-  type DatasetStatistics,
-  type Sample,
-  type Tokenizer,
-} from '@jora/data'
+import { loadRows, loadTokenizer } from '@jora/data'
 import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
 import type { JoraConfig } from './jora-config'
+import { samplesFromRows, type JoraSamples } from './samples'
 
-/** Samples ready to train on. */
-export interface JoraDataset {
-  /** What to train (or, of the 'test' split, to evaluate). */
-  readonly samples: readonly Sample[]
-  readonly heldOut: readonly Sample[]
-  readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
-  readonly tokenizer: Tokenizer
+/** Samples of a file. */
+export interface JoraDataset extends JoraSamples {
   readonly path: string
   /** SHA-256 of the files the samples come from. */
   readonly hash: string
-}
-
-/** SHA-256 of what is trained on: file, template, split, limits and mix all show in it. */
-export function hashSamples(samples: readonly Sample[]): string {
-  const hash = createHash('sha256')
-  for (const { ids, labels } of samples) hash.update(`${ids.length}:`).update(ids).update(labels)
-  return hash.digest('hex')
 }
 
 const resolved = new Map<string, Promise<ResolvedModel>>()
@@ -59,27 +40,10 @@ export async function generateAlpacaDataset(
   const { settings } = config
   const { dir } = await modelFolder(settings.modelPath)
   const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path)]
-  requireEos(tokenizer)
-  const mixRows = settings.alpacaMixFile === undefined ? undefined : await loadRows(settings.alpacaMixFile)
-  const prepared = prepareDataset({
-    rows,
-    tokenizer,
-    template: settings.promptTemplate,
-    maxSeqLength: settings.maxSeqLength,
-    onOverflow: settings.onOverflow,
-    split: settings.split,
-    seed: settings.seed,
-    vocabSize: model.vocabSize,
-    ...(mixRows ? { mixRows, mix: settings.alpacaMix } : {}),
-  })
+  const mixFile = settings.alpacaMixFile
+  const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile)
+  const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize: model.vocabSize })
   const hash = createHash('sha256').update(await readFile(path))
-  if (settings.alpacaMixFile !== undefined) hash.update(await readFile(settings.alpacaMixFile))
-  return {
-    samples: part === 'train' ? prepared.train : prepared.heldOut,
-    heldOut: part === 'train' ? prepared.heldOut : [],
-    statistics: prepared.statistics,
-    tokenizer,
-    path,
-    hash: hash.digest('hex'),
-  }
+  if (mixFile !== undefined) hash.update(await readFile(mixFile))
+  return { ...samples, path, hash: hash.digest('hex') }
 }

@@ -4,7 +4,8 @@ import { parseConfig } from '@jora/llama'
 import { tinyConfig } from '../../llama/test/tiny-model'
 import { adaptedModules, ConfigError, defaultLoraConfig, loraScaling } from './index'
 import { checkLoraConfig } from './lora-config'
-import { checkTrainConfig, defaultTrainConfig, fingerprint } from './train-config'
+import { fingerprint } from './hashes'
+import { checkTrainConfig, defaultTrainConfig } from './train-config'
 
 const model = parseConfig(tinyConfig)
 const names = (targetModules: readonly string[] | 'all-linear') =>

@@ -13,11 +13,15 @@ import {
   ConfigError,
   initAdapter,
   loadPeftAdapter,
+  parsePeftAdapter,
   parsePeftConfig,
   peftName,
   readPeftAdapter,
   savePeftAdapter,
+  serializePeftAdapter,
+  uploadAdapter,
   type LoraConfig,
+  type PeftFiles,
 } from './index'
 
 const model = parseConfig(tinyConfig)
@@ -131,6 +135,25 @@ describe('round trips', () => {
       expect(loraA).toEqual(await adapter[name]!.loraA.data())
       expect(loraB).toEqual(await adapter[name]!.loraB.data())
     }
+  })
+
+  test('in memory: the bytes of the files, and the adapter back from them', async () => {
+    await save()
+    const info = { baseModel: 'org/tiny', revision: 'abc' }
+    const files = await serializePeftAdapter(initAdapter(model, lora, 7), lora, info)
+    expect(files['adapter_config.json']).toBe(await readFile(join(folder, 'adapter_config.json'), 'utf8'))
+    expect(Buffer.from(files['adapter_model.safetensors'])).toEqual(
+      await readFile(join(folder, 'adapter_model.safetensors')),
+    )
+    const parsed = await parsePeftAdapter(files, model)
+    expect(parsed).toEqual(await readPeftAdapter(folder, model))
+    const again = await serializePeftAdapter(uploadAdapter(parsed.adapter, parsed.config.r), parsed.config, info)
+    expect(again).toEqual(files)
+    const refuses = (change: Partial<PeftFiles>, message: string) =>
+      expect(parsePeftAdapter({ ...files, ...change }, model)).rejects.toThrow(message)
+    await refuses({ 'adapter_config.json': '{' }, 'adapter_config.json is not valid JSON')
+    await refuses({ 'adapter_config.json': '{"peft_type":"LOHA"}' }, 'adapter_config.json: "peft_type" is "LOHA"')
+    await refuses({ 'adapter_model.safetensors': new Uint8Array(4) }, 'adapter_model.safetensors: 4 bytes')
   })
 
   for (const dtype of ['F16', 'BF16'] as const) {

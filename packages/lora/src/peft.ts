@@ -1,20 +1,18 @@
-// PEFT adapters: adapter_config.json and adapter_model.safetensors, read and written.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+// PEFT adapters: adapter_config.json and adapter_model.safetensors, as text and bytes.
 import { tensor, type Device } from '@jora/tensor'
 import {
   decodeFloats,
   isFloatDType,
-  openSafetensors,
-  writeSafetensors,
+  parseSafetensors,
+  serializeSafetensors,
   type SafetensorsEntry,
+  type SafetensorsHeader,
 } from '@jora/tensor/safetensors'
 import type { LlamaConfig } from '@jora/llama'
 import type { Adapter } from './adapter'
-import { writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type AdaptedModule, type LoraConfig } from './lora-config'
 
-const adapterConfigFile = 'adapter_config.json'
+export const adapterConfigFile = 'adapter_config.json'
 export const adapterWeightsFile = 'adapter_model.safetensors'
 
 const prefix = 'base_model.model.'
@@ -75,23 +73,25 @@ export async function adapterEntries(adapter: Adapter): Promise<SafetensorsEntry
   return entries
 }
 
-/** Writes the adapter into `folder`, each file whole or not at all. */
-export async function savePeftAdapter(
-  folder: string,
-  adapter: Adapter,
-  config: LoraConfig,
-  info: PeftInfo,
-): Promise<void> {
-  await writeSafetensors(join(folder, adapterWeightsFile), await adapterEntries(adapter), { format: 'pt' })
-  await writeJsonAtomic(join(folder, adapterConfigFile), peftConfig(config, Object.keys(adapter), info))
-}
-
 /** An adapter on the host: A `[r, in]` and B `[out, r]` of each module, row-major. */
 export type AdapterArrays = Readonly<Record<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>>
 
-/** Tensors of `path` under PEFT's names, as pairs of the `modules` they must cover. */
-async function readAdapterArrays(path: string, modules: readonly AdaptedModule[], r: number): Promise<AdapterArrays> {
-  await using file = await openSafetensors(path)
+/** A safetensors file, in memory or on disk. */
+interface AdapterWeights extends SafetensorsHeader {
+  read(name: string): Uint8Array | Promise<Uint8Array>
+}
+
+/**
+ * Tensors of `file` under PEFT's names, as pairs of the `modules` they must cover.
+ * @param path what errors call the file
+ * @throws ConfigError naming the tensor at fault
+ */
+export async function adapterArrays(
+  file: AdapterWeights,
+  path: string,
+  modules: readonly AdaptedModule[],
+  r: number,
+): Promise<AdapterArrays> {
   const names = new Set(file.tensors.keys())
   const read = async (name: string, shape: readonly number[]): Promise<Float32Array> => {
     const info = file.tensors.get(name)
@@ -116,34 +116,25 @@ async function readAdapterArrays(path: string, modules: readonly AdaptedModule[]
   return adapter
 }
 
-/** As tensors on a device. */
-export async function readAdapterTensors(
-  path: string,
-  modules: readonly AdaptedModule[],
-  r: number,
-  device?: Device,
-): Promise<Adapter> {
-  const arrays = await readAdapterArrays(path, modules, r)
+/** The adapter, of rank `r`, as tensors on a device (the default one when absent). */
+export function uploadAdapter(adapter: AdapterArrays, r: number, device?: Device): Adapter {
   const on = device ? { device } : {}
   return Object.fromEntries(
-    modules.map(({ name, inFeatures, outFeatures }) => {
-      const { loraA, loraB } = arrays[name]!
-      return [
-        name,
-        {
-          loraA: tensor(loraA, { shape: [r, inFeatures], ...on }),
-          loraB: tensor(loraB, { shape: [outFeatures, r], ...on }),
-        },
-      ]
-    }),
+    Object.entries(adapter).map(([module, { loraA, loraB }]) => [
+      module,
+      {
+        loraA: tensor(loraA, { shape: [r, loraA.length / r], ...on }),
+        loraB: tensor(loraB, { shape: [loraB.length / r, r], ...on }),
+      },
+    ]),
   )
 }
 
+/** The LoRA settings in a PEFT config, and what it names as its base model. */
+export type PeftConfig = LoraConfig & { readonly baseModel: string | undefined }
+
 /** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
-export function parsePeftConfig(
-  json: unknown,
-  source: string,
-): LoraConfig & { readonly baseModel: string | undefined } {
+export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   if (typeof json !== 'object' || json === null) throw new ConfigError(`${source}: expected a JSON object`)
   const config = json as Record<string, unknown>
   const refuse = (key: string, expected: string): never => {
@@ -174,50 +165,45 @@ export function parsePeftConfig(
   }
 }
 
-/** The settings in the adapter_config.json of `folder`. */
-async function readPeftConfig(folder: string): Promise<ReturnType<typeof parsePeftConfig>> {
-  const path = join(folder, adapterConfigFile)
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError(
-      error.code === 'ENOENT'
-        ? `${path} does not exist: ${folder} holds no PEFT adapter`
-        : `${path} cannot be read: ${error.message}`,
-    )
-  })
+/** As {@link parsePeftConfig}, of the file's text. */
+export function parsePeftConfigText(text: string, source: string): PeftConfig {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
+    throw new ConfigError(`${source} is not valid JSON: ${(error as Error).message}`)
   }
-  return parsePeftConfig(json, path)
+  return parsePeftConfig(json, source)
+}
+
+/** The two files of an adapter, in memory. */
+export interface PeftFiles {
+  readonly [adapterConfigFile]: string
+  readonly [adapterWeightsFile]: Uint8Array
+}
+
+/** The adapter as PEFT's files, for a page to offer as a download. */
+export async function serializePeftAdapter(adapter: Adapter, config: LoraConfig, info: PeftInfo): Promise<PeftFiles> {
+  return {
+    [adapterConfigFile]: `${JSON.stringify(peftConfig(config, Object.keys(adapter), info), null, 2)}\n`,
+    [adapterWeightsFile]: serializeSafetensors(await adapterEntries(adapter), { format: 'pt' }),
+  }
+}
+
+/** An adapter read from PEFT's files, on the host. */
+export interface PeftAdapter {
+  readonly adapter: AdapterArrays
+  readonly config: LoraConfig
+  readonly baseModel: string | undefined
 }
 
 /**
- * Loads a PEFT LoRA adapter for `model`.
+ * Reads a PEFT LoRA adapter for `model` from the contents of its files; {@link uploadAdapter} makes tensors of it.
  * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
  */
-export async function loadPeftAdapter(
-  folder: string,
-  model: LlamaConfig,
-  device?: Device,
-): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
-  const { baseModel, ...config } = await readPeftConfig(folder)
-  const adapter = await readAdapterTensors(
-    join(folder, adapterWeightsFile),
-    adaptedModules(model, config),
-    config.r,
-    device,
-  )
-  return { adapter, config, baseModel }
-}
-
-/** As {@link loadPeftAdapter}, on the host: no device need be open. */
-export async function readPeftAdapter(
-  folder: string,
-  model: LlamaConfig,
-): Promise<{ adapter: AdapterArrays; config: LoraConfig; baseModel: string | undefined }> {
-  const { baseModel, ...config } = await readPeftConfig(folder)
-  const adapter = await readAdapterArrays(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r)
+export async function parsePeftAdapter(files: PeftFiles, model: LlamaConfig): Promise<PeftAdapter> {
+  const { baseModel, ...config } = parsePeftConfigText(files[adapterConfigFile], adapterConfigFile)
+  const weights = parseSafetensors(files[adapterWeightsFile], adapterWeightsFile)
+  const adapter = await adapterArrays(weights, adapterWeightsFile, adaptedModules(model, config), config.r)
   return { adapter, config, baseModel }
 }

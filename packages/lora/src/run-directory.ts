@@ -1,33 +1,12 @@
 // The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
-import { createHash } from 'node:crypto'
-import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
+import { open, readFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkpointFiles } from '@jora/llama'
 import type { Adapter } from './adapter'
 import type { TrainEvent } from './events'
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from './lora-config'
-import { savePeftAdapter, type PeftInfo } from './peft'
-
-/** SHA-256 of config.json and of each weight file's size and 64 blocks spread over it: quick, and tells models apart. */
-export async function hashModel(folder: string): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(join(folder, 'config.json')))
-  const block = Buffer.alloc(16_384)
-  for (const path of await checkpointFiles(folder)) {
-    const { size } = await stat(path)
-    hash.update(String(size))
-    const file = await open(path)
-    try {
-      for (let i = 0; i < 64; i++) {
-        const { bytesRead } = await file.read(block, 0, block.length, Math.floor((size * i) / 64))
-        hash.update(block.subarray(0, bytesRead))
-      }
-    } finally {
-      await file.close()
-    }
-  }
-  return hash.digest('hex')
-}
+import type { PeftInfo } from './peft'
+import { savePeftAdapter } from './peft-folder'
 
 /** Appends to metrics.jsonl, each line written before the next event. */
 export class RunDirectory {

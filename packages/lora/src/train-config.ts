@@ -1,5 +1,4 @@
-// Settings of a training run: defaults, checks, and what must stay the same when a run is resumed.
-import { createHash } from 'node:crypto'
+// Settings of a training run: defaults and checks.
 import { ConfigError, checkLoraConfig, defaultLoraConfig, type LoraConfig } from './lora-config'
 import type { SchedulerName } from './schedule'
 
@@ -77,13 +76,4 @@ export function checkTrainConfig(config: TrainConfig): void {
   for (const name of ['maxSteps', 'evalEvery', 'saveEvery', 'batchSize', 'gradientAccumulationSteps'] as const)
     check(name, atLeastOne(config[name]), 'an integer ≥ 1')
   check('seed', Number.isInteger(config.seed) && config.seed >= 0, 'an integer ≥ 0')
-}
-
-/** Changes when anything that decides the course of training does: settings, model or data. */
-export function fingerprint(config: TrainConfig, model: string, data: string): string {
-  const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, ...course } = config
-  return createHash('sha256')
-    .update(JSON.stringify([course, model, data]))
-    .digest('hex')
-    .slice(0, 16)
 }

@@ -252,14 +252,17 @@ describe('a directory that holds a run', () => {
     expect((await metrics()).filter(({ type }) => type === 'done')).toHaveLength(1)
   })
 
-  test('of other settings is not resumed', async () => {
+  test('of other settings is not resumed, and stays as it is', async () => {
     await train()
+    const files = () => Promise.all(['run.json', 'metrics.jsonl'].map((name) => readFile(join(out, name), 'utf8')))
+    const before = await files()
     await expect(train(configOf({ learningRate: 0.02 }), out, { resume: 'auto' })).rejects.toThrow(
       /was made with other settings/,
     )
     for (const change of [{ promptTemplate: 'alpaca' }, { split: 0.7 }] as const)
       await expect(train(configOf(change), out, { resume: 'auto' })).rejects.toThrow(/was made with other settings/)
     await expect(train(configOf(), out, { resume: join(root, 'none') })).rejects.toThrow(/none is not a checkpoint/)
+    expect(await files()).toEqual(before)
   })
 
   test('resume in an empty directory starts anew', async () => {

@@ -6,15 +6,15 @@ import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
-import { listCheckpoints, removeUnfinishedCheckpoints } from './checkpoint'
-import { hashSamples, modelFolder, type JoraDataset } from './dataset'
+import { listCheckpoints, loadCheckpoint, removeUnfinishedCheckpoints, saveCheckpoint } from './checkpoint'
+import { modelFolder, type JoraDataset } from './dataset'
 import type { TrainEvent } from './events'
+import { fingerprint, hashModel, hashSamples } from './hashes'
 import type { JoraConfig } from './jora-config'
 import { ConfigError } from './lora-config'
-import { loadPeftAdapter } from './peft'
-import { hashModel, modelCard, RunDirectory } from './run-directory'
+import { loadPeftAdapter } from './peft-folder'
+import { modelCard, RunDirectory } from './run-directory'
 import { countSteps, runTraining } from './trainer'
-import { fingerprint } from './train-config'
 
 export interface TrainOptions {
   /** `auto`: the newest checkpoint of the output directory if there is one; or a checkpoint folder. */
@@ -126,6 +126,10 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       fingerprint: print,
       totalSteps: this.totalSteps,
     }
+    const { lora } = config.train
+    // Before the directory is touched: a checkpoint of other settings is refused, and what is there stays.
+    const resume =
+      resumeFrom === undefined ? undefined : await loadCheckpoint(resumeFrom, model.config, lora, print, device)
     const directory = await RunDirectory.open(outputDir, record, resumeStep)
     await removeUnfinishedCheckpoints(outputDir)
     const peft = { baseModel: id ?? settings.modelPath, revision }
@@ -137,10 +141,9 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       heldOut: dataset.heldOut,
       padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
       initialAdapter: initial,
-      outputDir,
-      peft,
-      fingerprint: print,
-      resumeFrom,
+      resume,
+      saveCheckpoint: (state, progress) =>
+        saveCheckpoint(outputDir, state, { ...progress, fingerprint: print }, lora, peft),
       signal: options.signal,
       device,
     })
@@ -162,7 +165,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       if (finished)
         await directory.finish(
           adapter,
-          config.train.lora,
+          lora,
           peft,
           modelCard(peft, { ...settings }, { steps, loss: finalLoss, evalLoss }),
         )

@@ -14,9 +14,11 @@ import {
   initAdapter,
   initState,
   listCheckpoints,
+  loadCheckpoint,
   loraLinear,
   planSteps,
   runTraining,
+  saveCheckpoint,
   TrainingStep,
   type Adapter,
   type LoraConfig,
@@ -74,9 +76,15 @@ const inputs = (change: Partial<TrainInputs> = {}): TrainInputs => ({
   train,
   heldOut: [],
   padId: 0,
-  peft: { baseModel: 'tiny' },
-  fingerprint: 'f',
   ...change,
+})
+/** Checkpoints in `dir`, as trainLora keeps them. */
+const saving: Pick<TrainInputs, 'saveCheckpoint'> = {
+  saveCheckpoint: (state, progress) =>
+    saveCheckpoint(dir, state, { ...progress, fingerprint: 'f' }, lora, { baseModel: 'tiny' }),
+}
+const resuming = async (folder: string): Promise<Pick<TrainInputs, 'resume'>> => ({
+  resume: await loadCheckpoint(folder, model.config, lora, 'f'),
 })
 
 async function run(
@@ -234,12 +242,12 @@ describe('randomness', () => {
 
 describe('resuming', () => {
   test('from every checkpoint ends in the very same adapter', async () => {
-    const whole = await run(inputs({ outputDir: dir }))
+    const whole = await run(inputs(saving))
     const checkpoints = await listCheckpoints(dir)
     expect(checkpoints).toHaveLength(9)
     const expected = await dataOf(whole.result.adapter)
-    for (const [i, resumeFrom] of checkpoints.entries()) {
-      const rest = await run(inputs({ resumeFrom }))
+    for (const [i, folder] of checkpoints.entries()) {
+      const rest = await run(inputs(await resuming(folder)))
       expect(stepsOf(rest.events).map(({ step }) => step)).toEqual(Array.from({ length: 8 - i }, (_, k) => i + 2 + k))
       expect(stepsOf(rest.events).map(({ loss }) => loss)).toEqual(
         stepsOf(whole.events)
@@ -254,13 +262,13 @@ describe('resuming', () => {
     const controller = new AbortController()
     const longer = { ...config, saveEvery: 100 }
     const stopped = await run(
-      inputs({ outputDir: dir, config: longer, signal: controller.signal }),
+      inputs({ ...saving, config: longer, signal: controller.signal }),
       (event) => void (event.type === 'step' && event.step === 4 && controller.abort()),
     )
     expect(stopped.result).toMatchObject({ steps: 4, finished: false })
     expect(stopped.events.at(-1)).toEqual({ type: 'checkpoint', step: 4, path: join('checkpoints', 'step-00000004') })
-    const [resumeFrom] = await listCheckpoints(dir)
-    const rest = await run(inputs({ config: longer, resumeFrom }))
+    const [folder] = await listCheckpoints(dir)
+    const rest = await run(inputs({ config: longer, ...(await resuming(folder!)) }))
     const whole = await run(inputs({ config: longer }))
     expect(await dataOf(rest.result.adapter)).toEqual(await dataOf(whole.result.adapter))
   })

@@ -3,14 +3,24 @@ import { collate, planBatches, type Batch, type Sample } from '@jora/data'
 import { defaultDevice, treeLeaves, type Device } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from './adapter'
-import { loadCheckpoint, saveCheckpoint, type Progress } from './checkpoint'
 import { Evaluator } from './evaluate'
 import type { TrainEvent } from './events'
 import { ConfigError } from './lora-config'
-import type { PeftInfo } from './peft'
 import { learningRateAt } from './schedule'
 import { checkTrainConfig, type TrainConfig } from './train-config'
 import { initState, TrainingStep, type TrainState } from './training-step'
+
+/** Where a run stands. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
+export interface Progress {
+  /** Optimiser steps done. */
+  readonly step: number
+  /** Epoch the next micro-batch belongs to, from 0. */
+  readonly epoch: number
+  /** Micro-batches of that epoch already used. */
+  readonly microBatch: number
+  /** Seconds trained so far, earlier runs included. */
+  readonly seconds: number
+}
 
 export interface TrainInputs {
   readonly model: Decoder
@@ -21,13 +31,10 @@ export interface TrainInputs {
   readonly padId: number
   /** Start from this adapter instead of a fresh one. */
   readonly initialAdapter?: Adapter | undefined
-  /** Where checkpoints go; none are written when absent. */
-  readonly outputDir?: string | undefined
-  readonly peft: PeftInfo
-  /** Must be equal to resume; see `fingerprint`. */
-  readonly fingerprint: string
-  /** Checkpoint folder to continue from. */
-  readonly resumeFrom?: string | undefined
+  /** Where an earlier run stood: this one goes on from there, and consumes its state. */
+  readonly resume?: { readonly state: TrainState; readonly progress: Progress } | undefined
+  /** Keeps a checkpoint and returns its path, for the event that tells of it; none are made when absent. */
+  readonly saveCheckpoint?: ((state: TrainState, progress: Progress) => Promise<string>) | undefined
   /** Stops after the running step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined
   readonly device?: Device | undefined
@@ -61,7 +68,7 @@ export interface TrainResult {
 
 /** Trains `samples` and returns the adapter; every event of the run is yielded as it happens. */
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
-  const { model, config, train, heldOut, padId, outputDir, peft, signal } = inputs
+  const { model, config, train, heldOut, padId, saveCheckpoint, signal } = inputs
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
@@ -70,19 +77,10 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
   const decoder: Decoder = { ...model, checkpointLayers: config.gradientCheckpointing }
 
-  let progress: Progress = { step: 0, epoch: 0, microBatch: 0, seconds: 0, fingerprint: inputs.fingerprint }
-  let state: TrainState
-  if (inputs.resumeFrom !== undefined) {
-    ;({ state, progress } = await loadCheckpoint(
-      inputs.resumeFrom,
-      model.config,
-      config.lora,
-      inputs.fingerprint,
-      device,
-    ))
-  } else {
-    state = initState(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device))
-  }
+  let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, microBatch: 0, seconds: 0 }
+  let state: TrainState =
+    inputs.resume?.state ??
+    initState(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device))
   const earlier = progress.seconds
   const started = performance.now()
   const seconds = () => earlier + (performance.now() - started) / 1000
@@ -103,8 +101,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const evaluator = new Evaluator(model, config.lora, device)
   let savedAt = progress.step
   const save = async (): Promise<TrainEvent[]> => {
-    if (outputDir === undefined || savedAt === progress.step) return []
-    const path = await saveCheckpoint(outputDir, state, { ...progress, seconds: seconds() }, config.lora, peft)
+    if (!saveCheckpoint || savedAt === progress.step) return []
+    const path = await saveCheckpoint(state, { ...progress, seconds: seconds() })
     savedAt = progress.step
     return [{ type: 'checkpoint', step: progress.step, path }]
   }

@@ -1,0 +1,40 @@
+// The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
+export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter'
+export { Evaluator, type Evaluation } from './evaluate'
+export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
+export { defaultJoraSettings, JoraConfig, ParagemmaConfig, ParallamaConfig, type JoraSettings } from './jora-config'
+export {
+  adaptedModules,
+  ConfigError,
+  defaultLoraConfig,
+  loraScaling,
+  type AdaptedModule,
+  type LoraConfig,
+} from './lora-config'
+export {
+  adamw,
+  clipByGlobalNorm,
+  globalNorm,
+  initAdamW,
+  stepNumbers,
+  type AdamWConfig,
+  type AdamWState,
+} from './optimizer'
+export {
+  parsePeftAdapter,
+  parsePeftConfig,
+  peftConfig,
+  peftName,
+  serializePeftAdapter,
+  uploadAdapter,
+  type AdapterArrays,
+  type PeftAdapter,
+  type PeftConfig,
+  type PeftFiles,
+  type PeftInfo,
+} from './peft'
+export { samplesFromRows, type JoraSamples } from './samples'
+export { learningRateAt, type ScheduleConfig, type SchedulerName } from './schedule'
+export { defaultTrainConfig, type TrainConfig } from './train-config'
+export { countSteps, planSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './trainer'
+export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './training-step'
