@@ -1,0 +1,43 @@
+// A headless Chromium that this machine has, and a page in it.
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { chromium } from 'playwright-core'
+import { bundleForPage } from './bundle'
+
+/** The browser's program: CHROMIUM_PATH, else where systems put it. */
+export const chromiumPath: string | undefined =
+  process.env.CHROMIUM_PATH || ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+
+/** What a page answers requests with, by path. */
+export type PageFiles = Readonly<Record<string, string | Uint8Array>>
+
+/**
+ * Bundles `module`, a file of this folder, and gives what its export `run()` resolves to in a page.
+ * @param files what the page can fetch, by path, e.g. `/config.json`
+ * @throws Error as the page threw it
+ */
+export async function runInPage<T>(module: string, files: PageFiles = {}): Promise<T> {
+  const { code } = await bundleForPage(`export * from './${module}'`)
+  const served: PageFiles = { ...files, '/': '<!doctype html><meta charset="utf-8">', '/page.js': code }
+  const server = createServer(({ url = '' }, response) => {
+    const body = served[url]
+    const type = url === '/' ? 'text/html' : url.endsWith('.js') ? 'text/javascript' : 'application/octet-stream'
+    response.writeHead(body === undefined ? 404 : 200, { 'content-type': type }).end(body)
+  })
+  // A local address is a secure context, without which a page has no WebGPU.
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const browser = await chromium.launch({
+    executablePath: chromiumPath!,
+    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
+  })
+  try {
+    const page = await browser.newPage()
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    // As text: a function would arrive as the test runner has rewritten it.
+    return await page.evaluate<T>(`import('/page.js').then(({ run }) => run())`)
+  } finally {
+    await browser.close()
+    server.close()
+  }
+}
