@@ -24,22 +24,25 @@ const env = {
   TURBO_NO_UPDATE_NOTIFIER: '1',
 }
 
+/** Workspaces with heavy dependencies that only tests use: a first `npm run quickstart` does without them. */
+const testOnly = ['@jora-tooling/software-gpu']
+
 switch (command) {
   case 'build':
-    install()
+    install('everything')
     build()
     break
   case 'test':
-    install()
+    install('everything')
     pnpm(['--silent', 'run', 'check:test', ...args], 'inherit')
     break
   case 'jora':
-    install()
+    install('to run')
     build()
     jora(args)
     break
   case 'quickstart':
-    install()
+    install('to run')
     build()
     jora(['quickstart', ...args])
     break
@@ -47,18 +50,23 @@ switch (command) {
     fail(`npm-entry: build, test, jora or quickstart expected, got ${command ?? 'nothing'}`, 2)
 }
 
-/** Installs when the lock file (or the Node that native packages were chosen for) is not the one of the last install. */
-function install() {
+/**
+ * Installs when the lock file (or the Node that native packages were chosen for) is not the one of the last install.
+ * @param {'everything' | 'to run'} extent
+ */
+function install(extent) {
   const stamp = join(root, 'node_modules', '.jora-install')
   const wanted = createHash('sha256')
     .update(`${process.platform}-${process.arch}-${process.versions.modules}\n`)
     .update(readFileSync(join(root, 'pnpm-lock.yaml')))
     .digest('hex')
   const modules = join(root, 'node_modules', '.modules.yaml')
-  if (existsSync(modules) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  const last = existsSync(modules) && existsSync(stamp) ? readFileSync(stamp, 'utf8') : ''
+  if (last === `everything ${wanted}` || last === `${extent} ${wanted}`) return
   console.error('Installing dependencies (once, then only when the lock file changes) …')
-  pnpm(['install', '--frozen-lockfile', '--prefer-offline'], 'quiet')
-  writeFileSync(stamp, wanted)
+  const leftOut = extent === 'everything' ? [] : testOnly.map((name) => `--filter=!${name}`)
+  pnpm(['install', '--frozen-lockfile', '--prefer-offline', ...leftOut], 'quiet')
+  writeFileSync(stamp, `${extent} ${wanted}`)
 }
 
 /** Builds what changed; turbo answers from its cache in about a second when nothing did. */
