@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { built, exec, packAll } from './pack.mjs'
 
@@ -181,6 +182,15 @@ describe('installed from tarballs', () => {
     const file = `use${name.replaceAll(/\W+/g, '-')}.mjs`
     write(file, snippet)
     await exec(process.execPath, [file], { cwd: project })
+  })
+
+  test('what a page may import bundles for one', async () => {
+    const portable = entries.filter(
+      (name) => /^@jora\/(tensor|data|llama|lora)\b/.test(name) && !name.endsWith('/onnx'),
+    )
+    const contents = portable.map((name, i) => `export * as m${i} from '${name}'`).join('\n')
+    const stdin = { contents, resolveDir: project }
+    await build({ stdin, bundle: true, platform: 'browser', format: 'esm', write: false, logLevel: 'silent' })
   })
 
   test('types resolve under nodenext', async () => {
