@@ -4,10 +4,21 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { chromium } from 'playwright-core'
 import { bundleForPage } from './bundle'
+import { npmChromium, type Program } from './npm-chromium'
 
-/** The browser's program: CHROMIUM_PATH, else where systems put it. */
-export const chromiumPath: string | undefined =
-  process.env.CHROMIUM_PATH || ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+let found: Promise<Program | undefined> | undefined
+
+/** The browser: CHROMIUM_PATH (`npm` for the npm package's), else where systems put it, else the npm package's. */
+function findChromium(): Promise<Program | undefined> {
+  const { CHROMIUM_PATH: given } = process.env
+  const path = given || ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((file) => existsSync(file))
+  found ??= path === undefined || path === 'npm' ? npmChromium() : Promise.resolve({ path, env: {} })
+  return found
+}
+
+/** Whether {@link runInPage} can run: where not, a test skips with `needsChromium` as the reason. */
+export const hasChromium = async (): Promise<boolean> => (await findChromium()) !== undefined
+export const needsChromium = 'needs Chromium (CHROMIUM_PATH=/path/to/it)'
 
 /** What a page answers requests with, by path. */
 export type PageFiles = Readonly<Record<string, string | Uint8Array>>
@@ -18,6 +29,8 @@ export type PageFiles = Readonly<Record<string, string | Uint8Array>>
  * @throws Error as the page threw it
  */
 export async function runInPage<T>(module: string, files: PageFiles = {}): Promise<T> {
+  const program = await findChromium()
+  if (!program) throw new Error(needsChromium)
   const { code } = await bundleForPage(`export * from './${module}'`)
   const served: PageFiles = { ...files, '/': '<!doctype html><meta charset="utf-8">', '/page.js': code }
   const server = createServer(({ url = '' }, response) => {
@@ -28,7 +41,9 @@ export async function runInPage<T>(module: string, files: PageFiles = {}): Promi
   // A local address is a secure context, without which a page has no WebGPU.
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   const browser = await chromium.launch({
-    executablePath: chromiumPath!,
+    executablePath: program.path,
+    env: { ...process.env, ...program.env },
+    // WebGPU on the CPU, the same on every machine.
     args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
   })
   try {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { parseConfig } from '@jora/llama'
 import { adaptedModules, peftConfig, peftName, type LoraConfig } from '@jora/lora'
 import { serializeSafetensors } from '@jora/tensor/safetensors'
-import { chromiumPath, runInPage } from './chromium'
+import { hasChromium, needsChromium, runInPage } from './chromium'
 import { prepare, type Outcome } from './rows'
 
 const assets = join(import.meta.dirname, '../../apps/cli/assets')
@@ -29,7 +29,7 @@ function adapterFiles(): Record<string, string | Uint8Array> {
 }
 
 test('rows, tokenizer and adapter, without a file', async (ctx) => {
-  ctx.skip(chromiumPath === undefined, 'needs Chromium (CHROMIUM_PATH)')
+  ctx.skip(!(await hasChromium()), needsChromium)
   const files: Record<string, string | Uint8Array> = {
     ...adapterFiles(),
     '/config.json': config,

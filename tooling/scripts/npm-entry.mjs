@@ -25,7 +25,7 @@ const env = {
 }
 
 /** Workspaces with heavy dependencies that only tests use: a first `npm run quickstart` does without them. */
-const testOnly = ['@jora-tooling/software-gpu']
+const testOnly = ['@jora-tooling/browser', '@jora-tooling/software-gpu']
 
 switch (command) {
   case 'build':
