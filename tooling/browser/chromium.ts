@@ -24,14 +24,15 @@ export const needsChromium = 'needs Chromium (CHROMIUM_PATH=/path/to/it)'
 export type PageFiles = Readonly<Record<string, string | Uint8Array>>
 
 /**
- * Bundles `module`, a file of this folder, and gives what its export `run()` resolves to in a page.
+ * Bundles `text`, a module, and gives what its export `run()` resolves to in a page.
+ * @param text its imports are resolved from this folder
  * @param files what the page can fetch, by path, e.g. `/config.json`
  * @throws Error as the page threw it
  */
-export async function runInPage<T>(module: string, files: PageFiles = {}): Promise<T> {
+export async function runInPage<T>(text: string, files: PageFiles = {}): Promise<T> {
   const program = await findChromium()
   if (!program) throw new Error(needsChromium)
-  const { code } = await bundleForPage(`export * from './${module}'`)
+  const { code } = await bundleForPage(text)
   const served: PageFiles = { ...files, '/': '<!doctype html><meta charset="utf-8">', '/page.js': code }
   const server = createServer(({ url = '' }, response) => {
     const body = served[url]

@@ -39,5 +39,5 @@ test('rows, tokenizer and adapter, without a file', async (ctx) => {
   const inNode = await prepare(async (path) => Buffer.from(files[path]!))
   expect(inNode.batches).toHaveLength(5)
   expect(Object.keys(inNode.adapter.adapter)).toHaveLength(4)
-  expect(await runInPage<Outcome>('rows-page', files)).toEqual(inNode)
+  expect(await runInPage<Outcome>(`export * from './rows-page'`, files)).toEqual(inNode)
 })
