@@ -42,6 +42,7 @@ const cases: Case[] = [
   { file: 'packages/tensor/src/safetensors/node.ts', imports: 'node:fs', refused: false },
   { file: 'packages/tensor/src/backend-onnx/node.ts', imports: 'node:worker_threads', refused: false },
   { file: 'packages/tensor/src/backend-webgpu/node.ts', imports: 'node:fs', refused: true },
+  { file: 'packages/tensor/src/backend-webgpu/index.ts', imports: 'node:fs', refused: false },
   { file: 'packages/data/src/node.ts', imports: 'node:fs', refused: true },
   { file: 'packages/data/src/files.ts', imports: 'node:fs', refused: false },
   { file: 'packages/data/src/bare.ts', imports: 'fs', refused: true },

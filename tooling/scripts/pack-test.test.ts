@@ -28,6 +28,17 @@ const snippets: Record<string, string> = {
     assert.deepEqual([...(await y.data())], [3, 7])
     assert.ok((await device.memory()).bytes > 0)
     await device.close()`,
+  '@jora/tensor/webgpu': `
+    import assert from 'node:assert/strict'
+    import { jit, linear, tensor } from '@jora/tensor'
+    import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
+    if (await findAdapter()) {
+      const device = await openWebGpuDevice()
+      const weight = tensor([[1, 2], [3, 4]], { device })
+      const y = jit((x) => linear(x, weight))(tensor([[1, 1]], { device }))
+      assert.deepEqual([...(await y.data())], [3, 7])
+      await device.close()
+    } else await assert.rejects(openWebGpuDevice(), /no adapter/)`,
   '@jora/tensor/safetensors': `
     import assert from 'node:assert/strict'
     import { openSafetensors, parseSafetensors, serializeSafetensors, writeSafetensors } from '@jora/tensor/safetensors'

@@ -33,6 +33,12 @@ const tables: readonly (Edit & { readonly table: string })[] = [
     line: "  softplus: direct('Softplus'),",
   },
   {
+    table: 'wgslLowerings',
+    file: 'src/backend-webgpu/op-table.ts',
+    after: '  sigmoid: each(5, (x) => `1.0f / (1.0f + exp(-(${x})))`),',
+    line: '  softplus: each(8, (x) => `log(1.0f + exp(${x}))`),',
+  },
+  {
     table: 'rules',
     file: 'test/backend/reference.ts',
     after: '  sigmoid: map((x) => 1 / (1 + Math.exp(-x))),',
@@ -55,8 +61,14 @@ const others: readonly Edit[] = [
 ]
 
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
-const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
-const entries = ['src/index.ts', 'src/backend-onnx/index.ts', 'test/backend/reference.ts', 'test/backend/cases.ts']
+const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root, {}, join(root, 'tsconfig.json'))
+const entries = [
+  'src/index.ts',
+  'src/backend-onnx/index.ts',
+  'src/backend-webgpu/index.ts',
+  'test/backend/reference.ts',
+  'test/backend/cases.ts',
+]
 const inPackage = (file: string) => relative(root, file).split(sep).join('/')
 
 let previous: ts.Program | undefined

@@ -37,6 +37,11 @@ export interface MemoryStats {
 /** What `jit` hands a backend: constants carry the buffers they are bound to. */
 export type CompileGraph = Graph<{ readonly buffer: DeviceBuffer }>
 
+export interface CompileOptions {
+  /** Positions of inputs that the caller gives up with each run: outputs may take their memory. */
+  readonly donated?: readonly number[]
+}
+
 export interface Device {
   readonly kind: 'cpu' | 'webgpu'
   /** Human-readable: processor or adapter. */
@@ -44,7 +49,7 @@ export interface Device {
   upload(data: HostArray, aval: Aval): DeviceBuffer
   /** A tensor that stays in its file until a program needs it. */
   fromFile(range: FileRange, aval: Aval): DeviceBuffer
-  compile(graph: CompileGraph): Executable
+  compile(graph: CompileGraph, options?: CompileOptions): Executable
   read(buffer: DeviceBuffer): Promise<HostArray>
   release(buffer: DeviceBuffer): void
   memory(): Promise<MemoryStats>

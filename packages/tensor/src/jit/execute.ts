@@ -1,5 +1,5 @@
 // Compiling a traced graph for a device and running it on concrete tensors.
-import type { Device, Executable } from '../backend/backend'
+import type { CompileOptions, Device, Executable } from '../backend/backend'
 import { defaultDevice } from '../backend/registry'
 import { fail } from '../errors'
 import type { Graph } from '../ir/graph'
@@ -28,10 +28,10 @@ function deviceOf(tensors: readonly Tensor[]): Device {
   return device
 }
 
-export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[]): Program {
+export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[], options: CompileOptions = {}): Program {
   const graph = simplify(traced)
   const device = deviceOf([...inputs, ...graph.constants.map((c) => c.tensor)])
-  return { graph, device, executable: device.compile(graph) }
+  return { graph, device, executable: device.compile(graph, options) }
 }
 
 /** Queues a run. The outputs are handles that can be used at once; errors surface when one is read. */

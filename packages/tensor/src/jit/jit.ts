@@ -62,14 +62,17 @@ export function jit<A extends readonly Tree[], R extends Tree>(
 ): Jitted<A, R> {
   const cache = new Map<string, Compiled>()
 
-  function lookup(flat: Flat): Compiled {
+  function lookup(flat: Flat, args: A): Compiled {
     const device = flat.leaves[0]?.buffer.device ?? openDefaultDevice()
     const key = `${device ? deviceNumber(device) : ''}|${flat.structure}|${flat.leaves.map((t) => showAval(t.aval)).join(',')}`
     let compiled = cache.get(key)
     if (compiled) cache.delete(key)
     else {
       const { graph, result } = traceFlat(fn, flat)
-      compiled = { program: compileGraph(graph, flat.leaves), unflatten: result.unflatten }
+      compiled = {
+        program: compileGraph(graph, flat.leaves, { donated: donatedLeaves(args) }),
+        unflatten: result.unflatten,
+      }
     }
     cache.set(key, compiled) // (re)inserted last: the map's order is the order of use
     for (const [oldest, { program }] of cache) {
@@ -80,16 +83,27 @@ export function jit<A extends readonly Tree[], R extends Tree>(
     return compiled
   }
 
+  /** Positions among the flat leaves of those that the arguments named by `donate` hold. */
+  function donatedLeaves(args: A): number[] {
+    let first = 0
+    return args.flatMap((arg, position) => {
+      const count = flatten(arg).leaves.length
+      const positions = donate.includes(position) ? Array.from({ length: count }, (_, i) => first + i) : []
+      first += count
+      return positions
+    })
+  }
+
   const call = (...args: A): R => {
     if (activeTrace()) return fn(...args)
     const flat = flatten(args)
-    const { program, unflatten } = lookup(flat)
+    const { program, unflatten } = lookup(flat, args)
     const outputs = runProgram(program, flat.leaves)
     for (const position of donate) for (const leaf of flatten(args[position]).leaves) leaf.dispose()
     return unflatten(outputs) as R
   }
   return Object.defineProperties(call, {
-    compile: { value: (...args: A) => lookup(flatten(args)).program.executable.ready },
+    compile: { value: (...args: A) => lookup(flatten(args), args).program.executable.ready },
     programs: { get: () => cache.size },
     dispose: {
       value: () => {

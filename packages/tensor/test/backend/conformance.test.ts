@@ -1,6 +1,8 @@
 // One suite for all backends: every op against the float64 interpreter, and every gradient against finite differences.
+import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCpuDevice } from '../../src/backend-onnx/index'
+import { findAdapter, openWebGpuDevice } from '../../src/backend-webgpu/index'
 import {
   disposeTree,
   makeGraph,
@@ -20,9 +22,13 @@ import { shapeRules } from '../../src/ir/op'
 import { cases, type Case } from './cases'
 import { evaluate, numbers, type Nd } from './reference'
 
-/** A second backend joins here. */
-const backends: { name: string; open: () => Promise<Device> }[] = [
+await softwareVulkan()
+const hasGpu = (await findAdapter()) !== undefined
+
+/** A backend joins here. */
+const backends: { name: string; open: () => Promise<Device>; missing?: boolean }[] = [
   { name: 'onnx', open: () => openCpuDevice({ threads: 2 }) },
+  { name: hasGpu ? 'webgpu' : 'webgpu (needs a WebGPU adapter)', open: () => openWebGpuDevice(), missing: !hasGpu },
 ]
 
 const asList = (result: Tensor | Tensor[]): Tensor[] => (Array.isArray(result) ? result : [result])
@@ -63,7 +69,7 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 }
 
 for (const backend of backends) {
-  describe(`conformance on ${backend.name}`, () => {
+  describe.skipIf(backend.missing === true)(`conformance on ${backend.name}`, () => {
     let device: Device
     beforeAll(async () => {
       device = await backend.open()

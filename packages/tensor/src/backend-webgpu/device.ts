@@ -1,0 +1,365 @@
+// The WebGPU device: buffers, uploads, programs and reads behind the backend interface.
+import type {
+  CompileGraph,
+  CompileOptions,
+  Device,
+  DeviceBuffer,
+  Executable,
+  FileRange,
+  MemoryStats,
+} from '../backend/backend'
+import { hostArray, viewAs, type HostArray } from '../dtype'
+import type { Aval } from '../ir/op'
+import { sizeOf } from '../shape'
+import { describeAdapter, missingFrom, openAdapter, type AdapterDescription } from './adapters'
+import { Allocator, type Allocation } from './allocator'
+import { lowerGraph } from './lower'
+import type { Dispatch } from './module'
+import { Program } from './program'
+import { elementType, storedBytes, type Storage } from './storage'
+import { WorkQueue } from './work-queue'
+
+/** What the platform provides: Node or a page. */
+export interface Platform {
+  /** Hands the bytes of a file range on in pieces; absent where there are no files. */
+  readonly readRange?: (range: FileRange, piece: (bytes: Uint8Array, offset: number) => void) => Promise<void>
+  /** Waits for work that a software adapter does on this process's cores. */
+  readonly waitForCpu?: <T>(promise: Promise<T>) => Promise<T>
+}
+
+export interface WebGpuDeviceOptions {
+  /** Refuses to allocate more than this on the device. */
+  readonly memoryBytes?: number
+}
+
+class GpuBuffer implements DeviceBuffer {
+  allocation: Allocation | undefined
+  released = false
+  /** Why it holds nothing: the program that was to fill it could not be compiled. */
+  failure: Error | undefined
+  constructor(
+    readonly device: WebGpuDevice,
+    readonly aval: Aval,
+    readonly file?: FileRange,
+  ) {}
+}
+
+/** Bytes uploaded between two waits for the device: what drivers keep in staging memory at most. */
+const uploadWindowBytes = 2 ** 28
+
+export class WebGpuDevice implements Device {
+  readonly kind = 'webgpu'
+  readonly name: string
+  readonly #queue: WorkQueue
+  readonly #allocator: Allocator
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
+  readonly #pages: Allocation[] = []
+  readonly #usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
+  #failure: Error | undefined
+  #uploaded = 0
+
+  constructor(
+    readonly gpu: GPUDevice,
+    readonly adapter: AdapterDescription,
+    readonly platform: Platform,
+    { memoryBytes }: WebGpuDeviceOptions,
+  ) {
+    this.name = adapter.name
+    this.#queue = new WorkQueue((error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
+    this.#allocator = new Allocator(gpu, {
+      maxBufferBytes: adapter.profile.maxBufferBytes,
+      budgetBytes: memoryBytes,
+      name: adapter.name,
+    })
+    void gpu.lost.then(({ reason, message }) =>
+      this.#fail(
+        new Error(
+          reason === 'destroyed'
+            ? `${this.name} is closed`
+            : `the GPU ${this.name} was lost: ${message || 'no reason given'}`,
+        ),
+      ),
+    )
+    gpu.addEventListener('uncapturederror', (event) => {
+      const { error } = event
+      const what = error.constructor.name === 'GPUOutOfMemoryError' ? 'is out of memory' : 'refused a command'
+      this.#fail(new Error(`the GPU ${this.name} ${what}: ${error.message}`))
+    })
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure
+  }
+
+  #own(buffer: DeviceBuffer): GpuBuffer {
+    if (buffer instanceof GpuBuffer && buffer.device === this) return buffer
+    throw new Error(`a buffer of ${buffer.device.name} was given to ${this.name}`)
+  }
+
+  #wait<T>(promise: Promise<T>): Promise<T> {
+    const { waitForCpu } = this.platform
+    return this.adapter.software && waitForCpu ? waitForCpu(promise) : promise
+  }
+
+  #take(aval: Aval, what: string): Allocation {
+    const bytes = storedBytes(elementType(aval.dtype, this.adapter.profile), sizeOf(aval.shape))
+    return this.#allocator.take(bytes, this.#usage, what)
+  }
+
+  upload(data: HostArray, aval: Aval): DeviceBuffer {
+    this.#check()
+    const buffer = new GpuBuffer(this, aval)
+    const bytes = deviceBytes(data, aval, this.#queue.busy)
+    this.#queue.add(() => {
+      if (this.#failure) return
+      buffer.allocation = this.#take(aval, 'an uploaded tensor')
+      if (bytes.byteLength > 0) this.gpu.queue.writeBuffer(buffer.allocation.buffer, 0, bytes)
+    })
+    return buffer
+  }
+
+  fromFile(range: FileRange, aval: Aval): DeviceBuffer {
+    if (!this.platform.readRange) throw new Error('there are no files here; upload the tensor')
+    return new GpuBuffer(this, aval, range)
+  }
+
+  /** Brings a tensor that is still in its file onto the device. */
+  #load(buffer: GpuBuffer): void {
+    if (!buffer.file || buffer.allocation) return
+    const { file, aval } = buffer
+    this.#queue.add(async () => {
+      if (buffer.allocation || this.#failure) return
+      const allocation = (buffer.allocation = this.#take(aval, `tensor at byte ${file.offset} of ${file.path}`))
+      await this.platform.readRange!(file, (bytes, offset) => {
+        if (aval.dtype === 'bool') {
+          this.gpu.queue.writeBuffer(allocation.buffer, offset * 4, deviceBytes(bytes, aval, true))
+          return
+        }
+        const whole = bytes.byteLength - (bytes.byteLength % 4)
+        if (whole > 0) this.gpu.queue.writeBuffer(allocation.buffer, offset, bytes as Uint8Array<ArrayBuffer>, 0, whole)
+        if (whole < bytes.byteLength) {
+          const rest = new Uint8Array(4)
+          rest.set(bytes.subarray(whole))
+          this.gpu.queue.writeBuffer(allocation.buffer, offset + whole, rest)
+        }
+      })
+      this.#uploaded += file.length
+      if (this.#uploaded < uploadWindowBytes) return
+      this.#uploaded = 0
+      await this.#wait(this.gpu.queue.onSubmittedWorkDone())
+    })
+  }
+
+  #pipeline({ code, bindings, parameters, label }: Dispatch): Promise<GPUComputePipeline> {
+    const known = this.#pipelines.get(code)
+    if (known) return known
+    const types = [...bindings.map((b) => b.access), ...(parameters.length > 0 ? ['read'] : [])]
+    const layout = this.gpu.createBindGroupLayout({
+      entries: types.map((access, binding) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
+      })),
+    })
+    const compile = async () => {
+      const module = this.gpu.createShaderModule({ code, label })
+      const { messages } = await module.getCompilationInfo()
+      const wrong = messages.find((m) => m.type === 'error')
+      if (wrong)
+        throw new Error(`kernel ${label} is not valid on ${this.name}, line ${wrong.lineNum}: ${wrong.message}`)
+      return this.gpu.createComputePipelineAsync({
+        label,
+        layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: 'main' },
+      })
+    }
+    const pipeline = compile().catch((error: Error) => {
+      throw new Error(`kernel ${label} cannot be compiled for ${this.name}: ${error.message}`)
+    })
+    this.#pipelines.set(code, pipeline)
+    return pipeline
+  }
+
+  #page(index: number, bytes: number): Allocation {
+    const page = this.#pages[index]
+    if (page && page.bytes >= bytes) return page
+    if (page) this.#allocator.destroy(page)
+    return (this.#pages[index] = this.#allocator.take(bytes, this.#usage, 'the arena for intermediate values'))
+  }
+
+  compile(graph: CompileGraph, { donated = [] }: CompileOptions = {}): Executable {
+    this.#check()
+    const lowered = lowerGraph(graph, this.adapter.profile, donated)
+    const constants = graph.constants.map((c) => this.#own(c.tensor.buffer))
+    for (const constant of constants) this.#load(constant)
+    const program = new Program(
+      {
+        gpu: this.gpu,
+        pipeline: (dispatch) => this.#pipeline(dispatch),
+        page: (index, bytes) => this.#page(index, bytes),
+      },
+      lowered,
+    )
+    let broken: Error | undefined
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#queue.add(async () => {
+        if (this.#failure) return reject(this.#failure)
+        await this.#wait(program.prepare()).then(resolve, (error: Error) => reject((broken = error)))
+      })
+    })
+    ready.catch(() => {}) // also told by every read that follows
+    return {
+      ready,
+      run: (given) => {
+        this.#check()
+        const inputs = given.map((buffer) => this.#own(buffer))
+        inputs.forEach((buffer) => this.#load(buffer))
+        const outputs = graph.outputs.map((value) => new GpuBuffer(this, value.aval))
+        // What is consumed belongs to the program from now on: releasing its handle does nothing.
+        const consumed = lowered.replaces.map((input) => input !== undefined && consume(inputs, input))
+        this.#queue.add(() => {
+          const failure = broken ?? [...inputs, ...constants].find((buffer) => buffer.failure)?.failure
+          if (this.#failure || failure) {
+            for (const output of outputs) output.failure = failure
+            return
+          }
+          outputs.forEach((output, i) => {
+            const input = lowered.replaces[i]
+            output.allocation =
+              input === undefined
+                ? this.#take(output.aval, 'an output')
+                : consumed[i]
+                  ? inputs[input]!.allocation
+                  : this.#copy(inputs[input]!)
+            if (input !== undefined && consumed[i]) inputs[input]!.allocation = undefined
+          })
+          const encoder = this.gpu.createCommandEncoder()
+          const pass = encoder.beginComputePass()
+          program.encode(pass, (storage) => this.#place(storage, lowered.replaces, { inputs, constants, outputs }))
+          pass.end()
+          this.gpu.queue.submit([encoder.finish()])
+        })
+        return outputs
+      },
+      release: () => this.#queue.add(() => program.release()),
+    }
+  }
+
+  #place(
+    storage: Storage,
+    replaces: readonly (number | undefined)[],
+    { inputs, constants, outputs }: Record<'inputs' | 'constants' | 'outputs', readonly GpuBuffer[]>,
+  ): Allocation {
+    if (storage.kind === 'constant') return constants[storage.index]!.allocation!
+    if (storage.kind === 'output') return outputs[storage.index]!.allocation!
+    const replacement = replaces.indexOf(storage.index)
+    return replacement >= 0 ? outputs[replacement]!.allocation! : inputs[storage.index]!.allocation!
+  }
+
+  /** A copy of a tensor that was donated although it is still needed elsewhere. */
+  #copy(buffer: GpuBuffer): Allocation {
+    const copy = this.#take(buffer.aval, 'an output')
+    const encoder = this.gpu.createCommandEncoder()
+    encoder.copyBufferToBuffer(buffer.allocation!.buffer, 0, copy.buffer, 0, copy.bytes)
+    this.gpu.queue.submit([encoder.finish()])
+    return copy
+  }
+
+  read(buffer: DeviceBuffer): Promise<HostArray> {
+    const own = this.#own(buffer)
+    const { dtype, shape } = own.aval
+    const length = sizeOf(shape)
+    const bytes = storedBytes(elementType(dtype, this.adapter.profile), length)
+    this.#load(own)
+    return new Promise((resolve, reject) => {
+      this.#queue.add(() => {
+        if (this.#failure) return reject(this.#failure)
+        if (own.failure) return reject(own.failure)
+        if (!own.allocation) return reject(new Error('the tensor was released before it was read'))
+        if (length === 0) return resolve(hostArray(dtype, 0))
+        const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
+        const staging = this.#allocator.take(bytes, usage, 'a read')
+        const encoder = this.gpu.createCommandEncoder()
+        encoder.copyBufferToBuffer(own.allocation.buffer, 0, staging.buffer, 0, Math.ceil(bytes / 4) * 4)
+        this.gpu.queue.submit([encoder.finish()])
+        this.#wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, Math.ceil(bytes / 4) * 4)).then(
+          () => {
+            const mapped = new Uint8Array(staging.buffer.getMappedRange(0, Math.ceil(bytes / 4) * 4)).slice()
+            staging.buffer.unmap()
+            this.#allocator.release(staging)
+            // A failed run leaves its outputs unwritten: no number is better than a wrong one.
+            if (this.#failure) reject(this.#failure)
+            else resolve(hostElements(mapped, own.aval))
+          },
+          (error: Error) => reject(this.#failure ?? error),
+        )
+      })
+    })
+  }
+
+  #free(buffer: GpuBuffer): void {
+    if (buffer.allocation) this.#allocator.release(buffer.allocation)
+    buffer.allocation = undefined
+  }
+
+  release(buffer: DeviceBuffer): void {
+    const own = this.#own(buffer)
+    if (own.released) return
+    own.released = true
+    this.#queue.add(() => this.#free(own))
+  }
+
+  memory(): Promise<MemoryStats> {
+    return Promise.resolve({ bytes: this.#allocator.bytes, peakBytes: this.#allocator.peakBytes })
+  }
+
+  async synchronize(): Promise<void> {
+    await this.#queue.idle()
+    this.#check()
+    await this.#wait(this.gpu.queue.onSubmittedWorkDone())
+    this.#check()
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.idle()
+    this.gpu.destroy()
+  }
+}
+
+/** Takes an input's memory for an output unless the same tensor was handed in twice. */
+function consume(inputs: readonly GpuBuffer[], index: number): boolean {
+  const buffer = inputs[index]!
+  return inputs.filter((other) => other === buffer).length === 1
+}
+
+/** Host elements as they lie on the device: bool as u32, padded to a multiple of four bytes. */
+function deviceBytes(data: HostArray, aval: Aval, copy: boolean): Uint8Array<ArrayBuffer> {
+  if (aval.dtype === 'bool') return new Uint8Array(Uint32Array.from(data).buffer)
+  const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+  if (bytes.byteLength % 4 === 0) return copy ? bytes.slice() : bytes
+  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4)
+  padded.set(bytes)
+  return padded
+}
+
+function hostElements(bytes: Uint8Array, { dtype, shape }: Aval): HostArray {
+  const length = sizeOf(shape)
+  if (dtype === 'bool') return Uint8Array.from(new Uint32Array(bytes.buffer, bytes.byteOffset, length))
+  return viewAs(dtype, bytes).subarray(0, length) as HostArray
+}
+
+/** Opens `adapter`. Throws when its limits are too small. */
+export async function openOnAdapter(
+  adapter: GPUAdapter,
+  platform: Platform,
+  options: WebGpuDeviceOptions,
+): Promise<WebGpuDevice> {
+  const missing = missingFrom(describeAdapter(adapter))
+  if (missing) throw new Error(`WebGPU: ${missing}`)
+  const opened = await openAdapter(adapter)
+  return new WebGpuDevice(opened.device, opened.adapter, platform, options)
+}

@@ -1,0 +1,173 @@
+// Flash attention, backward: probabilities are made again from the scores and the saved log-sums, a tile at a time.
+import type { OpName } from '../../ir/op'
+import type { KernelContext } from '../kernel'
+import type { Storage } from '../storage'
+import { plus, times, u32, type Block, type Draft } from '../writer'
+import { scaleOf } from './attention.wgsl'
+import { attentionSizes, FlashWriter, type AttentionSizes } from './flash'
+import { reduceLanes, RowWriter } from './rows.wgsl'
+
+type Context = KernelContext<'attentionGrad'>
+const [Q, K, V, O, LOG_SUM, G, VISIBILITY] = [0, 1, 2, 3, 4, 5, 6] as const
+
+export function attentionGradKernels(context: Context): Draft[] {
+  const [q, k] = context.node.inputs
+  const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
+  const rowDots = context.temporary('f32', sizes.batch * sizes.heads * sizes.queries)
+  return [
+    rowDotKernel(context, sizes, rowDots),
+    keyKernel(context, sizes, rowDots),
+    queryKernel(context, sizes, rowDots),
+  ]
+}
+
+/** Σ g·o of each query: what its probabilities' cotangents have in common. */
+function rowDotKernel(context: Context, { batch, heads, queries, headDim }: AttentionSizes, rowDots: Storage): Draft {
+  const row = new RowWriter(headDim)
+  const { body, writer } = row
+  const index = [`wg / ${heads * queries}u`, `(wg / ${queries}u) % ${heads}u`, `wg % ${queries}u`].map((text) =>
+    body.name(text),
+  )
+  const at = (i: number, column: string, block: Block) => {
+    const view = context.view(i)!
+    const place = [...index, column].reduce(
+      (sum, c, axis) => plus(sum, times(c, view.strides[axis]!)),
+      u32(view.offset),
+    )
+    return block.name(writer.load(view.storage, place))
+  }
+  body.push('var sum = 0.0f;')
+  row.each((column, block) => block.push(`sum += ${at(G, column, block)} * ${at(O, column, block)};`))
+  const total = reduceLanes(body, 'sum', 'sum', row.lanes)
+  body.nest('if (lid == 0u)', (block) => block.push(writer.store(rowDots, 'wg', total)))
+  return writer.finish({
+    label: 'attentionGrad row dots',
+    workgroups: batch * heads * queries,
+    workgroupSize: row.lanes,
+  })
+}
+
+/** Logarithms and row dots of the queries from `q0` on, in workgroup memory. */
+function stageStatistics(
+  flash: FlashWriter,
+  block: Block,
+  context: Context,
+  rowDots: Storage,
+  head: string,
+): [string, string] {
+  const { queries, heads } = flash.sizes
+  const { writer, tile } = flash
+  const logSums = writer.workgroupArray('logSums', 'f32', tile)
+  const dots = writer.workgroupArray('dots', 'f32', tile)
+  const view = context.view(LOG_SUM)!
+  block.nest(`if (lid < ${tile}u)`, (each) => {
+    const query = each.name(`min(q0 + lid, ${queries - 1}u)`)
+    const [b, h, s] = view.strides as [number, number, number]
+    const place = [times('batch', b), times(head, h), times(query, s), u32(view.offset)].reduce(plus)
+    each.push(`${logSums}[lid] = ${writer.load(view.storage, place)};`)
+    each.push(`${dots}[lid] = ${writer.load(rowDots, `(batch * ${heads}u + ${head}) * ${queries}u + ${query}`)};`)
+  })
+  block.push('workgroupBarrier();')
+  return [logSums, dots]
+}
+
+function queryKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): Draft {
+  const { batch, heads, kvHeads, queries, keys } = sizes
+  const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
+  const { body, writer, tile } = flash
+  const blocks = Math.ceil(queries / tile)
+  body.push(
+    `let q0 = (${blocks - 1}u - wg % ${blocks}u) * ${tile}u;`,
+    `let head = (wg / ${blocks}u) % ${heads}u;`,
+    `let batch = wg / ${blocks * heads}u;`,
+  )
+  const kvHead = body.name(`head / ${heads / kvHeads}u`)
+  const [q, g] = [flash.rows(Q, 'batch', 'head'), flash.rows(G, 'batch', 'head')]
+  const [k, v] = [flash.rows(K, 'batch', kvHead), flash.rows(V, 'batch', kvHead)]
+  const tiles = flash.scoreTile('tile')
+  flash.declareSums('dq')
+  const visibility = context.node.inputs[VISIBILITY] && context.view(VISIBILITY)!
+  const seen = visibility && flash.stageVisibility(body, visibility, 'batch', 'q0')
+  const [logSums, dots] = stageStatistics(flash, body, context, rowDots, 'head')
+  const end = visibility ? u32(keys) : body.name(`min(${keys}u, q0 + ${tile + keys - queries}u)`)
+  body.nest(`for (var k0 = 0u; k0 < ${end}; k0 += ${tile}u)`, (block) => {
+    flash.scores(block, 's', q, 'q0', k, 'k0')
+    flash.scores(block, 'dp', g, 'q0', v, 'k0')
+    flash.eachScore((i, j, row, column) => {
+      const p = `exp(s_${i}_${j} * ${scaleOf(context)} - ${logSums}[${row}])`
+      const sees = flash.sees(`q0 + ${row}`, row, `k0 + ${column}`, seen)
+      block.push(
+        `${tiles}[${flash.slot(row, column)}] = select(0.0f, ${p} * (dp_${i}_${j} - ${dots}[${row}]) * ${scaleOf(context)}, ${sees});`,
+      )
+    })
+    block.push('workgroupBarrier();')
+    flash.accumulate(block, 'dq', tiles, k, 'k0')
+  })
+  flash.storeSums('dq', flash.rows(context.output(0), 'batch', 'head'), 'q0')
+  return writer.finish({
+    label: `attentionGrad q ${queries}×${keys}`,
+    workgroups: batch * heads * blocks,
+    workgroupSize: flash.lanes,
+  })
+}
+
+function keyKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): Draft {
+  const { batch, heads, kvHeads, queries, keys } = sizes
+  const group = heads / kvHeads
+  const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
+  const { body, writer, tile } = flash
+  const blocks = Math.ceil(keys / tile)
+  body.push(
+    `let k0 = (wg % ${blocks}u) * ${tile}u;`,
+    `let kvHead = (wg / ${blocks}u) % ${kvHeads}u;`,
+    `let batch = wg / ${blocks * kvHeads}u;`,
+  )
+  const [k, v] = [flash.rows(K, 'batch', 'kvHead'), flash.rows(V, 'batch', 'kvHead')]
+  const tiles = flash.scoreTile('tile')
+  flash.declareSums('dk')
+  flash.declareSums('dv')
+  const visibility = context.node.inputs[VISIBILITY] && context.view(VISIBILITY)!
+  // Without visibility, queries before the tile's first key see none of it.
+  const skipped = keys - queries
+  const start = visibility ? '0u' : body.name(`(max(k0, ${skipped}u) - ${skipped}u) / ${tile}u * ${tile}u`)
+  body.nest(`for (var step = 0u; step < ${group}u; step++)`, (heads_) => {
+    heads_.push(`let head = kvHead * ${group}u + step;`)
+    const base = (i: number) => {
+      const view = context.view(i)!
+      const [b, h] = view.strides as [number, number]
+      const at = heads_.name([times('batch', b), times('head', h), u32(view.offset)].reduce(plus))
+      return { view, base: at, count: view.shape[2]! }
+    }
+    const [q, g] = [base(Q), base(G)]
+    heads_.nest(`for (var q0 = ${start}; q0 < ${queries}u; q0 += ${tile}u)`, (block) => {
+      const seen = visibility && flash.stageVisibility(block, visibility, 'batch', 'q0')
+      const [logSums, dots] = stageStatistics(flash, block, context, rowDots, 'head')
+      // Rows are keys here and columns queries: dk and dv gather over queries.
+      flash.scores(block, 's', k, 'k0', q, 'q0')
+      flash.scores(block, 'dp', v, 'k0', g, 'q0')
+      flash.eachScore((i, j, row, column) => {
+        const sees = flash.sees(`q0 + ${column}`, column, `k0 + ${row}`, seen)
+        block.push(
+          `s_${i}_${j} = select(0.0f, exp(s_${i}_${j} * ${scaleOf(context)} - ${logSums}[${column}]), ${sees});`,
+          `${tiles}[${flash.slot(row, column)}] = s_${i}_${j};`,
+        )
+      })
+      block.push('workgroupBarrier();')
+      flash.accumulate(block, 'dv', tiles, g, 'q0')
+      flash.eachScore((i, j, row, column) =>
+        block.push(
+          `${tiles}[${flash.slot(row, column)}] = s_${i}_${j} * (dp_${i}_${j} - ${dots}[${column}]) * ${scaleOf(context)};`,
+        ),
+      )
+      block.push('workgroupBarrier();')
+      flash.accumulate(block, 'dk', tiles, q, 'q0')
+    })
+  })
+  flash.storeSums('dk', flash.rows(context.output(1), 'batch', 'kvHead'), 'k0')
+  flash.storeSums('dv', flash.rows(context.output(2), 'batch', 'kvHead'), 'k0')
+  return writer.finish({
+    label: `attentionGrad k v ${queries}×${keys}`,
+    workgroups: batch * kvHeads * blocks,
+    workgroupSize: flash.lanes,
+  })
+}

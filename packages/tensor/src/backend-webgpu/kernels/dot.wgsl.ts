@@ -1,0 +1,42 @@
+// Matrix products: which kernel computes one, and in what form its operands may come.
+import type { Node } from '../../ir/graph'
+import { sizeOf } from '../../shape'
+import type { KernelContext } from '../kernel'
+import type { OperandNeed } from '../op-table'
+import type { Draft } from '../writer'
+import { registerDot } from './dot-registers.wgsl'
+import { tiledDot, type Tile } from './dot-tiles.wgsl'
+import { dotShape, type DotShape } from './matrix-operand'
+
+/** Rows or columns one workgroup covers: an operand computed on the way in is computed once a tile of the other side. */
+const coveredByTile = 64
+
+/** Operands computed on the way in are welcome where the other side is narrow, as LoRA's first factor is. */
+export function dotOperand(node: Node<'dot'>, i: number): OperandNeed {
+  const { shape } = node.outputs[0]!.aval
+  const otherSide = i === 0 ? shape.at(-1)! : sizeOf(shape.slice(0, -1))
+  return otherSide <= coveredByTile ? 'cheap' : 'view'
+}
+
+/** Tiles for adapters with workgroup memory, the largest first. */
+const tiles: readonly Tile[] = [
+  { rows: 128, columns: 128, inner: 16, lanesX: 16, lanesY: 16 },
+  { rows: 64, columns: 64, inner: 16, lanesX: 16, lanesY: 16 },
+  { rows: 64, columns: 16, inner: 32, lanesX: 16, lanesY: 16 },
+  { rows: 16, columns: 64, inner: 32, lanesX: 16, lanesY: 16 },
+  { rows: 16, columns: 16, inner: 64, lanesX: 16, lanesY: 16 },
+]
+
+/** The largest tile that leaves enough workgroups to fill a GPU and wastes little at the edges. */
+function chooseTile({ batch, m, n }: DotShape): Tile {
+  const fits = ({ rows, columns }: Tile) => rows / 2 < m && columns / 2 < n
+  const workgroups = ({ rows, columns }: Tile) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
+  return tiles.find((tile) => fits(tile) && workgroups(tile) >= 96) ?? tiles.filter(fits).at(-1) ?? tiles.at(-1)!
+}
+
+export function dotKernel(context: KernelContext<'dot'>): Draft {
+  const { node, profile } = context
+  const [a, b] = node.inputs as [Node['inputs'][0], Node['inputs'][0]]
+  const shape = dotShape(a.aval.shape, b.aval.shape, node.outputs[0]!.aval.shape, node.params)
+  return profile.software ? registerDot(context, shape) : tiledDot(context, shape, chooseTile(shape))
+}
