@@ -99,7 +99,7 @@ export async function openAdapter(adapter: GPUAdapter): Promise<{ device: GPUDev
 /** Why an adapter cannot run JORA's kernels, or undefined. */
 export function missingFrom({ limits, name }: AdapterDescription): string | undefined {
   const floor = {
-    maxStorageBuffersPerShaderStage: 8,
+    maxStorageBuffersPerShaderStage: 10,
     maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupStorageSize: 16384,
     maxStorageBufferBindingSize: 2 ** 27,

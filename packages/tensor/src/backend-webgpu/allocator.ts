@@ -31,6 +31,7 @@ export class Allocator {
       readonly maxBufferBytes: number
       readonly budgetBytes: number | undefined
       readonly name: string
+      onCreate(): void
     },
   ) {}
 
@@ -52,6 +53,7 @@ export class Allocator {
           `${what} takes ${megabytes(bytes)}, but ${megabytes(this.bytes)} of the ${megabytes(budgetBytes)} allowed on ${name} are in use`,
         )
     }
+    this.limits.onCreate()
     this.bytes += size
     this.peakBytes = Math.max(this.peakBytes, this.bytes)
     return { buffer: this.device.createBuffer({ size, usage, label: what }), number: this.#count++, bytes: size }

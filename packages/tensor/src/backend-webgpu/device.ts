@@ -32,6 +32,19 @@ export interface WebGpuDeviceOptions {
   readonly memoryBytes?: number
 }
 
+/** What a device has done since it was opened: what tests and benches hold it to. */
+export interface WebGpuCounters {
+  /** Programs run, and the dispatches they took. */
+  runs: number
+  dispatches: number
+  /** GPU buffers and pipelines created. */
+  buffers: number
+  pipelines: number
+  /** The largest arena of a program, and what its values would take side by side. */
+  arenaBytes: number
+  unsharedBytes: number
+}
+
 class GpuBuffer implements DeviceBuffer {
   allocation: Allocation | undefined
   released = false
@@ -54,6 +67,14 @@ export class WebGpuDevice implements Device {
   readonly #allocator: Allocator
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   readonly #pages: Allocation[] = []
+  readonly counters: WebGpuCounters = {
+    runs: 0,
+    dispatches: 0,
+    buffers: 0,
+    pipelines: 0,
+    arenaBytes: 0,
+    unsharedBytes: 0,
+  }
   readonly #usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
   #failure: Error | undefined
   #uploaded = 0
@@ -70,6 +91,7 @@ export class WebGpuDevice implements Device {
       maxBufferBytes: adapter.profile.maxBufferBytes,
       budgetBytes: memoryBytes,
       name: adapter.name,
+      onCreate: () => this.counters.buffers++,
     })
     void gpu.lost.then(({ reason, message }) =>
       this.#fail(
@@ -181,6 +203,7 @@ export class WebGpuDevice implements Device {
       throw new Error(`kernel ${label} cannot be compiled for ${this.name}: ${error.message}`)
     })
     this.#pipelines.set(code, pipeline)
+    this.counters.pipelines++
     return pipeline
   }
 
@@ -194,6 +217,11 @@ export class WebGpuDevice implements Device {
   compile(graph: CompileGraph, { donated = [] }: CompileOptions = {}): Executable {
     this.#check()
     const lowered = lowerGraph(graph, this.adapter.profile, donated)
+    const arenaBytes = lowered.memory.pageBytes.reduce((n, bytes) => n + bytes, 0)
+    if (arenaBytes > this.counters.arenaBytes) {
+      this.counters.arenaBytes = arenaBytes
+      this.counters.unsharedBytes = lowered.memory.unsharedBytes
+    }
     const constants = graph.constants.map((c) => this.#own(c.tensor.buffer))
     for (const constant of constants) this.#load(constant)
     const program = new Program(
@@ -242,6 +270,8 @@ export class WebGpuDevice implements Device {
           program.encode(pass, (storage) => this.#place(storage, lowered.replaces, { inputs, constants, outputs }))
           pass.end()
           this.gpu.queue.submit([encoder.finish()])
+          this.counters.runs++
+          this.counters.dispatches += lowered.dispatches.length
         })
         return outputs
       },

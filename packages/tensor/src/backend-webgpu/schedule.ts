@@ -43,8 +43,8 @@ interface Recipe {
   readonly work: number
 }
 
-/** Most stored values one expression may read: a shader binds 16 buffers. */
-const maxLeaves = 9
+/** Bindings of a kernel beside what one expression reads: two outputs, the parameters, an anchor's other operand. */
+const otherBindings = 4
 /** Work of an expression that is evaluated again rather than stored. */
 const cheapWork = 16
 const maxWork = 80
@@ -187,7 +187,7 @@ export class Schedule {
     const consumers = this.#consumers.get(value) ?? []
     const cheap = this.#isCheap(value, recipe)
     if (consumers.length > 1 && !cheap) return true
-    if (recipe.leaves.size > maxLeaves || recipe.work > maxWork) return true
+    if (recipe.leaves.size > this.profile.maxStorageBuffers - otherBindings || recipe.work > maxWork) return true
     return consumers.some(({ node, operand }) => {
       if (!isRun(node.op)) return false
       const need = (wgslLowerings[node.op] as Run<OpName>).operand(node as Node<OpName>, operand)
@@ -281,7 +281,7 @@ export class Schedule {
 
   #fits(cluster: Cluster, recipe: Recipe): boolean {
     const reads = new Set([...cluster.reads, ...recipe.leaves.keys()])
-    return reads.size + cluster.roots.length + 3 < this.profile.maxStorageBuffers
+    return reads.size + cluster.roots.length + 3 <= this.profile.maxStorageBuffers
   }
 
   /** Whether everything else the recipe reads exists when the cluster runs. */
