@@ -2,10 +2,11 @@
 import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
 import type { Storage } from '../storage'
-import { plus, times, u32, type Block, type Draft } from '../writer'
+import { plus, Position, times, u32, type Block, type Draft } from '../writer'
+import { walkAttentionGrad } from './attention-rows.wgsl'
 import { scaleOf } from './attention.wgsl'
 import { attentionSizes, FlashWriter, type AttentionSizes } from './flash'
-import { reduceLanes, RowWriter } from './rows.wgsl'
+import { RowWriter } from './rows.wgsl'
 
 type Context = KernelContext<'attentionGrad'>
 const [Q, K, V, O, LOG_SUM, G, VISIBILITY] = [0, 1, 2, 3, 4, 5, 6] as const
@@ -14,36 +15,24 @@ export function attentionGradKernels(context: Context): Draft[] {
   const [q, k] = context.node.inputs
   const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
   const rowDots = context.temporary('f32', sizes.batch * sizes.heads * sizes.queries)
-  return [
-    rowDotKernel(context, sizes, rowDots),
-    keyKernel(context, sizes, rowDots),
-    queryKernel(context, sizes, rowDots),
-  ]
+  const dots = rowDotKernel(context, sizes, rowDots)
+  return context.profile.software
+    ? [dots, ...walkAttentionGrad(context as unknown as KernelContext<OpName>, sizes, scaleOf(context), rowDots)]
+    : [dots, keyKernel(context, sizes, rowDots), queryKernel(context, sizes, rowDots)]
 }
 
 /** Σ g·o of each query: what its probabilities' cotangents have in common. */
 function rowDotKernel(context: Context, { batch, heads, queries, headDim }: AttentionSizes, rowDots: Storage): Draft {
-  const row = new RowWriter(headDim)
-  const { body, writer } = row
-  const index = [`wg / ${heads * queries}u`, `(wg / ${queries}u) % ${heads}u`, `wg % ${queries}u`].map((text) =>
-    body.name(text),
-  )
-  const at = (i: number, column: string, block: Block) => {
-    const view = context.view(i)!
-    const place = [...index, column].reduce(
-      (sum, c, axis) => plus(sum, times(c, view.strides[axis]!)),
-      u32(view.offset),
-    )
-    return block.name(writer.load(view.storage, place))
-  }
-  body.push('var sum = 0.0f;')
-  row.each((column, block) => block.push(`sum += ${at(G, column, block)} * ${at(O, column, block)};`))
-  const total = reduceLanes(body, 'sum', 'sum', row.lanes)
-  body.nest('if (lid == 0u)', (block) => block.push(writer.store(rowDots, 'wg', total)))
-  return writer.finish({
-    label: 'attentionGrad row dots',
-    workgroups: batch * heads * queries,
-    workgroupSize: row.lanes,
+  const row = new RowWriter(batch * heads * queries, headDim, context.profile.software)
+  return row.write('attentionGrad row dots', (number, body) => {
+    const index = new Position([batch, heads, queries], { flat: number }).coordinates(body)
+    const at = (i: number, column: string, block: Block) => {
+      const { storage, strides, offset } = context.view(i)!
+      const place = [...index, column].reduce((sum, c, axis) => plus(sum, times(c, strides[axis]!)), u32(offset))
+      return block.name(row.writer.load(storage, place))
+    }
+    const [sum] = row.reduce(body, ['sum'], (c, block) => [`${at(G, c, block)} * ${at(O, c, block)}`])
+    row.once(body, (block) => block.push(row.writer.store(rowDots, number, sum!)))
   })
 }
 

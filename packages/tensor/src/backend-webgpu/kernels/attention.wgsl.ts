@@ -3,6 +3,7 @@ import type { Node } from '../../ir/graph'
 import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
 import { u32, type Draft } from '../writer'
+import { walkAttention } from './attention-rows.wgsl'
 import { attentionSizes, FlashWriter, lowest } from './flash'
 
 /** Outputs of four dimensions lie as [batch, rows, heads, headDim]: what the layers around attention read. */
@@ -16,6 +17,7 @@ export function attentionLayout(node: Node, i: number): readonly number[] | unde
 export function attentionKernel(context: KernelContext<'attention'>): Draft {
   const [q, k] = context.node.inputs
   const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
+  if (context.profile.software) return walkAttention(context as unknown as KernelContext<OpName>, sizes, scaleOf(context))
   const { batch, heads, kvHeads, queries, keys } = sizes
   const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
   const { body, writer, tile } = flash

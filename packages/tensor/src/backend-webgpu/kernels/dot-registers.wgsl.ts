@@ -24,12 +24,20 @@ export function registerDot(context: KernelContext<'dot'>, shape: DotShape): Dra
     const rows = [0, 1, 2, 3].map((i) => body.name(m % 4 === 0 ? `m0 + ${i}u` : `min(m0 + ${i}u, ${m - 1}u)`))
     const columns = [0, 1, 2, 3].map((j) => body.name(n % 4 === 0 ? `n0 + ${j}u` : `min(n0 + ${j}u, ${n - 1}u)`))
     for (const i of rows.keys()) body.push(`var acc${i} = vec4f();`)
-    body.nest(`for (var k = 0u; k < ${k}u; k += 4u)`, (block) => {
-      const right = rightBlock(block, columns)
-      const left = leftBlock(block, rows)
-      for (const i of rows.keys())
-        block.push(`acc${i} += ${[0, 1, 2, 3].map((c) => `${left(i, c)} * ${right[c]}`).join(' + ')};`)
-    })
+    // A computed operand is written out once an element: taken singly, its text stands in the shader four times, not sixteen.
+    const isComputed = context.view(0) === undefined || context.view(1) === undefined
+    if (isComputed)
+      body.nest(`for (var k = 0u; k < ${k}u; k++)`, (block) => {
+        const right = block.name(`vec4f(${columns.map((column) => b.element(column, 'k', block)).join(', ')})`)
+        rows.forEach((row, i) => block.push(`acc${i} += ${a.element(row, 'k', block)} * ${right};`))
+      })
+    else
+      body.nest(`for (var k = 0u; k < ${k}u; k += 4u)`, (block) => {
+        const right = rightBlock(block, columns)
+        const left = leftBlock(block, rows)
+        for (const i of rows.keys())
+          block.push(`acc${i} += ${[0, 1, 2, 3].map((c) => `${left(i, c)} * ${right[c]}`).join(' + ')};`)
+      })
 
     /** Rows k…k+3 of the right operand, four columns each. */
     function rightBlock(block: Block, along: readonly string[]): string[] {

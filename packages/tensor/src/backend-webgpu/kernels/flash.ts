@@ -51,10 +51,9 @@ export class FlashWriter {
     readonly context: KernelContext<OpName>,
     readonly sizes: AttentionSizes,
   ) {
-    const { software, maxWorkgroupBytes } = context.profile
-    this.lanesAcross = software ? 8 : 16
+    this.lanesAcross = 16
     this.lanes = this.lanesAcross ** 2
-    this.tile = software ? 16 : maxWorkgroupBytes >= 40960 && sizes.headDim <= 128 ? 64 : 32
+    this.tile = context.profile.maxWorkgroupBytes >= 40960 && sizes.headDim <= 128 ? 64 : 32
     this.per = this.tile / this.lanesAcross
     this.chunk = Math.min(32, Math.ceil(sizes.headDim / this.lanesAcross) * this.lanesAcross)
     this.#chunks = Math.ceil(sizes.headDim / this.chunk)
