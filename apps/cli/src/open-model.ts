@@ -1,10 +1,11 @@
 // Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
 import { loadTokenizer, type Tokenizer } from '@jora/data'
 import { loadModel, type Decoder, type DownloadEvent, type ResolvedModel } from '@jora/llama'
-import { loadPeftAdapter, loraLinear, modelFolder, openDevice, type Adapter, type LoraConfig } from '@jora/lora'
+import { loadPeftAdapter, loraLinear, modelFolder, type Adapter, type LoraConfig } from '@jora/lora'
 import type { Device } from '@jora/tensor'
-import { choice, required, text, withDefault } from './flags/flag'
+import { required, text } from './flags/flag'
 import type { Io } from './io'
+import { openDeviceFor, type DeviceValues } from './open-device'
 import { bytes } from './ui/format'
 import { bar, StatusLine } from './ui/status-line'
 import { styleFor } from './ui/style'
@@ -15,7 +16,6 @@ export const modelFlag = required(
   }),
 )
 export const adapterFlag = text('a LoRA adapter in PEFT layout, as `jora train` leaves it', 'DIR')
-export const deviceFlag = withDefault(choice('where to compute', ['auto', 'cpu'], { later: ['webgpu'] }), 'auto')
 
 /** The model's folder; a Hub id is downloaded on first use, with progress on stderr. */
 export async function openFolder(model: string, { stderr, env }: Io): Promise<ResolvedModel> {
@@ -36,6 +36,11 @@ export async function openFolder(model: string, { stderr, env }: Io): Promise<Re
   }
 }
 
+interface ModelValues extends DeviceValues {
+  readonly model: string
+  readonly adapter: string | undefined
+}
+
 export interface OpenModel {
   readonly folder: string
   readonly device: Device
@@ -48,13 +53,13 @@ export interface OpenModel {
   readonly lora: LoraConfig | undefined
 }
 
-/** Opens a model and, where given, an adapter for it. */
+/** Opens a model and, where given, an adapter for it, on a device that is open or to be opened. */
 export async function openModel(
-  settings: { model: string; adapter: string | undefined; device: 'auto' | 'cpu' },
+  settings: { model: string; adapter: string | undefined; device: Device } | ModelValues,
   io: Io,
 ): Promise<OpenModel> {
   const { dir: folder } = await openFolder(settings.model, io)
-  const device = await openDevice(settings.device)
+  const device = 'deviceMemory' in settings ? await openDeviceFor(settings, io) : settings.device
   const base = await loadModel(folder, { device })
   const tokenizer = await loadTokenizer(folder)
   const common = { folder, device, tokenizer, base }

@@ -84,8 +84,16 @@ describe('refused with 2', () => {
       'error: --prompt-template chat is not available in this version; expected alpaca or none',
     ],
     [
-      ['generate', '--model', 'm', '--prompt', 'x', '--device', 'webgpu'],
-      'error: --device webgpu is not available in this version; expected auto or cpu',
+      ['generate', '--model', 'm', '--prompt', 'x', '--device', 'tpu'],
+      'error: --device: got "tpu", expected auto, cpu or webgpu',
+    ],
+    [
+      ['train', ...needed, '--device-memory', '12 apples'],
+      'error: --device-memory: got "12 apples", expected a size such as 12GB, 8GiB or 500MB',
+    ],
+    [
+      ['train', ...needed, '--device-memory', '0GB'],
+      'error: --device-memory: got "0GB", expected a size such as 12GB, 8GiB or 500MB',
     ],
     [['generate', '--model', 'm'], 'error: give either --prompt TEXT or --instruction TEXT'],
     [
@@ -137,10 +145,4 @@ describe('config file', () => {
       err: 'error: --config: none.yaml does not exist\n',
     })
   })
-})
-
-test('devices --json is one document', async () => {
-  const { code, out, err } = await jora(['devices', '--json'])
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  expect(JSON.parse(out)).toMatchObject({ default: 'cpu', devices: [{ kind: 'cpu', cores: expect.any(Number) }] })
 })

@@ -4,5 +4,6 @@ export { listCheckpoints, loadCheckpoint, saveCheckpoint, type SavedProgress } f
 export { generateAlpacaDataset, modelFolder, type JoraDataset } from './dataset'
 export { makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from './files'
 export { fingerprint, hashModel } from './hashes'
+export { openDevice, type DeviceOptions } from './open-device'
 export { loadPeftAdapter, readPeftAdapter, savePeftAdapter } from './peft-folder'
-export { joraVersion, openDevice, trainLora, TrainRun, type TrainOptions, type TrainSummary } from './train-lora'
+export { joraVersion, trainLora, TrainRun, type TrainOptions, type TrainSummary } from './train-lora'

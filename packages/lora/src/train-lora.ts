@@ -2,8 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadModel } from '@jora/llama'
-import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import type { Device } from '@jora/tensor'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
 import { listCheckpoints, loadCheckpoint, removeUnfinishedCheckpoints, saveCheckpoint } from './checkpoint'
@@ -12,6 +11,7 @@ import type { TrainEvent } from './events'
 import { fingerprint, hashModel, hashSamples } from './hashes'
 import type { JoraConfig } from './jora-config'
 import { ConfigError } from './lora-config'
+import { openDevice } from './open-device'
 import { loadPeftAdapter } from './peft-folder'
 import { modelCard, RunDirectory } from './run-directory'
 import { countSteps, runTraining } from './trainer'
@@ -32,18 +32,6 @@ export interface TrainSummary {
   readonly finished: boolean
   readonly finalLoss: number | undefined
   readonly adapter: Adapter
-}
-
-/** The device for `--device`: the default one if it is open, else a new CPU device. */
-export async function openDevice(name: 'auto' | 'cpu' | 'webgpu'): Promise<Device> {
-  if (name === 'webgpu') throw new ConfigError('device webgpu is not available in this version; use cpu')
-  try {
-    return defaultDevice()
-  } catch {
-    const device = await openCpuDevice()
-    setDefaultDevice(device)
-    return device
-  }
 }
 
 /** Version of this package, for run.json. */
@@ -120,6 +108,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       device: device.name,
+      deviceKind: device.kind,
       settings,
       model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: modelHash },
       dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics },

@@ -6,11 +6,12 @@ import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
 import { exactMatch } from '../exact-match'
 import { defineCommand, type CommandContext } from '../flags/define-command'
-import { integer, number, onUnless, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { grouped, integer, number, onUnless, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { meanLoss } from '../mean-loss'
-import { adapterFlag, deviceFlag, modelFlag, openModel } from '../open-model'
+import { deviceFlags, deviceTitle } from '../open-device'
+import { adapterFlag, modelFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -33,7 +34,7 @@ const flags = {
   exactMatch: onUnless('loss and perplexity only, no answers'),
   maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
   batchSize: withDefault(integer('rows computed together', 1), 8),
-  device: deviceFlag,
+  ...grouped('Device:', deviceFlags),
 }
 
 type Values = ValuesOf<typeof flags>
@@ -79,7 +80,7 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
     line.show(`${bar(done / total, 24, style)}  ${at}`, at)
   }
   line.log(
-    `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(samples.length, 'row')} of ${values.dataset}`,
+    `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(samples.length, 'row')} of ${values.dataset}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
   try {

@@ -7,8 +7,10 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { adapterFlag, deviceFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
+import { deviceFlags, deviceTitle } from '../open-device'
+import { adapterFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
 import { StopText } from '../stop-text'
+import { styleFor } from '../ui/style'
 
 const flags = {
   model: modelFlag,
@@ -42,7 +44,7 @@ const flags = {
     ),
     seed: withDefault(integer('seed of the sampler', 0), 0),
   }),
-  device: deviceFlag,
+  ...grouped('Device:', deviceFlags),
 }
 
 type Values = ValuesOf<typeof flags>
@@ -75,6 +77,8 @@ async function generate(values: Values, { io, json }: CommandContext<typeof flag
   const prompt = await promptOf(values, io)
   const model = await openModel(values, io)
   const { tokenizer, decoder, device } = model
+  // On the CPU, the usual case, nothing stands between a prompt and its continuation.
+  if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
   const generator = new Generator(decoder, device)
   const ids = tokenizer.encode(prompt)
   if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')

@@ -11,9 +11,10 @@ import { ConfigError, generateAlpacaDataset, JoraConfig, makeFolder, trainLora, 
 import { Interrupted } from '../errors'
 import { exactMatch } from '../exact-match'
 import { defineCommand, type CommandContext } from '../flags/define-command'
-import { text, withDefault, type ValuesOf } from '../flags/flag'
+import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
+import { deviceFlags, deviceTitle, openDeviceFor } from '../open-device'
 import { openModel, stopIdsOf, type OpenModel } from '../open-model'
 import { count, duration, percent, plural, short } from '../ui/format'
 import { program, shellPath } from '../ui/next-command'
@@ -24,7 +25,14 @@ import { countParameters } from './train-report'
 
 const asset = (name: string): string => fileURLToPath(new URL(`../assets/${name}`, import.meta.url))
 
-const flags = { outputDir: withDefault(text('where everything goes', 'DIR'), 'jora-quickstart') }
+const flags = {
+  outputDir: withDefault(text('where everything goes', 'DIR'), 'jora-quickstart'),
+  ...grouped('Device:', {
+    ...deviceFlags,
+    // A model this small leaves a GPU idle between the dispatches.
+    device: withDefault(choice('where to compute; auto is a GPU if there is one', ['auto', 'cpu', 'webgpu']), 'cpu'),
+  }),
+}
 
 /** Short enough for a coffee, long enough to learn: every linear layer, eight times over a thousand rows. */
 const settings = {
@@ -100,11 +108,12 @@ async function answer(model: OpenModel, row: AlpacaRow): Promise<string> {
 }
 
 async function quickstart(
-  { outputDir }: ValuesOf<typeof flags>,
+  { outputDir, ...where }: ValuesOf<typeof flags>,
   { io, json }: CommandContext<typeof flags>,
 ): Promise<void> {
   const started = performance.now()
   const [modelDir, questions] = [asset('tiny-llama'), asset('questions.jsonl')]
+  const device = await openDeviceFor(where, io)
   await clear(outputDir)
   await makeFolder(outputDir)
   const style = styleFor(io.stderr, io.env)
@@ -113,11 +122,11 @@ async function quickstart(
   const { signal, release } = interruptible(io, () => display.log(style.yellow('stopping')))
 
   try {
-    const config = new JoraConfig({ modelPath: modelDir, device: 'cpu', ...settings })
+    const config = new JoraConfig({ modelPath: modelDir, device: where.device, ...settings })
     const dataset = await generateAlpacaDataset(questions, 'train', config)
     const rows = await loadRows(questions)
     const heldOut = dataset.heldOut.map((sample) => rows[sample.row - 1]!)
-    const base = await openModel({ model: modelDir, adapter: undefined, device: 'cpu' }, io)
+    const base = await openModel({ model: modelDir, adapter: undefined, device }, io)
     const { length: held } = heldOut
     const evaluate = (model: OpenModel, what: string) =>
       exactMatch(model, heldOut, {
@@ -133,7 +142,7 @@ async function quickstart(
       `${short(countWeights(base.base.config))}-parameter Llama`,
       `adapter ${short(await countParameters(modelDir, config))}`,
     ]
-    display.log([style.bold('JORA quickstart'), ...sizes, base.device.name].join(style.dim(' · ')))
+    display.log([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)].join(style.dim(' · ')))
     heading(1, `The base model answers ${plural(held, 'held-out question')}`)
     const before = await evaluate(base, 'base model')
     display.log(`exact match  ${percent(before.matched / before.rows)}`)
@@ -141,7 +150,7 @@ async function quickstart(
     heading(2, `Training a LoRA adapter on ${plural(dataset.samples.length, 'row')}`)
     // Compilation, evaluations and checkpoints included.
     const trainStart = performance.now()
-    const run = trainLora(config, dataset, outputDir, { signal, device: base.device })
+    const run = trainLora(config, dataset, outputDir, { signal, device })
     display.begin(run.totalSteps)
     for await (const event of run) display.show(event)
     const { finished } = await run
@@ -151,7 +160,7 @@ async function quickstart(
     display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
     heading(3, 'The tuned model answers the same questions')
-    const tuned = await openModel({ model: modelDir, adapter: outputDir, device: 'cpu' }, io)
+    const tuned = await openModel({ model: modelDir, adapter: outputDir, device }, io)
     const after = await evaluate(tuned, 'tuned model')
     display.close()
     const gain = after.matched / after.rows - before.matched / before.rows

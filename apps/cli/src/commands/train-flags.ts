@@ -22,7 +22,8 @@ import {
   type ValuesOf,
 } from '../flags/flag'
 import { datasetFlag, rowFlags } from '../dataset-file'
-import { deviceFlag, modelFlag } from '../open-model'
+import { deviceFlags } from '../open-device'
+import { modelFlag } from '../open-model'
 
 const paper = defaultJoraSettings
 const share = (value: number): boolean => value >= 0 && value < 1
@@ -110,7 +111,7 @@ export const trainFlags = {
     resume: text('continue from the newest checkpoint of the output directory, or from DIR', 'auto|DIR', {
       bare: 'auto',
     }),
-    device: deviceFlag,
+    ...deviceFlags,
     dtype: withDefault(choice('number format of the computation', ['auto', 'f32'], { later: ['f16'] }), 'auto'),
     quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
     gradientCheckpointing: withDefault(choice('recompute activations to save memory', ['auto', 'on', 'off']), 'auto'),

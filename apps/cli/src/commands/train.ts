@@ -3,12 +3,13 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadModel } from '@jora/llama'
-import { ConfigError, generateAlpacaDataset, openDevice, trainLora, type TrainRun, type TrainSummary } from '@jora/lora'
+import { ConfigError, generateAlpacaDataset, trainLora, type TrainRun, type TrainSummary } from '@jora/lora'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
+import { deviceTitle, openDeviceFor } from '../open-device'
 import { openFolder } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
@@ -41,7 +42,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   }
   const model = await openFolder(values.model, io)
   const parameters = await countParameters(model.dir, config)
-  const device = await openDevice(values.device)
+  const device = await openDeviceFor(values, io)
   // Bad weights are told before thousands of rows are read; good ones stay in their files.
   const { config: sizes } = await loadModel(model.dir, { device })
   const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
@@ -55,7 +56,7 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   try {
     const { totalSteps } = run
     const [name = '', ...facts] = runFacts(config, dataset, { model, parameters, totalSteps })
-    display.log([style.bold(name), ...facts, device.name].join(style.dim(' · ')))
+    display.log([style.bold(name), ...facts, deviceTitle(device)].join(style.dim(' · ')))
     for (const line of await runNotes(dataset, sizes.maxPositions, values)) display.log(style.yellow(line))
     display.begin(totalSteps)
     const { summary, evalLoss, seconds, newSteps } = await follow(run, display)

@@ -78,6 +78,30 @@ export const number = (
 ): Flag<number | undefined> =>
   numberFlag(help, range === '' ? 'a number' : `a number ${range}`, ok, { placeholder: 'X', ...extra })
 
+const sizeUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+}
+
+/** Bytes, written with a unit: `12GB`, `8 GiB`, `500MB`. */
+export function size(help: string, extra: Extra = {}): Flag<number | undefined> {
+  const parse = (value: string): number => {
+    const [, digits = '', unit = ''] = /^(\d+\.?\d*|\.\d+) ?([a-z]*)$/i.exec(value) ?? []
+    const bytes = Math.floor(Number(digits) * (sizeUnits[unit.toLowerCase()] ?? NaN))
+    if (!(digits !== '' && bytes > 0)) throw new Expected('a size such as 12GB, 8GiB or 500MB')
+    return bytes
+  }
+  return { help, placeholder: 'SIZE', ...extra, parse }
+}
+
 export function text(help: string, placeholder: string, extra: Extra = {}): Flag<string | undefined> {
   const parse = (value: string): string => {
     if (value === '') throw new Expected(placeholder)

@@ -3,6 +3,7 @@ import type { GpuProfile, MatrixUnit } from './profile'
 
 /** What one adapter is and can do. */
 export interface AdapterDescription {
+  /** The product's name where the platform tells it, else the driver's description. */
   readonly name: string
   readonly vendor: string
   readonly architecture: string
@@ -37,6 +38,15 @@ function matrixUnits(info: GPUAdapterInfo, features: ReadonlySet<string>): Matri
 /** Names of drivers that run on the CPU, where an adapter does not say so itself. */
 const softwareNames = /llvmpipe|lavapipe|swiftshader|warp|basic render/i
 
+/** Names that the platform told beside the adapter: what Vulkan calls the description is the driver's version. */
+const names = new WeakMap<GPUAdapter, string>()
+
+/** From now on `adapter` is described by `name`. */
+export function nameAdapter(adapter: GPUAdapter, name: string): GPUAdapter {
+  names.set(adapter, name)
+  return adapter
+}
+
 /** What an adapter is, without opening it. */
 export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const { info } = adapter
@@ -46,7 +56,8 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
     const value = (adapter.limits as unknown as Record<string, unknown>)[key]
     if (typeof value === 'number') limits[key] = value
   }
-  const name = info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(' ') || 'GPU'
+  const told = info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(' ')
+  const name = names.get(adapter) ?? (told || 'GPU')
   const fallback = (info as { isFallbackAdapter?: boolean }).isFallbackAdapter === true
   const software = fallback || softwareNames.test(`${name} ${info.device} ${info.architecture}`)
   const [smallest = 0, largest = 0] = [info.subgroupMinSize, info.subgroupMaxSize]
@@ -109,3 +120,7 @@ export function missingFrom({ limits, name }: AdapterDescription): string | unde
       return `${name} offers ${limit} ${limits[limit] ?? 0}, at least ${least} is needed`
   return undefined
 }
+
+/** The first of `adapters` that is no software and can run JORA's kernels. */
+export const firstGpu = (adapters: readonly AdapterDescription[]): AdapterDescription | undefined =>
+  adapters.find((adapter) => !adapter.software && missingFrom(adapter) === undefined)

@@ -1,19 +1,29 @@
 // @jora/tensor/webgpu in Node: devices through Dawn (the `webgpu` package).
+import { execFile } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { setImmediate } from 'node:timers/promises'
-import { create, globals } from 'webgpu'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import type { FileRange } from '../backend/backend'
-import { describeAdapter, type AdapterDescription } from './adapters'
+import { describeAdapter, nameAdapter, type AdapterDescription } from './adapters'
 import { openOnAdapter, type Platform, type WebGpuDevice, type WebGpuDeviceOptions } from './device'
 
-export type { AdapterDescription } from './adapters'
+export { firstGpu, missingFrom, type AdapterDescription } from './adapters'
 export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './profile'
 
 /** Dawn instances: collected while a device of theirs lives, the next call would crash. */
 const instances: GPU[] = []
 
-function dawn(options: string[]): GPU {
+const cannotLoad = ({ message }: Error): Error =>
+  new Error(`WebGPU: the npm package webgpu cannot be loaded: ${message.split('\n')[0]}`)
+
+/** Dawn is a large library: it is loaded when the first adapter is asked for. */
+async function dawn(options: string[]): Promise<GPU> {
+  const { create, globals } = await import('webgpu').catch((error: Error) => {
+    throw cannotLoad(error)
+  })
   Object.assign(globalThis, globals)
   const gpu = create(['enable-dawn-features=allow_unsafe_apis', ...options])
   instances.push(gpu)
@@ -60,24 +70,52 @@ const node: Platform = {
 }
 
 export interface OpenWebGpuOptions extends WebGpuDeviceOptions {
-  /** Part of the adapter's name, when there are several. */
+  /** Part of the adapter's name in any case; without it the adapter the platform prefers. */
   readonly adapter?: string
 }
 
-async function requestAdapter(name?: string): Promise<GPUAdapter> {
-  const gpu = dawn(name === undefined ? [] : [`adapter=${name}`])
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
+/** No product is called so: Dawn then tells which adapters there are. */
+const noName = '\u0001'
+
+/** Names of the adapters, the preferred one first. Identical GPUs have one name, and only the first of them can be opened. */
+async function adapterNames(): Promise<string[]> {
+  const gpu = await dawn([`adapter=${noName}`])
+  try {
+    await gpu.requestAdapter({ powerPreference: 'high-performance' })
+    return []
+  } catch (error) {
+    return [...String(error).matchAll(/^ \* backend: '.*', name: '(.*)'$/gm)].map(([, name]) => name!)
+  }
+}
+
+async function request(options: string[]): Promise<GPUAdapter | undefined> {
+  const gpu = await dawn(options)
+  return (await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null)) ?? undefined
+}
+
+async function requestNamed(name: string): Promise<GPUAdapter | undefined> {
+  const adapter = await request([`adapter=${name}`])
+  return adapter && nameAdapter(adapter, name)
+}
+
+async function requestAdapter(part?: string): Promise<GPUAdapter> {
+  const all = await adapterNames()
+  if (part === undefined) {
+    const adapter = all[0] === undefined ? await request([]) : await requestNamed(all[0])
+    if (adapter) return adapter
+    throw new Error('WebGPU: no adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed')
+  }
+  const name = all.find((known) => known.toLowerCase().includes(part.toLowerCase()))
+  const adapter = name === undefined ? undefined : await requestNamed(name)
   if (adapter) return adapter
   throw new Error(
-    name === undefined
-      ? 'WebGPU: no adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed'
-      : `WebGPU: no adapter is called “${name}”`,
+    `WebGPU: no adapter is called “${part}”; ${all.length > 0 ? `there is ${all.join(' and ')}` : 'there is none at all'}`,
   )
 }
 
 /**
  * Opens a WebGPU device: the adapter the platform prefers, or the one named.
- * @throws when there is no adapter, or its limits are too small
+ * @throws when there is no such adapter, or its limits are too small
  */
 export async function openWebGpuDevice(options: OpenWebGpuOptions = {}): Promise<WebGpuDevice> {
   return openOnAdapter(await requestAdapter(options.adapter), node, options)
@@ -89,5 +127,44 @@ export async function findAdapter(name?: string): Promise<AdapterDescription | u
     return describeAdapter(await requestAdapter(name))
   } catch {
     return undefined
+  }
+}
+
+/**
+ * Every adapter, the preferred one first. Nothing is opened.
+ * @throws when the npm package webgpu cannot be loaded
+ */
+export async function listAdapters(): Promise<AdapterDescription[]> {
+  const adapters: AdapterDescription[] = []
+  for (const name of await adapterNames()) {
+    const adapter = await requestNamed(name)
+    if (adapter) adapters.push(describeAdapter(adapter))
+  }
+  return adapters
+}
+
+/** Exit code of the probe where there is no GPU. */
+const none = 10
+
+const script = (webgpu: string): string => `
+  const { create } = await import(${JSON.stringify(webgpu)})
+  const adapter = await create([]).requestAdapter({ powerPreference: 'high-performance' })
+  process.exit(adapter && !adapter.info.isFallbackAdapter ? 0 : ${none})`
+
+/**
+ * Whether the adapter that the platform prefers is a GPU and no software. Where it is not, Dawn, a large library, stays
+ * out of this process, and so do the warnings that Vulkan's loader writes to stderr where there is no driver.
+ * @throws when the npm package webgpu cannot be loaded
+ */
+export async function hasGpu(): Promise<boolean> {
+  try {
+    const url = pathToFileURL(createRequire(import.meta.url).resolve('webgpu')).href
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script(url)], { timeout: 30_000 })
+    return true
+  } catch (error) {
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
+    if (code === none) return false
+    const line = /^\w*Error[^:\n]*: (.*)$/m.exec(stderr)?.[1]
+    throw cannotLoad(line === undefined ? (error as Error) : new Error(line))
   }
 }
