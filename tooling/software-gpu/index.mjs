@@ -28,5 +28,7 @@ export async function softwareVulkan() {
     (choice === 'swiftshader' ? undefined : lavapipe()) ?? (choice === 'system' ? undefined : await swiftshader())
   // Older loaders know only the second name; newer ones prefer the first.
   process.env.VK_DRIVER_FILES = process.env.VK_ICD_FILENAMES = found?.icd ?? '/no-software-vulkan.json'
+  // lavapipe compiles kernels for narrower vectors in about half the time, and tests compile more than they run.
+  if (found?.source === 'system') process.env.LP_NATIVE_VECTOR_WIDTH ??= '128'
   return found
 }

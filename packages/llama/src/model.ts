@@ -18,6 +18,8 @@ export interface Decoder {
   readonly weights: Weights
   /** Replaces the linear layers: where adapters and quantised weights come in. */
   readonly linear?: Linear
+  /** What activations are computed and kept in; f32 when absent. Statistics, scores and the loss are f32 all the same. */
+  readonly dtype?: 'f32' | 'f16'
   /** Recompute each layer's activations in the backward pass instead of keeping them. */
   readonly checkpointLayers?: boolean
 }
@@ -40,7 +42,7 @@ export interface DecoderInput {
 }
 
 export interface DecoderOutput {
-  /** Last hidden states after the final norm, f32 `[batch, seq, hiddenSize]`. */
+  /** Last hidden states after the final norm, `[batch, seq, hiddenSize]` in the decoder's dtype. */
   readonly hidden: Tensor
   /** Keys and values of every layer: those of these tokens, or the whole updated cache when one was given. */
   readonly cache: readonly LayerCache[]
@@ -48,7 +50,7 @@ export interface DecoderOutput {
 
 /** The decoder without its head. */
 export function decode(decoder: Decoder, { tokens, positions, visibility, cache }: DecoderInput): DecoderOutput {
-  const { config, weights, linear = denseLinear } = decoder
+  const { config, weights, linear = denseLinear, dtype = 'f32' } = decoder
   const { heads, kvHeads, headDim, rmsNormEpsilon } = config
   const [batch = 0, seq = 0] = tokens.shape
   const rope = ropeTables(config, positions ?? t.iota([1, seq], 1))
@@ -89,7 +91,7 @@ export function decode(decoder: Decoder, { tokens, positions, visibility, cache 
     }
   }
 
-  let x = t.cast(t.gather(weight('model.embed_tokens'), tokens), 'f32')
+  let x = t.cast(t.gather(weight('model.embed_tokens'), tokens), dtype)
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
     const run = (input: Tensor) => layer(index, input)
@@ -103,13 +105,13 @@ export function decode(decoder: Decoder, { tokens, positions, visibility, cache 
 }
 
 /** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
-export function headWeight({ config, weights }: Pick<Decoder, 'config' | 'weights'>): Tensor {
+export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'config' | 'weights' | 'dtype'>): Tensor {
   const name = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
-  return t.cast(weights[name] ?? missing(name), 'f32')
+  return t.cast(weights[name] ?? missing(name), dtype)
 }
 
 /** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]`. */
-export const logits = (decoder: Decoder, hidden: Tensor): Tensor => t.linear(hidden, headWeight(decoder))
+export const logits = (decoder: Decoder, hidden: Tensor): Tensor => t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
 
 export interface LabelledRows {
   /** Flat positions in `[batch · seq]` whose next token is learned, i32 `[rows]`. */

@@ -1,5 +1,5 @@
 // LoRA (Hu et al. 2022): W₀x + (alpha/r)·B A x, with W₀ frozen and W₀+BA never formed.
-import { add, dropout, linear, mul, tensor, type Device, type Tensor } from '@jora/tensor'
+import { add, cast, dropout, linear, mul, tensor, type Device, type Tensor } from '@jora/tensor'
 import { denseLinear, type Linear, type LlamaConfig } from '@jora/llama'
 import { deriveSeed, Random } from '@jora/data'
 import { adaptedModules, checkLoraConfig, loraScaling, type LoraConfig } from './lora-config'
@@ -53,7 +53,8 @@ export function loraLinear(adapter: Adapter, config: LoraConfig, dropoutKey?: Te
     const base = denseLinear(name, x, weight)
     const pair = adapter[name]
     if (!pair) return base
-    const input = dropoutKey ? dropout(x, config.dropout, dropoutKey, streams.get(name)) : x
-    return add(base, mul(linear(linear(input, pair.loraA), pair.loraB), scaling))
+    // As PEFT does: the adapter computes in its own f32 whatever the base computes in.
+    const input = cast(dropoutKey ? dropout(x, config.dropout, dropoutKey, streams.get(name)) : x, 'f32')
+    return add(base, cast(mul(linear(linear(input, pair.loraA), pair.loraB), scaling), x.dtype))
   }
 }

@@ -35,6 +35,7 @@ interface Pending {
 
 class CpuDevice implements Device {
   readonly kind = 'cpu'
+  readonly computeDTypes = ['f32'] as const
   readonly name: string
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()

@@ -16,6 +16,7 @@ import { Allocator, type Allocation } from './allocator'
 import { lowerGraph } from './lower'
 import type { Dispatch } from './module'
 import { Program } from './program'
+import type { GpuProfile } from './profile'
 import { elementType, storedBytes, type Storage } from './storage'
 import { WorkQueue } from './work-queue'
 
@@ -30,6 +31,8 @@ export interface Platform {
 export interface WebGpuDeviceOptions {
   /** Refuses to allocate more than this on the device. */
   readonly memoryBytes?: number
+  /** Replaces what is known of the adapter: how kernels for another adapter are tested on this one. */
+  readonly profile?: Partial<GpuProfile>
 }
 
 /** What a device has done since it was opened: what tests and benches hold it to. */
@@ -63,6 +66,9 @@ const uploadWindowBytes = 2 ** 28
 export class WebGpuDevice implements Device {
   readonly kind = 'webgpu'
   readonly name: string
+  readonly computeDTypes: readonly ('f32' | 'f16')[]
+  /** What programs are lowered for. */
+  readonly profile: GpuProfile
   readonly #queue: WorkQueue
   readonly #allocator: Allocator
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
@@ -83,12 +89,15 @@ export class WebGpuDevice implements Device {
     readonly gpu: GPUDevice,
     readonly adapter: AdapterDescription,
     readonly platform: Platform,
-    { memoryBytes }: WebGpuDeviceOptions,
+    { memoryBytes, profile = {} }: WebGpuDeviceOptions,
   ) {
     this.name = adapter.name
+    this.profile = { ...adapter.profile, ...profile }
+    // On a CPU, f16 is only converted back and forth.
+    this.computeDTypes = !this.profile.f16 ? ['f32'] : this.profile.software ? ['f32', 'f16'] : ['f16', 'f32']
     this.#queue = new WorkQueue((error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
     this.#allocator = new Allocator(gpu, {
-      maxBufferBytes: adapter.profile.maxBufferBytes,
+      maxBufferBytes: this.profile.maxBufferBytes,
       budgetBytes: memoryBytes,
       name: adapter.name,
       onCreate: () => this.counters.buffers++,
@@ -128,7 +137,7 @@ export class WebGpuDevice implements Device {
   }
 
   #take(aval: Aval, what: string): Allocation {
-    const bytes = storedBytes(elementType(aval.dtype, this.adapter.profile), sizeOf(aval.shape))
+    const bytes = storedBytes(elementType(aval.dtype, this.profile), sizeOf(aval.shape))
     return this.#allocator.take(bytes, this.#usage, what)
   }
 
@@ -216,7 +225,7 @@ export class WebGpuDevice implements Device {
 
   compile(graph: CompileGraph, { donated = [] }: CompileOptions = {}): Executable {
     this.#check()
-    const lowered = lowerGraph(graph, this.adapter.profile, donated)
+    const lowered = lowerGraph(graph, this.profile, donated)
     const arenaBytes = lowered.memory.pageBytes.reduce((n, bytes) => n + bytes, 0)
     if (arenaBytes > this.counters.arenaBytes) {
       this.counters.arenaBytes = arenaBytes
@@ -303,7 +312,7 @@ export class WebGpuDevice implements Device {
     const own = this.#own(buffer)
     const { dtype, shape } = own.aval
     const length = sizeOf(shape)
-    const bytes = storedBytes(elementType(dtype, this.adapter.profile), length)
+    const bytes = storedBytes(elementType(dtype, this.profile), length)
     this.#load(own)
     return new Promise((resolve, reject) => {
       this.#queue.add(() => {

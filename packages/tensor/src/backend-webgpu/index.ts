@@ -11,6 +11,7 @@ import { openOnAdapter, type Platform, type WebGpuDevice, type WebGpuDeviceOptio
 
 export { firstGpu, missingFrom, type AdapterDescription } from './adapters'
 export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
+export { openPlanningDevice, type PlanningDevice } from './planning'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './profile'
 
 /** Dawn instances: collected while a device of theirs lives, the next call would crash. */

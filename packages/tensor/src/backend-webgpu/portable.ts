@@ -4,6 +4,7 @@ import { openOnAdapter, type WebGpuDevice, type WebGpuDeviceOptions } from './de
 
 export type { AdapterDescription } from './adapters'
 export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
+export { openPlanningDevice, type PlanningDevice } from './planning'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './profile'
 
 export type OpenWebGpuOptions = WebGpuDeviceOptions

@@ -118,8 +118,15 @@ export class Schedule {
     this.views.set(value, wholeView(storage, value.aval.shape, strides))
   }
 
-  #newStorage(value: Value): Storage {
-    const { dtype, shape } = value.aval
+  /** Whether an f16 result is only ever read as f32: then it is kept as exact as it was computed. */
+  #isReadAsF32(value: Value): boolean {
+    const consumers = this.#consumers.get(value) ?? []
+    if (value.aval.dtype !== 'f16' || this.#returned.has(value) || consumers.length === 0) return false
+    return consumers.every(({ node }) => isOp(node, 'cast') && node.params.dtype === 'f32')
+  }
+
+  #newStorage(value: Value, dtype = value.aval.dtype): Storage {
+    const { shape } = value.aval
     return new Storage('temporary', -1, dtype, elementType(dtype, this.profile), sizeOf(shape))
   }
 
@@ -220,7 +227,7 @@ export class Schedule {
     const cluster: Cluster = { node, roots: [], size, position, reads }
     this.clusters.push(cluster)
     node.outputs.forEach((value, i) => {
-      this.#bind(value, this.#newStorage(value), entry.layout?.(node, i))
+      this.#bind(value, this.#newStorage(value, this.#isReadAsF32(value) ? 'f32' : undefined), entry.layout?.(node, i))
       this.#clusterOf.set(value, cluster)
     })
   }

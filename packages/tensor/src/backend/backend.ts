@@ -46,6 +46,8 @@ export interface Device {
   readonly kind: 'cpu' | 'webgpu'
   /** Human-readable: processor or adapter. */
   readonly name: string
+  /** What it computes in, the one that suits it best first. */
+  readonly computeDTypes: readonly ('f32' | 'f16')[]
   upload(data: HostArray, aval: Aval): DeviceBuffer
   /** A tensor that stays in its file until a program needs it. */
   fromFile(range: FileRange, aval: Aval): DeviceBuffer

@@ -1,7 +1,7 @@
 // What the fused ops mean in terms of primitives: the definition a backend falls back on, and tests hold kernels to.
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
-import { add, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sigmoid, sub, where } from '../ops/elementwise'
+import { add, cast, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sigmoid, sub, where } from '../ops/elementwise'
 import { apply } from '../ops/apply'
 import { full, iota } from '../ops/create'
 import { gather, pick, scatterAdd } from '../ops/indexing'
@@ -95,6 +95,9 @@ function addKeyBlocks(blocks: readonly Tensor[]): Tensor {
   })
 }
 
+/** What is summed or exponentiated is f32 whatever the tensors are. */
+const inF32 = (x: Tensor): Tensor => cast(x, 'f32')
+
 /** Rows of the head computed together: logits stay a few megabytes, products large enough to run at full rate. */
 const headRows = 256
 
@@ -120,7 +123,7 @@ function eachHeadBlock<R>(inputs: readonly Tensor[], body: (rows: HeadRows) => R
     const h = sliceAxis(hidden, 0, from, to)
     const labels = sliceAxis(allLabels, 0, from, to)
     const has = le(full([], 0, 'i32'), labels)
-    const logits = dot(h, w, { transposeB: true })
+    const logits = inF32(dot(h, w, { transposeB: true }))
     const weigh = (g: Tensor) => reshape(where(has, sliceAxis(g, 0, from, to), 0), [to - from, 1])
     return body({ h, labels, has, safe: where(has, labels, 0), logits, probabilities: softmax(logits), weigh })
   })
@@ -141,49 +144,42 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     return [where(keep, mul(x, 1 / (1 - rate)), 0)]
   },
   rmsNorm: (inputs, { epsilon }) => {
-    const [x, w] = [at(inputs, 0), at(inputs, 1)]
+    const [x, w] = [inF32(at(inputs, 0)), inF32(at(inputs, 1))]
     const inverse = rsqrt(add(mean(mul(x, x), { axis: -1, keepDims: true }), epsilon))
-    return [mul(mul(x, inverse), w)]
+    return [cast(mul(mul(x, inverse), w), at(inputs, 0).dtype)]
   },
   // dx = r·(w∘g) − x·r³·mean(x∘w∘g), r = 1/√(mean(x²)+ε)
   rmsNormGrad: (inputs, { epsilon }) => {
-    const [x, w, g] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
+    const [x, w, g] = [inF32(at(inputs, 0)), inF32(at(inputs, 1)), inF32(at(inputs, 2))]
     const r = rsqrt(add(mean(mul(x, x), { axis: -1, keepDims: true }), epsilon))
     const wg = mul(w, g)
     const projection = mul(mean(mul(x, wg), { axis: -1, keepDims: true }), mul(mul(r, r), r))
-    return [sub(mul(wg, r), mul(x, projection))]
+    return [cast(sub(mul(wg, r), mul(x, projection)), at(inputs, 0).dtype)]
   },
   rope: (inputs) => {
-    const x = at(inputs, 0)
+    const x = inF32(at(inputs, 0))
     const [batch = 0, , seq = 0, headDim = 0] = x.shape
     const half = headDim / 2
     const [c, s] = [at(inputs, 1), at(inputs, 2)].map((t) =>
       reshape(t, [t.shape[0] === 1 ? 1 : batch, 1, seq, half]),
     ) as [Tensor, Tensor]
     const [a, b] = [sliceAxis(x, 3, 0, half), sliceAxis(x, 3, half, headDim)]
-    return [concat([sub(mul(a, c), mul(b, s)), add(mul(b, c), mul(a, s))], 3)]
+    return [cast(concat([sub(mul(a, c), mul(b, s)), add(mul(b, c), mul(a, s))], 3), at(inputs, 0).dtype)]
   },
   attention: (inputs, { scale }) => {
-    const [q, k, v] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
+    const [q, k, v] = [inF32(at(inputs, 0)), inF32(at(inputs, 1)), inF32(at(inputs, 2))]
     const [batch = 0, heads = 0, , headDim = 0] = q.shape
     // The log-sum-exp is what a flash kernel keeps; here the backward pass shares the probabilities and it is dead code.
     const blocks = eachBlock({ q, k, v, visibility: inputs[3] }, scale, (block) => ({
       out: reshape(dot(block.p, block.v), [batch, heads, block.to - block.from, headDim]),
       logSum: logSumExp(block.scores),
     }))
-    return [
-      concat(
-        blocks.map((b) => b.out),
-        2,
-      ),
-      concat(
-        blocks.map((b) => b.logSum),
-        2,
-      ),
-    ]
+    const out = blocks.map((b) => b.out)
+    const logSum = blocks.map((b) => b.logSum)
+    return [cast(concat(out, 2), at(inputs, 0).dtype), concat(logSum, 2)]
   },
   attentionGrad: (inputs, { scale }) => {
-    const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => at(inputs, i)) as [
+    const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => inF32(at(inputs, i))) as [
       Tensor,
       Tensor,
       Tensor,
@@ -206,14 +202,10 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
         dv: dot(gBlock, block.p, { transposeA: true }),
       }
     })
-    return [
-      concat(
-        blocks.map((b) => b.dq),
-        2,
-      ),
-      transpose(addKeyBlocks(blocks.map((b) => b.dk)), [0, 1, 3, 2]),
-      transpose(addKeyBlocks(blocks.map((b) => b.dv)), [0, 1, 3, 2]),
-    ]
+    const dq = blocks.map((b) => b.dq)
+    const ofKeys = (parts: readonly Tensor[]) => transpose(addKeyBlocks(parts), [0, 1, 3, 2])
+    const grads = [concat(dq, 2), ofKeys(blocks.map((b) => b.dk)), ofKeys(blocks.map((b) => b.dv))]
+    return grads.map((grad) => cast(grad, at(inputs, 0).dtype))
   },
   linearCrossEntropy: (inputs) => {
     const blocks = eachHeadBlock(inputs, headLoss)
@@ -225,7 +217,8 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const blocks = eachHeadBlock(inputs, (b) => {
       // A block's loss comes first, so that its logits are gone before the next block's are made.
       const p = apply('barrier', [b.probabilities, headLoss(b).loss], {})
-      return mul(sub(dot(p, w), gather(w, b.safe)), b.weigh(g))
+      const expected = inF32(dot(cast(p, w.dtype), w))
+      return cast(mul(sub(expected, inF32(gather(w, b.safe))), b.weigh(g)), b.h.dtype)
     })
     return [concat(blocks)]
   },
@@ -233,16 +226,12 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
   linearCrossEntropyGradWeight: (inputs) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
     const blocks = eachHeadBlock(inputs, (b) => {
-      const weighted = mul(b.h, b.weigh(g))
+      const weighted = mul(inF32(b.h), b.weigh(g))
       return { safe: b.safe, weighted, dense: dot(b.probabilities, weighted, { transposeA: true }) }
     })
     const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
-    return [
-      sub(
-        blocks.map((b) => b.dense).reduce((a, b) => add(a, b)),
-        added,
-      ),
-    ]
+    const dense = blocks.map((b) => b.dense).reduce((a, b) => add(a, b))
+    return [cast(sub(dense, added), w.dtype)]
   },
 }
 

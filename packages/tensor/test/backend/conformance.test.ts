@@ -29,6 +29,11 @@ const hasGpu = (await findAdapter()) !== undefined
 const backends: { name: string; open: () => Promise<Device>; missing?: boolean }[] = [
   { name: 'onnx', open: () => openCpuDevice({ threads: 2 }) },
   { name: hasGpu ? 'webgpu' : 'webgpu (needs a WebGPU adapter)', open: () => openWebGpuDevice(), missing: !hasGpu },
+  {
+    name: `webgpu, kernels for hardware${hasGpu ? '' : ' (needs a WebGPU adapter)'}`,
+    open: () => openWebGpuDevice({ profile: { software: false } }),
+    missing: !hasGpu,
+  },
 ]
 
 const asList = (result: Tensor | Tensor[]): Tensor[] => (Array.isArray(result) ? result : [result])

@@ -80,10 +80,18 @@ class WalkWriter {
   sight(visibility: View | undefined, batch: string, query: string, block: Block) {
     const { queries, keys } = this.sizes
     if (!visibility)
-      return { from: '0u', to: block.name(`${query} + ${keys - queries + 1}u`), sees: (key: string) => `${key} <= ${query} + ${keys - queries}u` }
+      return {
+        from: '0u',
+        to: block.name(`${query} + ${keys - queries + 1}u`),
+        sees: (key: string) => `${key} <= ${query} + ${keys - queries}u`,
+      }
     const first = visibility.shape[0] === 1 ? 0 : visibility.strides[0]!
     const [last, start, prefixEnd, branchStart] = [0, 1, 2, 3].map((i) => {
-      const at = [times(batch, first), times(query, visibility.strides[1]!), u32(visibility.offset + i * visibility.strides[2]!)]
+      const at = [
+        times(batch, first),
+        times(query, visibility.strides[1]!),
+        u32(visibility.offset + i * visibility.strides[2]!),
+      ]
       return block.name(this.writer.load(visibility.storage, at.reduce(plus)))
     }) as [string, string, string, string]
     const inBranch = (k: string) => `(i32(${k}) < ${prefixEnd} || i32(${k}) >= ${branchStart})`

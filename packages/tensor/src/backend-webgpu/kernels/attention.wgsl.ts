@@ -17,7 +17,8 @@ export function attentionLayout(node: Node, i: number): readonly number[] | unde
 export function attentionKernel(context: KernelContext<'attention'>): Draft {
   const [q, k] = context.node.inputs
   const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
-  if (context.profile.software) return walkAttention(context as unknown as KernelContext<OpName>, sizes, scaleOf(context))
+  if (context.profile.software)
+    return walkAttention(context as unknown as KernelContext<OpName>, sizes, scaleOf(context))
   const { batch, heads, kvHeads, queries, keys } = sizes
   const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
   const { body, writer, tile } = flash

@@ -87,7 +87,13 @@ const startOf = (combine: Combine, type: 'f32' | 'i32' | 'u32'): string =>
     : { f32: f32(-3.4e38), i32: '(-2147483647i - 1i)', u32: '0u' }[type]
 
 /** Reduces one number a lane over the workgroup; every lane gets the result. */
-function reduceLanes(block: Block, value: string, combine: Combine, lanes: number, type: 'f32' | 'i32' | 'u32'): string {
+function reduceLanes(
+  block: Block,
+  value: string,
+  combine: Combine,
+  lanes: number,
+  type: 'f32' | 'i32' | 'u32',
+): string {
   const { writer } = block
   const shared = writer.workgroupArray(writer.newName('lanes'), type, lanes)
   block.push(`${shared}[lid] = ${value};`, 'workgroupBarrier();')
@@ -144,9 +150,7 @@ export const rmsNormKernel = (context: KernelContext<'rmsNorm'>): Draft =>
       const x = at(0, c, block)
       return [`${x} * ${x}`]
     })
-    const inverse = body.name(
-      `inverseSqrt(${squares} * ${f32(1 / row.length)} + ${f32(context.node.params.epsilon)})`,
-    )
+    const inverse = body.name(`inverseSqrt(${squares} * ${f32(1 / row.length)} + ${f32(context.node.params.epsilon)})`)
     return (c, block) => block.name(`${at(0, c, block)} * ${inverse} * ${weight(1, c, block)}`)
   })
 
