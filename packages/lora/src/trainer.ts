@@ -1,6 +1,6 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
 import { collate, planBatches, type Batch, type Sample } from '@jora/data'
-import { defaultDevice, treeLeaves, type Device } from '@jora/tensor'
+import { defaultDevice, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from './adapter'
 import { Evaluator } from './evaluate'
@@ -133,10 +133,17 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
         result.loss.dispose()
         result.gradNorm.dispose()
-        if (!Number.isFinite(loss))
-          throw new Error(
-            `the loss is ${loss} at step ${step}; lower the learning rate (now ${learningRate}) or check the data`,
-          )
+        if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+          // The step changed nothing: where it began can be kept, and computed again to see what broke.
+          yield* await save()
+          const what = Number.isFinite(loss) ? `the gradient norm is ${gradNorm}` : `the loss is ${loss}`
+          const numbers = { step, seed: config.seed }
+          const found = await stepper.firstNonFinite(state.adapter, batches, numbers).catch(() => undefined)
+          const first = found ? `first in ${showNonFinite(found)}; ` : ''
+          const check =
+            found?.op === 'input' ? 'check the model and the adapter' : 'lower the learning rate or check the data'
+          throw new Error(`step ${step}: ${what}; ${first}${check}`)
+        }
         const isLast = index === steps.length - 1
         progress = {
           ...progress,

@@ -1,22 +1,29 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
 import {
   add,
+  disposeTree,
+  firstNonFinite,
   jit,
   keyWords,
+  logicalAnd,
+  lt,
   mul,
   sum,
   tensor,
+  treeLeaves,
   treeMap,
   valueAndGrad,
+  where,
   zeros,
   type Device,
+  type NonFinite,
   type Tensor,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
 import { loraLinear, type Adapter } from './adapter'
 import type { LoraConfig } from './lora-config'
-import { adamw, clipByGlobalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
+import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
 
 /** Everything training changes: the adapter and AdamW's moments. */
 export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
@@ -44,6 +51,9 @@ type DeviceBatch = {
 }
 type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 
+/** Below the largest f32, above every loss and norm that training goes on from. */
+const largest = 3e38
+
 /** A state with zero moments. */
 export const initState = (adapter: Adapter): TrainState => {
   const make = jit((a: Adapter) => initAdamW(a))
@@ -60,6 +70,7 @@ export class TrainingStep {
   readonly #accumulate
   readonly #apply
   readonly #zero
+  readonly #gradients
 
   constructor(decoder: Decoder, config: StepConfig, device?: Device) {
     this.#device = device
@@ -77,13 +88,22 @@ export class TrainingStep {
     ): StepResult & { state: TrainState } => {
       const mean = treeMap((g) => mul(g, inverse), grads)
       const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
+      const meanLoss = mul(loss, inverse)
       const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
-      return { state: { adapter: next.params, ...next.state }, loss: mul(loss, inverse), gradNorm: clipped.norm }
+      // Neither NaN nor ∞ is below: such a step leaves everything as it was.
+      const finite = logicalAnd(lt(clipped.norm, largest), lt(meanLoss, largest))
+      const keep = (after: Adapter, before: Adapter): Adapter => {
+        const old = treeLeaves(before)
+        return treeMap((value, i) => where(finite, value, old[i]!), after)
+      }
+      const state = { adapter: keep(next.params, adapter), m: keep(next.state.m, m), v: keep(next.state.v, v) }
+      return { state, loss: meanLoss, gradNorm: clipped.norm }
     }
     const gradients = (adapter: Adapter, batch: DeviceBatch): Sums => {
       const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, batch))(adapter)
       return { loss, grads }
     }
+    this.#gradients = gradients
     this.#single = jit(
       (state: TrainState, batch: DeviceBatch, numbers: Tensor, inverse: Tensor) => {
         const { state: next, loss, gradNorm } = update(state, gradients(state.adapter, batch), numbers, inverse)
@@ -129,6 +149,7 @@ export class TrainingStep {
 
   /**
    * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; the scalars tell when it ran.
+   * Where loss or gradient are not finite, the new state equals the old one.
    * @param step 1 for the first
    */
   run(
@@ -146,6 +167,25 @@ export class TrainingStep {
       (batch, micro) => (sums = this.#accumulate(sums, state.adapter, this.#batch(batch, seed, step, micro))),
     )
     return this.#apply(state, sums, numbers, inverse)
+  }
+
+  /** Where loss or gradient of such a step stop being finite, computed op by op; undefined when they do not. */
+  async firstNonFinite(
+    adapter: Adapter,
+    batches: readonly Batch[],
+    { step, seed }: { step: number; seed: number },
+  ): Promise<NonFinite | undefined> {
+    for (const [micro, batch] of batches.entries()) {
+      const inputs = this.#batch(batch, seed, step, micro)
+      const losses = (a: Adapter, b: DeviceBatch) => {
+        const sums = this.#gradients(a, b)
+        return { ...sums, norm: globalNorm(sums.grads) }
+      }
+      const found = await firstNonFinite(losses, [adapter, inputs])
+      disposeTree(inputs)
+      if (found) return found
+    }
+    return undefined
   }
 
   /** Releases the compiled programs. */

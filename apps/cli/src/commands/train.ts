@@ -3,7 +3,14 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadModel } from '@jora/llama'
-import { ConfigError, generateAlpacaDataset, trainLora, type TrainRun, type TrainSummary } from '@jora/lora'
+import {
+  ConfigError,
+  generateAlpacaDataset,
+  listCheckpoints,
+  trainLora,
+  type TrainRun,
+  type TrainSummary,
+} from '@jora/lora'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -82,6 +89,11 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
+  } catch (error) {
+    const kept = (await listCheckpoints(outputDir)).at(-1)
+    if (kept !== undefined && !(error instanceof Interrupted || error instanceof ConfigError))
+      display.log(`the last checkpoint stays: ${kept}; --resume goes on from it, on another device too`)
+    throw error
   } finally {
     release()
     display.close()
