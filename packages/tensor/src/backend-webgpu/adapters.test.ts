@@ -1,7 +1,8 @@
 // Adapters as users meet them: listed, found by part of a name, refused with a reason.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { findAdapter, hasGpu, listAdapters, missingFrom, openWebGpuDevice } from './index'
+import { openOnAdapter } from './device'
+import { findAdapter, firstGpu, hasGpu, listAdapters, missingFrom, openWebGpuDevice } from './index'
 
 // Both software drivers where there are two, so that there is something to choose from.
 const drivers = [await softwareVulkan()]
@@ -54,12 +55,20 @@ describe.skipIf(!preferred)(`adapters${preferred ? '' : ' (needs a WebGPU adapte
     expect(await hasGpu()).toBe(false)
   })
 
-  test('limits that are too small are named', () => {
+  test('limits that are too small are named, and the adapter is not opened', async () => {
     expect(missingFrom(preferred!)).toBeUndefined()
     const limits = { ...preferred!.limits, maxStorageBuffersPerShaderStage: 8 }
-    expect(missingFrom({ ...preferred!, limits })).toBe(
-      `${preferred!.name} offers maxStorageBuffersPerShaderStage 8, at least 10 is needed`,
-    )
+    const missing = `${preferred!.name} offers maxStorageBuffersPerShaderStage 8, at least 10 is needed`
+    expect(missingFrom({ ...preferred!, limits })).toBe(missing)
+    const weak = { info: { description: preferred!.name }, features: new Set(), limits } as unknown as GPUAdapter
+    await expect(openOnAdapter(weak, {}, {})).rejects.toThrow(`WebGPU: ${missing}`)
+  })
+
+  test('the first GPU is the first that is no software and large enough', () => {
+    const gpu = { ...preferred!, software: false }
+    const weak = { ...gpu, limits: { ...gpu.limits, maxStorageBufferBindingSize: 1000 } }
+    expect(firstGpu([{ ...gpu, software: true }, weak, gpu])).toBe(gpu)
+    expect(firstGpu([{ ...gpu, software: true }, weak])).toBeUndefined()
   })
 })
 

@@ -206,10 +206,10 @@ export function join(drafts: readonly Draft[], profile: GpuProfile): Dispatch {
           .join('')
   const text = [...declarations, ...globals, ...bodies].join('\n')
   const extensions = [...new Set(drafts.flatMap((d) => d.extensions))]
-  const f16 = /\bf16\b/.test(text)
+  const f16 = extensions.includes('f16') || /\bf16\b/.test(text)
   const code = [
     ...(f16 ? ['enable f16;'] : []),
-    ...extensions.map((e) => `enable ${e};`),
+    ...extensions.filter((e) => e !== 'f16').map((e) => `enable ${e};`),
     ...(extensions.includes('chromium_experimental_subgroup_matrix')
       ? ['diagnostic(off, chromium.subgroup_matrix_uniformity);']
       : []),

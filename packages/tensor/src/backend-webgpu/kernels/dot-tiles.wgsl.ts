@@ -67,7 +67,7 @@ function loadTile(
 }
 
 /** Which tile a workgroup makes: declares `m0`, `n0` and `batch`. Tiles of a band of rows run together, so that they share the left operand. */
-function placeTile(body: Block, shape: DotShape, rows: number, columns: number): number {
+export function placeTile(body: Block, shape: DotShape, rows: number, columns: number): number {
   const [tilesM, tilesN] = [Math.ceil(shape.m / rows), Math.ceil(shape.n / columns)]
   body.push(
     `let m0 = (wg % ${tilesM}u) * ${rows}u;`,

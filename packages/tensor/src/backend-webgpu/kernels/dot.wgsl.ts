@@ -1,9 +1,10 @@
 // Matrix products: which kernel computes one, and in what form its operands may come.
-import type { Node } from '../../ir/graph'
+import type { Node, Value } from '../../ir/graph'
 import { sizeOf } from '../../shape'
 import type { KernelContext } from '../kernel'
 import type { OperandNeed } from '../op-table'
 import type { Draft } from '../writer'
+import { matrixDot, matrixTiles, suitsMatrixUnits } from './dot-matrix.wgsl'
 import { registerDot } from './dot-registers.wgsl'
 import { tiledDot, type Tile } from './dot-tiles.wgsl'
 import { dotShape, type DotShape } from './matrix-operand'
@@ -28,15 +29,21 @@ const tiles: readonly Tile[] = [
 ]
 
 /** The largest tile that leaves enough workgroups to fill a GPU and wastes little at the edges. */
-function chooseTile({ batch, m, n }: DotShape): Tile {
-  const fits = ({ rows, columns }: Tile) => rows / 2 < m && columns / 2 < n
-  const workgroups = ({ rows, columns }: Tile) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
+function chooseTile<T extends { readonly rows: number; readonly columns: number }>(
+  tiles: readonly T[],
+  { batch, m, n }: DotShape,
+): T {
+  const fits = ({ rows, columns }: T) => rows / 2 < m && columns / 2 < n
+  const workgroups = ({ rows, columns }: T) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
   return tiles.find((tile) => fits(tile) && workgroups(tile) >= 96) ?? tiles.filter(fits).at(-1) ?? tiles.at(-1)!
 }
 
 export function dotKernel(context: KernelContext<'dot'>): Draft {
   const { node, profile } = context
-  const [a, b] = node.inputs as [Node['inputs'][0], Node['inputs'][0]]
+  const [a, b] = node.inputs as [Value, Value]
   const shape = dotShape(a.aval.shape, b.aval.shape, node.outputs[0]!.aval.shape, node.params)
-  return profile.software ? registerDot(context, shape) : tiledDot(context, shape, chooseTile(shape))
+  if (profile.software) return registerDot(context, shape)
+  return suitsMatrixUnits(context, shape)
+    ? matrixDot(context, shape, chooseTile(matrixTiles, shape))
+    : tiledDot(context, shape, chooseTile(tiles, shape))
 }
