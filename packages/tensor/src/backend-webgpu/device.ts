@@ -16,6 +16,8 @@ import { Allocator, type Allocation } from './allocator'
 import { lowerGraph } from './lower'
 import type { Dispatch } from './module'
 import { Program } from './program'
+import { fastestTile, type TunerHost } from './tuner'
+import { TileChoices, tuningVersion, type TuningStore } from './tuning'
 import type { GpuProfile } from './profile'
 import { elementType, storedBytes, type Storage } from './storage'
 import { WorkQueue } from './work-queue'
@@ -26,6 +28,8 @@ export interface Platform {
   readonly readRange?: (range: FileRange, piece: (bytes: Uint8Array, offset: number) => void) => Promise<void>
   /** Waits for work that a software adapter does on this process's cores. */
   readonly waitForCpu?: <T>(promise: Promise<T>) => Promise<T>
+  /** Remembers which tiles were fastest; without it they are measured anew. */
+  readonly tuning?: TuningStore
 }
 
 export interface WebGpuDeviceOptions {
@@ -33,6 +37,8 @@ export interface WebGpuDeviceOptions {
   readonly memoryBytes?: number
   /** Replaces what is known of the adapter: how kernels for another adapter are tested on this one. */
   readonly profile?: Partial<GpuProfile>
+  /** Whether products that are new to the adapter are tried with several tiles (a second or two, once); true when absent. */
+  readonly tune?: boolean
 }
 
 /** What a device has done since it was opened: what tests and benches hold it to. */
@@ -73,6 +79,10 @@ export class WebGpuDevice implements Device {
   readonly #allocator: Allocator
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   readonly #pages: Allocation[] = []
+  readonly #tiles: TileChoices
+  readonly #tunes: boolean
+  /** Adapter and kernels that measurements of tiles hold for. */
+  readonly #tuningKey: string
   readonly counters: WebGpuCounters = {
     runs: 0,
     dispatches: 0,
@@ -89,12 +99,15 @@ export class WebGpuDevice implements Device {
     readonly gpu: GPUDevice,
     readonly adapter: AdapterDescription,
     readonly platform: Platform,
-    { memoryBytes, profile = {} }: WebGpuDeviceOptions,
+    { memoryBytes, profile = {}, tune = true }: WebGpuDeviceOptions,
   ) {
     this.name = adapter.name
     this.profile = { ...adapter.profile, ...profile }
     // On a CPU, f16 is only converted back and forth.
     this.computeDTypes = !this.profile.f16 ? ['f32'] : this.profile.software ? ['f32', 'f16'] : ['f16', 'f32']
+    this.#tunes = tune
+    this.#tuningKey = `${tuningVersion} ${adapter.vendor} ${adapter.architecture} ${adapter.name}`
+    this.#tiles = new TileChoices(platform.tuning?.load(this.#tuningKey))
     this.#queue = new WorkQueue((error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
     this.#allocator = new Allocator(gpu, {
       maxBufferBytes: this.profile.maxBufferBytes,
@@ -223,9 +236,31 @@ export class WebGpuDevice implements Device {
     return (this.#pages[index] = this.#allocator.take(bytes, this.#usage, 'the arena for intermediate values'))
   }
 
+  #host(): TunerHost {
+    return {
+      gpu: this.gpu,
+      profile: this.profile,
+      pipeline: (dispatch) => this.#pipeline(dispatch),
+      page: (index, bytes) => this.#page(index, bytes),
+      take: (bytes, what) => this.#allocator.take(bytes, this.#usage, what),
+      release: (allocation) => this.#allocator.release(allocation),
+      done: () => this.#wait(this.gpu.queue.onSubmittedWorkDone().then(() => {})),
+    }
+  }
+
+  /** Measures the tiles of products that are new to this adapter; whether there were any. */
+  async #tune(host: TunerHost): Promise<boolean> {
+    const products = [...this.#tiles.unknown.values()]
+    if (!this.#tunes || products.length === 0) return false
+    for (const product of products) this.#tiles.learn(product.key, await fastestTile(host, product))
+    this.platform.tuning?.save(this.#tuningKey, this.#tiles.toJSON())
+    return true
+  }
+
   compile(graph: CompileGraph, { donated = [] }: CompileOptions = {}): Executable {
     this.#check()
-    const lowered = lowerGraph(graph, this.profile, donated)
+    let lowered = lowerGraph(graph, this.profile, { donated, tiles: this.#tiles })
+    const { replaces } = lowered // the same whatever the tiles
     const arenaBytes = lowered.memory.pageBytes.reduce((n, bytes) => n + bytes, 0)
     if (arenaBytes > this.counters.arenaBytes) {
       this.counters.arenaBytes = arenaBytes
@@ -233,19 +268,22 @@ export class WebGpuDevice implements Device {
     }
     const constants = graph.constants.map((c) => this.#own(c.tensor.buffer))
     for (const constant of constants) this.#load(constant)
-    const program = new Program(
-      {
-        gpu: this.gpu,
-        pipeline: (dispatch) => this.#pipeline(dispatch),
-        page: (index, bytes) => this.#page(index, bytes),
-      },
-      lowered,
-    )
+    const host = this.#host()
+    let program = new Program(host, lowered)
     let broken: Error | undefined
     const ready = new Promise<void>((resolve, reject) => {
       this.#queue.add(async () => {
         if (this.#failure) return reject(this.#failure)
-        await this.#wait(program.prepare()).then(resolve, (error: Error) => reject((broken = error)))
+        try {
+          if (await this.#tune(host)) {
+            lowered = lowerGraph(graph, this.profile, { donated, tiles: this.#tiles })
+            program = new Program(host, lowered)
+          }
+          await this.#wait(program.prepare())
+          resolve()
+        } catch (error) {
+          reject((broken = error as Error))
+        }
       })
     })
     ready.catch(() => {}) // also told by every read that follows
@@ -257,7 +295,7 @@ export class WebGpuDevice implements Device {
         inputs.forEach((buffer) => this.#load(buffer))
         const outputs = graph.outputs.map((value) => new GpuBuffer(this, value.aval))
         // What is consumed belongs to the program from now on: releasing its handle does nothing.
-        const consumed = lowered.replaces.map((input) => input !== undefined && consume(inputs, input))
+        const consumed = replaces.map((input) => input !== undefined && isSole(inputs[input]!, inputs, constants))
         this.#queue.add(() => {
           const failure = broken ?? [...inputs, ...constants].find((buffer) => buffer.failure)?.failure
           if (this.#failure || failure) {
@@ -265,7 +303,7 @@ export class WebGpuDevice implements Device {
             return
           }
           outputs.forEach((output, i) => {
-            const input = lowered.replaces[i]
+            const input = replaces[i]
             output.allocation =
               input === undefined
                 ? this.#take(output.aval, 'an output')
@@ -276,7 +314,7 @@ export class WebGpuDevice implements Device {
           })
           const encoder = this.gpu.createCommandEncoder()
           const pass = encoder.beginComputePass()
-          program.encode(pass, (storage) => this.#place(storage, lowered.replaces, { inputs, constants, outputs }))
+          program.encode(pass, (storage) => this.#place(storage, replaces, { inputs, constants, outputs }))
           pass.end()
           this.gpu.queue.submit([encoder.finish()])
           this.counters.runs++
@@ -369,11 +407,9 @@ export class WebGpuDevice implements Device {
   }
 }
 
-/** Takes an input's memory for an output unless the same tensor was handed in twice. */
-function consume(inputs: readonly GpuBuffer[], index: number): boolean {
-  const buffer = inputs[index]!
-  return inputs.filter((other) => other === buffer).length === 1
-}
+/** Whether a donated tensor was handed in once only, and is no weight of the program: then its memory can be taken. */
+const isSole = (buffer: GpuBuffer, inputs: readonly GpuBuffer[], constants: readonly GpuBuffer[]): boolean =>
+  inputs.filter((other) => other === buffer).length === 1 && !constants.includes(buffer)
 
 /** Host elements as they lie on the device: bool as u32, padded to a multiple of four bytes. */
 function deviceBytes(data: HostArray, aval: Aval, copy: boolean): Uint8Array<ArrayBuffer> {

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import type { FileRange } from '../backend/backend'
 import { describeAdapter, nameAdapter, type AdapterDescription } from './adapters'
 import { openOnAdapter, type Platform, type WebGpuDevice, type WebGpuDeviceOptions } from './device'
+import { tuningFile } from './tuning-file'
 
 export { firstGpu, missingFrom, type AdapterDescription } from './adapters'
 export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
@@ -35,6 +36,7 @@ async function dawn(options: string[]): Promise<GPU> {
 const pieceBytes = 2 ** 24
 
 const node: Platform = {
+  tuning: tuningFile,
   async readRange(range: FileRange, piece) {
     const file = openSync(range.path, 'r')
     try {

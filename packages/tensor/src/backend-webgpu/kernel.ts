@@ -6,6 +6,7 @@ import { inlineDot } from './inline-dot'
 import { wgslLowerings } from './op-table'
 import type { GpuProfile } from './profile'
 import type { Cluster, Schedule } from './schedule'
+import type { TileChoices } from './tuning'
 import { elementType, Storage, type View } from './storage'
 import type { Block, Draft, Position } from './writer'
 
@@ -18,6 +19,7 @@ export class KernelContext<K extends OpName> {
     readonly cluster: Cluster,
     /** Values that someone outside their cluster reads. */
     readonly needed: ReadonlySet<Value>,
+    readonly tiles: TileChoices,
   ) {}
 
   get node(): Node<K> {

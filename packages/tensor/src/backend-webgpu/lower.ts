@@ -11,6 +11,7 @@ import { wgslLowerings, type Run } from './op-table'
 import type { GpuProfile } from './profile'
 import { Schedule } from './schedule'
 import type { Storage } from './storage'
+import { TileChoices } from './tuning'
 import type { Draft } from './writer'
 
 export interface Lowered {
@@ -25,11 +26,11 @@ export interface Lowered {
   readonly memory: MemoryPlan
 }
 
-function draftsOf(schedule: Schedule): Draft[] {
+function draftsOf(schedule: Schedule, tiles: TileChoices): Draft[] {
   const needed = schedule.neededValues()
   return schedule.ordered().flatMap((cluster) => {
     if (cluster.size === 0) return []
-    const context = new KernelContext<OpName>(schedule, cluster, needed)
+    const context = new KernelContext<OpName>(schedule, cluster, needed, tiles)
     if (!cluster.node) return [elementwiseKernel(context)]
     return (wgslLowerings[cluster.node.op] as Run<OpName>).kernel(context)
   })
@@ -110,10 +111,20 @@ function groupDrafts(drafts: readonly Draft[], profile: GpuProfile): Draft[][] {
   return groups
 }
 
-export function lowerGraph(source: Graph, profile: GpuProfile, donated: readonly number[] = []): Lowered {
+export interface LowerOptions {
+  /** Positions of inputs whose memory outputs may take. */
+  readonly donated?: readonly number[]
+  readonly tiles?: TileChoices
+}
+
+export function lowerGraph(
+  source: Graph,
+  profile: GpuProfile,
+  { donated = [], tiles = new TileChoices() }: LowerOptions = {},
+): Lowered {
   const graph = simplify(decompose(source, (node) => wgslLowerings[node.op] !== 'decompose'))
   const schedule = new Schedule(graph, profile)
-  const plain = draftsOf(schedule)
+  const plain = draftsOf(schedule, tiles)
   const replaced = replaceInputs(schedule, plain, new Set(donated))
   const groups = groupDrafts(withReplaced(plain, replaced), profile)
   const dispatches = groups.map((group) => join(group, profile))

@@ -80,7 +80,7 @@ export class PlanningDevice implements Device {
   }
 
   compile(graph: CompileGraph, { donated = [] }: CompileOptions = {}): Executable {
-    const lowered = lowerGraph(graph, this.profile, donated)
+    const lowered = lowerGraph(graph, this.profile, { donated })
     this.programs.push(lowered)
     this.counters.pipelines += new Set(lowered.dispatches.map((d) => d.code)).size
     const arenaBytes = lowered.memory.pageBytes.reduce((n, bytes) => n + bytes, 0)

@@ -45,7 +45,10 @@ describe.skipIf(!hasHalf)(`matrix units, emulated${hasHalf ? '' : ' (needs a Web
       let device: Device
       let emulated = 0
       beforeAll(async () => {
-        const opened = await openWebGpuDevice({ profile: { software: false, matrixUnits: [unit], subgroupSize: 32 } })
+        const opened = await openWebGpuDevice({
+          profile: { software: false, matrixUnits: [unit], subgroupSize: 32 },
+          tune: false,
+        })
         const original = opened.gpu.createShaderModule.bind(opened.gpu)
         opened.gpu.createShaderModule = (descriptor) => {
           const code = emulateMatrixUnits(descriptor.code)
@@ -64,7 +67,7 @@ describe.skipIf(!hasHalf)(`matrix units, emulated${hasHalf ? '' : ' (needs a Web
         0,
         unit.m === unit.n ? 4 : 1,
       )) {
-        test(name, async () => {
+        test(`${name}`, async () => {
           const before = emulated
           const [x, y] = [inHalf(a, 1), inHalf(b, 2)]
           const run = jit((l: Tensor, r: Tensor, c: Tensor) =>

@@ -9,6 +9,12 @@ import { registerDot } from './dot-registers.wgsl'
 import { tiledDot, type Tile } from './dot-tiles.wgsl'
 import { dotShape, type DotShape } from './matrix-operand'
 
+/** Rows and columns of a workgroup's tile. */
+interface Extent {
+  readonly rows: number
+  readonly columns: number
+}
+
 /** Rows or columns one workgroup covers: an operand computed on the way in is computed once a tile of the other side. */
 const coveredByTile = 64
 
@@ -29,13 +35,34 @@ const tiles: readonly Tile[] = [
 ]
 
 /** The largest tile that leaves enough workgroups to fill a GPU and wastes little at the edges. */
-function chooseTile<T extends { readonly rows: number; readonly columns: number }>(
+function defaultTile(tiles: readonly Extent[], { batch, m, n }: DotShape): number {
+  const fits = ({ rows, columns }: Extent) => rows / 2 < m && columns / 2 < n
+  const workgroups = ({ rows, columns }: Extent) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
+  const filling = tiles.findIndex((tile) => fits(tile) && workgroups(tile) >= 96)
+  return filling >= 0 ? filling : Math.max(0, tiles.findLastIndex(fits))
+}
+
+/** The tile measured fastest for a product like this. */
+function chooseTile<T extends Extent>(
+  context: KernelContext<'dot'>,
+  shape: DotShape,
+  kind: string,
   tiles: readonly T[],
-  { batch, m, n }: DotShape,
 ): T {
-  const fits = ({ rows, columns }: T) => rows / 2 < m && columns / 2 < n
-  const workgroups = ({ rows, columns }: T) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
-  return tiles.find((tile) => fits(tile) && workgroups(tile) >= 96) ?? tiles.filter(fits).at(-1) ?? tiles.at(-1)!
+  const { params, inputs } = context.node
+  const [a, b] = inputs as [Value, Value]
+  const key = [
+    kind,
+    sizeOf(shape.batch),
+    shape.m,
+    shape.n,
+    shape.k,
+    params.transposeA,
+    params.transposeB,
+    a.aval.dtype,
+  ].join()
+  const product = { key, a: a.aval, b: b.aval, ...params, candidates: tiles.length }
+  return tiles[context.tiles.choose(product, defaultTile(tiles, shape))]!
 }
 
 export function dotKernel(context: KernelContext<'dot'>): Draft {
@@ -44,6 +71,6 @@ export function dotKernel(context: KernelContext<'dot'>): Draft {
   const shape = dotShape(a.aval.shape, b.aval.shape, node.outputs[0]!.aval.shape, node.params)
   if (profile.software) return registerDot(context, shape)
   return suitsMatrixUnits(context, shape)
-    ? matrixDot(context, shape, chooseTile(matrixTiles, shape))
-    : tiledDot(context, shape, chooseTile(tiles, shape))
+    ? matrixDot(context, shape, chooseTile(context, shape, 'units', matrixTiles))
+    : tiledDot(context, shape, chooseTile(context, shape, 'lanes', tiles))
 }

@@ -1,0 +1,53 @@
+// Tile sizes: measured once on an adapter, remembered between processes, and never worth a wrong result.
+import { softwareVulkan } from '@jora-tooling/software-gpu'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findAdapter, openWebGpuDevice } from '../../src/backend-webgpu/index'
+import { dot, jit, tensor } from '../../src/index'
+import type { Tensor } from '../../src/index'
+
+await softwareVulkan()
+const hasGpu = (await findAdapter()) !== undefined
+
+describe.skipIf(!hasGpu)(`tile sizes${hasGpu ? '' : ' (needs a WebGPU adapter)'}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'jora-tiles-'))
+  const file = join(folder, 'jora', 'webgpu-tiles.json')
+  const before = process.env.XDG_CACHE_HOME
+  beforeAll(() => {
+    process.env.XDG_CACHE_HOME = folder
+  })
+  afterAll(() => {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME
+    else process.env.XDG_CACHE_HOME = before
+    rmSync(folder, { recursive: true })
+  })
+
+  /** A product of 40×24 by 24×36 on kernels for hardware; pipelines say how much was tried. */
+  async function multiply(): Promise<{ corner: number; pipelines: number }> {
+    const device = await openWebGpuDevice({ profile: { software: false, matrixUnits: [] } })
+    const ones = (rows: number, columns: number) =>
+      tensor(new Float32Array(rows * columns).fill(1), { shape: [rows, columns], device })
+    const product = jit((a: Tensor, b: Tensor) => dot(a, b))(ones(40, 24), ones(24, 36))
+    const corner = Number((await product.data()).at(-1))
+    const { pipelines } = device.counters
+    await device.close()
+    return { corner, pipelines }
+  }
+
+  test('are measured the first time and remembered', async () => {
+    const first = await multiply()
+    expect(first.corner).toBe(24)
+    expect(first.pipelines).toBeGreaterThan(1)
+    const [choices] = Object.values(JSON.parse(readFileSync(file, 'utf8')) as Record<string, Record<string, number>>)
+    expect(Object.keys(choices!)).toEqual(['lanes,1,40,36,24,false,false,f32'])
+    expect(await multiply()).toEqual({ corner: 24, pipelines: 1 })
+  }, 120_000)
+
+  test('a damaged cache is measured anew', async () => {
+    writeFileSync(file, '{"half')
+    expect((await multiply()).corner).toBe(24)
+    expect(() => JSON.parse(readFileSync(file, 'utf8'))).not.toThrow()
+  }, 120_000)
+})
