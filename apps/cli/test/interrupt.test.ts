@@ -8,7 +8,7 @@ afterAll(() => space.remove())
 
 describe.skipIf(!isBuilt)('exit codes (needs a build)', () => {
   test.each<[string, string[], number, RegExp]>([
-    ['done', ['devices'], 0, /^$/],
+    ['done', ['data', '--help'], 0, /^$/],
     [
       'failed',
       ['data', 'preview', '--model', 'model', '--dataset', 'none.json'],
