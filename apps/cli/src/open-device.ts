@@ -1,5 +1,5 @@
 // The flags that say where to compute, and opening what they name.
-import { ConfigError, openDevice } from '@jora/lora'
+import { ConfigError, openDevice, type DTypeSetting } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
@@ -14,12 +14,17 @@ export const deviceFlags = {
   ),
   gpu: text('part of the name of the GPU to compute on, as `jora devices` lists it', 'NAME'),
   deviceMemory: size('the most memory to take on the GPU, such as 12GB'),
+  dtype: withDefault(
+    choice('what the model computes in; auto is f16 on a GPU that has it, for 16-bit weights', ['auto', 'f32', 'f16']),
+    'auto',
+  ),
 }
 
 export interface DeviceValues {
   readonly device: 'auto' | 'cpu' | 'webgpu'
   readonly gpu: string | undefined
   readonly deviceMemory: number | undefined
+  readonly dtype: DTypeSetting
 }
 
 /** As log lines name it. */

@@ -1,8 +1,18 @@
 // Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
 import { loadTokenizer, type Tokenizer } from '@jora/data'
 import { loadModel, type Decoder, type DownloadEvent, type ResolvedModel } from '@jora/llama'
-import { loadPeftAdapter, loraLinear, modelFolder, type Adapter, type LoraConfig } from '@jora/lora'
+import {
+  chooseDType,
+  ConfigError,
+  loadPeftAdapter,
+  loraLinear,
+  modelFolder,
+  type Adapter,
+  type DTypeSetting,
+  type LoraConfig,
+} from '@jora/lora'
 import type { Device } from '@jora/tensor'
+import { UsageError } from './errors'
 import { required, text } from './flags/flag'
 import type { Io } from './io'
 import { openDeviceFor, type DeviceValues } from './open-device'
@@ -55,12 +65,16 @@ export interface OpenModel {
 
 /** Opens a model and, where given, an adapter for it, on a device that is open or to be opened. */
 export async function openModel(
-  settings: { model: string; adapter: string | undefined; device: Device } | ModelValues,
+  settings: { model: string; adapter: string | undefined; device: Device; dtype: DTypeSetting } | ModelValues,
   io: Io,
 ): Promise<OpenModel> {
   const { dir: folder } = await openFolder(settings.model, io)
   const device = 'deviceMemory' in settings ? await openDeviceFor(settings, io) : settings.device
-  const base = await loadModel(folder, { device })
+  const loaded = await loadModel(folder, { device })
+  const dtype = await chooseDType(settings.dtype, device, loaded.weights).catch((error: Error) => {
+    throw error instanceof ConfigError ? new UsageError(error.message) : error
+  })
+  const base: Decoder = { ...loaded, dtype }
   const tokenizer = await loadTokenizer(folder)
   const common = { folder, device, tokenizer, base }
   if (settings.adapter === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }

@@ -35,7 +35,8 @@ export function hashSamples(samples: readonly Sample[]): string {
 
 /** Changes when anything that decides the course of training does: settings, model or data. */
 export function fingerprint(config: TrainConfig, model: string, data: string): string {
-  const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, ...course } = config
+  // A run may go on with other memory, or on another device and in its type.
+  const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, dtype: _dtype, ...course } = config
   return createHash('sha256')
     .update(JSON.stringify([course, model, data]))
     .digest('hex')

@@ -93,6 +93,7 @@ export class JoraConfig {
       evalEvery: rest.evalEvery,
       saveEvery: rest.saveEvery,
       gradientCheckpointing: rest.gradientCheckpointing,
+      dtype: rest.dtype,
     }
   }
 }

@@ -1,4 +1,5 @@
 // Settings of a training run: defaults and checks.
+import type { DTypeSetting } from './compute-dtype'
 import { ConfigError, checkLoraConfig, defaultLoraConfig, type LoraConfig } from './lora-config'
 import type { SchedulerName } from './schedule'
 
@@ -31,6 +32,8 @@ export interface TrainConfig {
   readonly saveEvery: number | undefined
   /** Recompute each layer's activations in the backward pass. */
   readonly gradientCheckpointing: boolean
+  /** What the model computes in; the adapter and its optimiser are f32 always. */
+  readonly dtype: DTypeSetting
 }
 
 /** The paper's settings. */
@@ -54,6 +57,7 @@ export const defaultTrainConfig: TrainConfig = {
   evalEvery: undefined,
   saveEvery: undefined,
   gradientCheckpointing: false,
+  dtype: 'auto',
 }
 
 /** Checks ranges. @throws ConfigError naming the setting, what came and what was expected */
@@ -63,6 +67,7 @@ export function checkTrainConfig(config: TrainConfig): void {
     if (!ok) throw new ConfigError(`${name} is ${String(config[name])}, expected ${expected}`)
   }
   const atLeastOne = (value: number | undefined) => value === undefined || (Number.isInteger(value) && value >= 1)
+  check('dtype', ['auto', 'f32', 'f16'].includes(config.dtype), 'auto, f32 or f16')
   check('learningRate', config.learningRate > 0, 'a number > 0')
   check('scheduler', ['cosine', 'linear', 'constant'].includes(config.scheduler), 'cosine, linear or constant')
   check('warmupSteps', Number.isInteger(config.warmupSteps) && config.warmupSteps >= 0, 'an integer ≥ 0')

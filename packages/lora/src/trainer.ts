@@ -3,6 +3,7 @@ import { collate, planBatches, type Batch, type Sample } from '@jora/data'
 import { defaultDevice, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from './adapter'
+import { chooseDType } from './compute-dtype'
 import { Evaluator } from './evaluate'
 import type { TrainEvent } from './events'
 import { ConfigError } from './lora-config'
@@ -75,7 +76,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const totalSteps = countSteps(train.length, config)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
-  const decoder: Decoder = { ...model, checkpointLayers: config.gradientCheckpointing }
+  const dtype = await chooseDType(config.dtype, device, model.weights)
+  const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
 
   let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, microBatch: 0, seconds: 0 }
   let state: TrainState =
@@ -98,7 +100,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
     },
     device,
   )
-  const evaluator = new Evaluator(model, config.lora, device)
+  const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
   let savedAt = progress.step
   const save = async (): Promise<TrainEvent[]> => {
     if (!saveCheckpoint || savedAt === progress.step) return []

@@ -122,11 +122,11 @@ async function quickstart(
   const { signal, release } = interruptible(io, () => display.log(style.yellow('stopping')))
 
   try {
-    const config = new JoraConfig({ modelPath: modelDir, device: where.device, ...settings })
+    const config = new JoraConfig({ modelPath: modelDir, device: where.device, dtype: where.dtype, ...settings })
     const dataset = await generateAlpacaDataset(questions, 'train', config)
     const rows = await loadRows(questions)
     const heldOut = dataset.heldOut.map((sample) => rows[sample.row - 1]!)
-    const base = await openModel({ model: modelDir, adapter: undefined, device }, io)
+    const base = await openModel({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
     const { length: held } = heldOut
     const evaluate = (model: OpenModel, what: string) =>
       exactMatch(model, heldOut, {
@@ -160,7 +160,7 @@ async function quickstart(
     display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
     heading(3, 'The tuned model answers the same questions')
-    const tuned = await openModel({ model: modelDir, adapter: outputDir, device }, io)
+    const tuned = await openModel({ model: modelDir, adapter: outputDir, device, dtype: where.dtype }, io)
     const after = await evaluate(tuned, 'tuned model')
     display.close()
     const gain = after.matched / after.rows - before.matched / before.rows

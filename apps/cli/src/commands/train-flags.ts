@@ -112,7 +112,6 @@ export const trainFlags = {
       bare: 'auto',
     }),
     ...deviceFlags,
-    dtype: withDefault(choice('number format of the computation', ['auto', 'f32'], { later: ['f16'] }), 'auto'),
     quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
     gradientCheckpointing: withDefault(choice('recompute activations to save memory', ['auto', 'on', 'off']), 'auto'),
     mesh: hidden(withDefault(checked('devices to share the work', 'data=N,model=N', checkMesh), 'data=1,model=1')),
@@ -204,6 +203,7 @@ export async function trainSettings(values: TrainValues, given: ReadonlySet<keyo
       evalEvery: values.evalEvery,
       saveEvery: values.saveEvery,
       gradientCheckpointing: gradientCheckpointing === 'on',
+      dtype: values.dtype,
       device: values.device,
     })
   } catch (error) {

@@ -1,0 +1,39 @@
+// Which type a run computes in: what the user asked for, what the device can, and what the weights allow.
+import { abs, cast, jit, max, type Device, type Tensor } from '@jora/tensor'
+import type { Weights } from '@jora/llama'
+import { ConfigError } from './lora-config'
+
+/** `auto`: f16 where the device is fastest with it and the weights have 16 bits, else f32. */
+export type DTypeSetting = 'auto' | 'f32' | 'f16'
+
+/** The largest finite f16; bf16 reaches 3·10³⁸. */
+const largestHalf = 65504
+
+/** Names of bf16 weights with an element that f16 cannot hold. */
+async function beyondHalf(weights: Weights): Promise<string[]> {
+  const names = Object.keys(weights).filter((name) => weights[name]!.dtype === 'bf16')
+  if (names.length === 0) return []
+  // Row by row first: one row is as much as a workgroup reduces well.
+  const largest = jit(() => names.map((name) => max(max(abs(cast(weights[name]!, 'f32')), { axis: -1 }))))
+  const maxima = largest() as Tensor[]
+  const values = await Promise.all(maxima.map((x) => x.item()))
+  for (const x of maxima) x.dispose()
+  largest.dispose()
+  return names.filter((_, i) => !(values[i]! <= largestHalf))
+}
+
+/**
+ * The decoder's dtype on `device`.
+ * @throws ConfigError when f16 was asked for and the device has none, or a bf16 weight is too large for f16
+ */
+export async function chooseDType(setting: DTypeSetting, device: Device, weights: Weights): Promise<'f32' | 'f16'> {
+  if (setting === 'f32') return 'f32'
+  if (setting === 'f16' && !device.computeDTypes.includes('f16'))
+    throw new ConfigError(`dtype is f16, which ${device.name} cannot compute in; use f32, or a GPU with shader-f16`)
+  const stored = Object.values(weights).some(({ dtype }) => dtype === 'bf16' || dtype === 'f16')
+  if (setting === 'auto' && (device.computeDTypes[0] !== 'f16' || !stored)) return 'f32'
+  const [beyond] = await beyondHalf(weights)
+  if (beyond === undefined) return 'f16'
+  if (setting === 'auto') return 'f32'
+  throw new ConfigError(`dtype is f16, but weight ${beyond} has elements beyond ±${largestHalf}; use f32`)
+}
