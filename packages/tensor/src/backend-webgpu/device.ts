@@ -94,6 +94,7 @@ export class WebGpuDevice implements Device {
   readonly #usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
   #failure: Error | undefined
   #uploaded = 0
+  #closed = false
 
   constructor(
     readonly gpu: GPUDevice,
@@ -115,12 +116,10 @@ export class WebGpuDevice implements Device {
       name: adapter.name,
       onCreate: () => this.counters.buffers++,
     })
-    void gpu.lost.then(({ reason, message }) =>
+    void gpu.lost.then(({ message }) =>
       this.#fail(
         new Error(
-          reason === 'destroyed'
-            ? `${this.name} is closed`
-            : `the GPU ${this.name} was lost: ${message || 'no reason given'}`,
+          this.#closed ? `${this.name} is closed` : `the GPU ${this.name} was lost: ${message || 'no reason given'}`,
         ),
       ),
     )
@@ -210,11 +209,12 @@ export class WebGpuDevice implements Device {
       })),
     })
     const compile = async () => {
+      this.gpu.pushErrorScope('validation') // told below with the kernel's name, not as a failure of the device
       const module = this.gpu.createShaderModule({ code, label })
+      void this.gpu.popErrorScope()
       const { messages } = await module.getCompilationInfo()
       const wrong = messages.find((m) => m.type === 'error')
-      if (wrong)
-        throw new Error(`kernel ${label} is not valid on ${this.name}, line ${wrong.lineNum}: ${wrong.message}`)
+      if (wrong) throw new Error(`line ${wrong.lineNum}: ${wrong.message}`)
       return this.gpu.createComputePipelineAsync({
         label,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -403,6 +403,7 @@ export class WebGpuDevice implements Device {
 
   async close(): Promise<void> {
     await this.#queue.idle()
+    this.#closed = true
     this.gpu.destroy()
   }
 }

@@ -1,6 +1,6 @@
 // Joins drafts of kernels into one shader: bindings, load and store functions, and the entry point.
 import type { GpuProfile } from './profile'
-import type { ElementType, Storage } from './storage'
+import { storedBytes, type ElementType, type Storage } from './storage'
 import type { Access, Draft } from './writer'
 
 /** A part of a storage as a shader binds it. */
@@ -106,7 +106,7 @@ function declare(bound: Bound, n: number, first: number, profile: GpuProfile): {
     (name, c) =>
       `@group(0) @binding(${first + c}) var<storage, ${access}> ${name}: array<${arrays[type][vectors ? 'vectors' : 'single']}>;`,
   )
-  const bytesPerChunk = chunks === 1 ? storage.bytes : (storage.bytes / Math.ceil(storage.length / 4)) * (per / 4)
+  const bytesPerChunk = chunks === 1 ? storage.bytes : storedBytes(type, per)
   const bindings = names.map(
     (_, c) =>
       ({
