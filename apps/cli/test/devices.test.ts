@@ -96,7 +96,7 @@ describe.skipIf(!modelSource || !adapter)('--device webgpu (needs a WebGPU adapt
     const { code, err } = await jora(trainArgv('small', '--device', 'webgpu', '--device-memory', '200 kB'))
     expect(code).toBe(1)
     expect(err).toMatch(
-      /error: webgpu: tensor at byte \d+ of .* takes .* MB, but .* of the 0\.20 MB allowed on .* in use/,
+      /error: webgpu: weight model\.\S+ takes .* MB, but .* of the 0\.20 MB allowed on .* in use/,
     )
     const lines = readFileSync(path('small', 'metrics.jsonl'), 'utf8').trim().split('\n')
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual([

@@ -165,5 +165,6 @@ export function tensorFromFile(
   const expected = sizeOf(aval.shape) * dtypeBytes[aval.dtype]
   if (range.length !== expected)
     fail('tensorFromFile', `${showAval(aval)} needs ${expected} bytes, the range has ${range.length}`)
-  return Tensor.fromBuffer((options.device ?? defaultDevice()).fromFile(range, aval), options.label)
+  const { device = defaultDevice(), label } = options
+  return Tensor.fromBuffer(device.fromFile(label === undefined ? range : { ...range, label }, aval), label)
 }

@@ -176,7 +176,10 @@ export class WebGpuDevice implements Device {
     const { file, aval } = buffer
     this.#queue.add(async () => {
       if (buffer.allocation || this.#failure) return
-      const allocation = (buffer.allocation = this.#take(aval, `tensor at byte ${file.offset} of ${file.path}`))
+      const allocation = (buffer.allocation = this.#take(
+        aval,
+        file.label ? `weight ${file.label}` : `the tensor at byte ${file.offset} of ${file.path}`,
+      ))
       await this.platform.readRange!(file, (bytes, offset) => {
         if (aval.dtype === 'bool') {
           this.gpu.queue.writeBuffer(allocation.buffer, offset * 4, deviceBytes(bytes, aval, true))

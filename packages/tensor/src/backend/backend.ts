@@ -10,6 +10,8 @@ export interface FileRange {
   readonly offset: number
   /** Length in bytes. */
   readonly length: number
+  /** What the tensor is called, for messages. */
+  readonly label?: string
 }
 
 /** Elements that live on a device. Opaque but for its device. */
