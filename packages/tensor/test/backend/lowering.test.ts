@@ -9,6 +9,8 @@ import type { Shape, Tensor } from '../../src/index'
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
 
+const filled = (size: number, f: (i: number) => number) => Float32Array.from({ length: size }, (_, i) => f(i))
+
 /** Dispatches of `fn` on a planned adapter, by label. */
 function plan(fn: (...xs: Tensor[]) => Tensor | Tensor[], shapes: readonly Shape[], profile = referenceGpu) {
   const device = openPlanningDevice(profile)
@@ -106,7 +108,25 @@ describe.skipIf(!hasGpu)(`on an adapter${hasGpu ? '' : ' (needs a WebGPU adapter
     await device.close()
   })
 
-  const filled = (size: number, f: (i: number) => number) => Float32Array.from({ length: size }, (_, i) => f(i))
+  test('a product with few results and a long inner dimension', async () => {
+    const hardware = await openWebGpuDevice({ profile: { software: false, matrixUnits: [] }, tune: false })
+    const [m, n, k] = [6, 18, 1030]
+    const a = filled(m * k, (i) => (i % 7) - 3)
+    const b = filled(n * k, (i) => (i % 5) - 2)
+    const on = { device: hardware }
+    for (const transposeB of [true, false]) {
+      const right = j.tensor(b, { shape: transposeB ? [n, k] : [k, n], ...on })
+      const product = j.jit((x: Tensor, y: Tensor) => j.add(j.dot(x, y, { transposeB }), 1))
+      const y = await product(j.tensor(a, { shape: [m, k], ...on }), right).data()
+      for (let at = 0; at < m * n; at++) {
+        const [row, column] = [Math.floor(at / n), at % n]
+        let sum = 1
+        for (let i = 0; i < k; i++) sum += a[row * k + i]! * b[transposeB ? column * k + i : i * n + column]!
+        expect(y[at]).toBe(sum)
+      }
+    }
+    await hardware.close()
+  })
 
   test('tensors beyond the binding limit are split', async () => {
     const [rows, columns] = [40, 32]

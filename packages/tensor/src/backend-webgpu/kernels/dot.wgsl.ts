@@ -5,6 +5,7 @@ import type { KernelContext } from '../kernel'
 import type { OperandNeed } from '../op-table'
 import type { Draft } from '../writer'
 import { matrixDot, matrixTiles, suitsMatrixUnits } from './dot-matrix.wgsl'
+import { narrowDot } from './dot-narrow.wgsl'
 import { registerDot } from './dot-registers.wgsl'
 import { tiledDot, type Tile } from './dot-tiles.wgsl'
 import { dotShape, type DotShape } from './matrix-operand'
@@ -38,8 +39,17 @@ const tiles: readonly Tile[] = [
 function defaultTile(tiles: readonly Extent[], { batch, m, n }: DotShape): number {
   const fits = ({ rows, columns }: Extent) => rows / 2 < m && columns / 2 < n
   const workgroups = ({ rows, columns }: Extent) => sizeOf(batch) * Math.ceil(m / rows) * Math.ceil(n / columns)
-  const filling = tiles.findIndex((tile) => fits(tile) && workgroups(tile) >= 96)
+  const filling = tiles.findIndex((tile) => fits(tile) && workgroups(tile) >= busy)
   return filling >= 0 ? filling : Math.max(0, tiles.findLastIndex(fits))
+}
+
+/** Workgroups from which tiles keep a GPU busy. */
+const busy = 96
+
+/** Few tiles with a long way to go each: the inner dimension is shared out instead. */
+function isNarrow({ batch, m, n, k }: DotShape): boolean {
+  const workgroups = sizeOf(batch) * Math.ceil(m / 64) * Math.ceil(n / 16)
+  return k >= 512 && workgroups < busy && Math.min(m, n) <= 64
 }
 
 /** The tile measured fastest for a product like this. */
@@ -70,6 +80,7 @@ export function dotKernel(context: KernelContext<'dot'>): Draft {
   const [a, b] = node.inputs as [Value, Value]
   const shape = dotShape(a.aval.shape, b.aval.shape, node.outputs[0]!.aval.shape, node.params)
   if (profile.software) return registerDot(context, shape)
+  if (isNarrow(shape)) return narrowDot(context, shape)
   return suitsMatrixUnits(context, shape)
     ? matrixDot(context, shape, chooseTile(context, shape, 'units', matrixTiles))
     : tiledDot(context, shape, chooseTile(context, shape, 'lanes', tiles))
