@@ -194,12 +194,32 @@ export class Schedule {
     const consumers = this.#consumers.get(value) ?? []
     const cheap = this.#isCheap(value, recipe)
     if (consumers.length > 1 && !cheap) return true
+    // At the end of a kernel it costs a store; read from elsewhere, it would be made again for every reader.
+    if (this.#endsKernel(value, recipe) && this.#isMoved(value)) return true
     if (recipe.leaves.size > this.profile.maxStorageBuffers - otherBindings || recipe.work > maxWork) return true
     return consumers.some(({ node, operand }) => {
       if (!isRun(node.op)) return false
       const need = (wgslLowerings[node.op] as Run<OpName>).operand(node as Node<OpName>, operand)
       return need === 'view' || (need === 'cheap' && !cheap)
     })
+  }
+
+  /** Whether the value could be an epilogue of a kernel whose result it reads in place. */
+  #endsKernel(value: Value, { leaves }: Recipe): boolean {
+    const size = sizeOf(value.aval.shape)
+    return [...leaves].some(([leaf, how]) => {
+      const cluster = this.#clusterOf.get(leaf)
+      return how === 'same' && cluster?.node !== undefined && this.#takes(cluster, leaf, size)
+    })
+  }
+
+  /** Whether a reader of the value, seen through reshapes, looks at other places than it writes. */
+  #isMoved(value: Value): boolean {
+    return (this.#consumers.get(value) ?? []).some(({ node, operand }) =>
+      node.op === 'reshape'
+        ? this.#isMoved(node.outputs[0]!)
+        : operand === 0 && movedReads.has(node.op) && !isRun(node.op),
+    )
   }
 
   /** A product with a short inner dimension whose only reader is elementwise: evaluated there, element by element. */

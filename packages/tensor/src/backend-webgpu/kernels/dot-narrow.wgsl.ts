@@ -34,8 +34,7 @@ export function narrowDot(context: KernelContext<'dot'>, shape: DotShape): Draft
       block.push(`sum${r} += dot(${left}, ${right});`)
     }
   })
-  for (let r = 0; r < rows; r++)
-    body.push(`${shared}[(${r * columns}u + column) * ${slices}u + slice] = sum${r};`)
+  for (let r = 0; r < rows; r++) body.push(`${shared}[(${r * columns}u + column) * ${slices}u + slice] = sum${r};`)
   body.push('workgroupBarrier();')
   body.nest(`if (lid < ${rows * columns}u)`, (block) => {
     block.push(
