@@ -31,7 +31,7 @@ export interface DeviceValues {
 export const deviceTitle = ({ kind, name }: Device): string => (kind === 'cpu' ? name : `${name}, WebGPU`)
 
 /** @throws UsageError when there is no such device, or it cannot run JORA */
-export async function openDeviceFor({ device: name, gpu, deviceMemory }: DeviceValues, io: Io): Promise<Device> {
+export async function openDeviceFor({ device: name, gpu, deviceMemory, dtype }: DeviceValues, io: Io): Promise<Device> {
   if (name === 'cpu') {
     if (gpu !== undefined) throw new UsageError('--gpu goes with --device auto or webgpu, not with cpu')
     if (deviceMemory !== undefined)
@@ -47,6 +47,8 @@ export async function openDeviceFor({ device: name, gpu, deviceMemory }: DeviceV
     })
     if (device.kind === 'webgpu' && (device as WebGpuDevice).adapter.software)
       note(`${device.name} is software that computes on the CPU; --device cpu is faster`)
+    if (dtype === 'f16' && !device.computeDTypes.includes('f16'))
+      throw new UsageError(`--dtype f16: ${device.name} cannot compute in it; use f32, or a GPU with shader-f16`)
     return device
   } catch (error) {
     throw error instanceof ConfigError ? new UsageError(error.message) : error

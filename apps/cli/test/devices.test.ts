@@ -75,6 +75,12 @@ describe('refused with 2', () => {
     expect(await generate(...argv)).toEqual({ code: 2, out: '', err: `error: ${message}\n` })
   })
 
+  test('--dtype f16 on the CPU', async () => {
+    const { code, err } = await generate('--device', 'cpu', '--dtype', 'f16')
+    expect(code).toBe(2)
+    expect(err).toMatch(/^error: --dtype f16: .* cannot compute in it; use f32, or a GPU with shader-f16\n$/)
+  })
+
   test.skipIf(!modelSource || hardware)('--device webgpu without an adapter', async () => {
     noDriver()
     const err = 'error: WebGPU: no adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed\n'
@@ -95,9 +101,7 @@ describe.skipIf(!modelSource || !adapter)('--device webgpu (needs a WebGPU adapt
   test('out of memory: the tensor and the sizes, before anything is written', async () => {
     const { code, err } = await jora(trainArgv('small', '--device', 'webgpu', '--device-memory', '200 kB'))
     expect(code).toBe(1)
-    expect(err).toMatch(
-      /error: webgpu: weight model\.\S+ takes .* MB, but .* of the 0\.20 MB allowed on .* in use/,
-    )
+    expect(err).toMatch(/error: webgpu: weight model\.\S+ takes .* MB, but .* of the 0\.20 MB allowed on .* in use/)
     const lines = readFileSync(path('small', 'metrics.jsonl'), 'utf8').trim().split('\n')
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
       { type: 'error', message: expect.stringContaining('MB allowed on') as string },

@@ -22,6 +22,9 @@ import type { GpuProfile } from './profile'
 import { elementType, storedBytes, type Storage } from './storage'
 import { WorkQueue } from './work-queue'
 
+/** The platform's GPUDevice, where a program has types for it; our declarations need none. */
+type PlatformGpu = typeof globalThis extends { GPUDevice: { prototype: infer T } } ? T : object
+
 /** What the platform provides: Node or a page. */
 export interface Platform {
   /** Hands the bytes of a file range on in pieces; absent where there are no files. */
@@ -97,7 +100,7 @@ export class WebGpuDevice implements Device {
   #closed = false
 
   constructor(
-    readonly gpu: GPUDevice,
+    readonly gpu: PlatformGpu,
     readonly adapter: AdapterDescription,
     readonly platform: Platform,
     { memoryBytes, profile = {}, tune = true }: WebGpuDeviceOptions,
