@@ -1,8 +1,10 @@
 // The `jora` command: its commands, and one run of it.
 import { Command, CommanderError } from 'commander'
 import { version } from '../package.json'
+import { registerBench } from './commands/bench'
 import { registerDataPreview } from './commands/data-preview'
 import { registerDevices } from './commands/devices'
+import { registerEstimate } from './commands/estimate'
 import { registerEval } from './commands/eval'
 import { registerGenerate } from './commands/generate'
 import { registerMerge } from './commands/merge'
@@ -63,7 +65,9 @@ function createProgram(io: Session): Command {
   registerDataPreview(data, io)
   registerLater(data, ['import', 'raft'])
   registerDevices(program, io)
-  registerLater(program, ['export', 'push', 'estimate', 'gui', 'bench'])
+  registerEstimate(program, io)
+  registerBench(program, io)
+  registerLater(program, ['export', 'push', 'gui'])
   return program
 }
 

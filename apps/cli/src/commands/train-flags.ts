@@ -1,7 +1,14 @@
 // The flags of `jora train`, as the contract's table has them, and the settings they make.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError, defaultJoraSettings, JoraConfig, parsePeftConfig, type JoraSettings } from '@jora/lora'
+import {
+  ConfigError,
+  defaultJoraSettings,
+  JoraConfig,
+  parsePeftConfig,
+  type JoraSettings,
+  type LoraConfig,
+} from '@jora/lora'
 import { UsageError } from '../errors'
 import {
   checked,
@@ -120,6 +127,17 @@ export const trainFlags = {
 }
 
 export type TrainValues = ValuesOf<typeof trainFlags>
+
+/** The adapter that flags describe, with the paper's settings where there are none. */
+export const loraOf = (
+  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora'>,
+): Omit<LoraConfig, 'dropout'> => ({
+  r: values.loraR ?? paper.loraR,
+  alpha: values.loraAlpha ?? paper.loraAlpha,
+  targetModules:
+    values.targetModules?.join() === 'all-linear' ? 'all-linear' : (values.targetModules ?? paper.targetModules),
+  useRslora: values.useRslora,
+})
 
 /** Rank, scale and modules of the adapter that training starts from. */
 async function adapterDefaults(folder: string): Promise<Partial<JoraSettings>> {

@@ -124,6 +124,17 @@ export function list(help: string, placeholder: string, extra: Extra = {}): Flag
   return { help, placeholder, ...extra, parse }
 }
 
+/** Integers written with commas. */
+export function integers(help: string, min: number, extra: Extra = {}): Flag<number[] | undefined> {
+  const parse = (value: string): number[] => {
+    const numbers = value.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)))
+    if (!numbers.every((n) => Number.isSafeInteger(n) && n >= min))
+      throw new Expected(`integers ≥ ${min} separated by commas`)
+    return numbers
+  }
+  return { help, placeholder: 'N,…', ...extra, parse }
+}
+
 const oneOf = (values: readonly string[]): string =>
   values.length === 1 ? values[0]! : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
 
@@ -174,7 +185,7 @@ export const later = (instead: string): Error => new Later(instead)
 
 export const required = <T>(flag: Flag<T | undefined>): Flag<T> => ({ ...flag, required: true }) as Flag<T>
 
-export const withDefault = <T extends string | number>(flag: Flag<T | undefined>, value: T): Flag<T> =>
+export const withDefault = <T extends string | number | number[]>(flag: Flag<T | undefined>, value: T): Flag<T> =>
   ({ ...flag, shown: String(value), fallback: value }) as Flag<T>
 
 export const hidden = <T>(flag: Flag<T>): Flag<T> => ({ ...flag, hidden: true })

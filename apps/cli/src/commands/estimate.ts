@@ -1,0 +1,169 @@
+// jora estimate: the memory that training takes on a GPU, before it starts and wherever it will run.
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { adaptedModules, type LoraConfig } from '@jora/lora'
+import { loadConfig, loadModel } from '@jora/llama'
+import type { GpuProfile } from '@jora/tensor/webgpu'
+import { UsageError } from '../errors'
+import { defineCommand, type CommandContext } from '../flags/define-command'
+import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../flags/flag'
+import type { Session } from '../io'
+import { stepFlops } from '../measure/flops'
+import { assumedMemoryBytes, plannedShape, planStep, type PlannedModel, type StepPlan } from '../measure/plan'
+import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
+import { deviceFlags } from '../open-device'
+import { openFolder } from '../open-model'
+import { bytes, count, duration } from '../ui/format'
+import { styleFor } from '../ui/style'
+import { columns } from '../ui/table'
+import type { BenchResult } from './bench'
+import { asUsageError, loraOf, trainFlags } from './train-flags'
+
+const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps } = trainFlags
+
+const flags = {
+  ...grouped('Model and rows:', {
+    model: text('a folder in Hugging Face layout, or a Hub id', 'DIR or hub id'),
+    shape: choice('a model by its sizes alone, with bf16 weights', shapeNames),
+    seq: withDefault(integers('tokens of the longest row, one estimate each', 2), [512, 2048]),
+    batchSize: { ...batchSize, aliases: ['batch', ...(batchSize.aliases ?? [])] },
+    gradientAccumulationSteps,
+  }),
+  ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora }),
+  ...grouped('Device:', {
+    ...deviceFlags,
+    device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),
+    deviceMemory: { ...deviceFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: says what fits' },
+    gradientCheckpointing: withDefault(choice('only with, or only without', ['auto', 'on', 'off']), 'auto'),
+    bench: text('what `jora bench --json` printed on that device: says how long a step takes', 'FILE'),
+  }),
+}
+
+type Values = ValuesOf<typeof flags>
+
+interface Estimate extends StepPlan {
+  readonly seq: number
+  readonly checkpointing: boolean
+  /** What --gradient-checkpointing auto chooses. */
+  readonly auto: boolean
+  /** Null when --device-memory was not given. */
+  readonly fits: boolean | null
+  /** Null when no rate was measured. */
+  readonly stepSeconds: number | null
+}
+
+export function registerEstimate(program: Command, io: Session): void {
+  defineCommand(program, io, {
+    name: 'estimate',
+    summary: 'say what memory a training run takes on a GPU, before it starts',
+    flags,
+    examples: [
+      'estimate --model models/llama --seq 1024 --device-memory 16GB',
+      'estimate --shape llama-2-7b --seq 512,2048 --json',
+    ],
+    run: estimate,
+  })
+}
+
+async function estimate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
+  const model = await modelOf(values, io)
+  const profile = await profileFor(values)
+  const rate = values.bench === undefined ? undefined : await rateOf(values.bench)
+  const lora: LoraConfig = { ...loraOf(values), dropout: values.loraDropout }
+  const wanted = values.gradientCheckpointing
+  const estimates: Estimate[] = []
+  try {
+    adaptedModules(model.config, lora)
+    for (const seq of values.seq) {
+      const work = { batch: values.batchSize, seq, accumulation: values.gradientAccumulationSteps, lora }
+      const limit = values.deviceMemory ?? assumedMemoryBytes
+      let plainFits = false
+      for (const checkpointing of [false, true]) {
+        if (wanted === (checkpointing ? 'off' : 'on')) continue
+        const plan = await planStep(model, work, { profile, dtype: values.dtype, checkpointing })
+        if (!checkpointing) plainFits = plan.totalBytes <= limit
+        const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
+        estimates.push({
+          seq,
+          checkpointing,
+          ...plan,
+          auto: wanted !== 'auto' || checkpointing !== plainFits,
+          fits: values.deviceMemory === undefined ? null : plan.totalBytes <= values.deviceMemory,
+          stepSeconds: rate === undefined ? null : flops / rate(seq, checkpointing),
+        })
+      }
+    }
+  } catch (error) {
+    throw asUsageError(error)
+  }
+  const about = {
+    model: values.model ?? values.shape,
+    parameters: parameterCount(model.config),
+    device: profile.name,
+    batch: values.batchSize,
+    gradientAccumulationSteps: values.gradientAccumulationSteps,
+  }
+  if (json) {
+    io.stdout.write(`${JSON.stringify({ schema: 'jora-estimate/1', ...about, lora, estimates })}\n`)
+    return
+  }
+  const style = styleFor(io.stdout, io.env)
+  io.stdout.write(
+    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${profile.name} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
+  )
+  const heads = ['tokens', 'layers', 'weights', 'adapter, AdamW', 'activations', 'in all', '', '']
+  const rows = estimates.map((e) => [
+    count(e.seq),
+    e.checkpointing ? 'checkpointed' : 'kept',
+    bytes(e.weightBytes),
+    bytes(e.stateBytes),
+    bytes(e.activationBytes),
+    style.bold(bytes(e.totalBytes)),
+    e.fits === null ? '' : e.fits ? style.green('fits') : style.red('does not fit'),
+    `${e.stepSeconds === null ? '' : `${duration(e.stepSeconds)} a step`}${wanted === 'auto' && e.auto ? style.dim(' ← auto') : ''}`.trim(),
+  ])
+  for (const line of columns([heads.map((head) => style.dim(head)), ...rows])) io.stdout.write(`${line.trimEnd()}\n`)
+  io.stdout.write(
+    style.dim(
+      `\nComputed in ${estimates[0]?.dtype}; of the driver's own memory nothing is known.${rate ? '' : ' How long a step takes is not known either: give --bench a result of `jora bench --json`.'}\n`,
+    ),
+  )
+}
+
+async function modelOf({ model, shape }: Values, io: Session): Promise<PlannedModel> {
+  if ((model === undefined) === (shape === undefined)) throw new UsageError('give --model or --shape, one of them')
+  if (shape !== undefined) return plannedShape(shapeConfig(shape), 'bf16')
+  const { dir } = await openFolder(model!, io)
+  return { config: await loadConfig(dir), open: (device) => loadModel(dir, { device }) }
+}
+
+/** The GPU that training would take here; one as data centres have it where there is none. */
+async function profileFor({ gpu }: Values): Promise<GpuProfile> {
+  const { findAdapter, firstGpu, hasGpu, listAdapters, referenceGpu } = await import('@jora/tensor/webgpu')
+  if (gpu !== undefined) {
+    const adapter = await findAdapter(gpu)
+    if (!adapter) throw new UsageError(`no adapter is called “${gpu}”; jora devices lists them`)
+    return adapter.profile
+  }
+  // Without the library there is no adapter either.
+  const here = await hasGpu().catch(() => false)
+  const found = here ? firstGpu(await listAdapters()) : undefined
+  return found?.profile ?? referenceGpu
+}
+
+/** Arithmetic a second of a measured step: of the same kind of step, at the nearest length. */
+async function rateOf(path: string): Promise<(seq: number, checkpointing: boolean) => number> {
+  let result: BenchResult
+  try {
+    result = JSON.parse(await readFile(path, 'utf8')) as BenchResult
+  } catch (error) {
+    throw new UsageError(`--bench: ${path} cannot be read: ${(error as Error).message}`)
+  }
+  const steps = result.schema === 'jora-bench/1' ? result.steps.flatMap((step) => ('error' in step ? [] : [step])) : []
+  if (steps.length === 0) throw new UsageError(`--bench: ${path} holds no step that \`jora bench --json\` measured`)
+  return (seq, checkpointing) => {
+    const distance = (step: (typeof steps)[number]) =>
+      Math.abs(Math.log(step.seq / seq)) + (step.checkpointing === checkpointing ? 0 : 100)
+    return steps.toSorted((a, b) => distance(a) - distance(b))[0]!.flopPerSecond
+  }
+}

@@ -1,0 +1,28 @@
+// The arithmetic of a LoRA step: what its frozen weights and its attention cannot avoid.
+import { weightShapes, type LlamaConfig } from '@jora/llama'
+
+export const flopsFormula = '4·P·n + 6·L·d·b·s²'
+/** What the letters mean. */
+export const flopsLegend =
+  'P: weights of the linear layers and the head, n = b·s tokens (b rows of s), L: layers, d: heads × head size; ' +
+  '2·P·n forward and 2·P·n for the gradients of activations, none for frozen weights; causal attention counted by half; ' +
+  'what checkpointing recomputes is not counted'
+
+/** Weights that every token is multiplied by. */
+export function multipliedWeights(config: LlamaConfig): number {
+  let count = 0
+  for (const [name, [rows = 0, columns = 0]] of weightShapes(config))
+    if (name.includes('_proj') || name === 'lm_head.weight') count += rows * columns
+  return config.tiedHead ? count + config.vocabSize * config.hiddenSize : count
+}
+
+export function stepFlops(config: LlamaConfig, rows: number, seq: number): number {
+  const attention = config.layers * config.heads * config.headDim * rows * seq ** 2
+  return 4 * multipliedWeights(config) * rows * seq + 6 * attention
+}
+
+/** Causal attention, half of the scores masked: QKᵀ and PV forward; five such products backward, scores again among them. */
+export const attentionFlops = ({ heads, headDim }: LlamaConfig, rows: number, seq: number) => {
+  const product = heads * headDim * rows * seq ** 2
+  return { forward: 2 * product, backward: 5 * product }
+}

@@ -1,0 +1,50 @@
+// The step that bench times and estimate plans: the trainer's own, on full rows of which every token is labelled.
+import { collate, type Batch } from '@jora/data'
+import { initAdapter, initState, TrainingStep, type LoraConfig, type StepResult, type TrainState } from '@jora/lora'
+import type { Decoder } from '@jora/llama'
+import type { Device } from '@jora/tensor'
+
+export interface Workload {
+  /** Rows of a micro-step. */
+  readonly batch: number
+  /** Tokens of a row. */
+  readonly seq: number
+  /** Micro-steps of a step. */
+  readonly accumulation: number
+  readonly lora: LoraConfig
+}
+
+const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
+
+function batchOf({ batch, seq }: Workload, vocabSize: number): Batch {
+  const samples = Array.from({ length: batch }, (_, row) => {
+    const ids = Int32Array.from({ length: seq }, (_, i) => (i * 7919 + row * 104729) % vocabSize)
+    return { ids, labels: ids, row }
+  })
+  return collate(samples, [...samples.keys()], { padId: 0 })
+}
+
+/** A training step that can be taken again and again. */
+export class StepLoop {
+  readonly stepper: TrainingStep
+  /** Tokens the device computes in a step, padding included. */
+  readonly tokens: number
+  state: TrainState
+  readonly #batches: readonly Batch[]
+  #step = 0
+
+  constructor(decoder: Decoder, work: Workload, device: Device) {
+    this.stepper = new TrainingStep(decoder, { lora: work.lora, adamw, maxGradNorm: 1 }, device)
+    this.state = initState(initAdapter(decoder.config, work.lora, 1, device))
+    const batch = batchOf(work, decoder.config.vocabSize)
+    this.#batches = Array.from({ length: work.accumulation }, () => batch)
+    this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
+  }
+
+  /** Starts a step. The loss tells when it ran. */
+  take(): StepResult {
+    const result = this.stepper.run(this.state, this.#batches, { step: ++this.#step, learningRate: 1e-4, seed: 1 })
+    this.state = result.state
+    return result
+  }
+}

@@ -1,0 +1,155 @@
+// jora bench and jora estimate: what they print, and that a plan tells the memory that a device then takes.
+import { softwareVulkan } from '@jora-tooling/software-gpu'
+import { setDefaultDevice } from '@jora/tensor'
+import { findAdapter } from '@jora/tensor/webgpu'
+import { writeFileSync } from 'node:fs'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import type { BenchResult, StepResultWithFloor } from '../src/commands/bench'
+import { stepFlops } from '../src/measure/flops'
+import { shapeConfig } from '../src/measure/shapes'
+import { jora, modelSource, workspace } from './harness'
+
+await softwareVulkan()
+const adapter = await findAdapter()
+
+const { path, remove } = workspace()
+afterAll(() => remove())
+afterEach(() => setDefaultDevice(undefined))
+
+interface Estimates {
+  readonly schema: string
+  readonly device: string
+  readonly estimates: {
+    readonly seq: number
+    readonly checkpointing: boolean
+    readonly dtype: string
+    readonly weightBytes: number
+    readonly stateBytes: number
+    readonly activationBytes: number
+    readonly totalBytes: number
+    readonly dispatches: number
+    readonly auto: boolean
+    readonly fits: boolean | null
+    readonly stepSeconds: number | null
+  }[]
+}
+const planned = async (line: string, ...more: string[]): Promise<Estimates> => {
+  const { code, out, err } = await jora(['estimate', '--json', ...line.split(' '), ...more])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  return JSON.parse(out) as Estimates
+}
+const measured = async (line: string): Promise<BenchResult> => {
+  const { code, out, err } = await jora(['bench', '--json', ...line.split(' ')])
+  expect({ code, err }).toMatchObject({ code: 0 })
+  return JSON.parse(out) as BenchResult
+}
+const small = '--shape stories260k --seq 32 --steps 2 --lora-r 4'
+
+describe('jora estimate', () => {
+  test('a Llama-2-7B step fits 14.5 GB at 512 and 2048 tokens', { timeout: 60_000 }, async () => {
+    const { estimates } = await planned(
+      '--shape llama-2-7b --gradient-accumulation-steps 1 --device-memory 14.5GB --dtype f16',
+    )
+    for (const { weightBytes, stateBytes, activationBytes, totalBytes } of estimates)
+      expect(weightBytes + stateBytes + activationBytes).toBe(totalBytes)
+    expect(estimates.map(({ seq, checkpointing, auto, fits }) => ({ seq, checkpointing, auto, fits }))).toEqual([
+      { seq: 512, checkpointing: false, auto: false, fits: false },
+      { seq: 512, checkpointing: true, auto: true, fits: true },
+      { seq: 2048, checkpointing: false, auto: false, fits: false },
+      { seq: 2048, checkpointing: true, auto: true, fits: true },
+    ])
+  })
+
+  test.skipIf(!modelSource)('plans a model in a folder, and shows a table', async () => {
+    const { code, out } = await jora(['estimate', '--model', path('model'), '--seq', '64', '--device-memory', '1 MB'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/tokens +layers +weights +adapter, AdamW +activations +in all/)
+    expect(out).toMatch(/^64 +kept .* does not fit$/m)
+    expect(out).toMatch(/^64 +checkpointed .* does not fit +← auto$/m)
+    expect(out).toContain('How long a step takes is not known')
+  })
+
+  test('takes the time of a step from a bench', async () => {
+    const step = { seq: 64, checkpointing: false, flopPerSecond: 1e9 }
+    writeFileSync(path('bench.json'), JSON.stringify({ schema: 'jora-bench/1', steps: [step] }))
+    const { estimates } = await planned(
+      '--shape stories260k --seq 64 --gradient-accumulation-steps 1 --bench',
+      path('bench.json'),
+    )
+    const seconds = stepFlops(shapeConfig('stories260k'), 1, 64) / 1e9
+    expect(estimates.map(({ stepSeconds }) => stepSeconds)).toEqual([seconds, seconds])
+  })
+
+  test.each([
+    ['', 'give --model or --shape, one of them'],
+    ['--shape 26m --model x', 'give --model or --shape, one of them'],
+    ['--shape 27m', '--shape: got "27m", expected llama-2-7b, llama-3.2-1b, 26m or stories260k'],
+    ['--shape 26m --seq 5,x', '--seq: got "5,x", expected integers ≥ 2 separated by commas'],
+    ['--shape 26m --device cpu', '--device cpu is not available in this version; expected auto or webgpu'],
+    ['--shape 26m --bench nowhere.json', '--bench: nowhere.json cannot be read'],
+    ['--shape 26m --target-modules q', '--target-modules: "q" is not in the model'],
+  ])('refuses %j with 2', async (line, message) => {
+    const { code, out, err } = await jora(['estimate', ...line.split(' ').filter(Boolean)])
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain(`error: ${message}`)
+  })
+})
+
+describe('jora bench', () => {
+  const numbers = {
+    median: expect.any(Number) as number,
+    min: expect.any(Number) as number,
+    max: expect.any(Number) as number,
+  }
+
+  test('on the CPU: ceilings, and steps beside their floor', { timeout: 60_000 }, async () => {
+    const result = await measured(`${small} --device cpu --gradient-checkpointing both`)
+    expect(result).toMatchObject({
+      schema: 'jora-bench/1',
+      device: { kind: 'cpu' },
+      model: { shape: 'stories260k', weightType: 'f32', parameters: 260_032, trainedParameters: 4480 },
+      ceilings: {
+        copies: [{ how: 'kernel', ms: numbers }],
+        attention: [{ direction: 'forward' }, { direction: 'backward' }],
+      },
+      steps: [
+        { seq: 32, dtype: 'f32', checkpointing: false, dispatches: null, ms: numbers, hostMs: numbers },
+        { seq: 32, dtype: 'f32', checkpointing: true },
+      ],
+    })
+    const [step] = result.steps as StepResultWithFloor[]
+    const best = Math.max(...result.ceilings.products.map((p) => ('error' in p ? 0 : p.flopPerSecond)))
+    expect(result.ceilings.bestProductFlopPerSecond).toBe(best)
+    expect(step!.floorMs).toBeCloseTo((step!.flops / best) * 1000, 9)
+    expect(step!.tokensPerSecond).toBeCloseTo(32_000 / step!.ms.median, 6)
+    expect(step!.lastLoss).toBeLessThan(Math.log(512) + 0.1)
+  })
+
+  test('shows a table', { timeout: 60_000 }, async () => {
+    const { code, out } = await jora(['bench', ...small.split(' '), '--device', 'cpu'])
+    expect(code).toBe(0)
+    for (const line of [
+      /q_proj backward +f32 \[32,64\]·\[64,64\] +[\d.]+ GFLOP\/s/,
+      /tokens a second +\d/,
+      /floor +.* times as long/,
+    ])
+      expect(out).toMatch(line)
+  })
+
+  test.skipIf(!adapter)(
+    'on WebGPU it takes the memory and the dispatches that were planned (needs a WebGPU adapter)',
+    { timeout: 300_000 },
+    async () => {
+      const { steps, device } = await measured(`${small} --device webgpu --dtype f32`)
+      const plan = await planned(
+        `--shape stories260k --seq 32 --lora-r 4 --lora-dropout 0 --gradient-accumulation-steps 1 --dtype f32 --gpu`,
+        adapter!.name,
+      )
+      expect(device).toMatchObject({ kind: 'webgpu', name: adapter!.name, description: adapter!.description })
+      const [step] = steps as StepResultWithFloor[]
+      const [estimate] = plan.estimates
+      expect(step!.dispatches).toBe(estimate!.dispatches)
+      expect(step!.bytes / estimate!.totalBytes).toBeCloseTo(1, 1)
+    },
+  )
+})
