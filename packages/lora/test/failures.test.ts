@@ -151,7 +151,8 @@ for (const { kind, open, there } of devices) {
       const before = await read(state)
       for (const batches of [[batch], [batch, batch]]) {
         const result = stepper.run(state, batches, { step: 1, learningRate: 0.1, seed: 1 })
-        expect([await result.loss.item(), await result.gradNorm.item()]).toEqual([NaN, NaN])
+        // Whether max(x, NaN) is NaN is up to a GPU, so the loss may pass as a number; the gradient's norm may not.
+        expect(await result.gradNorm.item()).toBeNaN()
         state = result.state
         expect(await read(state)).toEqual(before)
       }
