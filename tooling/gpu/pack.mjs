@@ -53,7 +53,7 @@ try {
   packLibraries()
   await bundle()
   cpSync(join(root, 'apps/cli/assets'), join(target, 'assets'), { recursive: true })
-  for (const name of ['run.sh', 'adapter.mjs', 'peft_bench.py', 'icd'])
+  for (const name of ['run.sh', 'adapter.mjs', 'compare.mjs', 'peft_bench.py', 'icd'])
     cpSync(join(here, name), join(target, name), { recursive: true })
 } finally {
   rmSync(scratch, { recursive: true })

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs what the pack brought, and leaves JSON files in $OUT (default ./out): ./run.sh [devices|conformance|bench|peft …]
-# A part that fails is reported and the next one runs. LIMIT_S bounds each part; JORA_GPU_ICD names another Vulkan driver.
+# A part that fails is reported and the next one runs. LIMIT_S bounds each part; JORA_GPU_ICD names another Vulkan driver,
+# JORA_BENCH other flags of `jora bench`, JORA_PEFT other flags of peft_bench.py.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${OUT:=out}"
@@ -77,8 +78,11 @@ choose_driver
 
 part devices devices.json "${node[@]}" "$work/dist/jora.mjs" devices --json
 part conformance conformance.json "${node[@]}" "$work/dist/conformance.mjs"
-part bench bench.json "${node[@]}" "$work/dist/jora.mjs" bench --json --shape llama-2-7b --seq 512,2048
-part peft peft.json python3 "$here/peft_bench.py"
+read -ra bench <<<"${JORA_BENCH:---shape llama-2-7b --seq 512,2048 --gradient-checkpointing both}"
+read -ra peft <<<"${JORA_PEFT:-}"
+part bench bench.json "${node[@]}" "$work/dist/jora.mjs" bench --json --device webgpu "${bench[@]}"
+part peft peft.json python3 "$here/peft_bench.py" "${peft[@]}"
+"$work/bin/node" "$here/compare.mjs" "$out"
 
 [ ${#failed[@]} -eq 0 ] || echo "failed: ${failed[*]}"
 exit $((${#failed[@]} > 0))

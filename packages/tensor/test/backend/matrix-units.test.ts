@@ -3,11 +3,11 @@ import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { create, globals } from 'webgpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findAdapter, openPlanningDevice, openWebGpuDevice, referenceGpu } from '../../src/backend-webgpu/index'
-import { add, cast, dot, jit, setDefaultDevice, tensor } from '../../src/index'
-import type { Device, Shape, Tensor } from '../../src/index'
+import { cast, dot, jit, setDefaultDevice, tensor } from '../../src/index'
+import type { Device, Tensor } from '../../src/index'
 import { sizeOf } from '../../src/shape'
 import { emulateMatrixUnits } from './emulate-matrix-units'
-import { numbers } from './reference'
+import { checkProduct, products } from './half-products'
 
 await softwareVulkan()
 const hasHalf = (await findAdapter())?.profile.f16 === true
@@ -19,24 +19,6 @@ const units = [
   { m: 8, n: 8, k: 8 },
   { m: 8, n: 16, k: 16 },
 ]
-
-interface Product {
-  readonly name: string
-  readonly a: Shape
-  readonly b: Shape
-  readonly transposeA?: boolean
-  readonly transposeB?: boolean
-}
-
-const products: Product[] = [
-  { name: 'x·Wᵀ, as forward', a: [2, 40, 48], b: [72, 48], transposeB: true },
-  { name: 'g·W, as backward', a: [80, 48], b: [48, 72] },
-  { name: 'aᵀ·b', a: [48, 80], b: [48, 72], transposeA: true },
-  { name: 'batches', a: [3, 64, 48], b: [3, 64, 48], transposeB: true },
-]
-
-const inHalf = (shape: Shape, seed: number): Float32Array =>
-  Float32Array.from(numbers(shape, seed).data, (x) => Math.round(x * 256) / 256)
 
 describe.skipIf(!hasHalf)(`matrix units, emulated${hasHalf ? '' : ' (needs a WebGPU adapter with shader-f16)'}`, () => {
   // Emulation compiles slowly: the usual unit, and one that is not square.
@@ -63,33 +45,11 @@ describe.skipIf(!hasHalf)(`matrix units, emulated${hasHalf ? '' : ' (needs a Web
         await device.close()
       })
 
-      for (const { name, a, b, transposeA = false, transposeB = false } of products.slice(
-        0,
-        unit.m === unit.n ? 4 : 1,
-      )) {
-        test(`${name}`, async () => {
+      for (const product of products.slice(0, unit.m === unit.n ? 4 : 1)) {
+        test(`${product.name}`, async () => {
           const before = emulated
-          const [x, y] = [inHalf(a, 1), inHalf(b, 2)]
-          const run = jit((l: Tensor, r: Tensor, c: Tensor) =>
-            add(cast(dot(cast(l, 'f16'), cast(r, 'f16'), { transposeA, transposeB }), 'f32'), c),
-          )
-          const [left, right] = [tensor(x, { shape: a }), tensor(y, { shape: b })]
-          const result = run(left, right, tensor([1]))
-          const actual = await result.data()
+          await checkProduct(product)
           expect(emulated - before, 'kernels on matrix units').toBe(1)
-
-          const [m, n] = result.shape.slice(-2) as [number, number]
-          const k = a.at(transposeA ? -2 : -1)!
-          const shared = b.length === 2
-          for (let at = 0; at < sizeOf(result.shape); at += 7) {
-            const [batch, row, column] = [Math.floor(at / (m * n)), Math.floor(at / n) % m, at % n]
-            let sum = 1
-            for (let i = 0; i < k; i++) {
-              const l = x[batch * m * k + (transposeA ? i * m + row : row * k + i)]!
-              sum += l * y[(shared ? 0 : batch * k * n) + (transposeB ? column * k + i : i * n + column)]!
-            }
-            if (Math.abs(actual[at]! - sum) > 1e-4) throw new Error(`element ${at} is ${actual[at]}, expected ${sum}`)
-          }
         })
       }
     })
