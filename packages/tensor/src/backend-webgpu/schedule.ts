@@ -276,13 +276,13 @@ export class Schedule {
       if (cluster && how === 'same' && this.#takes(cluster, leaf, size)) candidates.add(cluster)
     }
     const latestFirst = [...candidates].sort((a, b) => b.position - a.position)
-    const inPlace = latestFirst.find(
-      (cluster) =>
-        position - cluster.position <= maxAdvance && this.#fits(cluster, recipe) && this.#isReady(cluster, recipe),
-    )
-    if (inPlace) return inPlace
+    const isNear = (cluster: Cluster) => position - cluster.position <= maxAdvance
     for (const cluster of latestFirst) {
-      if (!this.#fits(cluster, recipe) || !this.#servesOnly(cluster, recipe)) continue
+      if (!this.#fits(cluster, recipe)) continue
+      const sole = this.#servesOnly(cluster, recipe)
+      // Earlier than it stands, if that keeps nothing for long that would not be kept anyway.
+      if (this.#isReady(cluster, recipe) && (isNear(cluster) || sole)) return cluster
+      if (!sole || !isNear(cluster)) continue
       cluster.position = position
       return cluster
     }
