@@ -153,3 +153,27 @@ describe('jora bench', () => {
     },
   )
 })
+
+test.skipIf(!modelSource || !adapter)(
+  'jora train checkpoints layers where the step would not fit otherwise (needs a WebGPU adapter)',
+  { timeout: 60_000 },
+  async () => {
+    const train = (out: string, ...more: string[]) =>
+      jora([
+        ...'train --max-steps 1 --lora-r 2 --split 1 --device webgpu --device-memory 200kB'.split(' '),
+        '--model',
+        path('model'),
+        '--dataset',
+        path('rows.json'),
+        '--output-dir',
+        path(out),
+        ...more,
+      ])
+    const auto = await train('auto')
+    expect(auto.code).toBe(1) // not even the weights fit
+    expect(auto.err).toContain('layers are checkpointed')
+    const off = await train('off', '--gradient-checkpointing', 'off')
+    expect(off.code).toBe(1)
+    expect(off.err).not.toContain('layers are checkpointed')
+  },
+)

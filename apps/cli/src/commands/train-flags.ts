@@ -120,7 +120,13 @@ export const trainFlags = {
     }),
     ...deviceFlags,
     quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
-    gradientCheckpointing: withDefault(choice('recompute activations to save memory', ['auto', 'on', 'off']), 'auto'),
+    gradientCheckpointing: withDefault(
+      choice(
+        'recompute activations to save memory; auto does on a GPU whose memory (--device-memory, else 4 GB) is too small',
+        ['auto', 'on', 'off'],
+      ),
+      'auto',
+    ),
     mesh: hidden(withDefault(checked('devices to share the work', 'data=N,model=N', checkMesh), 'data=1,model=1')),
     launcher: hidden(withDefault(choice('how processes are started', ['auto', 'none'], { later: ['mpi'] }), 'auto')),
   }),

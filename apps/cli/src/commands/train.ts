@@ -2,20 +2,26 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { loadModel } from '@jora/llama'
+import { loadConfig, loadModel } from '@jora/llama'
 import {
   ConfigError,
   generateAlpacaDataset,
+  JoraConfig,
   listCheckpoints,
   trainLora,
+  type JoraDataset,
+  type LoraConfig,
   type TrainRun,
   type TrainSummary,
 } from '@jora/lora'
+import type { Device } from '@jora/tensor'
+import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
+import { needsCheckpointing } from '../measure/plan'
 import { deviceTitle, openDeviceFor } from '../open-device'
 import { openFolder } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
@@ -40,7 +46,7 @@ export function registerTrain(parent: Command, io: Session): void {
 }
 
 async function train(values: TrainValues, { io, given, json }: CommandContext<typeof trainFlags>): Promise<void> {
-  const config = await trainSettings(values, given)
+  let config = await trainSettings(values, given)
   const { outputDir, resume } = values
   await checkDatasetFile(values.dataset)
   if (values.alpacaMixFile !== undefined) await checkDatasetFile(values.alpacaMixFile, '--alpaca-mix-file')
@@ -56,6 +62,10 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
+  const savesMemory =
+    values.gradientCheckpointing === 'auto' &&
+    (await mustSaveMemory(model.dir, device, dataset, { ...values, lora: config.train.lora }))
+  if (savesMemory) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
   })
@@ -65,6 +75,8 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     const [name = '', ...facts] = runFacts(config, dataset, { model, parameters, totalSteps })
     display.log([style.bold(name), ...facts, deviceTitle(device)].join(style.dim(' · ')))
     for (const line of await runNotes(dataset, sizes.maxPositions, values)) display.log(style.yellow(line))
+    if (savesMemory)
+      display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
     display.begin(totalSteps)
     const { summary, evalLoss, seconds, newSteps } = await follow(run, display)
     const { steps, finished, finalLoss = null } = summary
@@ -98,6 +110,28 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     release()
     display.close()
   }
+}
+
+/** Whether a step on the longest rows would not fit the GPU with all activations kept. */
+async function mustSaveMemory(
+  folder: string,
+  device: Device,
+  { samples }: JoraDataset,
+  values: TrainValues & { readonly lora: LoraConfig },
+): Promise<boolean> {
+  if (device.kind !== 'webgpu') return false
+  const model = {
+    config: await loadConfig(folder),
+    open: (planning: Device) => loadModel(folder, { device: planning }),
+  }
+  const work = {
+    batch: values.batchSize,
+    seq: samples.reduce((longest, { ids }) => Math.max(longest, ids.length), 2),
+    accumulation: values.gradientAccumulationSteps,
+    lora: values.lora,
+  }
+  const { profile } = device as WebGpuDevice
+  return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory })
 }
 
 /** Shows every event; seconds are those of the whole run, earlier parts of a resumed one included. */
