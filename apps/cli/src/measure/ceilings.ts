@@ -193,8 +193,8 @@ export async function attentionRates(
   both.dispose()
   const backwardMs = {
     median: bothMs.median - forwardMs.median,
-    min: bothMs.min - forwardMs.min,
-    max: bothMs.max - forwardMs.max,
+    min: bothMs.min - forwardMs.median,
+    max: bothMs.max - forwardMs.median,
   }
   const flops = attentionFlops(config, rows, seq)
   const shape = { rows, seq, heads, kvHeads, headDim, dtype }
