@@ -259,6 +259,7 @@ export class WebGpuDevice implements Device {
     const products = [...this.#tiles.unknown.values()]
     if (!this.#tunes || products.length === 0) return false
     for (const product of products) this.#tiles.learn(product.key, await fastestTile(host, product))
+    this.#allocator.trim() // trials leave no buffers behind
     this.platform.tuning?.save(this.#tuningKey, this.#tiles.toJSON())
     return true
   }
