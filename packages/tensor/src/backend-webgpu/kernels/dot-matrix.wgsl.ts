@@ -2,9 +2,9 @@
 // while the present ones are multiplied.
 import type { KernelContext } from '../kernel'
 import type { GpuProfile, MatrixUnit } from '../profile'
-import { KernelWriter, nestedIndex, plus, Position, u32, type Block, type Draft } from '../writer'
+import { KernelWriter, nestedIndex, plus, u32, type Block, type Draft } from '../writer'
 import { placeTile } from './dot-tiles.wgsl'
-import { batchCoordinates, matrixOperand, type DotShape, type MatrixOperand } from './matrix-operand'
+import { type DotShape, type MatrixOperand, batchCoordinates, matrixOperand, resultPosition } from './matrix-operand'
 
 /** A workgroup's tile, cut into one part a subgroup. */
 export interface MatrixTile {
@@ -161,7 +161,6 @@ export function matrixDot(context: KernelContext<'dot'>, shape: DotShape, tile: 
   // Sums leave their matrices through workgroup memory, one unit a subgroup at a time.
   const perUnit = unit.m * unit.n
   const staged = writer.workgroupArray('staged', 'f32', (lanes / subgroupSize) * perUnit)
-  const output = context.node.outputs[0]!.aval.shape
   const isWhole = shape.m % rows === 0 && shape.n % columns === 0
   sums.forEach((line, i) =>
     line.forEach((sum, j) => {
@@ -175,14 +174,7 @@ export function matrixDot(context: KernelContext<'dot'>, shape: DotShape, tile: 
           `let n = n0 + partColumn + ${j * unit.n}u + at % ${unit.n}u;`,
           `let x = ${staged}[subgroup * ${perUnit}u + at];`,
         )
-        const write = (own: Block) => {
-          const flat = own.name(nestedIndex(shape.batch.length === 0 ? 'm' : `(batch * ${shape.m}u + m)`, shape.n, 'n'))
-          const known =
-            shape.folded && output.length > 2
-              ? { flat }
-              : { flat, coordinates: [...batchCoordinates(shape, 'batch', own), 'm', 'n'] }
-          context.finish('x', new Position(output, known), own)
-        }
+        const write = (own: Block) => context.finish('x', resultPosition(context, shape, own), own)
         if (isWhole) write(block)
         else block.nest(`if (m < ${shape.m}u && n < ${shape.n}u)`, write)
       })

@@ -2,8 +2,8 @@
 // inner dimension, so that a handful of results still fills a GPU.
 import { sizeOf } from '../../shape'
 import type { KernelContext } from '../kernel'
-import { KernelWriter, nestedIndex, Position, type Draft } from '../writer'
-import { batchCoordinates, matrixOperand, quadAlongK, type DotShape } from './matrix-operand'
+import { KernelWriter, type Draft } from '../writer'
+import { type DotShape, batchCoordinates, matrixOperand, quadAlongK, resultPosition } from './matrix-operand'
 
 const rows = 4
 const columns = 16
@@ -43,15 +43,7 @@ export function narrowDot(context: KernelContext<'dot'>, shape: DotShape): Draft
       'var x = 0.0f;',
       `for (var s = 0u; s < ${slices}u; s++) { x += ${shared}[lid * ${slices}u + s]; }`,
     )
-    block.nest(`if (m < ${m}u && n < ${n}u)`, (own) => {
-      const output = context.node.outputs[0]!.aval.shape
-      const flat = own.name(nestedIndex(shape.batch.length === 0 ? 'm' : `(batch * ${m}u + m)`, n, 'n'))
-      const known =
-        shape.folded && output.length > 2
-          ? { flat }
-          : { flat, coordinates: [...batchCoordinates(shape, 'batch', own), 'm', 'n'] }
-      context.finish('x', new Position(output, known), own)
-    })
+    block.nest(`if (m < ${m}u && n < ${n}u)`, (own) => context.finish('x', resultPosition(context, shape, own), own))
   })
   const workgroups = sizeOf(shape.batch) * tilesM * tilesN
   return writer.finish({

@@ -1,8 +1,15 @@
 // A product in registers only: each invocation makes a 4×4 tile of the result. Fastest where the adapter is a CPU.
 import { sizeOf } from '../../shape'
 import type { KernelContext } from '../kernel'
-import { KernelWriter, nestedIndex, Position, u32, type Block, type Draft } from '../writer'
-import { batchCoordinates, matrixOperand, quadAlongK, quadAlongOuter, type DotShape } from './matrix-operand'
+import { KernelWriter, type Block, type Draft } from '../writer'
+import {
+  type DotShape,
+  batchCoordinates,
+  matrixOperand,
+  quadAlongK,
+  quadAlongOuter,
+  resultPosition,
+} from './matrix-operand'
 
 const workgroupSize = 64
 
@@ -86,17 +93,11 @@ export function writeTile(
   part: { values: string[]; row(at: string): string; column(at: string): string; isWhole: boolean },
 ): void {
   const { m, n } = shape
-  const output = context.node.outputs[0]!.aval.shape
   // A loop over a copy: the epilogue stands in the shader once, and the sums stay in registers until here.
   body.push(`var sums = array<f32, ${part.values.length}>(${part.values.join(', ')});`)
   body.nest(`for (var at = 0u; at < ${part.values.length}u; at++)`, (block) => {
     block.push(`let m = ${part.row('at')};`, `let n = ${part.column('at')};`, 'let x = sums[at];')
-    const write = (inner: Block) => {
-      const flat = inner.name(nestedIndex(shape.batch.length === 0 ? 'm' : `(batch * ${u32(m)} + m)`, n, 'n'))
-      const coordinates =
-        shape.folded && output.length > 2 ? undefined : [...batchCoordinates(shape, 'batch', inner), 'm', 'n']
-      context.finish('x', new Position(output, coordinates ? { flat, coordinates } : { flat }), inner)
-    }
+    const write = (inner: Block) => context.finish('x', resultPosition(context, shape, inner), inner)
     if (part.isWhole) write(block)
     else block.nest(`if (m < ${m}u && n < ${n}u)`, write)
   })

@@ -132,3 +132,12 @@ function guarded(operand: MatrixOperand, outer: string, k: string, size: number,
 /** Coordinates of batch number `b`. */
 export const batchCoordinates = (shape: DotShape, b: string, block: Block): readonly string[] =>
   shape.batch.length === 0 ? [] : new Position(shape.batch, { flat: b }).coordinates(block)
+
+/** Where element (`m`, `n`) of product `batch` stands in the output. */
+export function resultPosition(context: KernelContext<'dot'>, shape: DotShape, block: Block): Position {
+  const output = context.node.outputs[0]!.aval.shape
+  const row = shape.batch.length === 0 ? 'm' : `(batch * ${u32(shape.m)} + m)`
+  const flat = block.name(nestedIndex(row, shape.n, 'n'))
+  if (shape.folded && output.length > 2) return new Position(output, { flat })
+  return new Position(output, { flat, coordinates: [...batchCoordinates(shape, 'batch', block), 'm', 'n'] })
+}
