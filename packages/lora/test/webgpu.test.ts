@@ -1,8 +1,8 @@
 // Training on the WebGPU backend, held against the CPU backend: the same program on another device.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { collate, type Batch } from '@jora/data'
-import { weightShapes, type LlamaConfig } from '@jora/llama'
-import { disposeTree, setDefaultDevice, sizeOf, tensor, type Device, type Tensor } from '@jora/tensor'
+import { decode, logits, weightShapes, type LlamaConfig } from '@jora/llama'
+import { disposeTree, jit, setDefaultDevice, sizeOf, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '@jora/tensor/webgpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -117,6 +117,21 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
     )
     expect(distance(run.adapter, reference.adapter) / norm(reference.adapter)).toBeLessThan(tolerance)
   }
+
+  async function scores(device: Device, dtype: 'f32' | 'f16'): Promise<Float32Array> {
+    const previous = setDefaultDevice(device)
+    const decoder = { config, weights: makeWeights(), dtype }
+    const forward = jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))
+    const result = forward(tensor(batch.tokens, { shape: [batch.batchSize, batch.seqLen] }))
+    setDefaultDevice(previous)
+    return (await result.data()) as Float32Array
+  }
+
+  test('logits equal the CPU backend', async () => {
+    const expected = await scores(cpu, 'f32')
+    expect(distance(await scores(gpu, 'f32'), expected) / norm(expected)).toBeLessThan(1e-3)
+    if (gpu.profile.f16) expect(distance(await scores(gpu, 'f16'), expected) / norm(expected)).toBeLessThan(2e-2)
+  }, 120_000)
 
   test('20 steps equal the CPU backend in f32', async () => {
     expectClose(await train(gpu, { steps: 20, batch }), 1e-3)
