@@ -86,7 +86,7 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   }
 }
 
-const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query', matrixFeature]
+const wantedFeatures = ['shader-f16', 'subgroups', matrixFeature]
 
 /** Opens the adapter with all of its own limits. An adapter can be opened once. */
 export async function openAdapter(adapter: GPUAdapter): Promise<{ device: GPUDevice; adapter: AdapterDescription }> {
