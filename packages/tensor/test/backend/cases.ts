@@ -122,6 +122,7 @@ export const cases: readonly Case[] = [
   smooth('max', [spread(2, 5)], (x) => [j.max(x, { axis: 1 }), j.max(x, { axis: 0, keepDims: true }), j.max(x)]),
   exact('argmax', [spread(3, 5)], (x) => [j.argmax(x), j.argmax(x, 0)]),
   smooth('softmax', [f(3, 5)], (x) => j.softmax(x)),
+  smooth('softmax of a long row', [f(2, 300)], (x) => j.softmax(x)),
   smooth('logSumExp', [f(3, 5)], (x) => j.logSumExp(x)),
   smooth('reshape transpose', [f(2, 3, 4)], (x) => j.transpose(j.reshape(j.transpose(x, [2, 0, 1]), [4, -1]))),
   smooth('broadcastTo', [f(3, 1)], (x) => j.broadcastTo(x, [2, 3, 4])),
@@ -141,6 +142,11 @@ export const cases: readonly Case[] = [
   smooth('gather axis 1', [f(2, 5, 3), ints(5, 4)], (x, i) => j.gather(x, i, 1)),
   smooth('pick', [f(4, 3), ints(3, 4)], (x, i) => j.pick(x, i)),
   smooth('scatterAdd', [fixed([1, 1, 0, 3], 4), f(4, 2)], (i, u) => j.scatterAdd(i, u, 5)),
+  smooth(
+    'scatterAdd of many long rows',
+    [{ shape: [70], dtype: 'i32', make: (_x, i) => (i * 3) % 5 }, f(70, 70)],
+    (i, u) => j.scatterAdd(i, u, 6),
+  ),
   smooth('scatterAdd grid', [fixed([1, 1, 0, 3], 2, 2), f(2, 2, 3)], (i, u) => j.scatterAdd(i, u, 4)),
   exact('randomUniform', [key], (k) => [j.randomUniform(k, [4, 5]), j.randomUniform(k, [4, 5], 3)]),
   exact('randomUniform with a key computed in the graph', [key], (k) =>
@@ -152,12 +158,16 @@ export const cases: readonly Case[] = [
   smooth('dropout', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, k, 2)),
   smooth('silu gelu', [f(7)], (x) => j.add(j.silu(x), j.gelu(x))),
   smooth('rmsNorm', [f(2, 3, 8), f(8)], (x, w) => j.rmsNorm(x, w, 1e-5)),
+  smooth('rmsNorm of a long row', [f(2, 1100), f(1100)], (x, w) => j.rmsNorm(x, w, 1e-5)),
   smooth('rmsNorm twice', [f(3, 8), f(8)], (x, w) => j.rmsNorm(j.add(x, j.rmsNorm(x, w, 1e-5)), w, 1e-5)),
   smooth('rope', [f(2, 3, 4, 6), frozen(1, 4, 3)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('rope, a table a row', [f(2, 1, 3, 4), frozen(2, 3, 2)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('attention', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) => j.attention(q, k, v)),
   smooth('attention, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) =>
     j.attention(q, k, v, { scale: 0.7 }),
+  ),
+  smooth('attention with heads of 40', [f(1, 2, 5, 40), f(1, 1, 5, 40), f(1, 1, 5, 40)], (q, k, v) =>
+    j.attention(q, k, v),
   ),
   smooth(
     'attention over context trees',
