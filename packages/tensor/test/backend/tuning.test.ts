@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findAdapter, openWebGpuDevice } from '../../src/backend-webgpu/index'
+import { tuningVersion } from '../../src/backend-webgpu/tuning'
 import { dot, jit, tensor } from '../../src/index'
 import type { Tensor } from '../../src/index'
 
@@ -44,6 +45,29 @@ describe.skipIf(!hasGpu)(`tile sizes${hasGpu ? '' : ' (needs a WebGPU adapter)'}
     expect(Object.keys(choices!)).toEqual(['lanes,1,40,36,24,false,false,f32'])
     expect(await multiply()).toEqual({ corner: 24, pipelines: 1 })
   }, 120_000)
+
+  test.each([0, 1, 2, 3, 4])(
+    'tile %i computes what it should, edges included',
+    async (choice) => {
+      const { vendor, architecture, name } = (await findAdapter())!
+      const [m, n, k] = [140, 150, 70]
+      const choices = { [`lanes,1,${m},${n},${k},false,true,f32`]: choice }
+      writeFileSync(file, JSON.stringify({ [`${tuningVersion} ${vendor} ${architecture} ${name}`]: choices }))
+      const device = await openWebGpuDevice({ profile: { software: false, matrixUnits: [] } })
+      const [a, b] = [m * k, n * k].map((size) => Float32Array.from({ length: size }, (_, i) => ((i * 7) % 11) - 5))
+      const on = { device }
+      const product = jit((x: Tensor, y: Tensor) => dot(x, y, { transposeB: true }))
+      const y = await product(tensor(a!, { shape: [m, k], ...on }), tensor(b!, { shape: [n, k], ...on })).data()
+      expect(device.counters.pipelines, 'nothing was measured').toBe(1)
+      for (let at = 0; at < m * n; at++) {
+        let sum = 0
+        for (let i = 0; i < k; i++) sum += a![Math.floor(at / n) * k + i]! * b![(at % n) * k + i]!
+        if (y[at] !== sum) throw new Error(`element ${at} is ${y[at]}, expected ${sum}`)
+      }
+      await device.close()
+    },
+    120_000,
+  )
 
   test('a damaged cache is measured anew', async () => {
     writeFileSync(file, '{"half')
