@@ -104,8 +104,9 @@ class CpuDevice implements Device {
 
   upload(data: HostArray, aval: Aval): DeviceBuffer {
     const buffer = new CpuBuffer(this, this.#ids++, aval)
-    // A message copies a view's whole buffer.
-    const own = data.byteLength === data.buffer.byteLength ? data : data.slice()
+    // A message copies a view's whole buffer; shared memory is not copied, but handed to the worker, which does.
+    const whole = data.byteLength === data.buffer.byteLength || data.buffer instanceof SharedArrayBuffer
+    const own = whole ? data : data.slice()
     this.#post({ type: 'upload', id: buffer.id, ...aval, data: own })
     return buffer
   }
@@ -145,6 +146,16 @@ class CpuDevice implements Device {
         if (!this.#failure) this.#post({ type: 'releaseProgram', program })
       },
     }
+  }
+
+  async readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void> {
+    const own = this.#own(buffer)
+    if (target.buffer instanceof SharedArrayBuffer) {
+      await this.#request({ type: 'readInto', id: this.#fed(own), target })
+      return
+    }
+    const data = await this.read(buffer)
+    target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   }
 
   async read(buffer: DeviceBuffer): Promise<HostArray> {

@@ -68,18 +68,21 @@ export function lowerGraph(
   const declare = (value: Value): string => {
     const name = b.newName()
     names.set(value, name)
-    inputs.push({ name, dtype: value.aval.dtype, dims: value.aval.shape })
+    // No tensor of the Node binding is bf16: the worker widens such a weight when it reads it, and casts to f32 do nothing.
+    const dtype = value.aval.dtype === 'bf16' ? 'f32' : value.aval.dtype
+    inputs.push({ name, dtype, dims: value.aval.shape })
     return name
   }
   const inputNames = graph.inputs.map(declare)
 
   const constants = new Set(graph.constants.map((c) => c.value))
   const inFiles = graph.constants.map((c) => fileOf(c.tensor.buffer))
-  const folder = commonFolder(inFiles.flatMap((range) => (range ? [range.path] : [])))
+  const folder = commonFolder(inFiles.flatMap((range) => (range && !range.pieces ? [range.path] : [])))
   const fed: { name: string; buffer: DeviceBuffer }[] = []
   graph.constants.forEach(({ value, tensor }, i) => {
     const range = inFiles[i]
-    if (!range || folder === undefined || value.aval.shape.includes(0)) {
+    // A part of a matrix's columns lies in the file in pieces, which a model cannot point at.
+    if (!range || folder === undefined || range.pieces || value.aval.shape.includes(0)) {
       fed.push({ name: declare(value), buffer: tensor.buffer })
       return
     }

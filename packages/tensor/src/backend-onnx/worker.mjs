@@ -38,6 +38,13 @@ function tensorOf(id) {
 /** @type {Record<string, {new (buffer: ArrayBuffer): ArrayBufferView}>} */
 const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array, f16: Uint16Array }
 
+/** bf16 as f32: the upper half of its bits. @param {Uint16Array} halves */
+function widened(halves) {
+  const bits = new Uint32Array(halves.length)
+  for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] ?? 0) << 16
+  return new Float32Array(bits.buffer)
+}
+
 /** Runs follow one another, so the draws of all programs share this memory. */
 let scratch = new ArrayBuffer(0)
 
@@ -59,20 +66,29 @@ function addDraws(draws, feeds) {
 
 /** @type {Record<string, (message: any) => unknown>} */
 const handlers = {
-  upload: ({ id, dtype, shape, data }) => void tensors.set(id, makeTensor(dtype, data, shape)),
+  upload({ id, dtype, shape, data }) {
+    // ONNX Runtime takes no shared memory.
+    tensors.set(id, makeTensor(dtype, data.buffer instanceof SharedArrayBuffer ? data.slice() : data, shape))
+  },
 
-  load({ id, dtype, shape, path, offset, length }) {
+  load({ id, dtype, shape, path, offset, length, pieces = { count: 1, strideBytes: length } }) {
     const bytes = new Uint8Array(length)
+    const pieceBytes = length / pieces.count
     const file = openSync(path, 'r')
     try {
-      for (let at = 0; at < length;) {
-        const count = readSync(file, bytes, at, Math.min(length - at, 2 ** 30), offset + at)
-        if (count === 0) throw new Error(`${path} ended at ${offset + at}, expected ${length} bytes from ${offset}`)
-        at += count
+      for (let piece = 0; piece < pieces.count; piece++) {
+        const [from, start] = [piece * pieceBytes, offset + piece * pieces.strideBytes]
+        for (let at = 0; at < pieceBytes;) {
+          const count = readSync(file, bytes, from + at, Math.min(pieceBytes - at, 2 ** 30), start + at)
+          if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${pieceBytes} bytes from ${start}`)
+          at += count
+        }
       }
     } finally {
       closeSync(file)
     }
+    // ONNX Runtime's Node binding has no bf16 tensors: outside the model's files such a weight is f32.
+    if (dtype === 'bf16') return void tensors.set(id, makeTensor('f32', widened(new Uint16Array(bytes.buffer)), shape))
     const ArrayType = arrays[dtype]
     if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
@@ -130,6 +146,10 @@ const handlers = {
   },
 
   read: ({ id }) => tensorOf(id).data,
+  readInto({ id, target }) {
+    const data = /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))
+    target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  },
   release: ({ ids }) => {
     for (const id of ids) tensors.delete(id)
   },

@@ -159,7 +159,7 @@ export class WebGpuDevice implements Device {
   upload(data: HostArray, aval: Aval): DeviceBuffer {
     this.#check()
     const buffer = new GpuBuffer(this, aval)
-    const bytes = deviceBytes(data, aval, this.#queue.busy)
+    const bytes = deviceBytes(data, aval, this.#queue.busy || data.buffer instanceof SharedArrayBuffer)
     this.#queue.add(() => {
       if (this.#failure) return
       buffer.allocation = this.#take(aval, 'an uploaded tensor')
@@ -353,7 +353,23 @@ export class WebGpuDevice implements Device {
     return copy
   }
 
-  read(buffer: DeviceBuffer): Promise<HostArray> {
+  async read(buffer: DeviceBuffer): Promise<HostArray> {
+    const { aval } = this.#own(buffer)
+    if (sizeOf(aval.shape) === 0) return hostArray(aval.dtype, 0)
+    return this.#mapped(buffer, (bytes) => hostElements(bytes.slice(), aval))
+  }
+
+  async readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void> {
+    const { aval } = this.#own(buffer)
+    if (sizeOf(aval.shape) === 0) return
+    await this.#mapped(buffer, (bytes) => {
+      const elements = aval.dtype === 'bool' ? hostElements(bytes, aval) : bytes.subarray(0, target.length)
+      target.set(elements as Uint8Array)
+    })
+  }
+
+  /** What `take` makes of the stored elements while they are mapped. */
+  #mapped<R>(buffer: DeviceBuffer, take: (bytes: Uint8Array) => R): Promise<R> {
     const own = this.#own(buffer)
     const { dtype, shape } = own.aval
     const length = sizeOf(shape)
@@ -364,7 +380,6 @@ export class WebGpuDevice implements Device {
         if (this.#failure) return reject(this.#failure)
         if (own.failure) return reject(own.failure)
         if (!own.allocation) return reject(new Error('the tensor was released before it was read'))
-        if (length === 0) return resolve(hostArray(dtype, 0))
         const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
         const staging = this.#allocator.take(bytes, usage, 'a read')
         const encoder = this.gpu.createCommandEncoder()
@@ -372,12 +387,12 @@ export class WebGpuDevice implements Device {
         this.gpu.queue.submit([encoder.finish()])
         this.#wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, Math.ceil(bytes / 4) * 4)).then(
           () => {
-            const mapped = new Uint8Array(staging.buffer.getMappedRange(0, Math.ceil(bytes / 4) * 4)).slice()
+            const taken = take(new Uint8Array(staging.buffer.getMappedRange(0, Math.ceil(bytes / 4) * 4)))
             staging.buffer.unmap()
             this.#allocator.release(staging)
             // A failed run leaves its outputs unwritten: no number is better than a wrong one.
             if (this.#failure) reject(this.#failure)
-            else resolve(hostElements(mapped, own.aval))
+            else resolve(taken)
           },
           (error: Error) => reject(this.#failure ?? error),
         )

@@ -39,18 +39,28 @@ const node: Platform = {
   tuning: tuningFile,
   async readRange(range: FileRange, piece) {
     const file = openSync(range.path, 'r')
+    const { count, strideBytes } = range.pieces ?? { count: 1, strideBytes: range.length }
+    const rangeBytes = range.length / count
+    /** Fills `target` from the byte `at` of the file. */
+    const fill = (target: Uint8Array, at: number) => {
+      for (let read = 0; read < target.length;) {
+        const got = readSync(file, target, read, target.length - read, at + read)
+        if (got === 0) throw new Error(`${range.path} ends before byte ${at + target.length}`)
+        read += got
+      }
+    }
     try {
       const bytes = new Uint8Array(Math.min(pieceBytes, range.length))
       for (let done = 0; done < range.length;) {
-        const wanted = Math.min(pieceBytes, range.length - done)
-        let read = 0
-        while (read < wanted) {
-          const count = readSync(file, bytes, read, wanted - read, range.offset + done + read)
-          if (count === 0) throw new Error(`${range.path} ends before byte ${range.offset + range.length}`)
-          read += count
+        const wanted = Math.min(bytes.length, range.length - done)
+        for (let filled = 0; filled < wanted;) {
+          const [index, within] = [Math.floor((done + filled) / rangeBytes), (done + filled) % rangeBytes]
+          const length = Math.min(wanted - filled, rangeBytes - within)
+          fill(bytes.subarray(filled, filled + length), range.offset + index * strideBytes + within)
+          filled += length
         }
-        piece(bytes.subarray(0, read), done)
-        done += read
+        piece(bytes.subarray(0, wanted), done)
+        done += wanted
         await setImmediate() // a large model must not block the process while it loads
       }
     } finally {

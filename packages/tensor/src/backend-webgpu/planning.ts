@@ -117,6 +117,8 @@ export class PlanningDevice implements Device {
     return Promise.resolve(hostArray(buffer.aval.dtype, sizeOf(buffer.aval.shape)))
   }
 
+  async readInto(): Promise<void> {}
+
   release(buffer: DeviceBuffer): void {
     const own = buffer as PlannedBuffer
     if (!own.counted) return

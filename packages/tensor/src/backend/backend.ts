@@ -8,8 +8,10 @@ export interface FileRange {
   readonly path: string
   /** Absolute byte offset in the file. */
   readonly offset: number
-  /** Length in bytes. */
+  /** Length in bytes: of all pieces together where there are several. */
   readonly length: number
+  /** Present: the bytes lie in `count` pieces of equal length, whose beginnings are `strideBytes` apart. */
+  readonly pieces?: { readonly count: number; readonly strideBytes: number }
   /** What the tensor is called, for messages. */
   readonly label?: string
 }
@@ -42,6 +44,8 @@ export type CompileGraph = Graph<{ readonly buffer: DeviceBuffer }>
 export interface CompileOptions {
   /** Positions of inputs that the caller gives up with each run: outputs may take their memory. */
   readonly donated?: readonly number[]
+  /** Buffers like those it will be run with: a mesh compiles for where their parts are. */
+  readonly inputs?: readonly DeviceBuffer[]
 }
 
 export interface Device {
@@ -50,11 +54,14 @@ export interface Device {
   readonly name: string
   /** What it computes in, the one that suits it best first. */
   readonly computeDTypes: readonly ('f32' | 'f16')[]
+  /** Copies `data`; what stands on a SharedArrayBuffer must stay as it is until a later read or synchronize resolves. */
   upload(data: HostArray, aval: Aval): DeviceBuffer
   /** A tensor that stays in its file until a program needs it. */
   fromFile(range: FileRange, aval: Aval): DeviceBuffer
   compile(graph: CompileGraph, options?: CompileOptions): Executable
   read(buffer: DeviceBuffer): Promise<HostArray>
+  /** Copies the elements, row-major, into `target`, which is as long and may stand on a SharedArrayBuffer. */
+  readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void>
   release(buffer: DeviceBuffer): void
   memory(): Promise<MemoryStats>
   /** Resolves when everything queued has run; rejects with the first error of a queued run. */

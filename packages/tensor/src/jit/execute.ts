@@ -31,7 +31,7 @@ function deviceOf(tensors: readonly Tensor[]): Device {
 export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[], options: CompileOptions = {}): Program {
   const graph = simplify(traced)
   const device = deviceOf([...inputs, ...graph.constants.map((c) => c.tensor)])
-  return { graph, device, executable: device.compile(graph, options) }
+  return { graph, device, executable: device.compile(graph, { ...options, inputs: inputs.map((t) => t.buffer) }) }
 }
 
 /** Queues a run. The outputs are handles that can be used at once; errors surface when one is read. */
