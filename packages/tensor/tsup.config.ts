@@ -3,6 +3,7 @@ import { preset } from '@jora-tooling/tsup'
 export default preset(
   {
     index: 'src/index.ts',
+    graph: 'src/graph.ts',
     onnx: 'src/backend-onnx/index.ts',
     safetensors: 'src/safetensors/index.ts',
     'safetensors-portable': 'src/safetensors/portable.ts',

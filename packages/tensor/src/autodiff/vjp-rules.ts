@@ -1,6 +1,6 @@
 // The VJP table: for each op, how cotangents of its outputs become cotangents of its inputs.
 import { fail } from '../errors'
-import type { OpName, OpParams } from '../ir/op'
+import type { CollectiveOp, OpName, OpParams } from '../ir/op'
 import type { FusedOp } from '../nn/decompositions'
 import { apply, applyAll } from '../ops/apply'
 import { add, cast, cos, div, eq, log, lt, mul, neg, pow, sigmoid, sin, square, sub, where } from '../ops/elementwise'
@@ -19,6 +19,7 @@ import {
   transpose,
 } from '../ops/movement'
 import { sum } from '../ops/reduce'
+import { shardingConstraint } from '../ops/sharding'
 import { rmsNorm } from '../nn/norm'
 import { rope } from '../nn/rope'
 import { isFloat } from '../dtype'
@@ -40,6 +41,12 @@ export type VjpRule<K extends OpName> = (cotangent: Tensor, context: VjpContext<
 
 /** Ops through which no gradient flows: integer- or bool-valued, or stopped on purpose. */
 const none: VjpRule<OpName> = () => []
+
+/** Collectives stand in graphs that already hold their gradients. */
+const afterDifferentiation =
+  (op: CollectiveOp): VjpRule<OpName> =>
+  () =>
+    fail(op, 'is written by the partitioner, after differentiation; differentiate first')
 
 /** Whether gradients can flow through `op` at all. */
 export const isDifferentiable = (op: OpName): boolean => vjpRules[op] !== none
@@ -138,6 +145,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
   cast: (g, { input }) => [isFloat(input(0).dtype) ? cast(g, input(0).dtype) : undefined],
   stopGradient: none,
   barrier: (g) => [g],
+  shardingConstraint: (g, { params: { spec } }) => [shardingConstraint(g, spec)],
   full: none,
   literal: none,
   iota: none,
@@ -231,4 +239,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
   attentionGrad: 'decompose',
   linearCrossEntropyGradInput: 'decompose',
   linearCrossEntropyGradWeight: 'decompose',
+  allReduce: afterDifferentiation('allReduce'),
+  allGather: afterDifferentiation('allGather'),
+  reduceScatter: afterDifferentiation('reduceScatter'),
 }

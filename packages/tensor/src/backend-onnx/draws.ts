@@ -1,5 +1,6 @@
 // Random draws, made by the worker before a run and fed to it: composed of ONNX operators they took two thirds of a step.
 import type { Value } from '../ir/graph'
+import type { OpName } from '../ir/op'
 import { keyWords } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
@@ -18,10 +19,13 @@ export interface Draw {
   readonly keepFrom?: number
 }
 
+/** Ops that hand their input's elements on. */
+const unchanged = new Set<OpName>(['barrier', 'reshape', 'stopGradient', 'shardingConstraint'])
+
 /** A key that is an input of the graph, seen through nodes that change nothing; undefined when it is computed. */
 function keyInput(value: Value): Value | undefined {
   let source = value
-  while (source.node && ['barrier', 'reshape', 'stopGradient'].includes(source.node.op)) source = source.node.inputs[0]!
+  while (source.node && unchanged.has(source.node.op)) source = source.node.inputs[0]!
   return source.node ? undefined : source
 }
 

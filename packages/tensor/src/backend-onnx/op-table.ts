@@ -1,7 +1,7 @@
 // The ONNX lowering table: how each op is written with ONNX (and ONNX Runtime contrib) operators.
 import type { DType } from '../dtype'
 import type { Node } from '../ir/graph'
-import type { OpName } from '../ir/op'
+import type { CollectiveOp, OpName } from '../ir/op'
 import type { FusedOp } from '../nn/decompositions'
 import { keyWords } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
@@ -76,7 +76,12 @@ function zeroAfter(b: OnnxBuilder, token: string): string {
 export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string =>
   b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
 
-export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends FusedOp ? 'decompose' : never) } = {
+export const onnxLowerings: {
+  readonly [K in OpName]:
+    | Lowering<K>
+    | (K extends FusedOp ? 'decompose' : never)
+    | (K extends CollectiveOp ? 'collective' : never)
+} = {
   neg: direct('Neg'),
   exp: direct('Exp'),
   log: direct('Log'),
@@ -104,6 +109,7 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
   where: direct('Where'),
   cast: (inputs, { b, node }) => b.node('Cast', inputs, { to: BigInt(onnxType[node.params.dtype]) }),
   stopGradient: alias,
+  shardingConstraint: alias,
   barrier: ([x, token], { b, node }) => after(b, x!, node.outputs[0]!.aval.shape, token!),
   full: (_inputs, { b, node: { params } }) => filled(b, params.shape, params.dtype, params.value),
   literal: (_inputs, { b, node: { params } }) => {
@@ -232,4 +238,7 @@ export const onnxLowerings: { readonly [K in OpName]: Lowering<K> | (K extends F
   linearCrossEntropy: 'decompose',
   linearCrossEntropyGradInput: 'decompose',
   linearCrossEntropyGradWeight: 'decompose',
+  allReduce: 'collective',
+  allGather: 'collective',
+  reduceScatter: 'collective',
 }

@@ -1,6 +1,6 @@
 // The WGSL lowering table: each op is either read (an expression of one element) or run (a kernel of its own).
 import type { Node } from '../ir/graph'
-import type { OpName } from '../ir/op'
+import type { CollectiveOp, OpName } from '../ir/op'
 import type { FusedOp } from '../nn/decompositions'
 import {
   constantOf,
@@ -66,7 +66,11 @@ const run = <K extends OpName>(
 const same = elementwise((x) => x)
 
 export const wgslLowerings: {
-  readonly [K in OpName]: Read<K> | Run<K> | (K extends FusedOp ? 'decompose' : never)
+  readonly [K in OpName]:
+    | Read<K>
+    | Run<K>
+    | (K extends FusedOp ? 'decompose' : never)
+    | (K extends CollectiveOp ? 'collective' : never)
 } = {
   neg: each(1, (x) => `-(${x})`),
   exp: each(4, (x) => `exp(${x})`),
@@ -100,6 +104,7 @@ export const wgslLowerings: {
   where: each(1, (c, a, b) => `select(${b}, ${a}, ${c})`),
   cast: read(1, ({ same, node }) => convert(same(0), node.inputs[0]!.aval.dtype, node.params.dtype)),
   stopGradient: read(0, same),
+  shardingConstraint: read(0, same),
   barrier: read(0, ({ same }) => same(0)),
   full: read(0, ({ node: { params } }) => constantOf(params.dtype, params.value)),
   literal: read(1, ({ node: { params }, writer, position, block }) => {
@@ -219,4 +224,7 @@ export const wgslLowerings: {
   linearCrossEntropy: 'decompose',
   linearCrossEntropyGradInput: 'decompose',
   linearCrossEntropyGradWeight: 'decompose',
+  allReduce: 'collective',
+  allGather: 'collective',
+  reduceScatter: 'collective',
 }

@@ -1,7 +1,7 @@
 // Decides which values of a graph are stored, which are read on the fly, and which kernels compute what is stored.
 import { isFloat } from '../dtype'
 import { isOp, type Graph, type Node, type Value } from '../ir/graph'
-import type { OpName } from '../ir/op'
+import { isCollective, refuseCollective, type OpName } from '../ir/op'
 import { sizeOf } from '../shape'
 import { wgslLowerings, type Run } from './op-table'
 import type { GpuProfile } from './profile'
@@ -131,6 +131,7 @@ export class Schedule {
   }
 
   #visit(node: Node, position: number): void {
+    if (isCollective(node.op)) refuseCollective(node.op)
     if (isRun(node.op) && !this.#isInlineDot(node)) {
       this.#run(node as Node<OpName>, position)
       return
@@ -150,7 +151,7 @@ export class Schedule {
   #viewOf(node: Node): View | undefined {
     const view = node.inputs[0] && this.views.get(node.inputs[0])
     if (!view) return undefined
-    if (isOp(node, 'stopGradient') || isOp(node, 'barrier')) return view
+    if (isOp(node, 'stopGradient') || isOp(node, 'shardingConstraint') || isOp(node, 'barrier')) return view
     if (isOp(node, 'cast')) return isFloat(node.params.dtype) && isFloat(node.inputs[0]!.aval.dtype) ? view : undefined
     if (isOp(node, 'reshape')) return reshapeView(view, node.params.shape)
     if (isOp(node, 'transpose')) return transposeView(view, node.params.permutation)

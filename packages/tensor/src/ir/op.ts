@@ -43,6 +43,8 @@ export interface OpParams {
   stopGradient: None
   /** First input, made to wait for the second: keeps recomputed work in the backward pass. */
   barrier: None
+  /** For each dimension, the mesh axes it is split over (none: every device has it whole). Values do not change. */
+  shardingConstraint: { readonly spec: ShardingSpec }
   // creation
   full: { readonly shape: Shape; readonly dtype: DType; readonly value: number }
   /** A small table written in the graph itself, row-major. */
@@ -80,9 +82,30 @@ export interface OpParams {
   linearCrossEntropy: None
   linearCrossEntropyGradInput: None
   linearCrossEntropyGradWeight: None
+  // between the devices of a mesh: written by the partitioner, carried out between programs
+  /** Sum or maximum over the `count` devices that differ only along the mesh axes. */
+  allReduce: { readonly axes: readonly string[]; readonly count: number; readonly reduction: 'sum' | 'max' }
+  /** Their parts of dimension `dim`, joined in the axes' row-major order. */
+  allGather: { readonly axes: readonly string[]; readonly count: number; readonly dim: number }
+  /** Each device's own part of dimension `dim` of their sum. */
+  reduceScatter: { readonly axes: readonly string[]; readonly count: number; readonly dim: number }
 }
 
 export type OpName = keyof OpParams
+
+/** Names of mesh axes, for each dimension of a tensor. */
+export type ShardingSpec = readonly (readonly string[])[]
+
+/** An op that several devices carry out together: no backend of one device runs it. */
+export type CollectiveOp = 'allReduce' | 'allGather' | 'reduceScatter'
+
+const collectives: Readonly<Record<CollectiveOp, true>> = { allReduce: true, allGather: true, reduceScatter: true }
+
+export const isCollective = (op: OpName): op is CollectiveOp => op in collectives
+
+/** What a backend of one device says to a collective. */
+export const refuseCollective = (op: CollectiveOp): never =>
+  fail(op, 'runs between devices of a mesh; compile this graph for a mesh device')
 
 /** From the inputs' avals to the outputs'. Throws a TensorError that says what came and what was expected. */
 type ShapeRule<K extends OpName> = (inputs: readonly Aval[], params: OpParams[K], op: K) => readonly Aval[]
@@ -180,6 +203,12 @@ const checkKey = (op: string, key: Aval): void => {
     fail(op, `key is ${key.dtype}${showShape(key.shape)}, expected u32[2]`)
 }
 
+/** Size of dimension `dim` of the first input, which a collective joins or cuts. */
+function collectiveDim(op: CollectiveOp, { shape }: Aval, { dim, count }: OpParams['allGather']): number {
+  if (!Number.isInteger(count) || count < 1) fail(op, `count ${count} is no number of devices`)
+  return shape[dim] ?? fail(op, `dimension ${dim} is outside ${showShape(shape)}`)
+}
+
 /** One shape rule an op. */
 export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   neg: unary,
@@ -215,6 +244,14 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   cast: (inputs, { dtype }, op) => [{ shape: input(op, inputs, 0).shape, dtype }],
   stopGradient: unary,
   barrier: unary,
+  shardingConstraint: (inputs, { spec }, op) => {
+    const x = input(op, inputs, 0)
+    if (spec.length !== x.shape.length)
+      fail(op, `a spec of ${spec.length} dimensions for ${x.dtype}${showShape(x.shape)}`)
+    const axes = spec.flat()
+    if (new Set(axes).size !== axes.length) fail(op, `a mesh axis splits two dimensions in [${axes.join(',')}]`)
+    return [x]
+  },
   full: (_inputs, { shape, dtype }) => [{ shape, dtype }],
   literal: (_inputs, { shape, dtype, values }, op) => {
     if (values.length !== sizeOf(shape)) fail(op, `${values.length} values do not fill ${showShape(shape)}`)
@@ -364,6 +401,19 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
   linearCrossEntropyGradWeight: (inputs, _params, op) => {
     checkLinearCrossEntropy(op, inputs)
     return [input(op, inputs, 1)]
+  },
+  allReduce: unary,
+  allGather: (inputs, params, op) => {
+    const x = input(op, inputs, 0)
+    const size = collectiveDim(op, x, params) * params.count
+    return [{ ...x, shape: x.shape.map((d, i) => (i === params.dim ? size : d)) }]
+  },
+  reduceScatter: (inputs, params, op) => {
+    const x = input(op, inputs, 0)
+    const size = collectiveDim(op, x, params) / params.count
+    if (!Number.isInteger(size))
+      fail(op, `dimension ${params.dim} of ${showShape(x.shape)} is no multiple of ${params.count} devices`)
+    return [{ ...x, shape: x.shape.map((d, i) => (i === params.dim ? size : d)) }]
   },
 }
 

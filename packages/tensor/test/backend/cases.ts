@@ -185,5 +185,8 @@ export const cases: readonly Case[] = [
     [f(258, 2), f(3, 2), { shape: [258], dtype: 'i32', make: (_x, i) => (i % 4) - 1 }],
     (h, w, labels) => j.linearCrossEntropy(h, w, labels),
   ),
+  smooth('shardingConstraint', [f(2, 3), f(3, 2)], (a, b) =>
+    j.dot(j.shardingConstraint(a, [['data'], []]), j.mul(j.shardingConstraint(b, [[], ['model']]), b)),
+  ),
   smooth('stopGradient', [f(3), frozen(3)], (a, b) => j.mul(a, j.stopGradient(b))),
 ]

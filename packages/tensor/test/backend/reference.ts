@@ -1,5 +1,6 @@
 // A slow, plain interpreter of graphs in float64: what backends and gradients are held against in tests.
 import { sizeOf, type DType, type Graph, type Node, type OpName, type OpParams, type Value } from '../../src/index'
+import type { CollectiveOp } from '../../src/ir/op'
 import { decompose } from '../../src/jit/passes/decompose'
 import { keyWords } from '../../src/ops/random'
 import { stridesOf, type Shape } from '../../src/shape'
@@ -79,7 +80,9 @@ type FusedName =
   | 'attentionGrad'
   | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
 
-const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
+const rules: {
+  readonly [K in Exclude<OpName, FusedName>]: Rule<K> | (K extends CollectiveOp ? 'collective' : never)
+} = {
   neg: map((x) => -x),
   exp: map(Math.exp),
   log: map(Math.log),
@@ -112,6 +115,7 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
         : x!.data,
   stopGradient: ([x]) => x!.data,
   barrier: ([x]) => x!.data,
+  shardingConstraint: ([x]) => x!.data,
   full: (_inputs, { shape, value }) => new Float64Array(sizeOf(shape)).fill(value),
   literal: (_inputs, { values }) => Float64Array.from(values, Math.fround),
   iota: (_inputs, { shape, axis }) => build(shape, (index) => index[axis]!),
@@ -201,6 +205,9 @@ const rules: { readonly [K in Exclude<OpName, FusedName>]: Rule<K> } = {
   },
   randomUniform: ([key], { stream }, shape) =>
     Float64Array.from({ length: sizeOf(shape) }, (_, i) => rand(key!, stream, i)),
+  allReduce: 'collective',
+  allGather: 'collective',
+  reduceScatter: 'collective',
 }
 
 /** Values of the graph's outputs for these inputs, computed in float64. */
@@ -212,7 +219,8 @@ export function evaluate(graph: Graph, inputs: readonly Nd[], constants: readonl
   for (const node of plain.nodes as readonly Node[]) {
     const args = node.inputs.map((v) => values.get(v)!)
     const { shape, dtype } = node.outputs[0]!.aval
-    const rule = rules[node.op as keyof typeof rules] as Rule<OpName>
+    const rule = rules[node.op as keyof typeof rules] as Rule<OpName> | 'collective'
+    if (rule === 'collective') throw new Error(`${node.op} runs between devices`)
     values.set(node.outputs[0]!, { shape, data: rule(args, node.params, shape, dtype) })
   }
   return plain.outputs.map((v) => values.get(v)!)

@@ -1,0 +1,39 @@
+// What passes and devices outside this package need: graphs, how they are traced and rewritten, what a device implements.
+export type {
+  CompileGraph,
+  CompileOptions,
+  Device,
+  DeviceBuffer,
+  Executable,
+  FileRange,
+  MemoryStats,
+} from './backend/backend'
+export {
+  isOp,
+  leafValue,
+  makeNode,
+  rewrite,
+  useCounts,
+  type Constant,
+  type Graph,
+  type Node,
+  type Value,
+} from './ir/graph'
+export { keyOf } from './ir/key'
+export {
+  inferAvals,
+  isCollective,
+  type Aval,
+  type CollectiveOp,
+  type OpName,
+  type OpParams,
+  type ShardingSpec,
+} from './ir/op'
+export { printGraph, showAval } from './ir/print'
+export { activeTrace, Trace, withTrace } from './ir/tracer'
+export { verifyGraph } from './ir/verify'
+export { simplify } from './jit/execute'
+export { removeCommonSubexpressions } from './jit/passes/cse'
+export { removeDeadCode } from './jit/passes/dce'
+export { planMemory, type Lifetime, type MemoryPlan } from './jit/passes/memory-plan'
+export { apply, applyAll } from './ops/apply'
