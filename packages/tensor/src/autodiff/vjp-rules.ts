@@ -228,11 +228,11 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     const extra = inputCount > 3 ? [input(3)] : []
     return applyAll('attentionGrad', [input(0), input(1), input(2), output(0), output(1), g, ...extra], params)
   },
-  linearCrossEntropy: (g, { input, output, needs }) => {
+  linearCrossEntropy: (g, { input, output, needs, params }) => {
     const inputs = [input(0), input(1), input(2), output(1), g]
     return [
-      needs(0) ? apply('linearCrossEntropyGradInput', inputs, {}) : undefined,
-      needs(1) ? apply('linearCrossEntropyGradWeight', inputs, {}) : undefined,
+      needs(0) ? apply('linearCrossEntropyGradInput', inputs, params) : undefined,
+      needs(1) ? apply('linearCrossEntropyGradWeight', inputs, params) : undefined,
     ]
   },
   rmsNormGrad: 'decompose',

@@ -11,6 +11,15 @@ export interface Aval {
 
 type None = Record<never, never>
 
+/**
+ * Which rows of a larger vocabulary the weight `[v, d]` of a head holds: those from `vocabStart`; absent: it holds all.
+ * Labels number the whole vocabulary. A part's loss is its own log-sum-exp less the label's logit where the label is
+ * among its rows; its gradients are those of the log-sum-exp they are given, which may be the whole vocabulary's.
+ */
+interface VocabularyPart {
+  readonly vocabStart?: number
+}
+
 /** Parameters of each op: everything that is fixed when the graph is built. */
 export interface OpParams {
   // elementwise
@@ -79,9 +88,9 @@ export interface OpParams {
   rope: None
   attention: { readonly scale: number }
   attentionGrad: { readonly scale: number }
-  linearCrossEntropy: None
-  linearCrossEntropyGradInput: None
-  linearCrossEntropyGradWeight: None
+  linearCrossEntropy: VocabularyPart
+  linearCrossEntropyGradInput: VocabularyPart
+  linearCrossEntropyGradWeight: VocabularyPart
   // between the devices of a mesh: written by the partitioner, carried out between programs
   /** Sum or maximum over the `count` devices that differ only along the mesh axes. */
   allReduce: { readonly axes: readonly string[]; readonly count: number; readonly reduction: 'sum' | 'max' }
@@ -187,13 +196,18 @@ function checkAttention(op: string, inputs: readonly Aval[], visibility: Aval | 
     fail(op, `causal attention needs at least as many keys as queries, got ${keys} < ${queries}`)
 }
 
-function checkLinearCrossEntropy(op: string, inputs: readonly Aval[]): [n: number, d: number, v: number] {
+function checkLinearCrossEntropy(
+  op: string,
+  inputs: readonly Aval[],
+  { vocabStart = 0 }: VocabularyPart,
+): [n: number, d: number, v: number] {
   const [h, w, labels] = [input(op, inputs, 0), input(op, inputs, 1), input(op, inputs, 2)]
   const [n = 0, d = 0] = h.shape
   const [v = 0] = w.shape
   if (h.shape.length !== 2) fail(op, `hidden rows need 2 dimensions, got ${showShape(h.shape)}`)
   expectShape(op, 'weight', w, [v, d])
   expectShape(op, 'labels', labels, [n])
+  if (!Number.isInteger(vocabStart) || vocabStart < 0) fail(op, `vocabStart ${vocabStart} is no row of a vocabulary`)
   if (labels.dtype !== 'i32') fail(op, `labels are ${labels.dtype}, expected i32`)
   return [n, d, v]
 }
@@ -387,19 +401,19 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     checkAttention(op, inputs, inputs[6])
     return inputs.slice(0, 3)
   },
-  linearCrossEntropy: (inputs, _params, op) => {
-    const [n] = checkLinearCrossEntropy(op, inputs)
+  linearCrossEntropy: (inputs, params, op) => {
+    const [n] = checkLinearCrossEntropy(op, inputs, params)
     return [
       { shape: [n], dtype: 'f32' },
       { shape: [n], dtype: 'f32' },
     ]
   },
-  linearCrossEntropyGradInput: (inputs, _params, op) => {
-    checkLinearCrossEntropy(op, inputs)
+  linearCrossEntropyGradInput: (inputs, params, op) => {
+    checkLinearCrossEntropy(op, inputs, params)
     return [input(op, inputs, 0)]
   },
-  linearCrossEntropyGradWeight: (inputs, _params, op) => {
-    checkLinearCrossEntropy(op, inputs)
+  linearCrossEntropyGradWeight: (inputs, params, op) => {
+    checkLinearCrossEntropy(op, inputs, params)
     return [input(op, inputs, 1)]
   },
   allReduce: unary,

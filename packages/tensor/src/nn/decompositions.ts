@@ -1,7 +1,22 @@
 // What the fused ops mean in terms of primitives: the definition a backend falls back on, and tests hold kernels to.
 import { fail } from '../errors'
 import type { OpName, OpParams } from '../ir/op'
-import { add, cast, ge, le, log, logicalAnd, logicalOr, lt, mul, rsqrt, sigmoid, sub, where } from '../ops/elementwise'
+import {
+  add,
+  cast,
+  exp,
+  ge,
+  le,
+  log,
+  logicalAnd,
+  logicalOr,
+  lt,
+  mul,
+  rsqrt,
+  sigmoid,
+  sub,
+  where,
+} from '../ops/elementwise'
 import { apply } from '../ops/apply'
 import { full, iota } from '../ops/create'
 import { gather, pick, scatterAdd } from '../ops/indexing'
@@ -106,34 +121,73 @@ interface HeadRows {
   readonly labels: Tensor
   /** Where there is a label. */
   readonly has: Tensor
-  /** Labels, 0 where there is none: safe to gather with. */
+  /** The labels' rows of the weight, 0 where there is none: safe to gather with. */
   readonly safe: Tensor
   readonly logits: Tensor
+  /** softmax(logits); in the gradients of a part, its part of the whole vocabulary's. */
   readonly probabilities: Tensor
+  /** What belongs to a row's label, `[rows]` or `[rows, …]`: zero where the weight, a part of the vocabulary, lacks it. */
+  own(x: Tensor): Tensor
   /** The rows' part of a vector of all rows, zero where there is no label. */
   weigh(g: Tensor): Tensor
 }
 
-/** Runs `body` over blocks of labelled rows: logits are never whole, and forward and backward share them. */
-function eachHeadBlock<R>(inputs: readonly Tensor[], body: (rows: HeadRows) => R): R[] {
+/** What a head reads of labels: their rows of the weight, and whether the weight has them. */
+function labelRows(
+  labels: Tensor,
+  vocab: number,
+  vocabStart: number | undefined,
+): Pick<HeadRows, 'has' | 'safe' | 'own'> {
+  const zero = full([], 0, 'i32')
+  const has = le(zero, labels)
+  // Rows without a label are weighed with zero: where the vocabulary is whole nothing else needs masking.
+  if (vocabStart === undefined) return { has, safe: where(has, labels, 0), own: (x) => x }
+  const row = sub(labels, vocabStart)
+  const here = logicalAnd(le(zero, row), lt(row, vocab))
+  const own = (x: Tensor) =>
+    where(
+      reshape(
+        here,
+        x.shape.map((d, i) => (i === 0 ? d : 1)),
+      ),
+      x,
+      0,
+    )
+  return { has, safe: where(here, row, 0), own }
+}
+
+/**
+ * Runs `body` over blocks of labelled rows: logits are never whole, and forward and backward share them. With a part of
+ * the vocabulary they do not, as the other parts' log-sum-exps come in between; gradients then exponentiate once.
+ */
+function eachHeadBlock<R>(
+  inputs: readonly Tensor[],
+  { vocabStart }: OpParams['linearCrossEntropy'],
+  body: (rows: HeadRows) => R,
+): R[] {
   const [hidden, w, allLabels] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
   const count = hidden.shape[0]!
   return Array.from({ length: Math.ceil(count / headRows) }, (_, block) => {
     const [from, to] = [block * headRows, Math.min(count, (block + 1) * headRows)]
     const h = sliceAxis(hidden, 0, from, to)
     const labels = sliceAxis(allLabels, 0, from, to)
-    const has = le(full([], 0, 'i32'), labels)
+    const rows = labelRows(labels, w.shape[0]!, vocabStart)
     const logits = inF32(dot(h, w, { transposeB: true }))
-    const weigh = (g: Tensor) => reshape(where(has, sliceAxis(g, 0, from, to), 0), [to - from, 1])
-    return body({ h, labels, has, safe: where(has, labels, 0), logits, probabilities: softmax(logits), weigh })
+    const weigh = (g: Tensor) => reshape(where(rows.has, sliceAxis(g, 0, from, to), 0), [to - from, 1])
+    const given = inputs[3]
+    const probabilities =
+      given && vocabStart !== undefined
+        ? exp(sub(logits, reshape(sliceAxis(given, 0, from, to), [to - from, 1])))
+        : softmax(logits)
+    return body({ h, labels, ...rows, logits, probabilities, weigh })
   })
 }
 
 /** Loss and log Σ exp of each row, f32 `[rows]`. */
-function headLoss({ logits, probabilities, has, safe }: HeadRows): { loss: Tensor; logSum: Tensor } {
+function headLoss({ logits, probabilities, has, safe, own }: HeadRows): { loss: Tensor; logSum: Tensor } {
   // The largest probability is 1/Σexp(logit − max) ≥ 1/vocab: log Σ exp follows from it exactly, without another pass.
   const logSum = sub(max(logits, { axis: 1 }), log(max(probabilities, { axis: 1 })))
-  return { loss: where(has, sub(logSum, pick(logits, safe)), 0), logSum }
+  return { loss: where(has, sub(logSum, own(pick(logits, safe))), 0), logSum }
 }
 
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
@@ -207,27 +261,28 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const grads = [concat(dq, 2), ofKeys(blocks.map((b) => b.dk)), ofKeys(blocks.map((b) => b.dv))]
     return grads.map((grad) => cast(grad, at(inputs, 0).dtype))
   },
-  linearCrossEntropy: (inputs) => {
-    const blocks = eachHeadBlock(inputs, headLoss)
+  linearCrossEntropy: (inputs, params) => {
+    const blocks = eachHeadBlock(inputs, params, headLoss)
     return [concat(blocks.map((b) => b.loss)), concat(blocks.map((b) => b.logSum))]
   },
   // dh = g∘(softmax(h Wᵀ) W − W[label])
-  linearCrossEntropyGradInput: (inputs) => {
+  linearCrossEntropyGradInput: (inputs, params) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
-    const blocks = eachHeadBlock(inputs, (b) => {
+    const blocks = eachHeadBlock(inputs, params, (b) => {
       // A block's loss comes first, so that its logits are gone before the next block's are made.
-      const p = apply('barrier', [b.probabilities, headLoss(b).loss], {})
+      const p =
+        params.vocabStart === undefined ? apply('barrier', [b.probabilities, headLoss(b).loss], {}) : b.probabilities
       const expected = inF32(dot(cast(p, w.dtype), w))
-      return cast(mul(sub(expected, inF32(gather(w, b.safe))), b.weigh(g)), b.h.dtype)
+      return cast(mul(sub(expected, b.own(inF32(gather(w, b.safe)))), b.weigh(g)), b.h.dtype)
     })
     return [concat(blocks)]
   },
   // dW = softmaxᵀ (g∘h) − rows of g∘h added at their labels
-  linearCrossEntropyGradWeight: (inputs) => {
+  linearCrossEntropyGradWeight: (inputs, params) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
-    const blocks = eachHeadBlock(inputs, (b) => {
+    const blocks = eachHeadBlock(inputs, params, (b) => {
       const weighted = mul(inF32(b.h), b.weigh(g))
-      return { safe: b.safe, weighted, dense: dot(b.probabilities, weighted, { transposeA: true }) }
+      return { safe: b.safe, weighted: b.own(weighted), dense: dot(b.probabilities, weighted, { transposeA: true }) }
     })
     const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
     const dense = blocks.map((b) => b.dense).reduce((a, b) => add(a, b))

@@ -1,6 +1,7 @@
 // The conformance cases: every op of the table, at shapes that matter. A new op needs a case here, or the suite fails.
 import * as j from '../../src/index'
 import type { Shape, Tensor } from '../../src/index'
+import { apply, applyAll } from '../../src/ops/apply'
 
 export interface InputSpec {
   readonly shape: Shape
@@ -179,6 +180,19 @@ export const cases: readonly Case[] = [
   ),
   smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) =>
     j.linearCrossEntropy(h, w, labels),
+  ),
+  smooth(
+    'linearCrossEntropy of a part of the vocabulary',
+    [f(5, 3), f(4, 3), fixed([2, -1, 7, 9, 4], 5)],
+    (h, w, labels) => applyAll('linearCrossEntropy', [h, w, labels], { vocabStart: 4 })[0]!,
+  ),
+  exact(
+    'linearCrossEntropy of a part, given the log-sum-exp of all',
+    [f(5, 3), f(4, 3), fixed([2, -1, 7, 9, 4], 5), positive(5), frozen(5)],
+    (...inputs) => [
+      apply('linearCrossEntropyGradInput', inputs, { vocabStart: 4 }),
+      apply('linearCrossEntropyGradWeight', inputs, { vocabStart: 4 }),
+    ],
   ),
   smooth(
     'linearCrossEntropy over several blocks',
