@@ -198,8 +198,9 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     needs(1) ? dynamicSlice(g, input(2), axis, input(1).shape[axis]!) : undefined,
   ],
   dot: dotVjp,
-  gather: (g, { input, params: { axis } }) => {
+  gather: (g, { input, params: { axis, batchDims } }) => {
     const [x, indices] = [input(0), input(1)]
+    if (batchDims === 1) return [scatterAdd(indices, g, x.shape[1]!, { batchDims })]
     const rows = transpose(g, axesFirst(g.shape.length, axis, indices.shape.length))
     const added = scatterAdd(indices, rows, x.shape[axis]!)
     const back = axesFirst(x.shape.length, axis, 1)
@@ -210,7 +211,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
       ),
     ]
   },
-  scatterAdd: (g, { input }) => [undefined, gather(g, input(0))],
+  scatterAdd: (g, { input, params: { batchDims } }) => [undefined, gather(g, input(0), batchDims, { batchDims })],
   randomUniform: none,
   dropout: (g, { input, params }) => [apply('dropout', [g, input(1)], params)],
   rmsNorm: (g, { input, needs, params }) => {

@@ -41,6 +41,10 @@ function filled(b: OnnxBuilder, shape: Shape, dtype: DType, value: number): stri
 const asInt32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.i32) })
 const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.u32) })
 
+/** Indices of `shape` as int64 `[...shape, 1]`, as the ND operators take them. */
+const asColumn = (b: OnnxBuilder, indices: string, shape: Shape) =>
+  b.node('Reshape', [b.node('Cast', [indices], { to: BigInt(onnxType.i64) }), b.int64s([...shape, 1])])
+
 /** The generator of ops/random.ts, for keys computed in the graph. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
 function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
   const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
@@ -176,14 +180,21 @@ export const onnxLowerings: {
       microsoft,
     )
   },
-  gather: (inputs, { b, node }) => b.node('Gather', inputs, { axis: BigInt(node.params.axis) }),
+  gather: ([x, indices], { b, node }) => {
+    const { axis, batchDims } = node.params
+    if (batchDims === 0) return b.node('Gather', [x!, indices!], { axis: BigInt(axis) })
+    return b.node('GatherND', [x!, asColumn(b, indices!, node.inputs[1]!.aval.shape)], { batch_dims: 1n })
+  },
   scatterAdd: ([indices, updates], { b, node }) => {
     const { shape, dtype } = node.outputs[0]!.aval
-    const rows = b.node('Reshape', [
-      b.node('Cast', [indices!], { to: BigInt(onnxType.i64) }),
-      b.int64s([...node.inputs[0]!.aval.shape, 1]),
-    ])
-    return b.node('ScatterND', [filled(b, shape, dtype, 0), rows, updates!], { reduction: 'add' })
+    const from = node.inputs[0]!.aval.shape
+    const rows = asColumn(b, indices!, from)
+    if (node.params.batchDims === 0)
+      return b.node('ScatterND', [filled(b, shape, dtype, 0), rows, updates!], { reduction: 'add' })
+    const perBatch = sizeOf(from) / from[0]!
+    const batch = BigInt64Array.from({ length: sizeOf(from) }, (_, i) => BigInt(Math.floor(i / perBatch)))
+    const at = b.node('Concat', [b.constant('i64', [...from, 1], batch), rows], { axis: -1n })
+    return b.node('ScatterND', [filled(b, shape, dtype, 0), at, updates!], { reduction: 'add' })
   },
   randomUniform: ([key], { b, node, draws }) => {
     const { shape, stream } = node.params

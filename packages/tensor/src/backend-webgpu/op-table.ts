@@ -186,11 +186,11 @@ export const wgslLowerings: {
   dot: run(dotKernel, dotOperand, { epilogue: true }),
   gather: read(3, (context) => {
     const { node, position, block, read: at } = context
-    const { axis } = node.params
+    const { axis, batchDims } = node.params
     const coordinates = position.coordinates(block)
-    const rank = inputShape(node, 1).length
-    const index = indexAt(context, 1, coordinates.slice(axis, axis + rank))
-    const source = [...coordinates.slice(0, axis), index, ...coordinates.slice(axis + rank)]
+    const after = axis + inputShape(node, 1).length - batchDims
+    const index = indexAt(context, 1, [...coordinates.slice(0, batchDims), ...coordinates.slice(axis, after)])
+    const source = [...coordinates.slice(0, axis), index, ...coordinates.slice(after)]
     return at(0, new Position(inputShape(node, 0), { coordinates: source }))
   }),
   scatterAdd: run(scatterAddKernel, (_node, i) => (i === 0 ? 'cheap' : 'any')),

@@ -76,8 +76,9 @@ export interface OpParams {
   // linear algebra
   dot: { readonly transposeA: boolean; readonly transposeB: boolean }
   // indexing
-  gather: { readonly axis: number }
-  scatterAdd: { readonly size: number }
+  /** With `batchDims` 1, dimension 0 of both inputs is a batch: each element of it is read, or added to, by itself. */
+  gather: { readonly axis: number; readonly batchDims: 0 | 1 }
+  scatterAdd: { readonly size: number; readonly batchDims: 0 | 1 }
   // random
   /** `stream` separates draws made with one key (a layer's number). */
   randomUniform: { readonly shape: Shape; readonly stream: number }
@@ -354,16 +355,24 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     if (!isFloat(dtype)) fail(op, `needs float tensors, got ${dtype}`)
     return [{ shape: dotShape(op, input(op, inputs, 0), input(op, inputs, 1), transposeA, transposeB), dtype }]
   },
-  gather: (inputs, { axis }, op) => {
+  gather: (inputs, { axis, batchDims }, op) => {
     const [x, indices] = [input(op, inputs, 0), input(op, inputs, 1)]
     if (indices.dtype !== 'i32') fail(op, `indices are ${indices.dtype}, expected i32`)
-    return [{ shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], dtype: x.dtype }]
+    if (batchDims === 1) {
+      if (axis !== 1) fail(op, `gathers along axis 1 in a batch, got axis ${axis}`)
+      if (indices.shape.length === 0 || indices.shape[0] !== x.shape[0])
+        fail(op, `indices ${showShape(indices.shape)} and ${showShape(x.shape)} are not of one batch`)
+    }
+    const found = indices.shape.slice(batchDims)
+    return [{ shape: [...x.shape.slice(0, axis), ...found, ...x.shape.slice(axis + 1)], dtype: x.dtype }]
   },
-  scatterAdd: (inputs, { size }, op) => {
+  scatterAdd: (inputs, { size, batchDims }, op) => {
     const [indices, updates] = [input(op, inputs, 0), input(op, inputs, 1)]
     const rank = indices.shape.length
     expectShape(op, 'indices', indices, updates.shape.slice(0, rank))
-    return [{ shape: [size, ...updates.shape.slice(rank)], dtype: updates.dtype }]
+    if (batchDims > rank) fail(op, 'indices of a batch need at least 1 dimension, got none')
+    const batch = indices.shape.slice(0, batchDims)
+    return [{ shape: [...batch, size, ...updates.shape.slice(rank)], dtype: updates.dtype }]
   },
   randomUniform: (inputs, { shape }, op) => {
     checkKey(op, input(op, inputs, 0))

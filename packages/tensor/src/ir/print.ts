@@ -11,10 +11,13 @@ function showParam(value: unknown): string {
   return typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : String(value)
 }
 
+/** Parameters of which zero goes without saying. */
+const silentZero = new Set(['batchDims'])
+
 function showNode(node: Node, name: (value: Value) => string): string {
   const params = Object.entries(node.params)
     .filter(([key, value]) => value !== false && !(key === 'shape' && node.op !== 'full' && node.op !== 'iota'))
-    .filter(([key]) => key !== 'dtype')
+    .filter(([key, value]) => key !== 'dtype' && !(value === 0 && silentZero.has(key)))
     .map(([key, value]) => (value === true ? key : `${key}=${showParam(value)}`))
   const outputs = node.outputs.map((v) => `${name(v)}:${showAval(v.aval)}`).join(', ')
   const args = [...node.inputs.map(name), ...params].join(', ')

@@ -141,12 +141,24 @@ export const cases: readonly Case[] = [
   smooth('dot batch, left turned', [f(2, 4, 3), f(2, 4, 5)], (a, b) => j.dot(a, b, { transposeA: true })),
   smooth('gather', [f(5, 3), ints(5, 2, 2)], (x, i) => j.gather(x, i)),
   smooth('gather axis 1', [f(2, 5, 3), ints(5, 4)], (x, i) => j.gather(x, i, 1)),
+  smooth('gather in a batch', [f(2, 5, 3), ints(5, 2, 4)], (x, i) => j.gather(x, i, 1, { batchDims: 1 })),
+  smooth('gather in a batch, a grid of numbers', [f(3, 5), ints(5, 3, 2, 2)], (x, i) =>
+    j.gather(x, i, 1, { batchDims: 1 }),
+  ),
   smooth('pick', [f(4, 3), ints(3, 4)], (x, i) => j.pick(x, i)),
   smooth('scatterAdd', [fixed([1, 1, 0, 3], 4), f(4, 2)], (i, u) => j.scatterAdd(i, u, 5)),
   smooth(
     'scatterAdd of many long rows',
     [{ shape: [70], dtype: 'i32', make: (_x, i) => (i * 3) % 5 }, f(70, 70)],
     (i, u) => j.scatterAdd(i, u, 6),
+  ),
+  smooth('scatterAdd in a batch', [fixed([1, 1, 0, 2, 3, 2], 2, 3), f(2, 3, 2)], (i, u) =>
+    j.scatterAdd(i, u, 4, { batchDims: 1 }),
+  ),
+  smooth(
+    'scatterAdd in a batch of long rows',
+    [{ shape: [2, 70], dtype: 'i32', make: (_x, i) => (i * 3) % 5 }, f(2, 70, 65)],
+    (i, u) => j.scatterAdd(i, u, 6, { batchDims: 1 }),
   ),
   smooth('scatterAdd grid', [fixed([1, 1, 0, 3], 2, 2), f(2, 2, 3)], (i, u) => j.scatterAdd(i, u, 4)),
   exact('randomUniform', [key], (k) => [j.randomUniform(k, [4, 5]), j.randomUniform(k, [4, 5], 3)]),

@@ -187,18 +187,19 @@ const rules: {
       return total
     })
   },
-  gather: ([x, indices], { axis }, shape) => {
-    const rank = indices!.shape.length
-    return build(shape, (index) =>
-      read(x!, [...index.slice(0, axis), read(indices!, index.slice(axis, axis + rank)), ...index.slice(axis + rank)]),
-    )
+  gather: ([x, indices], { axis, batchDims }, shape) => {
+    const after = axis + indices!.shape.length - batchDims
+    return build(shape, (index) => {
+      const at = read(indices!, [...index.slice(0, batchDims), ...index.slice(axis, after)])
+      return read(x!, [...index.slice(0, axis), at, ...index.slice(after)])
+    })
   },
-  scatterAdd: ([indices, updates], _params, shape) => {
+  scatterAdd: ([indices, updates], { batchDims }, shape) => {
     const out = new Float64Array(sizeOf(shape))
     const strides = stridesOf(shape)
     const rank = indices!.shape.length
     eachIndex(updates!.shape, (index, flat) => {
-      const row = [read(indices!, index.slice(0, rank)), ...index.slice(rank)]
+      const row = [...index.slice(0, batchDims), read(indices!, index.slice(0, rank)), ...index.slice(rank)]
       out[row.reduce((n, v, i) => n + v * strides[i]!, 0)]! += updates!.data[flat]!
     })
     return out
