@@ -4,7 +4,7 @@
 export interface Message {
   /** The other process. */
   readonly rank: number
-  /** Tells the messages of one pair of processes apart; 0 to 32767, which every MPI allows. */
+  /** Tells the messages of one pair of processes apart; 0 to 32766. */
   readonly tag: number
   /** Read when sent, overwritten when received; its length is the message's, and both sides must agree on it. */
   readonly bytes: Uint8Array

@@ -1,0 +1,24 @@
+// Ends the whole job when one of its processes fails: the others would wait for it.
+import { writeSync } from 'node:fs'
+import { inspect } from 'node:util'
+import type { MpiTransport } from './mpi-transport'
+
+/**
+ * From now on an error that nobody caught, SIGTERM, and an exit without `close()` end all ranks at once. The error
+ * stands on stderr after the name of its rank, as `rank 2 on host b: …`, and the job's exit code is not 0: 1, 143 after
+ * SIGTERM, or the code that the process was leaving with. SIGINT is left to the program.
+ */
+export function guardProcess(transport: MpiTransport): void {
+  const me = `rank ${transport.rank} on host ${transport.hosts[transport.rank]}`
+  const end = (why: string, code: number): never => {
+    // Not process.stderr, which may be asynchronous: what it holds is lost with the process.
+    writeSync(2, `${me}: ${why}\n`)
+    return transport.abort(code)
+  }
+  // Rejections that nobody handles come here too.
+  process.on('uncaughtException', (error: unknown) => end(inspect(error), 1))
+  process.on('SIGTERM', () => end('ended by SIGTERM', 143))
+  process.on('exit', (code) => {
+    if (!transport.closed) end(`left the job without closing it, exit code ${code}`, code || 1)
+  })
+}

@@ -1,0 +1,6 @@
+// The processes of an MPI job: who started this one, and the transport between them. Node only.
+
+export { guardProcess } from './guard'
+export { detectLauncher, type Launch } from './launcher'
+export { openMpi, type MpiOptions, type MpiTransport } from './mpi-transport'
+export { TransportError, type Message, type Transport } from '../transport'
