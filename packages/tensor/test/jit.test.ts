@@ -192,7 +192,19 @@ describe('messages', () => {
     broadcastTo: [() => j.broadcastTo(a(), [1, 64]), 'broadcastTo: [2,64] does not broadcast to [1,64]'],
     gather: [() => j.gather(a(), j.full([2], 1)), 'gather: indices are f32, expected i32'],
     dropout: [() => j.dropout(a(), 1.5, j.randomKey(1)), 'dropout: rate 1.5 is outside 0..1'],
-    'a key': [() => j.randomUniform(ints(), [2]), 'randomUniform: key is i32[2], expected u32[2]'],
+    'gather in a batch': [
+      () => j.gather(a(), j.full([3, 4], 0, 'i32'), 1, { batchDims: 1 }),
+      'gather: indices [3,4] and [2,64] are not of one batch',
+    ],
+    'a key': [() => j.randomUniform(ints(), [2]), 'randomUniform: key is i32[2], expected u32[2] or u32[2,2]'],
+    'keys for other rows': [
+      () => j.randomUniform(j.reshape(j.randomKey(1), [1, 2]), [3, 4]),
+      'randomUniform: key is u32[1,2], expected u32[2] or u32[3,2]',
+    ],
+    'a window that does not fit': [
+      () => j.dropout(a(), 0.5, j.randomKey(1), 0, { shape: [4, 65], starts: [2, 2] }),
+      'dropout: a window of [2,64] at [2,2] is not inside [4,65]',
+    ],
     rmsNorm: [() => j.rmsNorm(a(), j.full([32], 1), 1e-5), 'rmsNorm: weight has shape [32], expected [64]'],
     attention: [
       () => j.attention(j.full([1, 3, 2, 4], 1), j.full([1, 2, 2, 4], 1), j.full([1, 2, 2, 4], 1)),

@@ -3,7 +3,7 @@ import type { DType } from '../dtype'
 import type { Node } from '../ir/graph'
 import type { CollectiveOp, OpName } from '../ir/op'
 import type { FusedOp } from '../nn/decompositions'
-import { keyWords } from '../ops/random'
+import { drawLayout, keyWords, type DrawLayout } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
 import type { Draws } from './draws'
@@ -45,18 +45,29 @@ const asUint32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt
 const asColumn = (b: OnnxBuilder, indices: string, shape: Shape) =>
   b.node('Reshape', [b.node('Cast', [indices], { to: BigInt(onnxType.i64) }), b.int64s([...shape, 1])])
 
-/** The generator of ops/random.ts, for keys computed in the graph. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
-function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number): string {
-  const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
-  const [k0, k1] = b.nodeAll('Split', [keyed], { axis: 0n, num_outputs: 2n }, { count: 2 }) as [string, string]
-  const size = sizeOf(shape)
-  const counters = b.shared(`counters ${size}`, () =>
+/** Indices of a draw's elements, mixed: i32 `[elements]`, or `[1, elements of a row]`, as keys `[2]` or `[rows, 2]` meet them. */
+function countersOf(b: OnnxBuilder, shape: Shape, { rowKeys, strides, offset }: DrawLayout): string {
+  const [dims, steps] = rowKeys ? [shape.slice(1), strides.slice(1)] : [shape, strides]
+  const size = sizeOf(dims)
+  const indexOf = (flat: number) =>
+    dims.reduceRight(
+      ({ rest, index }, d, i) => ({ rest: Math.floor(rest / d), index: index + (rest % d) * steps[i]! }),
+      { rest: flat, index: offset },
+    ).index
+  return b.shared(`counters ${rowKeys} ${dims.join()} ${steps.join()} ${offset}`, () =>
     b.constant(
       'i32',
-      [size],
-      Int32Array.from({ length: size }, (_, i) => Math.imul(i, 0x9e3779b9)),
+      rowKeys ? [1, size] : [size],
+      Int32Array.from({ length: size }, (_, i) => Math.imul(indexOf(i), 0x9e3779b9)),
     ),
   )
+}
+
+/** The generator of ops/random.ts, for keys computed in the graph. Products wrap in int32, logical shifts need uint32: casts between are bit copies. */
+function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number, layout: DrawLayout): string {
+  const keyed = b.node('BitwiseXor', [key, b.constant('u32', [2], Uint32Array.from(keyWords(stream)))])
+  const [k0, k1] = b.nodeAll('Split', [keyed], { axis: -1n, num_outputs: 2n }, { count: 2 }) as [string, string]
+  const counters = countersOf(b, shape, layout)
   const foldHigh = (x: string, bits: number) =>
     b.node('BitwiseXor', [x, b.node('BitShift', [x, b.scalar('u32', bits)], { direction: 'RIGHT' })])
   const times = (x: string, factor: number) => asUint32(b, b.node('Mul', [asInt32(b, x), b.scalar('i32', factor | 0)]))
@@ -197,16 +208,18 @@ export const onnxLowerings: {
     return b.node('ScatterND', [filled(b, shape, dtype, 0), at, updates!], { reduction: 'add' })
   },
   randomUniform: ([key], { b, node, draws }) => {
-    const { shape, stream } = node.params
-    return draws.add(node.inputs[0]!, shape, stream) ?? uniform(b, key!, shape, stream)
+    const { shape, stream, window } = node.params
+    const layout = drawLayout(shape, node.inputs[0]!.aval.shape, window)
+    return draws.add(node.inputs[0]!, shape, stream, layout) ?? uniform(b, key!, shape, stream, layout)
   },
   dropout: ([x, key], { b, node, draws }) => {
-    const { rate, stream } = node.params
+    const { rate, stream, window } = node.params
     const { shape } = node.inputs[0]!.aval
+    const layout = drawLayout(shape, node.inputs[1]!.aval.shape, window)
     const keepFrom = Math.round(rate * 2 ** 24)
     const keep =
-      draws.add(node.inputs[1]!, shape, stream, keepFrom) ??
-      b.node('LessOrEqual', [b.scalar('f32', keepFrom / 2 ** 24), uniform(b, key!, shape, stream)])
+      draws.add(node.inputs[1]!, shape, stream, layout, keepFrom) ??
+      b.node('LessOrEqual', [b.scalar('f32', keepFrom / 2 ** 24), uniform(b, key!, shape, stream, layout)])
     return b.node('Where', [keep, b.node('Mul', [x!, b.scalar('f32', 1 / (1 - rate))]), b.scalar('f32', 0)])
   },
   rmsNorm: (inputs, { b, node, inverseRms }) => {

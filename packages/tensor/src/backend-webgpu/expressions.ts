@@ -2,8 +2,9 @@
 import type { DType } from '../dtype'
 import type { Node, Value } from '../ir/graph'
 import type { OpName } from '../ir/op'
-import { keyWords } from '../ops/random'
-import { f32, Position, type Block, type KernelWriter } from './writer'
+import { drawLayout, keyWords } from '../ops/random'
+import { sizeOf } from '../shape'
+import { f32, plus, Position, times, u32, type Block, type KernelWriter } from './writer'
 
 export interface ExpressionContext<K extends OpName> {
   readonly node: Node<K>
@@ -77,9 +78,11 @@ export function convert(x: string, from: DType, to: DType): string {
   return from === 'bool' ? `select(${constantOf(to, 0)}, ${constantOf(to, 1)}, ${x})` : `${type}(${x})`
 }
 
-/** The 24 random bits of element `i` under a key; the generator of ops/random.ts. */
-export function randomBits(key: readonly [string, string], stream: number, i: string, block: Block): string {
+/** The 24 random bits of the element, under the key that is input `i`; the generator of ops/random.ts. */
+export function randomBits(context: ExpressionContext<'randomUniform' | 'dropout'>, i: number): string {
+  const { node, position, block, read } = context
   const { writer } = block
+  const { stream, window } = node.params
   const hash = writer.global(
     'hash',
     `fn $hash(i: u32, k0: u32, k1: u32) -> u32 {
@@ -91,14 +94,22 @@ export function randomBits(key: readonly [string, string], stream: number, i: st
   return (x ^ (x >> 16u)) >> 8u;
 }`,
   )
-  const words = keyWords(stream).map((word, w) => block.name(`${key[w]!} ^ ${writer.parameter(word)}`))
-  return block.name(`${hash}(${i}, ${words[0]}, ${words[1]})`)
+  const keyShape = inputShape(node, i)
+  const rowKeys = keyShape.length === 2
+  const isFlat = !rowKeys && !window
+  // Without a window a row is numbered through: one quotient and one remainder instead of one a dimension.
+  const { shape } = position
+  const here = rowKeys && !window ? position.reshaped([shape[0]!, sizeOf(shape.slice(1))], block) : position
+  const coordinates = isFlat ? [] : here.coordinates(block)
+  const { strides, offset } = drawLayout(here.shape, keyShape, window)
+  const summed = coordinates.reduce((sum, c, axis) => plus(sum, times(c, strides[axis]!)), u32(offset >>> 0))
+  const index = isFlat ? position.flat(block) : block.name(summed)
+  const words = keyWords(stream).map((word, w) => {
+    const at = new Position(keyShape, rowKeys ? { coordinates: [coordinates[0]!, u32(w)] } : { flat: u32(w) })
+    return block.name(`${read(i, at)} ^ ${writer.parameter(word)}`)
+  })
+  return block.name(`${hash}(${index}, ${words[0]}, ${words[1]})`)
 }
-
-export const keyOf = (read: (i: number, position: Position) => string, i: number): [string, string] => [
-  read(i, new Position([2], { flat: '0u' })),
-  read(i, new Position([2], { flat: '1u' })),
-]
 
 /** Index value `i` (i32) at `coordinates`, as u32. */
 export const indexAt = (

@@ -8,7 +8,6 @@ import {
   elementwise,
   indexAt,
   inputShape,
-  keyOf,
   movement,
   power,
   randomBits,
@@ -194,13 +193,11 @@ export const wgslLowerings: {
     return at(0, new Position(inputShape(node, 0), { coordinates: source }))
   }),
   scatterAdd: run(scatterAddKernel, (_node, i) => (i === 0 ? 'cheap' : 'any')),
-  randomUniform: read(9, ({ node, position, block, read: at }) => {
-    const bits = randomBits(keyOf(at, 0), node.params.stream, position.flat(block), block)
-    return `f32(${bits}) * ${f32(2 ** -24)}`
-  }),
-  dropout: read(10, ({ node, position, block, read: at }) => {
-    const { rate, stream } = node.params
-    const bits = randomBits(keyOf(at, 1), stream, position.flat(block), block)
+  randomUniform: read(9, (context) => `f32(${randomBits(context, 0)}) * ${f32(2 ** -24)}`),
+  dropout: read(10, (context) => {
+    const { node, position, read: at } = context
+    const { rate } = node.params
+    const bits = randomBits(context, 1)
     const scaled = `${at(0, position)} * ${f32(1 / (1 - rate))}`
     return `select(0.0f, ${scaled}, ${bits} >= ${u32(Math.round(rate * 2 ** 24))})`
   }),

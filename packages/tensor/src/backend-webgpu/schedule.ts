@@ -55,7 +55,19 @@ const smallInner = 32
 const maxAdvance = 48
 
 /** Ops that read their inputs at other places than they write. */
-const movedReads = new Set<OpName>(['transpose', 'rope', 'gather', 'concat', 'pad', 'slice', 'dynamicSlice', 'dot'])
+const movedReads = new Set<OpName>([
+  'transpose',
+  'rope',
+  'gather',
+  'concat',
+  'pad',
+  'slice',
+  'dynamicSlice',
+  'dot',
+  'randomUniform',
+])
+/** Ops that do so with all inputs but the first. */
+const movedAfterFirst = new Set<OpName>(['dynamicUpdateSlice', 'dropout'])
 
 const isRun = <K extends OpName>(op: K): boolean => {
   const entry = wgslLowerings[op]
@@ -168,7 +180,7 @@ export class Schedule {
     let work = typeof entry === 'object' && 'work' in entry ? entry.work : smallInner
     node.inputs.forEach((value, i) => {
       const moved =
-        movedReads.has(node.op) || sizeOf(value.aval.shape) !== size || (node.op === 'dynamicUpdateSlice' && i > 0)
+        movedReads.has(node.op) || sizeOf(value.aval.shape) !== size || (movedAfterFirst.has(node.op) && i > 0)
       const note = (leaf: Value, how: 'same' | 'elsewhere') =>
         leaves.set(leaf, moved || how === 'elsewhere' || leaves.get(leaf) === 'elsewhere' ? 'elsewhere' : 'same')
       const view = this.views.get(value)

@@ -20,6 +20,14 @@ interface VocabularyPart {
   readonly vocabStart?: number
 }
 
+/** A part of a larger array: what is drawn depends on where its elements stand in that one. */
+export interface Window {
+  /** Of the larger array, of the same rank. */
+  readonly shape: Shape
+  /** Where the part begins, for each dimension. */
+  readonly starts: readonly number[]
+}
+
 /** Parameters of each op: everything that is fixed when the graph is built. */
 export interface OpParams {
   // elementwise
@@ -81,8 +89,8 @@ export interface OpParams {
   scatterAdd: { readonly size: number; readonly batchDims: 0 | 1 }
   // random
   /** `stream` separates draws made with one key (a layer's number). */
-  randomUniform: { readonly shape: Shape; readonly stream: number }
-  dropout: { readonly rate: number; readonly stream: number }
+  randomUniform: { readonly shape: Shape; readonly stream: number; readonly window?: Window }
+  dropout: { readonly rate: number; readonly stream: number; readonly window?: Window }
   // fused
   rmsNorm: { readonly epsilon: number }
   rmsNormGrad: { readonly epsilon: number }
@@ -213,9 +221,19 @@ function checkLinearCrossEntropy(
   return [n, d, v]
 }
 
-const checkKey = (op: string, key: Aval): void => {
-  if (key.dtype !== 'u32' || !sameShape(key.shape, [2]))
-    fail(op, `key is ${key.dtype}${showShape(key.shape)}, expected u32[2]`)
+/** A key u32 `[2]`, or one for each row of what is drawn. */
+function checkDraw(op: string, key: Aval, shape: Shape, window: Window | undefined): void {
+  const [rows] = shape
+  const rowKeys = rows !== undefined && sameShape(key.shape, [rows, 2])
+  if (key.dtype !== 'u32' || !(rowKeys || sameShape(key.shape, [2]))) {
+    const perRow = rows === undefined ? '' : ` or u32[${rows},2]`
+    fail(op, `key is ${key.dtype}${showShape(key.shape)}, expected u32[2]${perRow}`)
+  }
+  if (!window) return
+  const { shape: whole, starts } = window
+  const fits = (d: number, i: number) => (rowKeys && i === 0) || (starts[i]! >= 0 && starts[i]! + d <= whole[i]!)
+  if (whole.length !== shape.length || starts.length !== shape.length || !shape.every(fits))
+    fail(op, `a window of ${showShape(shape)} at ${showShape(starts)} is not inside ${showShape(whole)}`)
 }
 
 /** Size of dimension `dim` of the first input, which a collective joins or cuts. */
@@ -374,12 +392,12 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     const batch = indices.shape.slice(0, batchDims)
     return [{ shape: [...batch, size, ...updates.shape.slice(rank)], dtype: updates.dtype }]
   },
-  randomUniform: (inputs, { shape }, op) => {
-    checkKey(op, input(op, inputs, 0))
+  randomUniform: (inputs, { shape, window }, op) => {
+    checkDraw(op, input(op, inputs, 0), shape, window)
     return [{ shape, dtype: 'f32' }]
   },
-  dropout: (inputs, { rate }, op) => {
-    checkKey(op, input(op, inputs, 1))
+  dropout: (inputs, { rate, window }, op) => {
+    checkDraw(op, input(op, inputs, 1), input(op, inputs, 0).shape, window)
     if (!(rate >= 0 && rate < 1)) fail(op, `rate ${rate} is outside 0..1`)
     return [expectFloat(op, input(op, inputs, 0))]
   },

@@ -8,6 +8,10 @@ export const showAval = ({ dtype, shape }: { dtype: DType; shape: readonly numbe
 
 function showParam(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showParam).join(',')}]`
+  if (typeof value === 'object' && value !== null)
+    return `{${Object.entries(value)
+      .map(([key, inner]) => `${key}=${showParam(inner)}`)
+      .join(',')}}`
   return typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : String(value)
 }
 

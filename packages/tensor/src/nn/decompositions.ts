@@ -192,9 +192,10 @@ function headLoss({ logits, probabilities, has, safe, own }: HeadRows): { loss: 
 
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
   silu: ([x]) => [mul(x!, sigmoid(x!))],
-  dropout: (inputs, { rate, stream }) => {
+  dropout: (inputs, { rate, stream, window }) => {
     const x = at(inputs, 0)
-    const keep = le(full([], Math.round(rate * 2 ** 24) / 2 ** 24), randomUniform(at(inputs, 1), x.shape, stream))
+    const drawn = randomUniform(at(inputs, 1), x.shape, stream, window)
+    const keep = le(full([], Math.round(rate * 2 ** 24) / 2 ** 24), drawn)
     return [where(keep, mul(x, 1 / (1 - rate)), 0)]
   },
   rmsNorm: (inputs, { epsilon }) => {

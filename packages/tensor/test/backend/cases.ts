@@ -40,7 +40,14 @@ const fixed = (values: readonly number[], ...shape: number[]): InputSpec => ({
   make: (_x, i) => values[i]!,
 })
 const bool = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool', make: (x) => (x > 0 ? 1 : 0) })
-const key: InputSpec = { shape: [2], dtype: 'u32', make: (x) => Math.floor(((x + 1) / 2) * 2 ** 32) }
+const keys = (...shape: number[]): InputSpec => ({
+  shape,
+  dtype: 'u32',
+  make: (x) => Math.floor(((x + 1) / 2) * 2 ** 32),
+})
+const key = keys(2)
+/** The words of keys `[2]` or `[rows, 2]`, exchanged: a key that is computed in the graph. */
+const turned = (k: Tensor): Tensor => j.concat([j.sliceAxis(k, -1, 1, 2), j.sliceAxis(k, -1, 0, 1)], -1)
 
 const smooth = (name: string, inputs: readonly InputSpec[], fn: Case['fn']): Case => ({
   name,
@@ -162,11 +169,30 @@ export const cases: readonly Case[] = [
   ),
   smooth('scatterAdd grid', [fixed([1, 1, 0, 3], 2, 2), f(2, 2, 3)], (i, u) => j.scatterAdd(i, u, 4)),
   exact('randomUniform', [key], (k) => [j.randomUniform(k, [4, 5]), j.randomUniform(k, [4, 5], 3)]),
-  exact('randomUniform with a key computed in the graph', [key], (k) =>
-    j.randomUniform(j.concat([j.slice(k, [1], [2]), j.slice(k, [0], [1])]), [7]),
-  ),
-  smooth('dropout with a key computed in the graph', [f(6, 5), key], (x, k) =>
-    j.dropout(x, 0.4, j.concat([j.slice(k, [1], [2]), j.slice(k, [0], [1])]), 2),
+  exact('randomUniform with a key computed in the graph', [key], (k) => j.randomUniform(turned(k), [7])),
+  exact('randomUniform, a key a row', [keys(3, 2)], (k) => [
+    j.randomUniform(k, [3, 5]),
+    j.randomUniform(k, [3, 2, 4], 3),
+    j.randomUniform(turned(k), [3, 2, 4]),
+    j.randomUniform(k, [3]),
+  ]),
+  exact('randomUniform of a window', [key], (k) => [
+    j.randomUniform(k, [2, 3], 1, { shape: [4, 7], starts: [1, 2] }),
+    j.randomUniform(k, [2, 3, 4], 0, { shape: [5, 3, 6], starts: [2, 0, 1] }),
+    j.randomUniform(k, [2, 3], 1, { shape: [4, 3], starts: [2, 0] }),
+    j.randomUniform(turned(k), [2, 3, 4], 0, { shape: [5, 3, 6], starts: [2, 0, 1] }),
+  ]),
+  exact('randomUniform of a window, a key a row', [keys(2, 2)], (k) => [
+    j.randomUniform(k, [2, 3], 1, { shape: [4, 7], starts: [9, 2] }),
+    j.randomUniform(k, [2, 3, 4], 0, { shape: [5, 4, 6], starts: [2, 1, 2] }),
+    j.randomUniform(turned(k), [2, 3, 4], 0, { shape: [5, 4, 6], starts: [2, 1, 2] }),
+  ]),
+  smooth('dropout with a key computed in the graph', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, turned(k), 2)),
+  smooth('dropout, a key a row', [f(6, 5, 3), keys(6, 2)], (x, k) => j.dropout(x, 0.4, k, 2)),
+  smooth('dropout, rows as short as their keys', [f(6, 2), keys(6, 2)], (x, k) => j.dropout(x, 0.4, turned(k), 2)),
+  smooth('dropout in a window', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, k, 2, { shape: [9, 8], starts: [2, 3] })),
+  smooth('dropout in a window, a key a row', [f(4, 2, 3), keys(4, 2)], (x, k) =>
+    j.dropout(x, 0.4, k, 2, { shape: [4, 5, 6], starts: [0, 2, 1] }),
   ),
   smooth('dropout', [f(6, 5), key], (x, k) => j.dropout(x, 0.4, k, 2)),
   smooth('silu gelu', [f(7)], (x) => j.add(j.silu(x), j.gelu(x))),

@@ -60,7 +60,7 @@ function reduceWith(f: (a: number, b: number) => number, start: number): Rule<'s
 const replaced = (index: readonly number[], axis: number, value: number) =>
   index.map((v, i) => (i === axis ? value : v))
 
-function rand({ data }: Nd, stream: number, i: number): number {
+function rand(data: ArrayLike<number>, stream: number, i: number): number {
   const [s0, s1] = keyWords(stream)
   let x = (Math.imul(i, 0x9e3779b9) + ((data[0]! ^ s0) >>> 0)) >>> 0
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0
@@ -204,8 +204,16 @@ const rules: {
     })
     return out
   },
-  randomUniform: ([key], { stream }, shape) =>
-    Float64Array.from({ length: sizeOf(shape) }, (_, i) => rand(key!, stream, i)),
+  randomUniform: ([key], { stream, window = { shape: [], starts: [] } }, shape) => {
+    const whole = window.shape.length > 0 ? window.shape : shape
+    const flat = (index: readonly number[], dims: Shape) => index.reduce((n, v, i) => n * dims[i]! + v, 0)
+    return build(shape, (index) => {
+      const at = index.map((v, i) => v + (window.starts[i] ?? 0))
+      return key!.shape.length === 1
+        ? rand(key!.data, stream, flat(at, whole))
+        : rand(key!.data.subarray(2 * index[0]!), stream, flat(at.slice(1), whole.slice(1)))
+    })
+  },
   allReduce: 'collective',
   allGather: 'collective',
   reduceScatter: 'collective',
