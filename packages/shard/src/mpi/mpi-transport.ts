@@ -173,12 +173,11 @@ class OverMpi implements MpiTransport {
     let received: number
     try {
       received = this.mpi.test(request)
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
       const direction = kind === 'send' ? 'sending to' : 'receiving from'
       throw new TransportError(
         `${what}: ${direction} ${this.name(rank)}, tag ${tag}, ${bytes.byteLength} bytes expected: ${why}`,
-        { cause },
       )
     }
     if (received >= 0 && kind === 'receive' && received !== bytes.byteLength)

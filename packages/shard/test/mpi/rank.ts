@@ -136,6 +136,7 @@ async function transfer(transport: MpiTransport, sent: number, expected: number)
   await transport.exchange(transport.rank === 0 ? [out] : [], transport.rank === 1 ? [into] : [], 'embeddings')
 }
 
+if (process.argv[2] === 'absent' && process.env.OMPI_COMM_WORLD_RANK === '1') await sleep(60_000)
 const transport = await openMpi({ timeoutSeconds })
 guardProcess(transport)
 await scenarios[process.argv[2] ?? 'idle']!(transport)
