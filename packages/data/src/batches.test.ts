@@ -76,6 +76,7 @@ test('collate shifts labels into positions, pads right and counts', () => {
     tokens: Int32Array.of(1, 2, 3, 4, 5, 99, 1, 2, 3, 99, 99, 99),
     batchSize: 2,
     seqLen: 6,
+    groups: 1,
     labelRows: Int32Array.of(2, 3, 6, 7, 0, 0),
     labels: Int32Array.of(4, 5, 2, 3, -1, -1),
     targetTokens: 4,
@@ -83,6 +84,28 @@ test('collate shifts labels into positions, pads right and counts', () => {
     tokenCount: 8,
     samples: [2, 0],
   })
+})
+
+test('groups of rows have labels of their own, and rows are padded to fill them', () => {
+  const options = { padId: 99, lengthMultiple: 6, labelMultiple: 3 }
+  const batch = collate(makeSamples([3, 4, 5]), [2, 0, 1], { ...options, groups: 2 })
+  expect(batch).toEqual({
+    tokens: Int32Array.of(1, 2, 3, 4, 5, 99, 1, 2, 3, 99, 99, 99, 1, 2, 3, 4, 99, 99, 99, 99, 99, 99, 99, 99),
+    batchSize: 4,
+    seqLen: 6,
+    groups: 2,
+    labelRows: Int32Array.of(2, 3, 6, 7, 0, 0, 1, 2, 0, 0, 0, 0),
+    labels: Int32Array.of(4, 5, 2, 3, -1, -1, 3, 4, -1, -1, -1, -1),
+    targetTokens: 6,
+    sampleCount: 3,
+    tokenCount: 12,
+    samples: [2, 0, 1],
+  })
+  expect(collate(makeSamples([9]), [0], { padId: 0, groups: 4 })).toMatchObject({ batchSize: 4, sampleCount: 1 })
+  expect(collate(makeSamples([9, 9]), [0, 1], { padId: 0, batchSize: 3, groups: 2 }).batchSize).toBe(4)
+  expect(() => collate(makeSamples([9]), [0], { padId: 0, groups: 0 })).toThrow(
+    'collate: groups 0 is no positive integer',
+  )
 })
 
 test('shapes come from coarse grids', () => {

@@ -7,9 +7,14 @@ export interface Batch {
   tokens: Int32Array
   batchSize: number
   seqLen: number
-  /** [labelSlots]: flat positions b·seqLen + t whose NEXT token is learned; 0 in unused slots. */
+  /** Runs of batchSize / groups rows, each with label slots of its own: what a mesh splits its devices' rows by. */
+  groups: number
+  /**
+   * [groups · slots]: flat positions b·seqLen + t whose NEXT token is learned, b counted within the group; 0 in unused
+   * slots.
+   */
   labelRows: Int32Array
-  /** [labelSlots]: the token to predict there; −1 in unused slots. */
+  /** [groups · slots]: the token to predict there; −1 in unused slots. */
   labels: Int32Array
   /** Slots in use. */
   targetTokens: number
@@ -26,10 +31,12 @@ export interface CollateOptions {
   padId: number
   /** Round the length up to a multiple of this (default: of 16 up to 64 tokens, of 32 above). */
   lengthMultiple?: number
-  /** Round the label slots up to a multiple of this (default: to an eighth of batchSize·seqLen). */
+  /** Round the label slots of a group up to a multiple of this (default: to an eighth of its rows · seqLen). */
   labelMultiple?: number
   /** Rows of the batch (default: as many as there are samples); more than that are padding. */
   batchSize?: number
+  /** Equal runs of rows that have label slots of their own (default 1); rows are padded up to a multiple of it. */
+  groups?: number
 }
 
 const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple
@@ -42,13 +49,19 @@ export function paddedLength(length: number): number {
 /**
  * Makes a batch. Every executable is compiled for one shape, so lengths and label slots are rounded to coarse grids.
  *
- * @throws RangeError when there are no samples, more of them than `batchSize`, or an index outside the list
+ * @throws RangeError when there are no samples, more of them than `batchSize`, an index outside the list, or `groups` is
+ * no positive integer
  */
 export function collate(samples: readonly Sample[], indices: readonly number[], options: CollateOptions): Batch {
-  const { padId, lengthMultiple, labelMultiple, batchSize = indices.length } = options
-  if (indices.length === 0 || indices.length > batchSize) {
-    throw new RangeError(`collate: ${indices.length} samples do not fit a batch of ${batchSize}`)
+  const { padId, lengthMultiple, labelMultiple, groups = 1 } = options
+  if (!(Number.isInteger(groups) && groups > 0))
+    throw new RangeError(`collate: groups ${groups} is no positive integer`)
+  const rows = options.batchSize ?? indices.length
+  if (indices.length === 0 || indices.length > rows) {
+    throw new RangeError(`collate: ${indices.length} samples do not fit a batch of ${rows}`)
   }
+  const batchSize = roundUp(rows, groups)
+  const groupRows = batchSize / groups
   const chosen = indices.map((index) => {
     const sample = samples[index]
     if (sample === undefined) throw new RangeError(`collate: no sample ${index} among ${samples.length}`)
@@ -58,31 +71,35 @@ export function collate(samples: readonly Sample[], indices: readonly number[], 
   const seqLen = lengthMultiple === undefined ? paddedLength(longest) : roundUp(longest, lengthMultiple)
 
   const tokens = new Int32Array(batchSize * seqLen).fill(padId)
-  const rows: number[] = []
-  const targets: number[] = []
+  const learned = Array.from({ length: groups }, () => ({ rows: [] as number[], labels: [] as number[] }))
   let tokenCount = 0
   chosen.forEach(({ ids, labels }, b) => {
     tokens.set(ids, b * seqLen)
     tokenCount += ids.length
+    const group = learned[Math.floor(b / groupRows)]
     labels.forEach((label, t) => {
       if (t === 0 || label === IGNORED_LABEL) return
-      rows.push(b * seqLen + t - 1)
-      targets.push(label)
+      group?.rows.push((b % groupRows) * seqLen + t - 1)
+      group?.labels.push(label)
     })
   })
-  const slotMultiple = labelMultiple ?? Math.ceil((batchSize * seqLen) / 8)
-  const labelSlots = Math.max(slotMultiple, roundUp(targets.length, slotMultiple))
-  const labelRows = new Int32Array(labelSlots)
-  labelRows.set(rows)
-  const labels = new Int32Array(labelSlots).fill(-1)
-  labels.set(targets)
+  const slotMultiple = labelMultiple ?? Math.ceil((groupRows * seqLen) / 8)
+  const most = Math.max(...learned.map((group) => group.labels.length))
+  const slots = Math.max(slotMultiple, roundUp(most, slotMultiple))
+  const labelRows = new Int32Array(groups * slots)
+  const labels = new Int32Array(groups * slots).fill(-1)
+  learned.forEach((group, g) => {
+    labelRows.set(group.rows, g * slots)
+    labels.set(group.labels, g * slots)
+  })
   return {
     tokens,
     batchSize,
     seqLen,
+    groups,
     labelRows,
     labels,
-    targetTokens: targets.length,
+    targetTokens: learned.reduce((n, group) => n + group.labels.length, 0),
     sampleCount: chosen.length,
     tokenCount,
     samples: [...indices],

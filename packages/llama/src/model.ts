@@ -114,17 +114,30 @@ export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'co
 export const logits = (decoder: Decoder, hidden: Tensor): Tensor => t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
 
 export interface LabelledRows {
-  /** Flat positions in `[batch · seq]` whose next token is learned, i32 `[rows]`. */
+  /**
+   * Flat positions in `[batch · seq]` whose next token is learned, i32 `[rows]`. Or, i32 `[groups, rows]`: the batch is
+   * cut into equal runs of rows, and positions count within a group's `[batch / groups · seq]`.
+   */
   readonly labelRows: Tensor
-  /** The token to predict at each row, i32 `[rows]`; −1 in unused rows. */
+  /** The token to predict at each row, i32 of the same shape; −1 in unused rows. */
   readonly labels: Tensor
 }
 
-/** −log p of each labelled token, f32 `[rows]` (0 in unused rows). The head runs on the labelled rows only. */
+/**
+ * −log p of each labelled token, f32 `[rows]` or `[groups · rows]` (0 in unused rows). The head runs on the labelled rows
+ * only.
+ */
 export function tokenLosses(decoder: Decoder, input: DecoderInput, { labelRows, labels }: LabelledRows): Tensor {
   const { hidden } = decode(decoder, input)
-  const rows = t.gather(t.reshape(hidden, [-1, decoder.config.hiddenSize]), labelRows)
-  return t.scope('head', () => t.linearCrossEntropy(rows, headWeight(decoder), labels))
+  const { hiddenSize } = decoder.config
+  const [groups] = labelRows.shape.length === 2 ? labelRows.shape : []
+  const rows =
+    groups === undefined
+      ? t.gather(t.reshape(hidden, [-1, hiddenSize]), labelRows)
+      : t.gather(t.reshape(hidden, [groups, -1, hiddenSize]), labelRows, 1, { batchDims: 1 })
+  return t.scope('head', () =>
+    t.linearCrossEntropy(t.reshape(rows, [-1, hiddenSize]), headWeight(decoder), t.reshape(labels, [-1])),
+  )
 }
 
 function missing(name: string): never {

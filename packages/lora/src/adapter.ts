@@ -44,7 +44,7 @@ export function initAdapter(model: LlamaConfig, config: LoraConfig, seed: number
 
 /**
  * Linear layers with the adapter beside them, for `decode`.
- * @param dropoutKey u32 `[2]`, new for every micro-step; absent when not training
+ * @param dropoutKey u32 `[batch, 2]`, a key for each row, new for every step; or one for all, `[2]`. Absent when not training
  */
 export function loraLinear(adapter: Adapter, config: LoraConfig, dropoutKey?: Tensor): Linear {
   const scaling = loraScaling(config)

@@ -1,8 +1,9 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
-import { disposeTree, jit, sum, tensor, type Device, type Tensor } from '@jora/tensor'
+import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import { collate, planBatches, type Sample } from '@jora/data'
 import { loraLinear, type Adapter } from './adapter'
+import { uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from './lora-config'
 
 export interface Evaluation {
@@ -21,35 +22,30 @@ export class Evaluator {
 
   constructor(decoder: Decoder, lora?: LoraConfig, device?: Device) {
     this.#device = device
-    this.#losses = jit((adapter: Adapter, tokens: Tensor, labelRows: Tensor, labels: Tensor) => {
+    this.#losses = jit((adapter: Adapter, { tokens, labelRows, labels }: DeviceBatch) => {
       const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
       return sum(tokenLosses({ ...decoder, ...linear }, { tokens }, { labelRows, labels }))
     })
   }
 
   /**
-   * Mean loss over `samples`; the adapter is `{}` for the base model.
+   * Mean loss over `samples`; the adapter is `{}` for the base model. `groups` cuts each batch as `collate` says.
    * @throws the signal's reason once it is aborted
    */
   async run(
     samples: readonly Sample[],
     adapter: Adapter,
-    { batchSize, padId, signal }: { batchSize: number; padId: number; signal?: AbortSignal | undefined },
+    options: { batchSize: number; padId: number; groups?: number; signal?: AbortSignal | undefined },
   ): Promise<Evaluation> {
-    const upload = (data: Int32Array, shape: readonly number[]) =>
-      tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
+    const { batchSize, padId, groups = 1, signal } = options
     let [total, targetTokens] = [0, 0]
     for (const indices of planBatches(samples, { batchSize, epoch: 0, seed: 0, shuffle: true })) {
       signal?.throwIfAborted()
-      const batch = collate(samples, indices, { padId })
-      const inputs = [
-        upload(batch.tokens, [batch.batchSize, batch.seqLen]),
-        upload(batch.labelRows, [batch.labelRows.length]),
-        upload(batch.labels, [batch.labels.length]),
-      ] as const
-      const loss = this.#losses(adapter, ...inputs)
+      const batch = collate(samples, indices, { padId, groups })
+      const inputs = uploadBatch(batch, this.#device)
+      const loss = this.#losses(adapter, inputs)
       total += await loss.item()
-      disposeTree([loss, ...inputs])
+      disposeTree([loss, inputs])
       targetTokens += batch.targetTokens
     }
     const loss = total / targetTokens

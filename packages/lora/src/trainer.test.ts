@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { collate, type Sample } from '@jora/data'
+import { collate, type Batch, type Sample } from '@jora/data'
 import { decode, logits, parseConfig, weightShapes, type Decoder } from '@jora/llama'
 import { jit, setDefaultDevice, tensor, treeLeaves, type CompileGraph, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -11,6 +11,7 @@ import { noise, tinyConfig, tinyWeights } from '../../llama/test/tiny-model'
 import {
   countSteps,
   defaultTrainConfig,
+  Evaluator,
   initAdapter,
   initState,
   listCheckpoints,
@@ -124,6 +125,41 @@ async function lossesByHand(samples: readonly Sample[], adapter: Adapter, config
 }
 const meanOf = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 
+/** What a first step made of its batches: its scalars, and the first moments, which are its gradient. */
+interface Outcome {
+  readonly loss: number
+  readonly norm: number
+  readonly moments: readonly number[]
+}
+
+async function firstStep(config: LoraConfig, adapter: Adapter, batches: readonly Batch[], seed = 1): Promise<Outcome> {
+  const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
+  const stepper = new TrainingStep(model, { lora: config, adamw, maxGradNorm: 1 })
+  const { state, loss, gradNorm } = stepper.run(initState(adapter), batches, { step: 1, learningRate: 0.01, seed })
+  const moments = (await Promise.all(treeLeaves(state.m).map((t) => t.data()))).flatMap((x) => [...x])
+  stepper.dispose()
+  return { loss: await loss.item(), norm: await gradNorm.item(), moments }
+}
+
+/** An adapter whose second factors are not zero any more. */
+const grown = (seed: number, config: LoraConfig): Adapter =>
+  Object.fromEntries(
+    Object.entries(initAdapter(model.config, config, seed)).map(([name, { loraA, loraB }]) => [
+      name,
+      { loraA, loraB: tensor(noise(`${name}.loraB`, loraB.size), { shape: loraB.shape }) },
+    ]),
+  )
+
+/** Equal but for the order in which sums are added up. */
+function expectEqual(outcomes: readonly Outcome[]): void {
+  const [first] = outcomes
+  for (const { loss, norm, moments } of outcomes) {
+    expect(loss).toBeCloseTo(first!.loss, 5)
+    expect(norm / first!.norm).toBeCloseTo(1, 5)
+    moments.forEach((x, i) => expect(Math.abs(x - first!.moments[i]!)).toBeLessThan(1e-6))
+  }
+}
+
 describe('steps', () => {
   test('are planned: micro-batches of each optimiser step, the last one smaller', () => {
     expect(countSteps(9, config)).toBe(9)
@@ -146,33 +182,40 @@ describe('steps', () => {
 
   test('the loss is the mean over the labelled tokens of the whole step, however they are spread', async () => {
     const plain = { ...lora, dropout: 0 }
-    const settings = { lora: plain, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }, maxGradNorm: 1 }
-    const start = () => initState(initAdapter(model.config, plain, 3))
     const expected = meanOf(await lossesByHand(train, initAdapter(model.config, plain, 3), plain))
-    const outcomes: { loss: number; norm: number; adapter: number[] }[] = []
+    const outcomes: Outcome[] = []
     for (const micro of [
       [[0, 1, 2, 3, 4, 5, 6, 7, 8]],
       [[0], [1, 2, 3, 4, 5, 6, 7], [8]],
       [[3, 7], [0], [1, 2, 4, 5, 6, 8]],
     ]) {
-      const stepper = new TrainingStep(model, settings)
-      const { state, loss, gradNorm } = stepper.run(
-        start(),
-        micro.map((indices) => collate(train, indices, { padId: 0 })),
-        { step: 1, learningRate: 0.01, seed: 1 },
-      )
-      outcomes.push({
-        loss: await loss.item(),
-        norm: await gradNorm.item(),
-        adapter: (await Promise.all(treeLeaves(state.m).map((t) => t.data()))).flatMap((x) => [...x]),
-      })
-      stepper.dispose()
+      const batches = micro.map((indices) => collate(train, indices, { padId: 0 }))
+      outcomes.push(await firstStep(plain, initAdapter(model.config, plain, 3), batches))
     }
-    for (const { loss, norm, adapter } of outcomes) {
-      expect(loss).toBeCloseTo(expected, 5)
-      expect(norm / outcomes[0]!.norm).toBeCloseTo(1, 5)
-      adapter.forEach((x, i) => expect(Math.abs(x - outcomes[0]!.adapter[i]!)).toBeLessThan(1e-6))
-    }
+    expectEqual(outcomes)
+    expect(outcomes[0]!.loss).toBeCloseTo(expected, 5)
+  })
+
+  test('dropout falls on a sample the same way, however the samples are cut into batches, padded and grouped', async () => {
+    const half = { ...lora, dropout: 0.5 }
+    const outcomes: Outcome[] = []
+    for (const batches of [
+      [collate(train, [0, 1, 2, 3, 4, 5, 6, 7], { padId: 0 })],
+      [collate(train, [0, 1, 2, 3], { padId: 0 }), collate(train, [4, 5, 6, 7], { padId: 0 })],
+      [
+        collate(train, [0, 1, 2], { padId: 0, batchSize: 4, lengthMultiple: 32 }),
+        collate(train, [3, 4, 5, 6, 7], { padId: 7, groups: 4 }),
+      ],
+    ])
+      outcomes.push(await firstStep(half, grown(3, half), batches))
+    expectEqual(outcomes)
+    const other = await firstStep(
+      half,
+      grown(3, half),
+      [collate(train, [...train.keys()].slice(0, 8), { padId: 0 })],
+      2,
+    )
+    expect(Math.abs(other.loss - outcomes[0]!.loss)).toBeGreaterThan(1e-3)
   })
 
   test('events say what was done, and the loss falls', async () => {
@@ -307,6 +350,18 @@ describe('evaluation', () => {
     const each = await run(inputs({ heldOut }))
     expect(each.events.flatMap((e) => (e.type === 'eval' ? [e.step] : []))).toEqual([3, 6, 9])
   })
+})
+
+test('an evaluation in groups of rows is the same evaluation', async () => {
+  const evaluator = new Evaluator(model, lora)
+  const adapter = grown(3, lora)
+  const [whole, grouped] = [
+    await evaluator.run(train, adapter, { batchSize: 5, padId: 0 }),
+    await evaluator.run(train, adapter, { batchSize: 5, padId: 0, groups: 3 }),
+  ]
+  expect(grouped.loss).toBeCloseTo(whole.loss, 5)
+  expect(grouped).toMatchObject({ targetTokens: whole.targetTokens, samples: 9 })
+  evaluator.dispose()
 })
 
 describe('the step computes only what LoRA needs', () => {

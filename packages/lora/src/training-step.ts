@@ -22,6 +22,7 @@ import {
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
 import { loraLinear, type Adapter } from './adapter'
+import { uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from './lora-config'
 import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
 
@@ -43,11 +44,9 @@ export interface StepResult {
   readonly gradNorm: Tensor
 }
 
-type DeviceBatch = {
-  readonly tokens: Tensor
-  readonly labelRows: Tensor
-  readonly labels: Tensor
-  readonly key: Tensor
+type TrainingBatch = DeviceBatch & {
+  /** A dropout key for each row, u32 `[batch, 2]`. */
+  readonly keys: Tensor
 }
 type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 
@@ -75,8 +74,8 @@ export class TrainingStep {
   constructor(decoder: Decoder, config: StepConfig, device?: Device) {
     this.#device = device
     this.#config = config
-    const lossSum = (adapter: Adapter, { tokens, labelRows, labels, key }: DeviceBatch): Tensor => {
-      const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? key : undefined)
+    const lossSum = (adapter: Adapter, { tokens, labelRows, labels, keys }: TrainingBatch): Tensor => {
+      const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? keys : undefined)
       return sum(tokenLosses({ ...decoder, linear }, { tokens }, { labelRows, labels }))
     }
     /** `inverse` is 1 / labelled tokens of the step. */
@@ -99,20 +98,20 @@ export class TrainingStep {
       const state = { adapter: keep(next.params, adapter), m: keep(next.state.m, m), v: keep(next.state.v, v) }
       return { state, loss: meanLoss, gradNorm: clipped.norm }
     }
-    const gradients = (adapter: Adapter, batch: DeviceBatch): Sums => {
+    const gradients = (adapter: Adapter, batch: TrainingBatch): Sums => {
       const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, batch))(adapter)
       return { loss, grads }
     }
     this.#gradients = gradients
     this.#single = jit(
-      (state: TrainState, batch: DeviceBatch, numbers: Tensor, inverse: Tensor) => {
+      (state: TrainState, batch: TrainingBatch, numbers: Tensor, inverse: Tensor) => {
         const { state: next, loss, gradNorm } = update(state, gradients(state.adapter, batch), numbers, inverse)
         return { state: next, loss, gradNorm }
       },
       { donate: [0, 1, 2, 3] },
     )
     this.#accumulate = jit(
-      (sums: Sums, adapter: Adapter, batch: DeviceBatch) => {
+      (sums: Sums, adapter: Adapter, batch: TrainingBatch) => {
         const next = gradients(adapter, batch)
         const total = Object.fromEntries(
           Object.entries(sums.grads).map(([name, pair]) => [
@@ -134,17 +133,23 @@ export class TrainingStep {
     this.#zero = jit((adapter: Adapter) => ({ loss: zeros([]), grads: treeMap((p) => zeros(p.shape), adapter) }))
   }
 
-  #upload(data: Float32Array | Int32Array | Uint32Array, shape: readonly number[]): Tensor {
+  #upload(data: Float32Array | Uint32Array, shape: readonly number[]): Tensor {
     return tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
   }
 
-  #batch(batch: Batch, seed: number, step: number, micro: number): DeviceBatch {
-    return {
-      tokens: this.#upload(batch.tokens, [batch.batchSize, batch.seqLen]),
-      labelRows: this.#upload(batch.labelRows, [batch.labelRows.length]),
-      labels: this.#upload(batch.labels, [batch.labels.length]),
-      key: this.#upload(Uint32Array.from(keyWords(seed, step, micro)), [2]),
+  /**
+   * The step's micro-batches, each uploaded when it is asked for. A row's dropout key is made of its number among the
+   * step's samples: how these are cut into batches, and what pads a batch, leaves the masks as they are.
+   */
+  *#uploads(batches: readonly Batch[], seed: number, step: number): Generator<TrainingBatch, undefined> {
+    let first = 0
+    for (const batch of batches) {
+      const words = Array.from({ length: batch.batchSize }, (_, row) => keyWords(seed, step, first + row))
+      const keys = this.#upload(Uint32Array.from(words.flat()), [batch.batchSize, 2])
+      yield { ...uploadBatch(batch, this.#device), keys }
+      first += batch.sampleCount
     }
+    return undefined
   }
 
   /**
@@ -160,12 +165,10 @@ export class TrainingStep {
     const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
     const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
     const inverse = this.#upload(Float32Array.of(1 / targets), [])
-    const only = batches[0]
-    if (only && batches.length === 1) return this.#single(state, this.#batch(only, seed, step, 0), numbers, inverse)
+    const uploads = this.#uploads(batches, seed, step)
+    if (batches.length === 1) return this.#single(state, uploads.next().value!, numbers, inverse)
     let sums: Sums = this.#zero(state.adapter)
-    batches.forEach(
-      (batch, micro) => (sums = this.#accumulate(sums, state.adapter, this.#batch(batch, seed, step, micro))),
-    )
+    for (const batch of uploads) sums = this.#accumulate(sums, state.adapter, batch)
     return this.#apply(state, sums, numbers, inverse)
   }
 
@@ -175,9 +178,8 @@ export class TrainingStep {
     batches: readonly Batch[],
     { step, seed }: { step: number; seed: number },
   ): Promise<NonFinite | undefined> {
-    for (const [micro, batch] of batches.entries()) {
-      const inputs = this.#batch(batch, seed, step, micro)
-      const losses = (a: Adapter, b: DeviceBatch) => {
+    for (const inputs of this.#uploads(batches, seed, step)) {
+      const losses = (a: Adapter, b: TrainingBatch) => {
         const sums = this.#gradients(a, b)
         return { ...sums, norm: globalNorm(sums.grads) }
       }
