@@ -1,11 +1,13 @@
 // A model in a folder: its configuration, and its weights, which stay in their files until a program uses them.
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tensorFromFile, type Device, type Tensor } from '@jora/tensor'
+import { defaultDevice, type Device, type Tensor } from '@jora/tensor'
+import { MeshDevice, P, shardedFromFile } from '@jora/shard'
 import { fromSafetensorsDType, openSafetensors, type FileRange, type TensorInfo } from '@jora/tensor/safetensors'
 import { ModelError, parseConfig, parseModelJson, withStopIds, type LlamaConfig } from './config'
 import { indexName, parseWeightIndex, selectWeights } from './hub/select'
 import type { Decoder, Weights } from './model'
+import { weightSharding } from './partition'
 import { CheckpointCheck, weightShapes } from './weights'
 
 /** The text of a file; undefined when there is none. @throws ModelError when it cannot be read */
@@ -83,19 +85,18 @@ export async function readCheckpoint(folder: string, config: LlamaConfig): Promi
 }
 
 /**
- * The model's weights as tensors that stay in their files (memory-mapped on the CPU).
- * @throws as {@link readCheckpoint}, before any tensor is made
+ * The model's weights as tensors that stay in their files (memory-mapped on the CPU). On a mesh each device reads its part.
+ * @throws as {@link readCheckpoint}, and ShardingError for a mesh that does not fit, before any tensor is made
  */
 export async function loadWeights(folder: string, config: LlamaConfig, device?: Device): Promise<Weights> {
   const stored = await readCheckpoint(folder, config)
+  const target = device ?? defaultDevice()
+  const specOf = target instanceof MeshDevice ? weightSharding(config, target.mesh) : () => P()
   const weights: Record<string, Tensor> = {}
   for (const [name, shape] of weightShapes(config)) {
     const { info, range } = stored.get(name)!
-    weights[name] = tensorFromFile(
-      range,
-      { shape, dtype: fromSafetensorsDType(info.dtype)! },
-      { label: name, ...(device ? { device } : {}) },
-    )
+    const aval = { shape, dtype: fromSafetensorsDType(info.dtype)! }
+    weights[name] = shardedFromFile(range, aval, specOf(name), { device: target, label: name })
   }
   return weights
 }

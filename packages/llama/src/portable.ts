@@ -18,4 +18,5 @@ export {
 } from './model'
 export { inverseFrequencies } from './rope-frequencies'
 export { checkSampling, sampleToken, type SamplingOptions } from './sampling'
+export { modelAxis, modelSplits, partitionPlan, weightSharding } from './partition'
 export { weightShapes } from './weights'

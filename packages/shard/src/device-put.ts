@@ -14,7 +14,10 @@ export function devicePut(x: Tensor, device: Device, spec: PartitionSpec): Tenso
 export function devicePut(x: HostArray, device: Device, spec: PartitionSpec, aval: Aval): Tensor
 export function devicePut(x: Tensor | HostArray, device: Device, spec: PartitionSpec, aval?: Aval): Tensor {
   if (x instanceof Tensor) {
-    if (x.buffer.device !== device) throw new ShardingError(`devicePut: the tensor is on ${x.buffer.device.name}, not on ${device.name}; pass its elements`)
+    if (x.buffer.device !== device)
+      throw new ShardingError(
+        `devicePut: the tensor is on ${x.buffer.device.name}, not on ${device.name}; pass its elements`,
+      )
     if (!(device instanceof MeshDevice)) return x
     const placed = device.reshard(x.buffer, spec)
     return placed === x.buffer ? x : Tensor.fromBuffer(placed, x.label)
@@ -24,7 +27,12 @@ export function devicePut(x: Tensor | HostArray, device: Device, spec: Partition
 }
 
 /** A tensor that stays in its file, of which each device of a mesh reads the part that `spec` gives it; whole on any other device. */
-export function shardedFromFile(range: FileRange, aval: Aval, spec: PartitionSpec, { device, label }: { device?: Device; label: string }): Tensor {
+export function shardedFromFile(
+  range: FileRange,
+  aval: Aval,
+  spec: PartitionSpec,
+  { device, label }: { device?: Device; label: string },
+): Tensor {
   if (!(device instanceof MeshDevice)) return tensorFromFile(range, aval, { label, ...(device ? { device } : {}) })
   return Tensor.fromBuffer(device.fromFileSharded({ ...range, label }, aval, spec), label)
 }

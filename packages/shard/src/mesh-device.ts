@@ -62,7 +62,12 @@ interface Variant {
 const keyOfPlacements = (placements: readonly Placement[]): string => placements.map((p) => p.join()).join(';')
 
 /** Extracts, row-major, the part of `shape` that begins at `starts` and has `part` elements a dimension. */
-function hostPart(data: HostArray, shape: readonly number[], starts: readonly number[], part: readonly number[]): HostArray {
+function hostPart(
+  data: HostArray,
+  shape: readonly number[],
+  starts: readonly number[],
+  part: readonly number[],
+): HostArray {
   const out = data.slice(0, sizeOf(part))
   // Runs of elements that stand together in both: from the last dimension that is cut.
   let run = 1
@@ -116,7 +121,10 @@ export class MeshDevice implements Device {
     this.#members = devices.map((device, i) => ({ position: first + i, device, segments: new Map() }))
     const [any] = devices as [Device, ...Device[]]
     const other = devices.find((d) => d.kind !== any.kind)
-    if (other) throw new ShardingError(`a mesh needs devices of one kind, got ${any.kind} (${any.name}) and ${other.kind} (${other.name})`)
+    if (other)
+      throw new ShardingError(
+        `a mesh needs devices of one kind, got ${any.kind} (${any.name}) and ${other.kind} (${other.name})`,
+      )
     this.kind = any.kind
     this.name = `mesh ${mesh} of ${any.name}`
     this.computeDTypes = any.computeDTypes.filter((dtype) => devices.every((d) => d.computeDTypes.includes(dtype)))
@@ -181,7 +189,8 @@ export class MeshDevice implements Device {
     const placement = this.#placement(spec, aval)
     const split = [...new Set(placement.filter((state): state is number => typeof state === 'number'))]
     if (split.length === 0) return this.fromFile(range, aval)
-    if (split.length > 1 || range.pieces) throw new ShardingError(`${spec}: a tensor in a file can be split along one dimension`)
+    if (split.length > 1 || range.pieces)
+      throw new ShardingError(`${spec}: a tensor in a file can be split along one dimension`)
     const [dim] = split as [number]
     const shape = localShape(this.mesh, placement, aval.shape)
     const inner = sizeOf(aval.shape.slice(dim + 1)) * dtypeBytes[aval.dtype]
@@ -215,11 +224,21 @@ export class MeshDevice implements Device {
     if (!program) {
       const schedules = this.#members.map(({ position }) => {
         const trace = new Trace()
-        const local = leafValue({ dtype: buffer.aval.dtype, shape: localShape(this.mesh, buffer.placement, buffer.aval.shape) })
-        const result = withTrace(trace, () => reshard(Tensor.fromTrace(trace, local), buffer.placement, to, this.mesh, position))
+        const local = leafValue({
+          dtype: buffer.aval.dtype,
+          shape: localShape(this.mesh, buffer.placement, buffer.aval.shape),
+        })
+        const result = withTrace(trace, () =>
+          reshard(Tensor.fromTrace(trace, local), buffer.placement, to, this.mesh, position),
+        )
         return schedule({ inputs: [local], constants: [], nodes: trace.nodes, outputs: [result.traced!.value] })
       })
-      program = new MeshProgram(this.#host, schedules, this.#members.map(() => []), [])
+      program = new MeshProgram(
+        this.#host,
+        schedules,
+        this.#members.map(() => []),
+        [],
+      )
       this.#conversions.set(key, program)
     }
     return this.#start(program, [buffer], [], [{ aval: buffer.aval, placement: to }])[0]!
@@ -243,7 +262,6 @@ export class MeshDevice implements Device {
           consumed,
         )
         outputs.forEach((output, i) => (output.parts = made.map((ofMember) => ofMember[i]!)))
-        for (const output of outputs) if (output.released) this.#free(output)
       } catch (error) {
         for (const output of outputs) output.failure = error as Error
         throw error
@@ -276,7 +294,9 @@ export class MeshDevice implements Device {
         const placed = given.map((buffer, i) => this.#convert(buffer, variant.inputs[i]!))
         // Converted copies are nobody else's; a tensor handed in twice is not the program's to consume.
         const consumed = placed.flatMap((buffer, i) =>
-          buffer !== given[i] || (donated.includes(i) && given.indexOf(buffer) === given.lastIndexOf(buffer)) ? [i] : [],
+          buffer !== given[i] || (donated.includes(i) && given.indexOf(buffer) === given.lastIndexOf(buffer))
+            ? [i]
+            : [],
         )
         const results = graph.outputs.map(({ aval }, i) => ({ aval, placement: variant.outputs[i]! }))
         return this.#start(variant.program, placed, consumed, results)
@@ -298,7 +318,9 @@ export class MeshDevice implements Device {
     const [first] = this.#members as [Member, ...Member[]]
     // State that a program takes and returns lies as it returns it, from the first call on.
     const inputs = carried(graph, given, onDevice(first.position, given).outputs, donated)
-    const parts: Partitioned<CompileGraph['constants'][number]['tensor']>[] = this.#members.map(({ position }) => onDevice(position, inputs))
+    const parts: Partitioned<CompileGraph['constants'][number]['tensor']>[] = this.#members.map(({ position }) =>
+      onDevice(position, inputs),
+    )
     const simplified = parts.map(({ graph: local }) => simplify(removeDeadCode(local)))
     const schedules = simplified.map((local) => schedule(local))
     const placed = simplified.map((local, m) =>
@@ -310,7 +332,9 @@ export class MeshDevice implements Device {
       }),
     )
     const program = new MeshProgram(this.#host, schedules, placed, donated)
-    this.onProgram?.(describeProgram(graph, this.mesh, { ...placements, inputs }, parts[0]!.outputs, schedules[0]!, program.segments))
+    this.onProgram?.(
+      describeProgram(graph, this.mesh, { ...placements, inputs }, parts[0]!.outputs, schedules[0]!, program.segments),
+    )
     return { program, inputs, outputs: parts[0]!.outputs }
   }
 
@@ -385,7 +409,12 @@ const lost = (buffer: MeshBuffer): never => {
  * Placements for the inputs of a program that gives some of them up: the k-th donated input of a shape is taken for what
  * the k-th output of that shape is the next state of, and lies as that output does.
  */
-function carried(graph: Graph, given: readonly Placement[], outputs: readonly Placement[], donated: readonly number[]): readonly Placement[] {
+function carried(
+  graph: Graph,
+  given: readonly Placement[],
+  outputs: readonly Placement[],
+  donated: readonly number[],
+): readonly Placement[] {
   const left = graph.outputs.map((value, i) => ({ aval: showAval(value.aval), i }))
   const inputs = [...given]
   for (const position of donated) {
@@ -397,4 +426,3 @@ function carried(graph: Graph, given: readonly Placement[], outputs: readonly Pl
   }
   return inputs
 }
-

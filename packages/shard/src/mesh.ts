@@ -70,7 +70,9 @@ export function parseMesh(text: string, known: readonly string[] = ['data', 'mod
   for (const part of text.split(',')) {
     const [, axis = '', size = ''] = part.trim().match(/^([a-z]+)=(\d+)$/) ?? []
     if (!known.includes(axis) || Number(size) < 1)
-      throw new ShardingError(`mesh ${JSON.stringify(text)}: ${JSON.stringify(part)} is not AXIS=N with N ≥ 1 and AXIS one of ${known.join(', ')}`)
+      throw new ShardingError(
+        `mesh ${JSON.stringify(text)}: ${JSON.stringify(part)} is not AXIS=N with N ≥ 1 and AXIS one of ${known.join(', ')}`,
+      )
     if (given.has(axis)) throw new ShardingError(`mesh ${JSON.stringify(text)}: ${axis} is given twice`)
     given.add(axis)
     sizes.set(axis, Number(size))

@@ -107,7 +107,10 @@ export function partition<T>(
     return local
   }
   const inputs = graph.inputs.map((value, i) => leaf(value, placements.inputs[i]!))
-  const constants = graph.constants.map(({ value, tensor }, i) => ({ value: leaf(value, placements.constants[i]!), tensor }))
+  const constants = graph.constants.map(({ value, tensor }, i) => ({
+    value: leaf(value, placements.constants[i]!),
+    tensor,
+  }))
   const deferred = returnedOnly(graph)
   const frozen = frozenValues(graph)
 
@@ -137,12 +140,18 @@ export function partition<T>(
       })
       const tensors = node.inputs.map((value, i) => brought(value, decision.inputs[i]!))
       const made = emit(node, tensors, decision)
-      node.outputs.forEach((value, i) => known.set(value, { placement: decision.outputs[i]!, tensor: made[i]!, others: [] }))
+      node.outputs.forEach((value, i) =>
+        known.set(value, { placement: decision.outputs[i]!, tensor: made[i]!, others: [] }),
+      )
     }
     return graph.outputs.map((value) => known.get(value)!)
   })
 
-  function emit(node: Node, tensors: readonly Tensor[], decision: { inputs: Placement[]; outputs: Placement[] }): readonly Tensor[] {
+  function emit(
+    node: Node,
+    tensors: readonly Tensor[],
+    decision: { inputs: Placement[]; outputs: Placement[] },
+  ): readonly Tensor[] {
     const rule = partitionRules[node.op] as PartitionRule<OpName> | 'given'
     if (rule === 'given') return tensors
     if (!rule.local) return applyAll(node.op, tensors, node.params)
@@ -165,4 +174,3 @@ export function partition<T>(
     outputs: outputs.map(({ placement }) => placement),
   }
 }
-

@@ -1,6 +1,14 @@
 // A program of the mesh: what each device here runs of it, segment by segment, and what they send one another between.
 import { dtypeBytes, sizeOf, viewAs } from '@jora/tensor'
-import { keyOf, showAval, type Device, type DeviceBuffer, type Executable, type Graph, type Value } from '@jora/tensor/graph'
+import {
+  keyOf,
+  showAval,
+  type Device,
+  type DeviceBuffer,
+  type Executable,
+  type Graph,
+  type Value,
+} from '@jora/tensor/graph'
 import type { Mesh } from './mesh'
 import type { Exchange, Schedule, Segment } from './schedule'
 import type { StagingPool } from './staging'
@@ -75,10 +83,14 @@ class MemberProgram {
   }
 
   #compile(segment: Segment, dying: ReadonlySet<Value>): CompiledStep {
-    const bound = segment.reads.map((value) => (this.constants.get(value)?.bound ? this.constants.get(value)! : undefined))
+    const bound = segment.reads.map((value) =>
+      this.constants.get(value)?.bound ? this.constants.get(value)! : undefined,
+    )
     const reads = segment.reads.filter((_, i) => !bound[i])
     const inputs = segment.graph.inputs.filter((_, i) => !bound[i])
-    const constants = segment.graph.inputs.flatMap((value, i) => (bound[i] ? [{ value, tensor: { buffer: bound[i].buffer } }] : []))
+    const constants = segment.graph.inputs.flatMap((value, i) =>
+      bound[i] ? [{ value, tensor: { buffer: bound[i].buffer } }] : [],
+    )
     const donated = reads.flatMap((value, i) => (dying.has(value) ? [i] : []))
     const graph = { ...segment.graph, inputs, constants }
     // Weights that are bound make a segment one of its kind.
@@ -151,7 +163,9 @@ export class MeshProgram {
   }
 
   get ready(): Promise<void> {
-    const all = this.#parts.flatMap(({ steps }) => steps.flatMap(({ executable }) => (executable ? [executable.ready] : [])))
+    const all = this.#parts.flatMap(({ steps }) =>
+      steps.flatMap(({ executable }) => (executable ? [executable.ready] : [])),
+    )
     return Promise.all(all).then(() => {})
   }
 
@@ -216,7 +230,8 @@ export class MeshProgram {
         // Terms that go to all are copied out once.
         let common: Uint8Array | undefined
         group.forEach((other, j) => {
-          if (other === position) return tables[m]!.set(parts[j]!, tables[m]!.get(values.length === 1 ? values[0]! : values[j]!))
+          if (other === position)
+            return tables[m]!.set(parts[j]!, tables[m]!.get(values.length === 1 ? values[0]! : values[j]!))
           const value = values.length === 1 ? values[0]! : values[j]!
           let bytes = values.length === 1 ? common : undefined
           if (!bytes) {
@@ -245,7 +260,8 @@ export class MeshProgram {
           arrivals.push({ m, value, bytes })
         })
       })
-    if (transport && outgoing.length + incoming.length > 0) await transport.exchange(outgoing, incoming, whatOf(mine[0]!))
+    if (transport && outgoing.length + incoming.length > 0)
+      await transport.exchange(outgoing, incoming, whatOf(mine[0]!))
     for (const { m, value, bytes } of arrivals)
       tables[m]!.set(value, members[m]!.device.upload(viewAs(value.aval.dtype, bytes), value.aval))
     await this.#free(staged)

@@ -61,13 +61,16 @@ export function describeProgram(
   }
   return {
     mesh: mesh.toString(),
-    constants: graph.constants.map(({ value, tensor }, i) => placed(labelOf(tensor, `constant ${i}`), value, placements.constants[i]!)),
+    constants: graph.constants.map(({ value, tensor }, i) =>
+      placed(labelOf(tensor, `constant ${i}`), value, placements.constants[i]!),
+    ),
     inputs: graph.inputs.map((value, i) => placed(`input ${i}`, value, placements.inputs[i]!)),
     outputs: graph.outputs.map((value, i) => placed(`output ${i}`, value, outputs[i]!)),
     communications: steps.flatMap(({ exchanges }) =>
       exchanges.map(({ op, axes, count, outgoing, scope }) => {
         const sizes = outgoing.map(({ aval }) => sizeOf(aval.shape) * dtypeBytes[aval.dtype])
-        const bytes = sizes.length === 1 ? sizes[0]! * (count - 1) : (sizes.reduce((a, b) => a + b, 0) * (count - 1)) / count
+        const bytes =
+          sizes.length === 1 ? sizes[0]! * (count - 1) : (sizes.reduce((a, b) => a + b, 0) * (count - 1)) / count
         return { op, axes, scope, bytes }
       }),
     ),

@@ -1,5 +1,5 @@
 // Brings a device's part of a value from one placement to another: the only place where collectives are written.
-import { full, reshape, slice, type Tensor } from '@jora/tensor'
+import { full, slice, where, type Tensor } from '@jora/tensor'
 import { apply } from '@jora/tensor/graph'
 import type { Mesh } from './mesh'
 import type { Placement } from './placement'
@@ -21,7 +21,9 @@ export function reshard(x: Tensor, from: Placement, to: Placement, mesh: Mesh, p
   const coordinates = mesh.coordinates(position)
   const state = [...from]
   // Every sum that ends whole (or is cut otherwise afterwards) is one exchange over all its axes.
-  const summed = mesh.axes.filter((_, i) => state[i] === 'unreduced' && to[i] !== 'unreduced' && typeof to[i] !== 'number')
+  const summed = mesh.axes.filter(
+    (_, i) => state[i] === 'unreduced' && to[i] !== 'unreduced' && typeof to[i] !== 'number',
+  )
   const scattered = mesh.axes.filter((_, i) => state[i] === 'unreduced' && typeof to[i] === 'number')
   if (summed.length > 0) {
     const count = summed.reduce((n, axis) => n * mesh.along(axis), 1)
@@ -54,7 +56,10 @@ export function reshard(x: Tensor, from: Placement, to: Placement, mesh: Mesh, p
         const size = x.shape[target]! / count
         x = cut(x, target, coordinates[i]! * size, (coordinates[i]! + 1) * size)
       }
-    } else if (target === 'unreduced' && coordinates[i] !== 0) x = reshape(full(x.shape, 0, x.dtype), x.shape)
+    } else if (target === 'unreduced') {
+      // The same ops on every device, whatever they give: programs must not differ in what passes make of them.
+      x = where(full([], coordinates[i] === 0 ? 1 : 0, 'bool'), x, full([], 0, x.dtype))
+    }
   }
   return x
 }

@@ -10,7 +10,6 @@ import {
   withTrace,
   type Graph,
   type Node,
-
   type OpParams,
   type Value,
 } from '@jora/tensor/graph'
@@ -65,7 +64,8 @@ function freeNodes(graph: Graph): ReadonlySet<Node> {
   const free = new Set<Node>()
   const constants = new Set(graph.constants.map((c) => c.value))
   for (const node of graph.nodes)
-    if (!isCollective(node.op) && node.inputs.every((v) => constants.has(v) || (v.node !== null && free.has(v.node)))) free.add(node)
+    if (!isCollective(node.op) && node.inputs.every((v) => constants.has(v) || (v.node !== null && free.has(v.node))))
+      free.add(node)
   return free
 }
 
@@ -79,7 +79,9 @@ function levelsOf(graph: Graph, free: ReadonlySet<Node>): Map<Node, number> {
   const forward = (into: Map<Node, number>, startOf: (node: Node, ready: number) => number) => {
     for (const node of graph.nodes) {
       if (free.has(node)) continue
-      const ready = node.inputs.map(({ node: from }) => (from && into.has(from) ? into.get(from)! + (isCollective(from.op) ? 1 : 0) : 0))
+      const ready = node.inputs.map(({ node: from }) =>
+        from && into.has(from) ? into.get(from)! + (isCollective(from.op) ? 1 : 0) : 0,
+      )
       into.set(node, startOf(node, Math.max(0, ...ready)))
     }
   }
@@ -180,12 +182,20 @@ function splitLargeSums<T>(graph: Graph<T>): Graph<T> {
     nodes.map((node) => {
       const x = inputOf(node)
       const params = node.params as OpParams['allReduce']
-      const large = isOp(node, 'allReduce') && params.reduction === 'sum' && params.count > 2 && bytesOf(node.inputs[0]!) > wholeBytes
+      const large =
+        isOp(node, 'allReduce') &&
+        params.reduction === 'sum' &&
+        params.count > 2 &&
+        bytesOf(node.inputs[0]!) > wholeBytes
       if (!large) return apply(node.op, [x], node.params)
       const { axes, count } = params
       const extra = (count - (x.size % count)) % count
       const parts = reshape(pad(flat(x), [0], [extra]), [count, (x.size + extra) / count])
-      const sums = apply('allGather', [apply('reduceScatter', [parts], { axes, count, dim: 0 })], { axes, count, dim: 0 })
+      const sums = apply('allGather', [apply('reduceScatter', [parts], { axes, count, dim: 0 })], {
+        axes,
+        count,
+        dim: 0,
+      })
       return reshape(slice(flat(sums), [0], [x.size]), x.shape)
     }),
   )
@@ -241,7 +251,9 @@ export function schedule<T>(program: Graph<T>): Schedule {
     }
     const again = (node: Node) => {
       if (node.inputs.every((v) => !mapped.has(v))) return void trace.nodes.push(node)
-      trace.record(node.op, node.inputs.map(tensorOf), node.params).forEach((t, i) => mapped.set(node.outputs[i]!, t.traced!.value))
+      trace
+        .record(node.op, node.inputs.map(tensorOf), node.params)
+        .forEach((t, i) => mapped.set(node.outputs[i]!, t.traced!.value))
     }
     for (const { runs: nodes, collectives } of levels) {
       const arrived = ahead
@@ -280,14 +292,22 @@ export function schedule<T>(program: Graph<T>): Schedule {
       graph.outputs.forEach((value) => {
         const result = of(value)
         const isLeaf = !result.node || free.has(result.node)
-        const again = isLeaf || seen.has(result) ? apply('reshape', [Tensor.fromTrace(trace, result)], { shape: result.aval.shape }).traced!.value : result
+        const again =
+          isLeaf || seen.has(result)
+            ? apply('reshape', [Tensor.fromTrace(trace, result)], { shape: result.aval.shape }).traced!.value
+            : result
         seen.add(again)
       })
     })
     runs.at(-1)!.push(...own)
     return [...seen]
   })
-  return { inputs: graph.inputs, constants: graph.constants.map((c) => c.value), outputs, steps: stepsOf(runs, exchanges, free, outputs) }
+  return {
+    inputs: graph.inputs,
+    constants: graph.constants.map((c) => c.value),
+    outputs,
+    steps: stepsOf(runs, exchanges, free, outputs),
+  }
 }
 
 /** A collective as what is sent, and what is made of what arrives. */
@@ -298,7 +318,10 @@ function expand(node: Node, x: Tensor, trace: Trace): { exchange: Exchange; arri
   const make = (outgoing: readonly Tensor[]): { exchange: Exchange; parts: Tensor[] } => {
     const parts = Array.from({ length: count }, () => leafValue(outgoing[0]!.aval))
     const values = outgoing.map((t) => t.traced!.value)
-    return { exchange: { op, axes, count, outgoing: values, parts, scope }, parts: parts.map((v) => Tensor.fromTrace(trace, v)) }
+    return {
+      exchange: { op, axes, count, outgoing: values, parts, scope },
+      parts: parts.map((v) => Tensor.fromTrace(trace, v)),
+    }
   }
   if (op === 'reduceScatter') {
     const { dim } = node.params as OpParams['reduceScatter']
@@ -347,10 +370,12 @@ function stepsOf(
   })
   for (const value of outputs) if (value.node) markMade(value, madeIn.get(value.node)!)
   const deadAfter = new Map<number, Value[]>()
-  for (const [value, step] of lastRead) if (!kept.has(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
-  return runs.map((nodes, step) => {
-    const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
-    return { segment, exchanges: exchanges[step]!, dead: deadAfter.get(step) ?? [] }
-  }).filter(({ segment, exchanges: started }) => segment || started.length > 0)
+  for (const [value, step] of lastRead)
+    if (!kept.has(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
+  return runs
+    .map((nodes, step) => {
+      const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
+      return { segment, exchanges: exchanges[step]!, dead: deadAfter.get(step) ?? [] }
+    })
+    .filter(({ segment, exchanges: started }) => segment || started.length > 0)
 }
-

@@ -22,7 +22,9 @@ export class PartitionSpec {
   }
 
   toString(): string {
-    const shown = this.dimensions.map((d) => (d.length === 0 ? 'null' : d.length === 1 ? `'${d[0]}'` : `['${d.join("', '")}']`))
+    const shown = this.dimensions.map((d) =>
+      d.length === 0 ? 'null' : d.length === 1 ? `'${d[0]}'` : `['${d.join("', '")}']`,
+    )
     const rest = this.unreduced.length > 0 ? `; unreduced ${this.unreduced.join(', ')}` : ''
     return `P(${shown.join(', ')}${rest})`
   }
@@ -45,11 +47,15 @@ export class NamedSharding {
   shardShape(shape: Shape): Shape {
     const { dimensions } = this.spec
     if (dimensions.length > shape.length)
-      throw new ShardingError(`${this.spec} has ${dimensions.length} dimensions, the array [${shape.join(',')}] has ${shape.length}`)
+      throw new ShardingError(
+        `${this.spec} has ${dimensions.length} dimensions, the array [${shape.join(',')}] has ${shape.length}`,
+      )
     return shape.map((d, i) => {
       const count = (dimensions[i] ?? []).reduce((n, axis) => n * this.mesh.along(axis), 1)
       if (d % count !== 0)
-        throw new ShardingError(`dimension ${i} of [${shape.join(',')}] does not divide by ${count} (${dimensions[i]!.join(' × ')} of mesh ${this.mesh})`)
+        throw new ShardingError(
+          `dimension ${i} of [${shape.join(',')}] does not divide by ${count} (${dimensions[i]!.join(' × ')} of mesh ${this.mesh})`,
+        )
       return d / count
     })
   }

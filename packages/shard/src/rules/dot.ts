@@ -27,7 +27,8 @@ export const product: PartitionRule<'dot'> = {
     for (let dim = 0; dim < rank - 2; dim++) {
       const ofA = dim - (rank - a.shape.length)
       const ofB = dim - (rank - b.shape.length)
-      const along = (own: number, shape: Shape): AxisState => (own >= 0 && shape[own] === out.shape[dim] ? own : 'replicated')
+      const along = (own: number, shape: Shape): AxisState =>
+        own >= 0 && shape[own] === out.shape[dim] ? own : 'replicated'
       const [stateA, stateB] = [along(ofA, a.shape), along(ofB, b.shape)]
       const taken = (typeof stateA === 'number' && has(0, stateA)) || (typeof stateB === 'number' && has(1, stateB))
       if (taken && divides(out, dim, view.devices)) way(stateA, stateB, dim)

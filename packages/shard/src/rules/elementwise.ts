@@ -45,11 +45,17 @@ const rule =
     if (sums === 0 || !isFloat(out!.dtype)) return whole(view)
     const keep = () => decide(view, states, ['unreduced'])
     if (linearity === 'first') return terms[0] && sums === 1 && !grows(view.inputs[0]!, out!) ? keep() : whole(view)
-    if (linearity === 'product') return sums === 1 && !grows(view.inputs[terms.indexOf(true)]!, out!) ? keep() : whole(view)
+    if (linearity === 'product')
+      return sums === 1 && !grows(view.inputs[terms.indexOf(true)]!, out!) ? keep() : whole(view)
     if (linearity === 'sum') {
       const small = out!.shape.reduce((n, d) => n * d, 1) <= smallResult
       // What is whole becomes a term that one device holds: no sum is made that is not needed yet.
-      if (sums === states.length || view.deferred || small) return decide(view, states.map(() => 'unreduced'), ['unreduced'])
+      if (sums === states.length || view.deferred || small)
+        return decide(
+          view,
+          states.map(() => 'unreduced'),
+          ['unreduced'],
+        )
     }
     return whole(view)
   }

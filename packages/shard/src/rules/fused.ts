@@ -15,7 +15,12 @@ export const dropping: PartitionRule<'dropout'> = {
     const { shape } = view.node.inputs[0]!.aval
     const starts = shape.map((_, dim) => view.start(0, dim))
     const isWhole = x!.shape.every((d, i) => d === shape[i])
-    return [apply('dropout', [x!, key!], { ...view.params, ...(isWhole ? {} : { window: view.params.window ?? { shape, starts } }) })]
+    return [
+      apply('dropout', [x!, key!], {
+        ...view.params,
+        ...(isWhole ? {} : { window: view.params.window ?? { shape, starts } }),
+      }),
+    ]
   },
 }
 
@@ -51,7 +56,9 @@ export const rotating: PartitionRule<'rope'> = {
 /** Query heads may be split over the devices if each then reads whole kv heads, or a part of one. */
 function splitsHeads(view: AxisView): boolean {
   const [heads, kvHeads] = [view.inputs[0]!.shape[1]!, view.inputs[1]!.shape[1]!]
-  return heads % view.devices === 0 && (kvHeads % view.devices === 0 || (heads / kvHeads) % (heads / view.devices) === 0)
+  return (
+    heads % view.devices === 0 && (kvHeads % view.devices === 0 || (heads / kvHeads) % (heads / view.devices) === 0)
+  )
 }
 
 /** `rows` are the inputs shaped as q; k and v are inputs 1 and 2; visibility, if any, is the last. */
@@ -106,7 +113,11 @@ export const attentionGrad: PartitionRule<'attentionGrad'> = {
   local: (inputs, view) => {
     const [q, k, v, ...rest] = inputs
     const range = kvRange(q!, k!, view)
-    const [dq, dk, dv] = applyAll('attentionGrad', [q!, heads(k!, range), heads(v!, range), ...rest], view.params) as [Tensor, Tensor, Tensor]
+    const [dq, dk, dv] = applyAll('attentionGrad', [q!, heads(k!, range), heads(v!, range), ...rest], view.params) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ]
     // Other devices read the same kv heads: what this one has is its term of their gradient.
     const spread = (x: Tensor) =>
       x.shape[1] === k!.shape[1] ? x : pad(x, [0, range.from, 0, 0], [0, k!.shape[1]! - range.to, 0, 0])
@@ -118,7 +129,12 @@ export const attentionGrad: PartitionRule<'attentionGrad'> = {
 const overVocabulary =
   (rows: readonly number[], outputs: { rows: AxisState; vocabulary: AxisState }) =>
   (states: readonly AxisState[], view: AxisView): AxisDecision => {
-    if (states[1] === 0) return decide(view, [undefined, 0], view.outputs.map(() => outputs.vocabulary))
+    if (states[1] === 0)
+      return decide(
+        view,
+        [undefined, 0],
+        view.outputs.map(() => outputs.vocabulary),
+      )
     if (rows.some((i) => states[i] === 0))
       return decide(
         view,
@@ -158,4 +174,3 @@ export const crossEntropyGradWeight: PartitionRule<'linearCrossEntropyGradWeight
   axis: overVocabulary([0, 2, 3, 4], { rows: 'unreduced', vocabulary: 0 }),
   local: (inputs, view) => applyAll('linearCrossEntropyGradWeight', inputs, vocabStart(view)),
 }
-

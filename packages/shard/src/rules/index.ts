@@ -30,7 +30,11 @@ import type { PartitionRule } from './rule'
 
 /** One rule an op. Where an author says how a value lies, the partitioner obeys; collectives are what it writes itself. */
 export const partitionRules: {
-  readonly [K in OpName]: K extends CollectiveOp ? 'collective' : K extends 'shardingConstraint' ? 'given' : PartitionRule<K>
+  readonly [K in OpName]: K extends CollectiveOp
+    ? 'collective'
+    : K extends 'shardingConstraint'
+      ? 'given'
+      : PartitionRule<K>
 } = {
   neg: linear,
   exp: nonlinear,

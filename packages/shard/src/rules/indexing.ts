@@ -15,7 +15,9 @@ export const gathering: PartitionRule<'gather'> = {
     if (x === axis) return isFloat(view.inputs[0]!.dtype) ? decide(view, [axis], ['unreduced']) : whole(view)
     if (typeof x === 'number') return decide(view, [x], [outDim(x)])
     if (x === 'unreduced')
-      return grows(view.inputs[0]!, view.outputs[0]!) || !isFloat(view.inputs[0]!.dtype) ? whole(view) : decide(view, [x], ['unreduced'])
+      return grows(view.inputs[0]!, view.outputs[0]!) || !isFloat(view.inputs[0]!.dtype)
+        ? whole(view)
+        : decide(view, [x], ['unreduced'])
     if (typeof indices === 'number' && indices >= batchDims)
       return decide(view, ['replicated', indices], [axis + indices - batchDims])
     return whole(view)
@@ -46,8 +48,8 @@ export const scattering: PartitionRule<'scatterAdd'> = {
     // Rows added by several devices are terms of each result.
     if (split !== undefined && split < indexRank) return decide(view, [split, split], ['unreduced'])
     if (typeof updates === 'number') return decide(view, ['replicated', updates], [updates - indexRank + 1 + batchDims])
-    if (updates === 'unreduced' && !grows(view.inputs[1]!, view.outputs[0]!)) return decide(view, ['replicated', updates], ['unreduced'])
+    if (updates === 'unreduced' && !grows(view.inputs[1]!, view.outputs[0]!))
+      return decide(view, ['replicated', updates], ['unreduced'])
     return whole(view)
   },
 }
-

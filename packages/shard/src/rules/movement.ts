@@ -122,7 +122,11 @@ export const dynamicUpdating: PartitionRule<'dynamicUpdateSlice'> = {
 }
 
 /** What a program's author asked for. Axes that do not divide the dimension leave it whole. */
-export const constraining = (states: readonly AxisState[], view: AxisView<'shardingConstraint'>, axis: string): AxisDecision => {
+export const constraining = (
+  states: readonly AxisState[],
+  view: AxisView<'shardingConstraint'>,
+  axis: string,
+): AxisDecision => {
   const dim = view.node.params.spec.findIndex((axes) => axes.includes(axis))
   const wanted: AxisState = dim >= 0 && divides(view.inputs[0]!, dim, view.devices) ? dim : 'replicated'
   return decide(view, [wanted], [wanted])

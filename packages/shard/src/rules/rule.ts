@@ -51,7 +51,11 @@ export const whole = (view: AxisView): AxisDecision => ({
 })
 
 /** A decision in which input `i` and output `i` are `inputs[i]` and `outputs[i]`; what is not named is replicated. */
-export const decide = (view: AxisView, inputs: readonly (AxisState | undefined)[], outputs: readonly AxisState[]): AxisDecision => ({
+export const decide = (
+  view: AxisView,
+  inputs: readonly (AxisState | undefined)[],
+  outputs: readonly AxisState[],
+): AxisDecision => ({
   inputs: view.inputs.map((_, i) => inputs[i] ?? 'replicated'),
   outputs: view.outputs.map((_, i) => outputs[i] ?? 'replicated'),
 })
@@ -85,4 +89,5 @@ export function cheapest(states: readonly AxisState[], view: AxisView, ways: rea
 }
 
 /** Whether dimension `dim` of a value can be split further over the axis. */
-export const divides = ({ shape }: Aval, dim: number, devices: number): boolean => (shape[dim] ?? 0) % devices === 0 && shape[dim] !== 0
+export const divides = ({ shape }: Aval, dim: number, devices: number): boolean =>
+  (shape[dim] ?? 0) % devices === 0 && shape[dim] !== 0
