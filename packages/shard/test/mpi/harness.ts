@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What tests with MPI need and this machine lacks, as the end of a test's name; undefined if nothing. */
+/** What tests with MPI need and this machine lacks, for the end of a test's name; empty if nothing. */
 export const missingMpi = [hasMpirun() ? '' : 'mpirun of Open MPI', hasLibrary() ? '' : 'libmpi']
   .filter((part) => part !== '')
   .join(' and ')
@@ -69,10 +69,18 @@ export function mpirun(ranks: number): readonly string[] {
   return ['mpirun', '--oversubscribe', '--bind-to', 'none', '-n', String(ranks)]
 }
 
-/** Runs a command to its end, killing it after `limit` seconds. */
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Seconds after which the command is killed. */
+  readonly limit?: number
+  /** Called with all output so far whenever there is more. */
+  readonly watch?: (output: string) => void
+}
+
+/** Runs a command until it and all that writes to its output have ended. */
 export function run(
   command: readonly string[],
-  { env = {}, limit = 60 }: { env?: Readonly<Record<string, string>>; limit?: number } = {},
+  { env = {}, limit = 60, watch = () => {} }: RunOptions = {},
 ): Promise<Outcome> {
   const started = performance.now()
   const [name, ...parameters] = command
@@ -85,8 +93,14 @@ export function run(
   })
   let stdout = ''
   let stderr = ''
-  child.stdout.on('data', (data: Buffer) => (stdout += String(data)))
-  child.stderr.on('data', (data: Buffer) => (stderr += String(data)))
+  child.stdout.on('data', (data: Buffer) => {
+    stdout += String(data)
+    watch(stdout + stderr)
+  })
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += String(data)
+    watch(stdout + stderr)
+  })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) =>

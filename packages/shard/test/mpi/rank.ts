@@ -73,6 +73,8 @@ const scenarios: Record<string, (transport: MpiTransport) => Promise<unknown>> =
   },
 
   async silent(transport) {
+    await greet(transport, 'a first greeting')
+    console.log('greeted')
     if (transport.rank === transport.size - 1) await sleep(60_000)
     await greet(transport, 'gradients of step 12')
   },

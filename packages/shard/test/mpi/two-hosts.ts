@@ -14,10 +14,10 @@ export interface TwoHosts {
   destroy(): void
 }
 
-/** What is missing to make two hosts, as the end of a test's name; empty if nothing. */
-export const missingTwoHosts = missing()
-
 let made = 0
+
+/** What is missing to make two hosts, for the end of a test's name; empty if nothing. */
+export const missingTwoHosts = missing()
 
 /**
  * Makes two hosts; `destroy` belongs in a `finally` or an `afterAll`.
@@ -66,13 +66,14 @@ export function createTwoHosts(): TwoHosts {
   writeFileSync(agent, `#!/bin/sh\naddress=$1\nshift\ncase $address in\n${cases.join('\n')}\nesac\n`, { mode: 0o755 })
 
   return {
-    mpirun: (ranksPerHost) => [
-      ...['ip', 'netns', 'exec', space(a.name), 'unshare', '--uts', 'sh', '-c', `hostname ${a.name}; exec "$@"`, 'sh'],
-      ...['mpirun', '--oversubscribe', '--bind-to', 'none', '-n', String(2 * ranksPerHost)],
-      ...['--host', hosts.map(({ address }) => `${address}:${ranksPerHost}`).join(',')],
-      ...['--mca', 'plm_rsh_agent', agent, '--mca', 'btl', 'tcp,self', '--mca', 'btl_tcp_if_include', '10.99.0.0/30'],
-      ...['--mca', 'oob_tcp_if_include', '10.99.0.0/30'],
-    ],
+    mpirun: (ranksPerHost) =>
+      [
+        ['ip', 'netns', 'exec', space(a.name), 'unshare', '--uts', 'sh', '-c', `hostname ${a.name}; exec "$@"`, 'sh'],
+        ['mpirun', '--oversubscribe', '--bind-to', 'none', '-n', String(2 * ranksPerHost)],
+        ['--host', hosts.map(({ address }) => `${address}:${ranksPerHost}`).join(',')],
+        ['--mca', 'plm_rsh_agent', agent, '--mca', 'btl', 'tcp,self', '--mca', 'btl_tcp_if_include', '10.99.0.0/30'],
+        ['--mca', 'oob_tcp_if_include', '10.99.0.0/30'],
+      ].flat(),
     cut: () => ip('-n', space(b.name), 'link', 'set', b.device, 'down'),
     destroy,
   }
@@ -101,7 +102,8 @@ function missing(): string {
   try {
     createTwoHosts().destroy()
     return ''
-  } catch {
-    return 'the right to make network namespaces'
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('ip ')) return 'the right to make network namespaces'
+    throw error
   }
 }
