@@ -49,6 +49,13 @@ const snippets: Record<string, string> = {
     assert.deepEqual(await file.read('w'), tensors[0].data)
     await file.close()`,
   '@jora/shard': `import '@jora/shard'`,
+  '@jora/shard/mpi': `
+    import assert from 'node:assert/strict'
+    import { detectLauncher, openMpi } from '@jora/shard/mpi'
+    assert.equal(detectLauncher({}), undefined)
+    const rank = { PMI_RANK: '1', PMI_SIZE: '2', MPI_LOCALRANKID: '1', MPI_LOCALNRANKS: '2' }
+    assert.equal(detectLauncher(rank).launcher, 'mpiexec')
+    await assert.rejects(openMpi(), /started by no launcher/)`,
   '@jora/data': `
     import assert from 'node:assert/strict'
     import { createTokenizer, parseRows, prepareDataset } from '@jora/data'
