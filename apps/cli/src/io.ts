@@ -24,6 +24,11 @@ export interface Session extends Io {
   readonly argv: readonly string[]
 }
 
+const nowhere: Output = { write: () => {}, isTTY: false, columns: 80 }
+
+/** The same run without its streams: of a job's processes only one speaks. */
+export const silent = (session: Session): Session => ({ ...session, stdout: nowhere, stderr: nowhere })
+
 const outputOf = (stream: NodeJS.WriteStream): Output => ({
   write: (text) => void stream.write(text),
   get isTTY() {

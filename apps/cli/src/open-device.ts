@@ -1,5 +1,6 @@
 // The flags that say where to compute, and opening what they name.
-import { ConfigError, openDevice, type DTypeSetting } from '@jora/lora'
+import { ConfigError, openMesh, type DTypeSetting, type Launcher } from '@jora/lora'
+import { MeshDevice } from '@jora/shard'
 import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
@@ -25,13 +26,24 @@ export interface DeviceValues {
   readonly gpu: string | undefined
   readonly deviceMemory: number | undefined
   readonly dtype: DTypeSetting
+  /** Absent: one device. */
+  readonly mesh?: string
+  readonly launcher?: Launcher
 }
 
 /** As log lines name it. */
-export const deviceTitle = ({ kind, name }: Device): string => (kind === 'cpu' ? name : `${name}, WebGPU`)
+export const deviceTitle = (device: Device): string => (device.kind === 'cpu' ? device.name : `${device.name}, WebGPU`)
+
+/** The GPU that a device is, or the first of a mesh of them. */
+export const gpuOf = (device: Device): WebGpuDevice =>
+  (device instanceof MeshDevice ? device.devices[0] : device) as WebGpuDevice
+
+/** Whether this process speaks for its job: alone, or the first of several. */
+export const leads = (device: Device): boolean => !(device instanceof MeshDevice) || (device.transport?.rank ?? 0) === 0
 
 /** @throws UsageError when there is no such device, or it cannot run JORA */
-export async function openDeviceFor({ device: name, gpu, deviceMemory, dtype }: DeviceValues, io: Io): Promise<Device> {
+export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Device> {
+  const { device: name, gpu, deviceMemory, dtype, mesh = 'data=1,model=1', launcher } = values
   if (name === 'cpu') {
     if (gpu !== undefined) throw new UsageError('--gpu goes with --device auto or webgpu, not with cpu')
     if (deviceMemory !== undefined)
@@ -40,12 +52,14 @@ export async function openDeviceFor({ device: name, gpu, deviceMemory, dtype }: 
   const style = styleFor(io.stderr, io.env)
   const note = (line: string) => io.stderr.write(`${style.yellow(`note: ${line}`)}\n`)
   try {
-    const device = await openDevice(name, {
+    const device = await openMesh(name, {
+      mesh,
+      launcher,
       adapter: gpu,
       memoryBytes: deviceMemory,
       onNote: (reason) => note(`computing on the CPU: ${reason}`),
     })
-    if (device.kind === 'webgpu' && (device as WebGpuDevice).adapter.software)
+    if (device.kind === 'webgpu' && gpuOf(device).adapter.software)
       note(`${device.name} is software that computes on the CPU; --device cpu is faster`)
     if (dtype === 'f16' && !device.computeDTypes.includes('f16'))
       throw new UsageError(`--dtype f16: ${device.name} cannot compute in it; use f32, or a GPU with shader-f16`)

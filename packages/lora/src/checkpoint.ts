@@ -1,13 +1,14 @@
 // Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeSafetensors } from '@jora/tensor/safetensors'
-import type { Device } from '@jora/tensor'
+import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import { defaultDevice, type Device } from '@jora/tensor'
 import type { LlamaConfig } from '@jora/llama'
 import { writeFolderAtomic, writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
-import { adapterEntries, adapterWeightsFile, type PeftInfo } from './peft'
-import { readAdapterTensors, savePeftAdapter } from './peft-folder'
+import { fromFirst } from './on-mesh'
+import { adapterArrays, adapterEntries, adapterWeightsFile, peftConfig, uploadAdapter, type PeftInfo } from './peft'
+import { keepsFiles, writePeftFiles } from './peft-folder'
 import type { Progress } from './trainer'
 import type { TrainState } from './training-step'
 
@@ -20,7 +21,10 @@ const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetenso
 const progressFile = 'trainer_state.json'
 const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
 
-/** Writes `checkpoints/step-…` under `outputDir` and returns that path, with forward slashes on every system. */
+/**
+ * Writes `checkpoints/step-…` under `outputDir` and returns that path, with forward slashes on every system. The state is
+ * saved whole, however it lies on its device. Of a job's processes all must call it, and the first writes.
+ */
 export async function saveCheckpoint(
   outputDir: string,
   state: TrainState,
@@ -29,10 +33,16 @@ export async function saveCheckpoint(
   info: PeftInfo,
 ): Promise<string> {
   const relative = `checkpoints/${folderName(progress.step)}`
+  const entries = {
+    adapter: await adapterEntries(state.adapter),
+    m: await adapterEntries(state.m),
+    v: await adapterEntries(state.v),
+  }
+  if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
-    await savePeftAdapter(folder, state.adapter, lora, info)
+    await writePeftFiles(folder, entries.adapter, peftConfig(lora, Object.keys(state.adapter), info))
     for (const part of ['m', 'v'] as const)
-      await writeSafetensors(join(folder, optimizerFiles[part]), await adapterEntries(state[part]), { format: 'pt' })
+      await writeSafetensors(join(folder, optimizerFiles[part]), entries[part], { format: 'pt' })
     await writeJsonAtomic(join(folder, progressFile), progress)
   })
   return relative
@@ -54,31 +64,40 @@ export async function removeUnfinishedCheckpoints(outputDir: string): Promise<vo
     if (/^\.step-\d{8}\.tmp-\d+$/.test(name)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
-/** @throws ConfigError when the folder is no checkpoint of these settings */
+/**
+ * The state and progress kept in `folder`. Of a job's processes the first reads.
+ * @throws ConfigError when the folder is no checkpoint of these settings
+ */
 export async function loadCheckpoint(
   folder: string,
   model: LlamaConfig,
   lora: LoraConfig,
   fingerprint: string,
-  device?: Device,
+  device: Device = defaultDevice(),
 ): Promise<{ state: TrainState; progress: SavedProgress }> {
-  const path = join(folder, progressFile)
-  const text = await readFile(path, 'utf8').catch(() => {
+  const read = (file: string) => fromFirst(device, () => readFile(join(folder, file)))
+  const text = await read(progressFile).catch(() => {
     throw new ConfigError(`${folder} is not a checkpoint: ${progressFile} is missing`)
   })
-  const progress = JSON.parse(text) as SavedProgress
+  const progress = JSON.parse(new TextDecoder().decode(text)) as SavedProgress
   if (progress.fingerprint !== fingerprint) {
     throw new ConfigError(
       `${folder} was made with other settings (model, dataset, prompt, split, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
     )
   }
   const modules = adaptedModules(model, lora)
-  const read = (file: string) => readAdapterTensors(join(folder, file), modules, lora.r, device)
+  const tensors = async (file: string) => {
+    const path = join(folder, file)
+    const bytes = await read(file).catch((error: Error) => {
+      throw new ConfigError(`${path} cannot be read: ${error.message}`)
+    })
+    return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora.r), lora.r, device)
+  }
   return {
     state: {
-      adapter: await read(adapterWeightsFile),
-      m: await read(optimizerFiles.m),
-      v: await read(optimizerFiles.v),
+      adapter: await tensors(adapterWeightsFile),
+      m: await tensors(optimizerFiles.m),
+      v: await tensors(optimizerFiles.v),
     },
     progress,
   }

@@ -1,6 +1,8 @@
 // A batch on a device.
-import { tensor, type Device, type Tensor } from '@jora/tensor'
+import { defaultDevice, type Device, type Tensor } from '@jora/tensor'
 import type { Batch } from '@jora/data'
+import { devicePut } from '@jora/shard'
+import { batchSharding } from './on-mesh'
 
 export type DeviceBatch = {
   /** Token ids, i32 `[batch, seq]`. */
@@ -10,10 +12,14 @@ export type DeviceBatch = {
   readonly labels: Tensor
 }
 
-/** The batch's arrays as tensors of `device` (the default one when absent). A batch of one group has no group dimension. */
-export function uploadBatch(batch: Batch, device?: Device): DeviceBatch {
+/**
+ * The batch's arrays as tensors of `device`, on a mesh split by rows over its data axis. A batch of one group has no group
+ * dimension.
+ */
+export function uploadBatch(batch: Batch, device: Device = defaultDevice()): DeviceBatch {
   const { groups, batchSize, seqLen } = batch
-  const upload = (data: Int32Array, shape: readonly number[]) => tensor(data, { shape, ...(device ? { device } : {}) })
+  const upload = (data: Int32Array, shape: readonly number[]) =>
+    devicePut(data, device, batchSharding, { shape, dtype: 'i32' })
   const slots = batch.labels.length / groups
   const labelShape = groups === 1 ? [slots] : [groups, slots]
   return {

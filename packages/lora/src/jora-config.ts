@@ -24,6 +24,10 @@ export interface JoraSettings extends Omit<TrainConfig, 'lora'> {
   readonly alpacaMix: number
   readonly alpacaMixFile: string | undefined
   readonly device: 'auto' | 'cpu' | 'webgpu'
+  /** Devices that share the work, as `data=1,model=4`. */
+  readonly mesh: string
+  /** Who starts the processes of a mesh that has several: `auto` finds out. */
+  readonly launcher: 'auto' | 'none' | 'mpi'
 }
 
 const { lora: _lora, ...trainDefaults } = defaultTrainConfig
@@ -43,6 +47,8 @@ export const defaultJoraSettings: Omit<JoraSettings, 'modelPath'> = {
   alpacaMix: 0.3,
   alpacaMixFile: undefined,
   device: 'auto',
+  mesh: 'data=1,model=1',
+  launcher: 'auto',
 }
 
 /**
@@ -67,6 +73,8 @@ export class JoraConfig {
     check('split', split, split > 0 && split <= 1, 'a number in (0, 1]')
     check('alpacaMix', alpacaMix, alpacaMix >= 0 && alpacaMix < 1, 'a number in [0, 1)')
     check('onOverflow', onOverflow, ['error', 'drop', 'truncate'].includes(onOverflow), 'error, drop or truncate')
+    const { launcher } = this.settings
+    check('launcher', launcher, ['auto', 'none', 'mpi'].includes(launcher), 'auto, none or mpi')
     check('device', device, ['auto', 'cpu', 'webgpu'].includes(device), 'auto, cpu or webgpu')
   }
 

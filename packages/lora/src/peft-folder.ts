@@ -2,11 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LlamaConfig } from '@jora/llama'
-import type { Device } from '@jora/tensor'
-import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import { treeLeaves, type Device } from '@jora/tensor'
+import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
 import type { Adapter } from './adapter'
 import { writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type AdaptedModule, type LoraConfig } from './lora-config'
+import { writesFiles } from './on-mesh'
 import {
   adapterArrays,
   adapterConfigFile,
@@ -21,30 +22,39 @@ import {
   type PeftInfo,
 } from './peft'
 
-/** Writes the adapter into `folder`, each file whole or not at all. */
+/**
+ * Writes the adapter into `folder`, each file whole or not at all. Of a job's processes all must call it, and the first
+ * writes.
+ */
 export async function savePeftAdapter(
   folder: string,
   adapter: Adapter,
   config: LoraConfig,
   info: PeftInfo,
 ): Promise<void> {
-  await writeSafetensors(join(folder, adapterWeightsFile), await adapterEntries(adapter), { format: 'pt' })
-  await writeJsonAtomic(join(folder, adapterConfigFile), peftConfig(config, Object.keys(adapter), info))
+  const entries = await adapterEntries(adapter)
+  if (keepsFiles(adapter)) await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
+}
+
+/** The two files, of tensors that are on the host. */
+export async function writePeftFiles(
+  folder: string,
+  entries: readonly SafetensorsEntry<Uint8Array>[],
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await writeSafetensors(join(folder, adapterWeightsFile), entries, { format: 'pt' })
+  await writeJsonAtomic(join(folder, adapterConfigFile), config)
+}
+
+/** Whether this process writes what is on the device of these tensors. */
+export const keepsFiles = (adapter: Adapter): boolean => {
+  const [first] = treeLeaves(adapter)
+  return first === undefined || writesFiles(first.buffer.device)
 }
 
 async function readAdapterArrays(path: string, modules: readonly AdaptedModule[], r: number): Promise<AdapterArrays> {
   await using file = await openSafetensors(path)
   return await adapterArrays(file, path, modules, r) // awaited before the file closes
-}
-
-/** Tensors of `path` under PEFT's names, as pairs of the `modules` they must cover, on a device. */
-export async function readAdapterTensors(
-  path: string,
-  modules: readonly AdaptedModule[],
-  r: number,
-  device?: Device,
-): Promise<Adapter> {
-  return uploadAdapter(await readAdapterArrays(path, modules, r), r, device)
 }
 
 /** The settings in the adapter_config.json of `folder`. */

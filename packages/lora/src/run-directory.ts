@@ -16,6 +16,11 @@ export class RunDirectory {
 
   private constructor(readonly path: string) {}
 
+  /** Of a process that keeps no files: the first of its job does. */
+  static none(path: string): RunDirectory {
+    return new RunDirectory(path)
+  }
+
   /**
    * Opens `path` for a new run, or to continue one after `resumeStep` (later lines of metrics.jsonl are dropped: those
    * steps will be done again).
@@ -64,7 +69,7 @@ export class RunDirectory {
   /** Writes the trained adapter and its model card. */
   async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo, card: string): Promise<void> {
     await savePeftAdapter(this.path, adapter, lora, info)
-    await writeFileAtomic(join(this.path, 'README.md'), card)
+    if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), card)
   }
 
   async close(): Promise<void> {

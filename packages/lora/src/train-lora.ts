@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadModel } from '@jora/llama'
+import { MeshDevice } from '@jora/shard'
 import type { Device } from '@jora/tensor'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Adapter } from './adapter'
@@ -11,7 +12,8 @@ import type { TrainEvent } from './events'
 import { fingerprint, hashModel, hashSamples } from './hashes'
 import type { JoraConfig } from './jora-config'
 import { ConfigError } from './lora-config'
-import { openDevice } from './open-device'
+import { fromFirst, writesFiles } from './on-mesh'
+import { openMesh } from './open-mesh'
 import { loadPeftAdapter } from './peft-folder'
 import { modelCard, RunDirectory } from './run-directory'
 import { countSteps, runTraining } from './trainer'
@@ -87,7 +89,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
   async *#run(): AsyncGenerator<TrainEvent, TrainSummary> {
     const { config, dataset, outputDir, options } = this
     const { settings } = config
-    const device = options.device ?? (await openDevice(settings.device))
+    const device = options.device ?? (await openMesh(settings.device, settings))
     const { dir, id, revision } = await modelFolder(settings.modelPath)
     const model = await loadModel(dir, { device })
     const modelHash = await hashModel(dir)
@@ -96,7 +98,10 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       settings.initAdapter === undefined
         ? undefined
         : await this.#initialAdapter(settings.initAdapter, model.config, device)
-    const resumeFrom = await this.#checkpointToResume()
+    const found = await fromFirst(device, async () =>
+      new TextEncoder().encode((await this.#checkpointToResume()) ?? ''),
+    )
+    const resumeFrom = found.length === 0 ? undefined : new TextDecoder().decode(found)
     const resumeStep =
       resumeFrom === undefined
         ? options.resume === undefined
@@ -109,6 +114,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       platform: `${process.platform}-${process.arch}`,
       device: device.name,
       deviceKind: device.kind,
+      mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
       settings,
       model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: modelHash },
       dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics },
@@ -119,8 +125,9 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     // Before the directory is touched: a checkpoint of other settings is refused, and what is there stays.
     const resume =
       resumeFrom === undefined ? undefined : await loadCheckpoint(resumeFrom, model.config, lora, print, device)
-    const directory = await RunDirectory.open(outputDir, record, resumeStep)
-    await removeUnfinishedCheckpoints(outputDir)
+    const keeps = writesFiles(device)
+    const directory = keeps ? await RunDirectory.open(outputDir, record, resumeStep) : RunDirectory.none(outputDir)
+    if (keeps) await removeUnfinishedCheckpoints(outputDir)
     const peft = { baseModel: id ?? settings.modelPath, revision }
     let { finalLoss, evalLoss } = directory.earlier
     const training = runTraining({

@@ -7,6 +7,7 @@ import { chooseDType } from './compute-dtype'
 import { Evaluator } from './evaluate'
 import type { TrainEvent } from './events'
 import { ConfigError } from './lora-config'
+import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
 import { learningRateAt } from './schedule'
 import { checkTrainConfig, type TrainConfig } from './train-config'
 import { initState, TrainingStep, type TrainState } from './training-step'
@@ -73,6 +74,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
+  const groups = dataGroups(device)
+  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
   const totalSteps = countSteps(train.length, config)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
@@ -80,9 +83,11 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
 
   let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, microBatch: 0, seconds: 0 }
-  let state: TrainState =
-    inputs.resume?.state ??
-    initState(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device))
+  const place = (adapter: Adapter) => placeAdapter(adapter, model.config, device)
+  const resumed = inputs.resume?.state
+  let state: TrainState = resumed
+    ? { adapter: place(resumed.adapter), m: place(resumed.m), v: place(resumed.v) }
+    : initState(place(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device)))
   const earlier = progress.seconds
   const started = performance.now()
   const seconds = () => earlier + (performance.now() - started) / 1000
@@ -111,7 +116,9 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const evaluate = async (): Promise<TrainEvent[]> => {
     if (heldOut.length === 0) return []
     try {
-      const options = { batchSize: Math.max(8, config.batchSize), padId, signal }
+      // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
+      const alone = isJob(device) ? undefined : signal
+      const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
       const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, options)
       return [{ type: 'eval', step: progress.step, loss, perplexity }]
     } catch (error) {
@@ -128,7 +135,9 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         if (index < first) continue
         const begun = performance.now()
         const step = progress.step + 1
-        const batches: Batch[] = micro.map((indices) => collate(train, indices, { padId }))
+        const batches: Batch[] = joinForGroups(micro, groups).map((indices) =>
+          collate(train, indices, { padId, groups }),
+        )
         const learningRate = learningRateAt(progress.step, schedule)
         const result = stepper.run(state, batches, { step, learningRate, seed: config.seed })
         state = result.state
@@ -154,6 +163,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
             ? { epoch: progress.epoch + 1, microBatch: 0 }
             : { microBatch: (index + 1) * config.gradientAccumulationSteps }),
         }
+        const { stopping: asked, memory } = await agree(device, signal?.aborted === true)
         yield {
           type: 'step',
           step,
@@ -165,11 +175,11 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
           targetTokens: batches.reduce((n, b) => n + b.targetTokens, 0),
           samples: batches.reduce((n, b) => n + b.sampleCount, 0),
           stepMs: performance.now() - begun,
-          deviceBytes: [(await device.memory()).bytes],
+          deviceBytes: memory.map((m) => m.bytes),
         }
         const last = step === totalSteps
         if (last || (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0)) yield* await evaluate()
-        const stopping = signal?.aborted === true
+        const stopping = asked || (!isJob(device) && signal?.aborted === true)
         if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
           yield* await save()
         if (last) break
@@ -180,7 +190,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       type: 'done',
       steps: progress.step,
       seconds: seconds(),
-      peakDeviceBytes: [(await device.memory()).peakBytes],
+      peakDeviceBytes: (await agree(device, false)).memory.map((m) => m.peakBytes),
     }
     return { adapter: state.adapter, steps: progress.step, finished: true }
   } finally {

@@ -1,6 +1,7 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
 import {
   add,
+  defaultDevice,
   disposeTree,
   firstNonFinite,
   jit,
@@ -21,9 +22,11 @@ import {
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
+import { devicePut } from '@jora/shard'
 import { loraLinear, type Adapter } from './adapter'
 import { uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from './lora-config'
+import { batchSharding } from './on-mesh'
 import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
 
 /** Everything training changes: the adapter and AdamW's moments. */
@@ -63,7 +66,7 @@ export const initState = (adapter: Adapter): TrainState => {
 
 /** Steps over micro-batches. Programs are compiled once per batch shape. */
 export class TrainingStep {
-  readonly #device: Device | undefined
+  readonly #device: Device
   readonly #config: StepConfig
   readonly #single
   readonly #accumulate
@@ -71,7 +74,7 @@ export class TrainingStep {
   readonly #zero
   readonly #gradients
 
-  constructor(decoder: Decoder, config: StepConfig, device?: Device) {
+  constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
     this.#config = config
     const lossSum = (adapter: Adapter, { tokens, labelRows, labels, keys }: TrainingBatch): Tensor => {
@@ -134,7 +137,7 @@ export class TrainingStep {
   }
 
   #upload(data: Float32Array | Uint32Array, shape: readonly number[]): Tensor {
-    return tensor(data, { shape, ...(this.#device ? { device: this.#device } : {}) })
+    return tensor(data, { shape, device: this.#device })
   }
 
   /**
@@ -145,7 +148,8 @@ export class TrainingStep {
     let first = 0
     for (const batch of batches) {
       const words = Array.from({ length: batch.batchSize }, (_, row) => keyWords(seed, step, first + row))
-      const keys = this.#upload(Uint32Array.from(words.flat()), [batch.batchSize, 2])
+      const shape = [batch.batchSize, 2]
+      const keys = devicePut(Uint32Array.from(words.flat()), this.#device, batchSharding, { shape, dtype: 'u32' })
       yield { ...uploadBatch(batch, this.#device), keys }
       first += batch.sampleCount
     }

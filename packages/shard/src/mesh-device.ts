@@ -381,6 +381,50 @@ export class MeshDevice implements Device {
     return { bytes: each.reduce((n, m) => n + m.bytes, 0), peakBytes: each.reduce((n, m) => n + m.peakBytes, 0) }
   }
 
+  /** Runs `task` in its turn, after all that is queued, and gives what it returns. */
+  #inTurn<R>(task: () => Promise<R>): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue(() => task().then(resolve, reject))
+    })
+  }
+
+  /**
+   * The numbers that each process of the job passes, by rank: how they agree on what only one of them knows. All of them must
+   * call it with as many.
+   */
+  async gatherNumbers(numbers: readonly number[]): Promise<readonly (readonly number[])[]> {
+    const { transport } = this
+    if (!transport) return [numbers]
+    const own = Float64Array.from(numbers)
+    const all = Array.from({ length: transport.size }, () => new Float64Array(numbers.length))
+    all[transport.rank] = own
+    const others = all.flatMap((_, rank) => (rank === transport.rank ? [] : [rank]))
+    const message = (rank: number, data: Float64Array) => ({ rank, tag: 0, bytes: new Uint8Array(data.buffer) })
+    const [outgoing, incoming] = [
+      others.map((rank) => message(rank, own)),
+      others.map((rank) => message(rank, all[rank]!)),
+    ]
+    await this.#inTurn(() => transport.exchange(outgoing, incoming, 'numbers of each process'))
+    return all.map((data) => [...data])
+  }
+
+  /** The bytes that process 0 passes, in every process of the job; the others pass nothing. */
+  async fromFirst(bytes?: Uint8Array): Promise<Uint8Array> {
+    const { transport } = this
+    if (!transport) return bytes!
+    const [[length]] = (await this.gatherNumbers([bytes?.length ?? 0])) as [[number]]
+    if (transport.rank !== 0) {
+      const received = new Uint8Array(length)
+      await this.#inTurn(() =>
+        transport.exchange([], [{ rank: 0, tag: 0, bytes: received }], 'what the first process has read'),
+      )
+      return received
+    }
+    const others = Array.from({ length: transport.size - 1 }, (_, i) => ({ rank: i + 1, tag: 0, bytes: bytes! }))
+    await this.#inTurn(() => transport.exchange(others, [], 'what the first process has read'))
+    return bytes!
+  }
+
   /** Of each device here. */
   memories(): Promise<MemoryStats[]> {
     return Promise.all(this.#members.map(({ device }) => device.memory()))

@@ -282,7 +282,7 @@ export class MeshProgram {
 
 /** Tells apart the messages between two processes that are under way together. */
 const tagOf = (exchange: number, from: number, to: number, mesh: Mesh): number =>
-  ((exchange * mesh.size + from) * mesh.size + to) % 32768
+  ((exchange * mesh.size + from) * mesh.size + to) % 32767
 
 const whatOf = (exchanges: readonly Exchange[]): string => {
   const [first] = exchanges

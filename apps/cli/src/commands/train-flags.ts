@@ -6,6 +6,7 @@ import {
   defaultJoraSettings,
   JoraConfig,
   parsePeftConfig,
+  readMesh,
   type JoraSettings,
   type LoraConfig,
 } from '@jora/lora'
@@ -18,7 +19,6 @@ import {
   grouped,
   hidden,
   integer,
-  later,
   list,
   number,
   onUnless,
@@ -36,9 +36,11 @@ const paper = defaultJoraSettings
 const share = (value: number): boolean => value >= 0 && value < 1
 
 function checkMesh(mesh: string): void {
-  const sizes = /^data=(\d+),model=(\d+)$/.exec(mesh)
-  if (!sizes) throw expected('data=N,model=N')
-  if (Number(sizes[1]) !== 1 || Number(sizes[2]) !== 1) throw later('data=1,model=1')
+  try {
+    readMesh(mesh)
+  } catch {
+    throw expected('data=N,model=N, either may be left out')
+  }
 }
 
 export const trainFlags = {
@@ -127,8 +129,19 @@ export const trainFlags = {
       ),
       'auto',
     ),
-    mesh: hidden(withDefault(checked('devices to share the work', 'data=N,model=N', checkMesh), 'data=1,model=1')),
-    launcher: hidden(withDefault(choice('how processes are started', ['auto', 'none'], { later: ['mpi'] }), 'auto')),
+    mesh: withDefault(
+      checked('devices to share the work: rows over data, weights over model', 'data=N,model=N', checkMesh),
+      'data=1,model=1',
+    ),
+    launcher: withDefault(
+      choice('who starts the processes of a mesh; auto is mpirun or srun where one of them did', [
+        'auto',
+        'none',
+        'mpi',
+      ]),
+      'auto',
+    ),
+    explain: toggle('before training, say how tensors are split and what the devices send one another'),
   }),
 }
 
@@ -229,6 +242,8 @@ export async function trainSettings(values: TrainValues, given: ReadonlySet<keyo
       gradientCheckpointing: gradientCheckpointing === 'on',
       dtype: values.dtype,
       device: values.device,
+      mesh: values.mesh,
+      launcher: values.launcher,
     })
   } catch (error) {
     throw asUsageError(error)

@@ -15,14 +15,15 @@ import {
   type TrainSummary,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
-import type { WebGpuDevice } from '@jora/tensor/webgpu'
+import { MeshDevice } from '@jora/shard'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
-import type { Session } from '../io'
+import { silent, type Session } from '../io'
 import { needsCheckpointing } from '../measure/plan'
-import { deviceTitle, openDeviceFor } from '../open-device'
+import { explainTo } from '../explain'
+import { deviceTitle, gpuOf, leads, openDeviceFor } from '../open-device'
 import { openFolder } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
@@ -45,7 +46,10 @@ export function registerTrain(parent: Command, io: Session): void {
   })
 }
 
-async function train(values: TrainValues, { io, given, json }: CommandContext<typeof trainFlags>): Promise<void> {
+async function train(
+  values: TrainValues,
+  { io: session, given, json }: CommandContext<typeof trainFlags>,
+): Promise<void> {
   let config = await trainSettings(values, given)
   const { outputDir, resume } = values
   await checkDatasetFile(values.dataset)
@@ -53,9 +57,11 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {
     throw new ConfigError(`${outputDir} already holds a run; continue it with --resume or choose another --output-dir`)
   }
-  const model = await openFolder(values.model, io)
+  const model = await openFolder(values.model, session)
   const parameters = await countParameters(model.dir, config)
-  const device = await openDeviceFor(values, io)
+  const device = await openDeviceFor(values, session)
+  const io = leads(device) ? session : silent(session)
+  if (values.explain) explainTo(device, io)
   // Bad weights are told before thousands of rows are read; good ones stay in their files.
   const { config: sizes } = await loadModel(model.dir, { device })
   const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
@@ -110,6 +116,8 @@ async function train(values: TrainValues, { io, given, json }: CommandContext<ty
     release()
     display.close()
   }
+  // A job's processes leave it together, each with its work done.
+  if (device instanceof MeshDevice) await device.close()
 }
 
 /** Whether a step on the longest rows would not fit the GPU with all activations kept. */
@@ -130,7 +138,7 @@ async function mustSaveMemory(
     accumulation: values.gradientAccumulationSteps,
     lora: values.lora,
   }
-  const { profile } = device as WebGpuDevice
+  const { profile } = gpuOf(device)
   return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory })
 }
 

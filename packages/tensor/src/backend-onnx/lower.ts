@@ -2,7 +2,7 @@
 import { posix, sep } from 'node:path'
 import type { CompileGraph, DeviceBuffer, FileRange } from '../backend/backend'
 import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
-import type { OpName, OpParams } from '../ir/op'
+import { refuseCollective, type CollectiveOp, type OpName, type OpParams } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
@@ -114,6 +114,7 @@ export function lowerGraph(
     const emit = (target: Node, targetInputs: readonly string[]): readonly string[] => {
       const lower = onnxLowerings[target.op]
       if (lower === 'decompose') throw new Error(`${target.op} should have been decomposed`)
+      if (lower === 'collective') return refuseCollective(target.op as CollectiveOp)
       const context = {
         b,
         node: target,

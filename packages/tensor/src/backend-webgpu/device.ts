@@ -159,7 +159,7 @@ export class WebGpuDevice implements Device {
   upload(data: HostArray, aval: Aval): DeviceBuffer {
     this.#check()
     const buffer = new GpuBuffer(this, aval)
-    const bytes = deviceBytes(data, aval, this.#queue.busy || data.buffer instanceof SharedArrayBuffer)
+    const bytes = deviceBytes(data, aval, this.#queue.busy || isShared(data))
     this.#queue.add(() => {
       if (this.#failure) return
       buffer.allocation = this.#take(aval, 'an uploaded tensor')
@@ -433,6 +433,10 @@ export class WebGpuDevice implements Device {
 /** Whether a donated tensor was handed in once only, and is no weight of the program: then its memory can be taken. */
 const isSole = (buffer: GpuBuffer, inputs: readonly GpuBuffer[], constants: readonly GpuBuffer[]): boolean =>
   inputs.filter((other) => other === buffer).length === 1 && !constants.includes(buffer)
+
+/** Memory that others may write once the call has returned. Pages without cross-origin isolation have none. */
+const isShared = ({ buffer }: HostArray): boolean =>
+  typeof SharedArrayBuffer !== 'undefined' && (buffer as ArrayBufferLike) instanceof SharedArrayBuffer
 
 /** Host elements as they lie on the device: bool as u32, padded to a multiple of four bytes. */
 function deviceBytes(data: HostArray, aval: Aval, copy: boolean): Uint8Array<ArrayBuffer> {
