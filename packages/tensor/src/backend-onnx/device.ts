@@ -1,4 +1,5 @@
 // The CPU device: ONNX Runtime in a worker thread behind the backend interface.
+import { createHash } from 'node:crypto'
 import { cpus, availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { CompileGraph, Device, DeviceBuffer, Executable, FileRange, MemoryStats } from '../backend/backend'
@@ -28,6 +29,13 @@ class CpuBuffer implements DeviceBuffer {
   loaded = false
 }
 
+/** A compiled model and how many programs run it. */
+interface Session {
+  readonly key: string
+  readonly id: number
+  users: number
+}
+
 interface Pending {
   resolve(value: unknown): void
   reject(error: Error): void
@@ -40,6 +48,7 @@ class CpuDevice implements Device {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   readonly #released: number[] = []
+  readonly #sessions = new Map<string, Session>()
   #ids = 0
   #requests = 0
   /** The large program that has memory of its own. */
@@ -102,6 +111,14 @@ class CpuDevice implements Device {
     return own.id
   }
 
+  /** The session of a model: programs whose models are equal, as those of equal layers are, have one together. */
+  #session(bytes: Uint8Array, options: string): Session {
+    const key = `${createHash('sha256').update(bytes).digest('hex')} ${options}`
+    let session = this.#sessions.get(key)
+    if (!session) this.#sessions.set(key, (session = { key, id: this.#ids++, users: 0 }))
+    return session
+  }
+
   upload(data: HostArray, aval: Aval): DeviceBuffer {
     const buffer = new CpuBuffer(this, this.#ids++, aval)
     // A message copies a view's whole buffer; shared memory is not copied, but handed to the worker, which does.
@@ -127,7 +144,9 @@ class CpuDevice implements Device {
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = { arena: isFirst || !isLarge, prepack: isFirst && weightBytes <= packedWeightBytes }
     const { bytes, folder, inputNames, outputNames, draws } = lowered
-    const message = { type: 'compile', program, bytes, folder, inputNames, outputNames, fed, draws, ...memory }
+    const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
+    const model = session.users++ === 0 ? { bytes, folder, ...memory } : {}
+    const message = { type: 'compile', program, session: session.id, inputNames, outputNames, fed, draws, ...model }
     const ready = this.#request(message).then(() => undefined)
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)
@@ -143,7 +162,11 @@ class CpuDevice implements Device {
       },
       release: () => {
         if (isFirst) this.#favoured = undefined
-        if (!this.#failure) this.#post({ type: 'releaseProgram', program })
+        if (this.#failure) return
+        this.#post({ type: 'releaseProgram', program })
+        if (--session.users > 0) return
+        this.#sessions.delete(session.key)
+        this.#post({ type: 'releaseSession', session: session.id })
       },
     }
   }

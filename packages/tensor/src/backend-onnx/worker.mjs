@@ -11,6 +11,8 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 const tensors = new Map()
 /** @type {Map<number, {session: InferenceSession, inputNames: string[], outputNames: string[], fed: {name: string, id: number}[], draws: import('./draws').Draw[]} | Error>} */
 const programs = new Map()
+/** Models, which equal programs share. @type {Map<number, Promise<InferenceSession>>} */
+const sessions = new Map()
 /** @type {Error | undefined} */
 let firstError
 
@@ -64,6 +66,29 @@ function addDraws(draws, feeds) {
   }
 }
 
+/** @param {Uint8Array} bytes @param {{ folder: string | undefined, arena: boolean, prepack: boolean }} options */
+const createSession = (bytes, { folder, arena, prepack }) =>
+  InferenceSession.create(bytes, {
+    executionProviders: ['cpu'],
+    // Weights must not be folded into converted copies; the graph arrives simplified.
+    graphOptimizationLevel: 'disabled',
+    executionMode: 'sequential',
+    intraOpNumThreads: workerData.threads,
+    interOpNumThreads: 1,
+    enableCpuMemArena: arena,
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        disable_prepacking: prepack ? '0' : '1',
+        // Threads wait awake for the next operator (2% of a step), not for the next run.
+        force_spinning_stop: '1',
+        intra_op: { allow_spinning: '1' },
+        ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+      },
+    },
+  })
+
 /** @type {Record<string, (message: any) => unknown>} */
 const handlers = {
   upload({ id, dtype, shape, data }) {
@@ -94,29 +119,17 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
   },
 
-  async compile({ program, bytes, folder, inputNames, outputNames, fed, draws, arena, prepack }) {
+  async compile({ program, session, bytes, folder, inputNames, outputNames, fed, draws, arena, prepack }) {
     try {
-      const session = await InferenceSession.create(bytes, {
-        executionProviders: ['cpu'],
-        // Weights must not be folded into converted copies; the graph arrives simplified.
-        graphOptimizationLevel: 'disabled',
-        executionMode: 'sequential',
-        intraOpNumThreads: workerData.threads,
-        interOpNumThreads: 1,
-        enableCpuMemArena: arena,
-        enableMemPattern: false,
-        logSeverityLevel: 3,
-        extra: {
-          session: {
-            disable_prepacking: prepack ? '0' : '1',
-            // Threads wait awake for the next operator (2% of a step), not for the next run.
-            force_spinning_stop: '1',
-            intra_op: { allow_spinning: '1' },
-            ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
-          },
-        },
+      if (bytes) sessions.set(session, createSession(bytes, { folder, arena, prepack }))
+      const compiled = await sessions.get(session)
+      programs.set(program, {
+        session: /** @type {InferenceSession} */ (compiled),
+        inputNames,
+        outputNames,
+        fed,
+        draws,
       })
-      programs.set(program, { session, inputNames, outputNames, fed, draws })
     } catch (error) {
       programs.set(program, asError(error))
       throw error
@@ -153,10 +166,11 @@ const handlers = {
   release: ({ ids }) => {
     for (const id of ids) tensors.delete(id)
   },
-  async releaseProgram({ program }) {
-    const compiled = programs.get(program)
-    programs.delete(program)
-    if (compiled && !(compiled instanceof Error)) await compiled.session.release()
+  releaseProgram: ({ program }) => void programs.delete(program),
+  async releaseSession({ session }) {
+    const created = sessions.get(session)
+    sessions.delete(session)
+    await (await created?.catch(() => undefined))?.release()
   },
   synchronize() {
     const error = firstError
