@@ -12,6 +12,7 @@ export {
   type AdaptedModule,
   type LoraConfig,
 } from './lora-config'
+export { batchSharding, dataGroups, joinForGroups, placeAdapter } from './on-mesh'
 export {
   adamw,
   clipByGlobalNorm,

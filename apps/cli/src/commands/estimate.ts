@@ -1,7 +1,7 @@
 // jora estimate: the memory that training takes on a GPU, before it starts and wherever it will run.
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { adaptedModules, type LoraConfig } from '@jora/lora'
+import { adaptedModules, readMesh, type LoraConfig } from '@jora/lora'
 import { loadConfig, loadModel } from '@jora/llama'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
@@ -19,7 +19,8 @@ import { columns } from '../ui/table'
 import type { BenchResult } from './bench'
 import { asUsageError, loraOf, trainFlags } from './train-flags'
 
-const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps } = trainFlags
+const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps, mesh } =
+  trainFlags
 
 const flags = {
   ...grouped('Model and rows:', {
@@ -35,6 +36,7 @@ const flags = {
     device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),
     deviceMemory: { ...deviceFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: says what fits' },
     gradientCheckpointing: withDefault(choice('only with, or only without', ['auto', 'on', 'off']), 'auto'),
+    mesh,
     bench: text('what `jora bench --json` printed on that device: says how long a step takes', 'FILE'),
   }),
 }
@@ -72,6 +74,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const lora: LoraConfig = { ...loraOf(values), dropout: values.loraDropout }
   const wanted = values.gradientCheckpointing
   const estimates: Estimate[] = []
+  const mesh = readMesh(values.mesh)
   try {
     adaptedModules(model.config, lora)
     for (const seq of values.seq) {
@@ -80,7 +83,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
       let plainFits = false
       for (const checkpointing of [false, true]) {
         if (wanted === (checkpointing ? 'off' : 'on')) continue
-        const plan = await planStep(model, work, { profile, dtype: values.dtype, checkpointing })
+        const plan = await planStep(model, work, { profile, dtype: values.dtype, checkpointing, mesh })
         if (!checkpointing) plainFits = plan.totalBytes <= limit
         const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
         estimates.push({
@@ -89,7 +92,8 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
           ...plan,
           auto: wanted !== 'auto' || checkpointing !== plainFits,
           fits: values.deviceMemory === undefined ? null : plan.totalBytes <= values.deviceMemory,
-          stepSeconds: rate === undefined ? null : flops / rate(seq, checkpointing),
+          // The exchanges between devices come on top.
+          stepSeconds: rate === undefined ? null : flops / mesh.size / rate(seq, checkpointing),
         })
       }
     }
@@ -102,6 +106,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
     device: profile.name,
     batch: values.batchSize,
     gradientAccumulationSteps: values.gradientAccumulationSteps,
+    mesh: mesh.toString(),
   }
   if (json) {
     io.stdout.write(`${JSON.stringify({ schema: 'jora-estimate/1', ...about, lora, estimates })}\n`)
@@ -109,7 +114,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   }
   const style = styleFor(io.stdout, io.env)
   io.stdout.write(
-    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${profile.name} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
+    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${mesh.size > 1 ? `each device of a mesh ${mesh} of ` : ''}${profile.name} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
   )
   const heads = ['tokens', 'layers', 'weights', 'adapter, AdamW', 'activations', 'in all', '', '']
   const rows = estimates.map((e) => [

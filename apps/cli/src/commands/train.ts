@@ -8,6 +8,7 @@ import {
   generateAlpacaDataset,
   JoraConfig,
   listCheckpoints,
+  readMesh,
   trainLora,
   type JoraDataset,
   type LoraConfig,
@@ -139,7 +140,8 @@ async function mustSaveMemory(
     lora: values.lora,
   }
   const { profile } = gpuOf(device)
-  return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory })
+  const mesh = readMesh(values.mesh)
+  return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory, mesh })
 }
 
 /** Shows every event; seconds are those of the whole run, earlier parts of a resumed one included. */

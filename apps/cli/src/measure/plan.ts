@@ -1,8 +1,9 @@
 // What memory a training step takes: the step itself on a device that plans and runs nothing.
 import { chooseDType, type DTypeSetting } from '@jora/lora'
-import { weightShapes, type Decoder, type LlamaConfig } from '@jora/llama'
-import { disposeTree, Tensor, treeLeaves, type DType, type Device } from '@jora/tensor'
-import type { GpuProfile, PlanningDevice } from '@jora/tensor/webgpu'
+import { weightShapes, weightSharding, type Decoder, type LlamaConfig } from '@jora/llama'
+import { MeshDevice, P, shardedFromFile, type Mesh, type Transport } from '@jora/shard'
+import { disposeTree, dtypeBytes, treeLeaves, type DType, type Device, type Tensor } from '@jora/tensor'
+import type { GpuProfile } from '@jora/tensor/webgpu'
 import { StepLoop, type Workload } from './workload'
 
 export interface StepPlan {
@@ -18,39 +19,63 @@ export interface StepPlan {
 
 export interface PlannedModel {
   readonly config: LlamaConfig
-  /** Its weights on a planning device, where they take their place but hold nothing. */
-  readonly open: (device: PlanningDevice) => Promise<Decoder>
+  /** Its weights on a planning device, or a mesh of them, where they take their place but hold nothing. */
+  readonly open: (device: Device) => Promise<Decoder>
 }
 
 /** Weights that are on no disk. */
 export const plannedShape = (config: LlamaConfig, dtype: DType): PlannedModel => ({
   config,
   open: (device) => {
-    const entries = [...weightShapes(config)].map(
-      ([name, shape]) => [name, Tensor.fromBuffer(device.reserve({ shape, dtype }), name)] as const,
-    )
+    const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
+    const entries = [...weightShapes(config)].map(([name, shape]) => {
+      const length = shape.reduce((a, b) => a * b, 1) * dtypeBytes[dtype]
+      const range = { path: 'nowhere', offset: 0, length }
+      return [name, shardedFromFile(range, { shape, dtype }, specOf(name), { device, label: name })] as const
+    })
     return Promise.resolve({ config, weights: Object.fromEntries(entries) })
   },
 })
 
-const bytesOf = (tensors: readonly Tensor[]): number => tensors.reduce((n, { sizeBytes }) => n + sizeBytes, 0)
+/** Bytes of what one device holds of these. */
+const bytesOf = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((n, { buffer, shape, dtype }) => {
+    const { device } = buffer
+    const own = device instanceof MeshDevice ? device.sharding(buffer).shardShape(shape) : shape
+    return n + own.reduce((a, b) => a * b, 1) * dtypeBytes[dtype]
+  }, 0)
+
+/** The others of a mesh of which only the first device is planned: they take what it sends and answer nothing. */
+const others = (size: number): Transport => ({
+  rank: 0,
+  size,
+  hosts: Array.from({ length: size }, () => 'nowhere'),
+  exchange: () => Promise.resolve(),
+  abort: (code) => process.exit(code),
+  close: () => Promise.resolve(),
+})
 
 export async function planStep(
   model: PlannedModel,
   work: Workload,
-  options: { profile: GpuProfile; dtype: DTypeSetting; checkpointing: boolean },
+  options: { profile: GpuProfile; dtype: DTypeSetting; checkpointing: boolean; mesh?: Mesh },
 ): Promise<StepPlan> {
   const { openPlanningDevice } = await import('@jora/tensor/webgpu')
-  const device = openPlanningDevice(options.profile)
+  const { mesh } = options
+  const planning = openPlanningDevice(options.profile)
+  const device: Device =
+    mesh && mesh.size > 1 ? new MeshDevice(mesh, { devices: [planning], transport: others(mesh.size) }) : planning
   const decoder = await model.open(device)
-  const dtype = await chooseDType(options.dtype, device as Device, decoder.weights)
+  const dtype = await chooseDType(options.dtype, device, decoder.weights)
   const loop = new StepLoop({ ...decoder, dtype, checkpointLayers: options.checkpointing }, work, device)
-  const before = device.counters.dispatches
+  await device.synchronize()
+  const before = planning.counters.dispatches
   loop.take()
-  const dispatches = device.counters.dispatches - before
+  await device.synchronize()
+  const dispatches = planning.counters.dispatches - before
   const weightBytes = bytesOf(Object.values(decoder.weights))
   const stateBytes = bytesOf(treeLeaves(loop.state))
-  const { peakBytes } = await device.memory()
+  const { peakBytes } = await planning.memory()
   disposeTree([loop.state, decoder.weights])
   return {
     dtype,
@@ -69,7 +94,7 @@ export const assumedMemoryBytes = 4e9
 export async function needsCheckpointing(
   model: PlannedModel,
   work: Workload,
-  options: { profile: GpuProfile; dtype: DTypeSetting; memoryBytes: number | undefined },
+  options: { profile: GpuProfile; dtype: DTypeSetting; memoryBytes: number | undefined; mesh?: Mesh },
 ): Promise<boolean> {
   const { memoryBytes = assumedMemoryBytes } = options
   const { totalBytes } = await planStep(model, work, { ...options, checkpointing: false })

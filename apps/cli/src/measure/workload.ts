@@ -1,6 +1,16 @@
 // The step that bench times and estimate plans: the trainer's own, on full rows of which every token is labelled.
 import { collate, type Batch } from '@jora/data'
-import { initAdapter, initState, TrainingStep, type LoraConfig, type StepResult, type TrainState } from '@jora/lora'
+import {
+  dataGroups,
+  initAdapter,
+  initState,
+  joinForGroups,
+  placeAdapter,
+  TrainingStep,
+  type LoraConfig,
+  type StepResult,
+  type TrainState,
+} from '@jora/lora'
 import type { Decoder } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 
@@ -16,12 +26,14 @@ export interface Workload {
 
 const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
 
-function batchOf({ batch, seq }: Workload, vocabSize: number): Batch {
+/** The micro-batches of a step, as a run on a mesh of `groups` data parts joins them. */
+function batchesOf({ batch, seq, accumulation }: Workload, vocabSize: number, groups: number): Batch[] {
   const samples = Array.from({ length: batch }, (_, row) => {
     const ids = Int32Array.from({ length: seq }, (_, i) => (i * 7919 + row * 104729) % vocabSize)
     return { ids, labels: ids, row }
   })
-  return collate(samples, [...samples.keys()], { padId: 0 })
+  const micro = Array.from({ length: accumulation }, () => [...samples.keys()])
+  return joinForGroups(micro, groups).map((rows) => collate(samples, rows, { padId: 0, groups }))
 }
 
 /** A training step that can be taken again and again. */
@@ -35,9 +47,8 @@ export class StepLoop {
 
   constructor(decoder: Decoder, work: Workload, device: Device) {
     this.stepper = new TrainingStep(decoder, { lora: work.lora, adamw, maxGradNorm: 1 }, device)
-    this.state = initState(initAdapter(decoder.config, work.lora, 1, device))
-    const batch = batchOf(work, decoder.config.vocabSize)
-    this.#batches = Array.from({ length: work.accumulation }, () => batch)
+    this.state = initState(placeAdapter(initAdapter(decoder.config, work.lora, 1, device), decoder.config, device))
+    this.#batches = batchesOf(work, decoder.config.vocabSize, dataGroups(device))
     this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
   }
 
