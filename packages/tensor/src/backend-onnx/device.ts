@@ -10,6 +10,8 @@ import { lowerGraph } from './lower'
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
   readonly threads?: number
+  /** Whether a program may keep memory of its own, for speed; not where many programs make one step. True when absent. */
+  readonly arenas?: boolean
 }
 
 /** Programs of more nodes than this are whole training or decoding steps. */
@@ -48,6 +50,7 @@ class CpuDevice implements Device {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   readonly #released: number[] = []
+  readonly #arenas: boolean
   readonly #sessions = new Map<string, Session>()
   #ids = 0
   #requests = 0
@@ -55,7 +58,8 @@ class CpuDevice implements Device {
   #favoured: number | undefined
   #failure: Error | undefined
 
-  constructor({ threads = availableParallelism() }: CpuDeviceOptions) {
+  constructor({ threads = availableParallelism(), arenas = true }: CpuDeviceOptions) {
+    this.#arenas = arenas
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
     this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads } })
     this.#worker.unref() // an idle device keeps no process alive
@@ -142,11 +146,14 @@ class CpuDevice implements Device {
     if (isLarge) this.#favoured ??= program
     const isFirst = this.#favoured === program
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
-    const memory = { arena: isFirst || !isLarge, prepack: isFirst && weightBytes <= packedWeightBytes }
-    const { bytes, folder, inputNames, outputNames, draws } = lowered
+    const memory = {
+      arena: this.#arenas && (isFirst || !isLarge),
+      prepack: isFirst && weightBytes <= packedWeightBytes,
+    }
+    const { bytes, folder, inputNames, outputs, draws } = lowered
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
     const model = session.users++ === 0 ? { bytes, folder, ...memory } : {}
-    const message = { type: 'compile', program, session: session.id, inputNames, outputNames, fed, draws, ...model }
+    const message = { type: 'compile', program, session: session.id, inputNames, outputs, fed, draws, ...model }
     const ready = this.#request(message).then(() => undefined)
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)

@@ -15,7 +15,7 @@ export interface LoweredModel {
   /** Folder that external data is relative to; undefined when no constant lives in a file. */
   readonly folder: string | undefined
   readonly inputNames: readonly string[]
-  readonly outputNames: readonly string[]
+  readonly outputs: readonly OnnxValue[]
   /** Inputs the worker makes before each run. */
   readonly draws: readonly Draw[]
   /** Constants that are fed on every run because they are not in a file. */
@@ -139,14 +139,17 @@ export function lowerGraph(
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
 
-  // Every output is a node's own result under a name of its own, whatever it aliases.
+  // Every output is a node's own result under a name of its own: what is one already needs no copy.
+  const made = new Set(b.nodes.flatMap((node) => node.outputs))
   const outputs = graph.outputs.map((value): OnnxValue => {
-    const stored = isStoredCast(value, constants)
-    const result = stored
-      ? b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to: BigInt(onnxType[value.aval.dtype]) })
-      : b.node('Identity', [names.get(value)!])
-    return { name: result, dtype: value.aval.dtype, dims: value.aval.shape }
+    const { dtype, shape: dims } = value.aval
+    const known = names.get(value)!
+    if (isStoredCast(value, constants)) {
+      const to = BigInt(onnxType[dtype])
+      return { name: b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to }), dtype, dims }
+    }
+    return { name: made.delete(known) ? known : b.node('Identity', [known]), dtype, dims }
   })
   const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })
-  return { bytes, folder, inputNames, outputNames: outputs.map((o) => o.name), fed, draws: draws.list }
+  return { bytes, folder, inputNames, outputs, fed, draws: draws.list }
 }

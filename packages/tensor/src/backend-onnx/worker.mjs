@@ -9,7 +9,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 
 /** @type {Map<number, Tensor | Error>} */
 const tensors = new Map()
-/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputNames: string[], fed: {name: string, id: number}[], draws: import('./draws').Draw[]} | Error>} */
+/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[]} | Error>} */
 const programs = new Map()
 /** Models, which equal programs share. @type {Map<number, Promise<InferenceSession>>} */
 const sessions = new Map()
@@ -45,6 +45,44 @@ function widened(halves) {
   const bits = new Uint32Array(halves.length)
   for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] ?? 0) << 16
   return new Float32Array(bits.buffer)
+}
+
+/** Memory of released tensors by size, handed out again: a step makes the tensors that the last one made. @type {Map<number, ArrayBuffer[]>} */
+const memory = new Map()
+let memoryBytes = 0
+
+/** Memory that nobody has asked for since is given back above this. */
+const keptBytes = 2 ** 28
+
+/** Sizes are rounded up to an eighth of the power of two below, so that memory fits tensors of like sizes. @param {number} bytes */
+function roundBytes(bytes) {
+  const unit = Math.max(64, 2 ** (Math.floor(Math.log2(Math.max(1, bytes))) - 3))
+  return Math.ceil(bytes / unit) * unit
+}
+
+/** Elements for a tensor. @param {string} dtype @param {readonly number[]} shape */
+function takeArray(dtype, shape) {
+  const ArrayType = /** @type {any} */ (arrays[dtype])
+  if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
+  const length = shape.reduce((n, d) => n * d, 1)
+  const size = roundBytes(length * ArrayType.BYTES_PER_ELEMENT)
+  const kept = memory.get(size)?.pop()
+  if (kept) memoryBytes -= size
+  return new ArrayType(kept ?? new ArrayBuffer(size), 0, length)
+}
+
+/** @param {ArrayBufferLike} buffer of a tensor that is released */
+function keepMemory(buffer) {
+  if (!(buffer instanceof ArrayBuffer) || roundBytes(buffer.byteLength) !== buffer.byteLength) return
+  const list = memory.get(buffer.byteLength)
+  if (list) list.push(buffer)
+  else memory.set(buffer.byteLength, [buffer])
+  memoryBytes += buffer.byteLength
+  for (const [size, buffers] of memory) {
+    if (memoryBytes <= keptBytes) return
+    memoryBytes -= size * buffers.length
+    memory.delete(size)
+  }
 }
 
 /** Runs follow one another, so the draws of all programs share this memory. */
@@ -92,8 +130,11 @@ const createSession = (bytes, { folder, arena, prepack }) =>
 /** @type {Record<string, (message: any) => unknown>} */
 const handlers = {
   upload({ id, dtype, shape, data }) {
+    if (!(data.buffer instanceof SharedArrayBuffer)) return void tensors.set(id, makeTensor(dtype, data, shape))
     // ONNX Runtime takes no shared memory.
-    tensors.set(id, makeTensor(dtype, data.buffer instanceof SharedArrayBuffer ? data.slice() : data, shape))
+    const own = takeArray(dtype, shape)
+    own.set(data)
+    tensors.set(id, makeTensor(dtype, own, shape))
   },
 
   load({ id, dtype, shape, path, offset, length, pieces = { count: 1, strideBytes: length } }) {
@@ -119,14 +160,14 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
   },
 
-  async compile({ program, session, bytes, folder, inputNames, outputNames, fed, draws, arena, prepack }) {
+  async compile({ program, session, bytes, folder, inputNames, outputs, fed, draws, arena, prepack }) {
     try {
       if (bytes) sessions.set(session, createSession(bytes, { folder, arena, prepack }))
       const compiled = await sessions.get(session)
       programs.set(program, {
         session: /** @type {InferenceSession} */ (compiled),
         inputNames,
-        outputNames,
+        outputs,
         fed,
         draws,
       })
@@ -146,12 +187,13 @@ const handlers = {
       compiled.inputNames.forEach((name, i) => (feeds[name] = tensorOf(inputs[i])))
       for (const { name, id } of compiled.fed) feeds[name] = tensorOf(id)
       addDraws(compiled.draws, feeds)
-      const results = await compiled.session.run(feeds)
-      compiled.outputNames.forEach((name, i) => {
-        const result = results[name]
-        if (!result) throw new Error(`output ${i} is missing`)
-        tensors.set(outputs[i], /** @type {Tensor} */ (result))
-      })
+      // Outputs are written where this worker says: memory of their own would wait for the garbage collector.
+      /** @type {Record<string, Tensor>} */
+      const fetches = {}
+      for (const { name, dtype, dims } of compiled.outputs)
+        fetches[name] = makeTensor(dtype, takeArray(dtype, dims), dims)
+      await compiled.session.run(feeds, fetches)
+      compiled.outputs.forEach(({ name }, i) => tensors.set(outputs[i], /** @type {Tensor} */ (fetches[name])))
     } catch (error) {
       firstError ??= asError(error)
       for (const id of outputs) tensors.set(id, asError(error))
@@ -164,7 +206,12 @@ const handlers = {
     target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   },
   release: ({ ids }) => {
-    for (const id of ids) tensors.delete(id)
+    for (const id of ids) {
+      const tensor = tensors.get(id)
+      tensors.delete(id)
+      if (tensor && !(tensor instanceof Error))
+        keepMemory(/** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensor.data)).buffer)
+    }
   },
   releaseProgram: ({ program }) => void programs.delete(program),
   async releaseSession({ session }) {
