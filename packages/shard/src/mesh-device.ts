@@ -171,7 +171,11 @@ export class MeshDevice implements Device {
     const shape = localShape(this.mesh, placement, aval.shape)
     const parts = this.#members.map(({ device, position }) => {
       const starts = aval.shape.map((d, dim) => partStart(this.mesh, placement, dim, d, position))
-      return device.upload(hostPart(data, aval.shape, starts, shape), { shape, dtype: aval.dtype })
+      const coordinates = this.mesh.coordinates(position)
+      // Of terms of a sum the first device of an axis has all, the others nothing.
+      const hasTerm = placement.every((state, i) => state !== 'unreduced' || coordinates[i] === 0)
+      const part = hasTerm ? hostPart(data, aval.shape, starts, shape) : hostArray(aval.dtype, sizeOf(shape))
+      return device.upload(part, { shape, dtype: aval.dtype })
     })
     return new MeshBuffer(this, aval, placement, parts)
   }
@@ -188,6 +192,8 @@ export class MeshDevice implements Device {
   fromFileSharded(range: FileRange, aval: Aval, spec: PartitionSpec): DeviceBuffer {
     const placement = this.#placement(spec, aval)
     const split = [...new Set(placement.filter((state): state is number => typeof state === 'number'))]
+    if (placement.includes('unreduced'))
+      throw new ShardingError(`${spec}: a tensor in a file is no sum of terms that devices hold`)
     if (split.length === 0) return this.fromFile(range, aval)
     if (split.length > 1 || range.pieces)
       throw new ShardingError(`${spec}: a tensor in a file can be split along one dimension`)
