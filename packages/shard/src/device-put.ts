@@ -3,7 +3,7 @@ import { shardingConstraint, Tensor, tensorFromFile, type Aval, type HostArray }
 import type { Device, FileRange } from '@jora/tensor/graph'
 import { ShardingError } from './mesh'
 import { MeshDevice } from './mesh-device'
-import { PartitionSpec } from './sharding'
+import type { PartitionSpec } from './sharding'
 
 /**
  * `x` on `device`, split as `spec` says, as `jax.device_put`: from host elements with their `aval`, or from a tensor of that

@@ -262,7 +262,10 @@ export class MeshDevice implements Device {
     this.#enqueue(async () => {
       try {
         const failed = inputs.find((input) => input.failure)
-        if (failed) throw failed.failure!
+        if (failed) {
+          for (const position of consumed) this.#free(inputs[position]!)
+          throw failed.failure!
+        }
         const made = await program.run(
           this.#members.map((_, m) => inputs.map((input) => input.parts?.[m] ?? lost(input))),
           consumed,

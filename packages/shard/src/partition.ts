@@ -11,11 +11,19 @@ import {
   type Value,
 } from '@jora/tensor/graph'
 import type { Mesh } from './mesh'
-import { localShape, partStart, replicated, samePlacement, splitAxes, type Placement } from './placement'
+import {
+  localShape,
+  partStart,
+  replicated,
+  samePlacement,
+  splitAxes,
+  type AxisState,
+  type Placement,
+} from './placement'
 import { reshard } from './reshard'
 import { partitionRules } from './rules'
 import { constraining } from './rules/movement'
-import type { AxisDecision, AxisView, LocalView, PartitionRule } from './rules/rule'
+import { divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from './rules/rule'
 
 /** A value on a device: as it was made, or as it lies since its sum was made, and what it was brought to besides. */
 interface Versions {
@@ -78,10 +86,14 @@ function decideNode(
       frozen,
     }
     const along = states.map((placement) => placement[index]!)
-    const decision: AxisDecision =
+    const wanted: AxisDecision =
       rule === 'given'
         ? constraining(along, view as AxisView<'shardingConstraint'>, axis)
         : (rule as PartitionRule<OpName>).axis(along, view)
+    // Rules follow the split of one input; an earlier axis may have split the same dimension for the sake of another.
+    const fits = (avals: readonly Aval[], placed: readonly AxisState[]) =>
+      placed.every((state, i) => typeof state !== 'number' || divides(avals[i]!, state, devices))
+    const decision = fits(view.inputs, wanted.inputs) && fits(view.outputs, wanted.outputs) ? wanted : whole(view)
     decision.inputs.forEach((state, i) => (inputs[i]![index] = state))
     decision.outputs.forEach((state, i) => (outputs[i]![index] = state))
   })

@@ -74,9 +74,10 @@ class MemberProgram {
     this.constants = new Map(constants.map((c) => [c.value, c]))
     const consumable = new Set(schedule.inputs.filter((_, i) => donated.includes(i)))
     const borrowed = new Set<Value>([...schedule.inputs, ...schedule.constants].filter((v) => !consumable.has(v)))
-    this.steps = schedule.steps.map(({ segment, exchanges, dead }) => {
+    // What a device sends itself stays where it is: two values then stand on one buffer, and neither may be consumed.
+    const sent = new Set(schedule.steps.flatMap((step) => step.exchanges.flatMap((e) => [...e.outgoing, ...e.parts])))
+    this.steps = schedule.steps.map(({ segment, dead }) => {
       if (!segment) return { executable: undefined, reads: [] }
-      const sent = new Set(exchanges.flatMap((e) => e.outgoing))
       const dying = new Set(dead.filter((v) => !borrowed.has(v) && !sent.has(v)))
       return this.#compile(segment, dying)
     })
@@ -143,7 +144,7 @@ class Values {
   }
 
   clear(): void {
-    for (const value of [...this.#buffers.keys()]) this.drop(value)
+    for (const value of this.#buffers.keys()) this.drop(value)
   }
 }
 

@@ -306,7 +306,7 @@ export function schedule<T>(program: Graph<T>): Schedule {
     inputs: graph.inputs,
     constants: graph.constants.map((c) => c.value),
     outputs,
-    steps: stepsOf(runs, exchanges, free, outputs),
+    steps: stepsOf(runs, exchanges, { free, inputs: graph.inputs, outputs }),
   }
 }
 
@@ -344,11 +344,10 @@ function expand(node: Node, x: Tensor, trace: Trace): { exchange: Exchange; arri
 function stepsOf(
   runs: readonly Node[][],
   exchanges: readonly (readonly Exchange[])[],
-  free: ReadonlySet<Node>,
-  outputs: readonly Value[],
+  { free, inputs, outputs }: { free: ReadonlySet<Node>; inputs: readonly Value[]; outputs: readonly Value[] },
 ): ScheduleStep[] {
-  /** Last step that reads a value: as an input of its segment, or to send it. */
-  const lastRead = new Map<Value, number>()
+  /** Last step that reads a value: as an input of its segment, or to send it. Inputs that none reads are dead at once. */
+  const lastRead = new Map<Value, number>(inputs.map((value) => [value, 0]))
   const kept = new Set(outputs)
   const madeIn = new Map<Node, number>(runs.flatMap((nodes, step) => nodes.map((node) => [node, step] as const)))
   const needed = new Map<number, Set<Value>>()
@@ -372,10 +371,8 @@ function stepsOf(
   const deadAfter = new Map<number, Value[]>()
   for (const [value, step] of lastRead)
     if (!kept.has(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
-  return runs
-    .map((nodes, step) => {
-      const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
-      return { segment, exchanges: exchanges[step]!, dead: deadAfter.get(step) ?? [] }
-    })
-    .filter(({ segment, exchanges: started }) => segment || started.length > 0)
+  return runs.map((nodes, step) => {
+    const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
+    return { segment, exchanges: exchanges[step]!, dead: deadAfter.get(step) ?? [] }
+  })
 }

@@ -1,6 +1,5 @@
 // Runs a function on one CPU device and on a mesh of them, for tests that compare the two.
-import { Tensor, tensor, type HostArray, type Shape, type Tree } from '@jora/tensor'
-import { jit, treeLeaves } from '@jora/tensor'
+import { jit, tensor, treeLeaves, type HostArray, type Shape, type Tensor, type Tree } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import type { Device } from '@jora/tensor/graph'
 import { devicePut } from '../src/device-put'
@@ -49,6 +48,8 @@ export async function both(
   }
   const dtypeOf = (a: Placed) => a.dtype ?? 'f32'
   const expected = await run(args.map((a) => tensor(a.data, { shape: a.shape, dtype: dtypeOf(a), device: one })))
-  const actual = await run(args.map((a) => devicePut(a.data, mesh, a.spec ?? P(), { shape: a.shape, dtype: dtypeOf(a) })))
+  const actual = await run(
+    args.map((a) => devicePut(a.data, mesh, a.spec ?? P(), { shape: a.shape, dtype: dtypeOf(a) })),
+  )
   return { expected, actual }
 }

@@ -19,13 +19,22 @@ afterAll(async () => {
   await mesh.close()
 })
 
-const array = (shape: number[], spec = P(), seed = 1): Placed => ({ data: numbers(shape.reduce((a, b) => a * b, 1), seed), shape, spec })
+const array = (shape: number[], spec = P(), seed = 1): Placed => ({
+  data: numbers(
+    shape.reduce((a, b) => a * b, 1),
+    seed,
+  ),
+  shape,
+  spec,
+})
 
 async function expectSame(fn: (...args: Tensor[]) => t.Tree, args: Placed[]): Promise<void> {
   const { expected, actual } = await both(fn, args, { one, mesh })
   expected.forEach((values, i) => {
     expect(actual[i]!.length).toBe(values.length)
-    values.forEach((value, j) => expect(Math.abs(Number(actual[i]![j]) - Number(value))).toBeLessThan(1e-5 * (1 + Math.abs(Number(value)))))
+    values.forEach((value, j) =>
+      expect(Math.abs(Number(actual[i]![j]) - Number(value))).toBeLessThan(1e-5 * (1 + Math.abs(Number(value)))),
+    )
   })
 }
 

@@ -1,6 +1,6 @@
 // Partition rules of the fused ops: heads, rows and vocabulary are what they are split by.
 import { add, concat, exp, full, ge, log, pad, slice, sub, where, type Tensor } from '@jora/tensor'
-import { apply, applyAll } from '@jora/tensor/graph'
+import { apply, applyAll, type Aval } from '@jora/tensor/graph'
 import type { AxisState } from '../placement'
 import { decide, divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from './rule'
 
@@ -13,14 +13,11 @@ export const dropping: PartitionRule<'dropout'> = {
   // The draws are those of the whole array: results do not depend on the mesh.
   local: ([x, key], view) => {
     const { shape } = view.node.inputs[0]!.aval
-    const starts = shape.map((_, dim) => view.start(0, dim))
-    const isWhole = x!.shape.every((d, i) => d === shape[i])
-    return [
-      apply('dropout', [x!, key!], {
-        ...view.params,
-        ...(isWhole ? {} : { window: view.params.window ?? { shape, starts } }),
-      }),
-    ]
+    if (x!.shape.every((d, i) => d === shape[i])) return [apply('dropout', [x!, key!], view.params)]
+    // What is a window already is one further in.
+    const outer = view.params.window ?? { shape, starts: shape.map(() => 0) }
+    const window = { shape: outer.shape, starts: outer.starts.map((start, dim) => start + view.start(0, dim)) }
+    return [apply('dropout', [x!, key!], { ...view.params, window })]
   },
 }
 
@@ -53,12 +50,19 @@ export const rotating: PartitionRule<'rope'> = {
   },
 }
 
-/** Query heads may be split over the devices if each then reads whole kv heads, or a part of one. */
-function splitsHeads(view: AxisView): boolean {
-  const [heads, kvHeads] = [view.inputs[0]!.shape[1]!, view.inputs[1]!.shape[1]!]
-  return (
-    heads % view.devices === 0 && (kvHeads % view.devices === 0 || (heads / kvHeads) % (heads / view.devices) === 0)
-  )
+/**
+ * How k and v lie when the query heads are split over the devices: split too, or whole where a device reads a part of one
+ * kv head or several of them; undefined where it would read parts of two.
+ */
+function keysForHeads(view: AxisView): AxisState | undefined {
+  const headsOf = (avals: readonly Aval[]) => [avals[0]!.shape[1]!, avals[1]!.shape[1]!] as const
+  const [allHeads, allKvHeads] = headsOf(view.node.inputs.map((v) => v.aval))
+  const [heads, kvHeads] = headsOf(view.inputs)
+  if (heads % view.devices !== 0) return undefined
+  const [group, own] = [allHeads / allKvHeads, heads / view.devices]
+  // Where an earlier axis split the query heads alone, a part of the kv heads is not what this device's queries read.
+  if (kvHeads % view.devices === 0 && heads === kvHeads * group) return 1
+  return group % own === 0 || own % group === 0 ? 'replicated' : undefined
 }
 
 /** `rows` are the inputs shaped as q; k and v are inputs 1 and 2; visibility, if any, is the last. */
@@ -66,15 +70,13 @@ const attending =
   (rows: readonly number[], visibility: number, outputs: (dim: 0 | 1, kvSplit: boolean) => readonly AxisState[]) =>
   (states: readonly AxisState[], view: AxisView): AxisDecision => {
     const has = (dim: number) => [...rows, 1, 2].some((i) => states[i] === dim)
-    if (has(1) && splitsHeads(view)) {
-      const kvSplit = view.inputs[1]!.shape[1]! % view.devices === 0
-      const ofKeys: AxisState = kvSplit ? 1 : 'replicated'
+    const ofKeys = keysForHeads(view)
+    if (has(1) && ofKeys !== undefined)
       return decide(
         view,
         view.inputs.map((_, i) => (rows.includes(i) ? 1 : i === 1 || i === 2 ? ofKeys : 'replicated')),
-        outputs(1, kvSplit),
+        outputs(1, ofKeys === 1),
       )
-    }
     if (!has(0) || !divides(view.inputs[0]!, 0, view.devices)) return whole(view)
     const ofVisibility: AxisState = (view.node.inputs[visibility]?.aval.shape[0] ?? 1) === 1 ? 'replicated' : 0
     return decide(
