@@ -187,8 +187,11 @@ export class MeshProgram {
       for (const { value, buffer } of constants.values()) values.set(value, buffer)
       return values
     })
+    let underWay: Promise<void> = Promise.resolve()
     try {
       for (let step = 0; step < this.schedules[0]!.steps.length; step++) {
+        const { overlaps, exchanges } = this.schedules[0]!.steps[step]!
+        if (!overlaps) await underWay
         this.#parts.forEach((part, m) => {
           const { segment } = part.schedule.steps[step]!
           const { executable, reads } = part.steps[step]!
@@ -196,9 +199,13 @@ export class MeshProgram {
           const made = executable.run(reads.map((value) => tables[m]!.get(value)))
           segment.makes.forEach((value, i) => tables[m]!.set(value, made[i]!))
         })
-        await this.#exchange(step, tables)
+        if (exchanges.length > 0) {
+          underWay = this.#exchange(step, tables)
+          underWay.catch(() => {}) // thrown where it is awaited
+        }
         this.#parts.forEach(({ schedule }, m) => schedule.steps[step]!.dead.forEach((value) => tables[m]!.drop(value)))
       }
+      await underWay
       return this.#parts.map(({ schedule }, m) => schedule.outputs.map((value) => tables[m]!.get(value)))
     } catch (error) {
       for (const table of tables) table.clear()

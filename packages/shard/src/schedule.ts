@@ -43,6 +43,8 @@ export interface Segment {
 
 export interface ScheduleStep {
   readonly segment: Segment | undefined
+  /** Runs while the exchanges of the step before are under way: nothing in it waits for them. */
+  readonly overlaps: boolean
   /** Started once the segment has run. */
   readonly exchanges: readonly Exchange[]
   /** Values that nothing after this step reads. */
@@ -306,8 +308,45 @@ export function schedule<T>(program: Graph<T>): Schedule {
     inputs: graph.inputs,
     constants: graph.constants.map((c) => c.value),
     outputs,
-    steps: stepsOf(runs, exchanges, { free, inputs: graph.inputs, outputs }),
+    steps: stepsOf(overlapping(runs, exchanges), { free, inputs: graph.inputs, outputs }),
   }
+}
+
+/** Nodes of one step, before they are a program. */
+interface Stretch {
+  readonly nodes: readonly Node[]
+  readonly exchanges: readonly Exchange[]
+  readonly overlaps: boolean
+}
+
+/** Operations of the products among `nodes`: what is worth a segment of its own. */
+const productWork = (nodes: readonly Node[]): number =>
+  nodes.reduce((sum, node) => {
+    if (!isOp(node, 'dot')) return sum
+    const { shape } = node.inputs[0]!.aval
+    const inner = shape.at((node.params as OpParams['dot']).transposeA ? -2 : -1)!
+    return sum + 2 * sizeOf(node.outputs[0]!.aval.shape) * inner
+  }, 0)
+
+/** Work that hides an exchange must be more than a message takes: some tens of microseconds of a GPU. */
+const overlappedWork = 2 ** 30
+
+/** Puts off what the exchanges of a step do not send, where it is work enough to do while they are under way. */
+function overlapping(runs: readonly (readonly Node[])[], exchanges: readonly (readonly Exchange[])[]): Stretch[] {
+  return runs.flatMap((nodes, step): Stretch[] => {
+    const started = exchanges[step]!
+    const whole = { nodes, exchanges: started, overlaps: false }
+    if (started.length === 0) return [whole]
+    const urgent = new Set<Node>(started.flatMap((e) => e.outgoing.flatMap((value) => value.node ?? [])))
+    for (const node of [...nodes].reverse())
+      if (urgent.has(node)) for (const { node: from } of node.inputs) if (from) urgent.add(from)
+    const rest = nodes.filter((node) => !urgent.has(node))
+    if (productWork(rest) < overlappedWork) return [whole]
+    return [
+      { nodes: nodes.filter((node) => urgent.has(node)), exchanges: started, overlaps: false },
+      { nodes: rest, exchanges: [], overlaps: true },
+    ]
+  })
 }
 
 /** A collective as what is sent, and what is made of what arrives. */
@@ -342,14 +381,15 @@ function expand(node: Node, x: Tensor, trace: Trace): { exchange: Exchange; arri
 }
 
 function stepsOf(
-  runs: readonly Node[][],
-  exchanges: readonly (readonly Exchange[])[],
+  stretches: readonly Stretch[],
   { free, inputs, outputs }: { free: ReadonlySet<Node>; inputs: readonly Value[]; outputs: readonly Value[] },
 ): ScheduleStep[] {
   /** Last step that reads a value: as an input of its segment, or to send it. Inputs that none reads are dead at once. */
   const lastRead = new Map<Value, number>(inputs.map((value) => [value, 0]))
   const kept = new Set(outputs)
-  const madeIn = new Map<Node, number>(runs.flatMap((nodes, step) => nodes.map((node) => [node, step] as const)))
+  const madeIn = new Map<Node, number>(
+    stretches.flatMap(({ nodes }, step) => nodes.map((node) => [node, step] as const)),
+  )
   const needed = new Map<number, Set<Value>>()
   const need = (value: Value, step: number) => {
     const { node } = value
@@ -359,9 +399,9 @@ function stepsOf(
     if (made !== undefined && (made !== step || kept.has(value))) markMade(value, made)
   }
   const markMade = (value: Value, step: number) => needed.set(step, (needed.get(step) ?? new Set()).add(value))
-  runs.forEach((nodes, step) => {
+  stretches.forEach(({ nodes, exchanges }, step) => {
     for (const node of nodes) node.inputs.forEach((value) => need(value, step))
-    for (const { outgoing } of exchanges[step]!)
+    for (const { outgoing } of exchanges)
       for (const value of outgoing) {
         need(value, step)
         if (value.node && madeIn.has(value.node)) markMade(value, madeIn.get(value.node)!)
@@ -371,8 +411,8 @@ function stepsOf(
   const deadAfter = new Map<number, Value[]>()
   for (const [value, step] of lastRead)
     if (!kept.has(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
-  return runs.map((nodes, step) => {
+  return stretches.map(({ nodes, exchanges, overlaps }, step) => {
     const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
-    return { segment, exchanges: exchanges[step]!, dead: deadAfter.get(step) ?? [] }
+    return { segment, overlaps, exchanges, dead: deadAfter.get(step) ?? [] }
   })
 }

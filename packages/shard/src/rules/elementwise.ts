@@ -2,7 +2,7 @@
 import { isFloat } from '@jora/tensor'
 import type { OpName } from '@jora/tensor/graph'
 import type { AxisState } from '../placement'
-import { decide, divides, grows, whole, type AxisDecision, type AxisView, type PartitionRule } from './rule'
+import { decide, divides, grows, scatterDim, whole, type AxisDecision, type AxisView, type PartitionRule } from './rule'
 
 /** How an op treats terms of a sum. `first`: linear in its first input; `sum`: in all together; `product`: in each. */
 type Linearity = 'none' | 'first' | 'sum' | 'product'
@@ -57,7 +57,14 @@ const rule =
           ['unreduced'],
         )
     }
-    return whole(view)
+    const rows = linearity === 'sum' ? scatterDim(out!, view.devices) : undefined
+    return rows === undefined
+      ? whole(view)
+      : decide(
+          view,
+          states.map((_, i) => inputDim(view, i, rows) ?? 'replicated'),
+          [rows],
+        )
   }
 
 const entry = (linearity: Linearity): PartitionRule<OpName> => ({ axis: rule(linearity) })
@@ -80,7 +87,7 @@ export const selection: PartitionRule<'where'> = {
   },
 }
 
-/** The first input goes through as it lies; the second only has to exist. */
+/** The first input goes through as it lies; a second only has to exist, and does wherever it lies. */
 export const passing: PartitionRule<'barrier' | 'stopGradient'> = {
   axis: (states, view) => decide(view, states, [states[0]!]),
 }

@@ -2,7 +2,16 @@
 import { add, concat, exp, full, ge, log, pad, slice, sub, where, type Tensor } from '@jora/tensor'
 import { apply, applyAll, type Aval } from '@jora/tensor/graph'
 import type { AxisState } from '../placement'
-import { decide, divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from './rule'
+import {
+  decide,
+  divides,
+  scatterDim,
+  whole,
+  type AxisDecision,
+  type AxisView,
+  type LocalView,
+  type PartitionRule,
+} from './rule'
 
 export const dropping: PartitionRule<'dropout'> = {
   axis: ([x], view) => {
@@ -26,7 +35,8 @@ const rowwise =
   (like: readonly number[]) =>
   (states: readonly AxisState[], view: AxisView): AxisDecision => {
     const last = view.inputs[0]!.shape.length - 1
-    const dim = like.map((i) => states[i]).find((s): s is number => typeof s === 'number' && s !== last)
+    const split = like.map((i) => states[i]).find((s): s is number => typeof s === 'number' && s !== last)
+    const dim = split ?? (states[0] === 'unreduced' ? scatterDim(view.inputs[0]!, view.devices) : undefined)
     if (dim === undefined) return whole(view)
     return decide(
       view,

@@ -1,5 +1,5 @@
 // What a partition rule is: how an op runs when its inputs lie in parts along one axis of a mesh.
-import type { Shape, Tensor } from '@jora/tensor'
+import { dtypeBytes, isFloat, type Shape, type Tensor } from '@jora/tensor'
 import type { Aval, Node, OpName, OpParams } from '@jora/tensor/graph'
 import type { AxisState } from '../placement'
 
@@ -64,6 +64,20 @@ const elements = (shape: Shape): number => shape.reduce((n, d) => n * d, 1)
 
 /** Whether summing `from` first moves less than summing `to`, which is made of it. */
 export const grows = (from: Aval, to: Aval): boolean => elements(to.shape) > elements(from.shape)
+
+/** Activations from this size on are summed by parts. */
+const scatteredBytes = 2 ** 20
+
+/**
+ * The dimension along which terms of `aval` are summed by parts, each device those of its own rows: the tokens of large
+ * activations `[batch, tokens, hidden]`. What follows up to the next product (residual, norm) then costs each device a
+ * part of the time and memory, and the sum with its later gathering moves what an all-reduce would (sequence parallelism,
+ * Korthikanti et al. 2022). Undefined where the whole is better summed everywhere.
+ */
+export function scatterDim({ shape, dtype }: Aval, devices: number): number | undefined {
+  const large = shape.length === 3 && elements(shape) * dtypeBytes[dtype] >= scatteredBytes
+  return large && isFloat(dtype) && shape[1]! % devices === 0 ? 1 : undefined
+}
 
 /** Elements that move to bring a value of `aval` from one state to another, times the devices that they reach. */
 export function moved(from: AxisState, to: AxisState, { shape }: Aval): number {
