@@ -19,7 +19,7 @@ export interface Placed {
   readonly data: HostArray
   readonly shape: Shape
   readonly spec?: PartitionSpec
-  readonly dtype?: 'f32' | 'i32' | 'u32'
+  readonly dtype?: 'f32' | 'i32' | 'u32' | 'bool'
 }
 
 /** Deterministic numbers around 0. */
@@ -52,4 +52,14 @@ export async function both(
     args.map((a) => devicePut(a.data, mesh, a.spec ?? P(), { shape: a.shape, dtype: dtypeOf(a) })),
   )
   return { expected, actual }
+}
+
+/** Where `actual` is not `expected`. Rounding differs with the order of sums, in proportion to the largest of what is summed. */
+export function difference(expected: HostArray, actual: HostArray): string | undefined {
+  if (expected.length !== actual.length) return `${actual.length} elements, expected ${expected.length}`
+  let magnitude = 0
+  for (const x of expected) magnitude = Math.max(magnitude, Math.abs(Number(x)))
+  const allowed = expected instanceof Float32Array ? 2e-5 * (0.05 + magnitude) : 0
+  const wrong = [...expected].findIndex((x, i) => !(Math.abs(Number(x) - Number(actual[i])) <= allowed))
+  return wrong < 0 ? undefined : `element ${wrong} of ${expected.length}: ${actual[wrong]}, expected ${expected[wrong]}`
 }

@@ -6,6 +6,7 @@ import { printGraph, type Device } from '@jora/tensor/graph'
 import { devicePut } from '../src/device-put'
 import { Mesh } from '../src/mesh'
 import { MeshDevice } from '../src/mesh-device'
+import { difference } from './on-mesh'
 import { lossOf, randomProgram, replay, type Argument, type RandomProgram } from './random-programs'
 
 /** Which seeds to run, `from-to`, for searches longer than the suite's. */
@@ -71,16 +72,6 @@ async function evaluate(
   compiled.dispose()
   for (const x of [...constants, ...inputs, ...outputs]) x?.dispose()
   return values
-}
-
-/** Rounding differs with the order of sums, in proportion to the largest of what is summed. */
-function difference(expected: HostArray, actual: HostArray): string | undefined {
-  if (expected.length !== actual.length) return `${actual.length} elements, expected ${expected.length}`
-  let magnitude = 0
-  for (const x of expected) magnitude = Math.max(magnitude, Math.abs(Number(x)))
-  const allowed = expected instanceof Float32Array ? 2e-5 * (0.05 + magnitude) : 0
-  const wrong = [...expected].findIndex((x, i) => !(Math.abs(Number(x) - Number(actual[i])) <= allowed))
-  return wrong < 0 ? undefined : `element ${wrong} of ${expected.length}: ${actual[wrong]}, expected ${expected[wrong]}`
 }
 
 async function check(seed: number, derive: Derive): Promise<string | undefined> {
