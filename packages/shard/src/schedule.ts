@@ -72,8 +72,9 @@ function freeNodes(graph: Graph): ReadonlySet<Node> {
 }
 
 /**
- * The segment each node runs in, and after which each collective is started. Nodes run as soon as they can, collectives
- * as late as they may: the sums of many gradients, which nothing waits for, are then due together.
+ * The segment each node runs in, and after which each collective is started. Nodes run as soon as they can. Sums are made as
+ * late as they may be: those of many gradients, which nothing waits for, are then due together. Parts are gathered and
+ * scattered when a node has all else it needs: earlier they would take memory, later what waits with them would.
  */
 function levelsOf(graph: Graph, free: ReadonlySet<Node>): Map<Node, number> {
   const earliest = new Map<Node, number>()
@@ -99,8 +100,28 @@ function levelsOf(graph: Graph, free: ReadonlySet<Node>): Map<Node, number> {
       latest.set(from, Math.min(latest.get(from) ?? last, own - (isCollective(from.op) ? 1 : 0)))
     }
   }
-  forward(levels, (node, ready) => (isCollective(node.op) ? Math.max(ready, latest.get(node)!) : ready))
+  const wanted = wantedAt(graph, earliest)
+  forward(levels, (node, ready) => {
+    if (!isCollective(node.op)) return ready
+    return Math.max(ready, node.op === 'allReduce' ? latest.get(node)! : (wanted.get(node) ?? ready))
+  })
   return levels
+}
+
+/** After which segment the first reader of each collective has all its other inputs. */
+function wantedAt(graph: Graph, earliest: ReadonlyMap<Node, number>): Map<Node, number> {
+  const wanted = new Map<Node, number>()
+  for (const reader of graph.nodes) {
+    const ready = reader.inputs.map(({ node }) =>
+      node ? (earliest.get(node) ?? 0) + (isCollective(node.op) ? 1 : 0) : 0,
+    )
+    reader.inputs.forEach(({ node }, i) => {
+      if (!node || !isCollective(node.op)) return
+      const others = Math.max(ready[i]!, ...ready.filter((_, j) => j !== i)) - 1
+      wanted.set(node, Math.min(wanted.get(node) ?? Infinity, others))
+    })
+  }
+  return wanted
 }
 
 /** Nodes by segment: of each level first what runs, then the collectives. */
