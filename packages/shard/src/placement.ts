@@ -1,6 +1,6 @@
 // Placement: where the parts of a value are, told for each axis of the mesh by itself. What the partitioner reckons with.
 import type { Shape } from '@jora/tensor'
-import type { Mesh } from './mesh'
+import { ShardingError, type Mesh } from './mesh'
 import { PartitionSpec } from './sharding'
 
 /** Along one axis: the same everywhere, terms of a sum to be made, or split on the dimension of this number. */
@@ -22,14 +22,24 @@ export const splitAxes = (mesh: Mesh, placement: Placement, dim: number): string
 export const localShape = (mesh: Mesh, placement: Placement, shape: Shape): Shape =>
   shape.map((d, dim) => mesh.sizes.reduce((n, size, i) => (placement[i] === dim ? n / size : n), d))
 
-/** A spec as a placement. Axes that the mesh lacks, or that have one device, split nothing. */
-export const placementOf = (mesh: Mesh, { dimensions, unreduced }: PartitionSpec): Placement =>
-  mesh.axes.map((axis, i) => {
+/**
+ * A spec as a placement. Axes that the mesh lacks, or that have one device, split nothing.
+ * @throws ShardingError when a dimension names axes in another order than the mesh, which no placement can tell
+ */
+export function placementOf(mesh: Mesh, spec: PartitionSpec): Placement {
+  for (const axes of spec.dimensions) {
+    const known = axes.filter((axis) => mesh.axes.includes(axis))
+    const inOrder = mesh.axes.filter((axis) => known.includes(axis))
+    if (known.join() !== inOrder.join())
+      throw new ShardingError(`${spec}: mesh ${mesh} has ${inOrder.join(' before ')}; name them in this order`)
+  }
+  return mesh.axes.map((axis, i) => {
     if (mesh.sizes[i] === 1) return 'replicated'
-    if (unreduced.includes(axis)) return 'unreduced'
-    const dim = dimensions.findIndex((axes) => axes.includes(axis))
+    if (spec.unreduced.includes(axis)) return 'unreduced'
+    const dim = spec.dimensions.findIndex((axes) => axes.includes(axis))
     return dim < 0 ? 'replicated' : dim
   })
+}
 
 /** A placement as the spec of an array of `rank` dimensions. */
 export const specOf = (mesh: Mesh, placement: Placement, rank: number): PartitionSpec =>
