@@ -1,12 +1,14 @@
 // One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
 //   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16] [--checkpoint]
+//     [--mesh data=1,model=2]: as many devices, of --threads threads each
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { collate, planBatches } from '@jora/data'
 import { loadModel } from '@jora/llama'
-import { initAdapter, initState, TrainingStep } from '@jora/lora'
+import { dataGroups, initAdapter, initState, placeAdapter, TrainingStep } from '@jora/lora'
+import { MeshDevice, parseMesh } from '@jora/shard'
 import { dot, jit, setDefaultDevice, tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { stepFlops, writeModel } from './shapes.mjs'
@@ -21,6 +23,7 @@ const { values: flags } = parseArgs({
     rank: { type: 'string', default: '16' },
     rows: { type: 'string' },
     checkpoint: { type: 'boolean', default: false },
+    mesh: { type: 'string', default: 'data=1,model=1' },
   },
 })
 const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, number, number, number, number]} */ (
@@ -29,8 +32,13 @@ const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, 
 const folder = mkdtempSync(join(tmpdir(), 'jora-bench-'))
 try {
   await writeModel(folder)
-  const device = await openCpuDevice({ threads })
+  const mesh = parseMesh(flags.mesh)
+  const single = mesh.size === 1
+  const devices = []
+  for (let i = 0; i < mesh.size; i++) devices.push(await openCpuDevice({ threads, arenas: single }))
+  const device = single ? /** @type {import('@jora/tensor').Device} */ (devices[0]) : new MeshDevice(mesh, { devices })
   setDefaultDevice(device)
+  const groups = dataGroups(device)
   const model = await loadModel(folder)
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
   const stepper = new TrainingStep(
@@ -41,7 +49,7 @@ try {
       maxGradNorm: 0,
     },
   )
-  let state = initState(initAdapter(model.config, lora, 1))
+  let state = initState(placeAdapter(initAdapter(model.config, lora, 1), model.config, device))
 
   /** @type {import('@jora/data').Batch[]} */
   let batches
@@ -56,7 +64,7 @@ try {
     const batch = collate(
       samples,
       samples.map((_, i) => i),
-      { padId: 0 },
+      { padId: 0, groups },
     )
     batches = Array.from({ length: steps + warmup }, () => batch)
     lengths = batches.map(() => samples.map((s) => s.ids.length))
@@ -69,7 +77,7 @@ try {
       row,
     }))
     const plan = planBatches(samples, { batchSize, epoch: 0, seed: 1, shuffle: true })
-    batches = plan.map((indices) => collate(samples, indices, { padId: 0 }))
+    batches = plan.map((indices) => collate(samples, indices, { padId: 0, groups }))
     lengths = plan.map((indices) => indices.map((i) => /** @type {{ ids: Int32Array }} */ (samples[i]).ids.length))
   }
 
@@ -131,6 +139,7 @@ try {
       gemmGflops: gflops,
       floorStepMs: floorMs / timed.length,
       threads,
+      mesh: mesh.toString(),
       loss,
     }),
   )
