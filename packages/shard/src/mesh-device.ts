@@ -443,8 +443,10 @@ export class MeshDevice implements Device {
     await this.#queue
     const error = this.#firstError
     this.#firstError = undefined
-    if (error) throw error
-    await Promise.all(this.#members.map(({ device }) => device.synchronize()))
+    // Every device is asked, so that none keeps what went wrong for a later call.
+    const each = await Promise.allSettled(this.#members.map(({ device }) => device.synchronize()))
+    const failed = each.find((result) => result.status === 'rejected')
+    if (error ?? failed) throw error ?? failed!.reason
   }
 
   async close(): Promise<void> {
