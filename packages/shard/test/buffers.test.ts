@@ -1,40 +1,19 @@
 // What a mesh makes it gives back: over many runs, and when a device fails in the middle of one.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { add, gather, jit, linear, mul, softmax, sum, type Tensor } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
-import type { Device, DeviceBuffer } from '@jora/tensor/graph'
+import type { DeviceBuffer } from '@jora/tensor/graph'
 import { devicePut, withShardingConstraint } from '../src/device-put'
 import { Mesh } from '../src/mesh'
 import { MeshDevice } from '../src/mesh-device'
 import { P, type PartitionSpec } from '../src/sharding'
-import { numbers } from './on-mesh'
+import { numbers, openWatched } from './on-mesh'
 
 /** Buffers that devices have handed out and not been given back. */
 const live = new Set<DeviceBuffer>()
 
-/** A CPU device of which the buffers are counted. */
-async function openCounted(): Promise<Device> {
-  const device = await openCpuDevice({ threads: 1 })
-  const { upload, compile, release } = device
-  const kept = (buffer: DeviceBuffer) => {
-    live.add(buffer)
-    return buffer
-  }
-  device.upload = (...args) => kept(upload.apply(device, args))
-  device.compile = (...args) => {
-    const executable = compile.apply(device, args)
-    return { ...executable, run: (inputs) => executable.run(inputs).map(kept) }
-  }
-  device.release = (buffer) => {
-    expect(live.delete(buffer), 'a buffer is given back once').toBe(true)
-    release.call(device, buffer)
-  }
-  return device
-}
-
 let mesh: MeshDevice
 beforeAll(async () => {
-  const devices = await Promise.all(Array.from({ length: 4 }, openCounted))
+  const devices = await Promise.all(Array.from({ length: 4 }, () => openWatched(live)))
   mesh = new MeshDevice(new Mesh(['data', 'model'], [2, 2]), { devices })
 })
 afterAll(() => mesh.close())

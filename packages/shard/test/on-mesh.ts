@@ -1,7 +1,7 @@
 // Runs a function on one CPU device and on a mesh of them, for tests that compare the two.
 import { jit, tensor, treeLeaves, type HostArray, type Shape, type Tensor, type Tree } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import type { Device } from '@jora/tensor/graph'
+import { showAval, type Device, type DeviceBuffer } from '@jora/tensor/graph'
 import { devicePut } from '../src/device-put'
 import { Mesh } from '../src/mesh'
 import { MeshDevice } from '../src/mesh-device'
@@ -10,8 +10,45 @@ import { P, type PartitionSpec } from '../src/sharding'
 export const openMesh = async (axes: readonly string[], sizes: readonly number[]): Promise<MeshDevice> => {
   const mesh = new Mesh(axes, sizes)
   const devices: Device[] = []
-  for (let i = 0; i < mesh.size; i++) devices.push(await openCpuDevice({ threads: 1 }))
+  for (let i = 0; i < mesh.size; i++) devices.push(await openWatched())
   return new MeshDevice(mesh, { devices })
+}
+
+/**
+ * A CPU device that is held to what devices may do: `live` has the buffers it handed out and was not given back, and one that
+ * was given up with a run, or given back, is not used again.
+ */
+export async function openWatched(live = new Set<DeviceBuffer>()): Promise<Device> {
+  const device = await openCpuDevice({ threads: 1 })
+  const { upload, compile, read, readInto, release } = device
+  const consumed = new WeakSet<DeviceBuffer>()
+  const kept = (buffer: DeviceBuffer): DeviceBuffer => {
+    live.add(buffer)
+    return buffer
+  }
+  const usable = (buffer: DeviceBuffer): DeviceBuffer => {
+    if (live.has(buffer) && !consumed.has(buffer)) return buffer
+    throw new Error(`a ${showAval(buffer.aval)} is used after it was given up`)
+  }
+  device.upload = (...args) => kept(upload.apply(device, args))
+  device.compile = (graph, options) => {
+    const executable = compile.call(device, graph, options)
+    const run = (inputs: readonly DeviceBuffer[]) => {
+      inputs.forEach(usable)
+      for (const i of options?.donated ?? []) consumed.add(inputs[i]!)
+      const stillRead = inputs.find((buffer, i) => !options?.donated?.includes(i) && consumed.has(buffer))
+      if (stillRead) throw new Error(`a ${showAval(stillRead.aval)} is both given up and read`)
+      return executable.run(inputs).map(kept)
+    }
+    return { ...executable, run }
+  }
+  device.read = (buffer) => read.call(device, usable(buffer))
+  device.readInto = (buffer, target) => readInto.call(device, usable(buffer), target)
+  device.release = (buffer) => {
+    if (!live.delete(buffer)) throw new Error(`a ${showAval(buffer.aval)} is given back twice`)
+    release.call(device, buffer)
+  }
+  return device
 }
 
 /** An array for both devices, and how it lies on the mesh. */

@@ -6,7 +6,7 @@ import { printGraph, type Device } from '@jora/tensor/graph'
 import { devicePut } from '../src/device-put'
 import { Mesh } from '../src/mesh'
 import { MeshDevice } from '../src/mesh-device'
-import { difference } from './on-mesh'
+import { difference, openWatched } from './on-mesh'
 import { lossOf, randomProgram, replay, type Argument, type RandomProgram } from './random-programs'
 
 /** Which seeds to run, `from-to`, for searches longer than the suite's. */
@@ -24,7 +24,7 @@ let one: Device
 let devices: Device[]
 beforeAll(async () => {
   one = await openCpuDevice({ threads: 1 })
-  devices = await Promise.all(Array.from({ length: 4 }, () => openCpuDevice({ threads: 1 })))
+  devices = await Promise.all(Array.from({ length: 4 }, () => openWatched()))
 })
 afterAll(() => Promise.all([one, ...devices].map((device) => device.close())))
 

@@ -13,12 +13,12 @@ import {
   type OpParams,
 } from '@jora/tensor/graph'
 import { Mesh } from '../src/mesh'
-import { MeshDevice } from '../src/mesh-device'
+import type { MeshDevice } from '../src/mesh-device'
 import { partition } from '../src/partition'
 import { placementOf, replicated } from '../src/placement'
 import { partitionRules } from '../src/rules'
 import { PartitionSpec } from '../src/sharding'
-import { both, difference, numbers, type Placed } from './on-mesh'
+import { both, difference, numbers, openMesh, type Placed } from './on-mesh'
 
 /**
  * An input, and what becomes of the first output when this input is split on each of its dimensions, then (floats only) when
@@ -398,9 +398,8 @@ const mesh = new Mesh([axis], [2])
 let one: Device
 let two: MeshDevice
 beforeAll(async () => {
-  const open = () => openCpuDevice({ threads: 1 })
-  one = await open()
-  two = new MeshDevice(mesh, { devices: [await open(), await open()] })
+  one = await openCpuDevice({ threads: 1 })
+  two = await openMesh([axis], [2])
 })
 afterAll(() => Promise.all([one.close(), two.close()]))
 
