@@ -1,12 +1,24 @@
-// Partitioned programs give what the program gives on one device.
+// What a decoder is made of exchanges what it must and nothing else.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as t from '@jora/tensor'
-import type { Tensor } from '@jora/tensor'
+import type { Shape, Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import type { Device } from '@jora/tensor/graph'
+import {
+  isCollective,
+  isOp,
+  removeDeadCode,
+  showAval,
+  simplify,
+  Trace,
+  withTrace,
+  type Device,
+  type Graph,
+} from '@jora/tensor/graph'
 import type { MeshDevice } from '../src/mesh-device'
-import { P } from '../src/sharding'
-import { both, numbers, openMesh, type Placed } from './on-mesh'
+import { partition } from '../src/partition'
+import { placementOf } from '../src/placement'
+import { P, PartitionSpec } from '../src/sharding'
+import { both, difference, numbers, openMesh, type Placed } from './on-mesh'
 
 let one: Device
 let mesh: MeshDevice
@@ -14,38 +26,136 @@ beforeAll(async () => {
   one = await openCpuDevice({ threads: 1 })
   mesh = await openMesh(['data', 'model'], [2, 2])
 })
-afterAll(async () => {
-  await one.close()
-  await mesh.close()
-})
+afterAll(() => Promise.all([one.close(), mesh.close()]))
 
-const array = (shape: number[], spec = P(), seed = 1): Placed => ({
-  data: numbers(
-    shape.reduce((a, b) => a * b, 1),
-    seed,
-  ),
+let seeds = 0
+const array = (shape: Shape, spec = P()): Placed => ({ data: numbers(t.sizeOf(shape), ++seeds), shape, spec })
+const integers = (values: readonly number[], shape: Shape, spec = P()): Placed => ({
+  data: Int32Array.from(values),
   shape,
   spec,
+  dtype: 'i32',
 })
 
-async function expectSame(fn: (...args: Tensor[]) => t.Tree, args: Placed[]): Promise<void> {
-  const { expected, actual } = await both(fn, args, { one, mesh })
-  expected.forEach((values, i) => {
-    expect(actual[i]!.length).toBe(values.length)
-    values.forEach((value, j) =>
-      expect(Math.abs(Number(actual[i]![j]) - Number(value))).toBeLessThan(1e-5 * (1 + Math.abs(Number(value)))),
-    )
+type Fn = (...args: Tensor[]) => Tensor | Tensor[]
+
+/** The exchanges of a device's program, in order: op, axes and what a device brings to it. */
+function exchanges(fn: Fn, args: readonly Placed[]): string[] {
+  const trace = new Trace()
+  const graph: Graph<Tensor> = withTrace(trace, () => {
+    const made = fn(...args.map(({ shape, dtype = 'f32' }) => trace.addInput({ shape, dtype })))
+    return trace.finish([made].flat())
+  })
+  const inputs = args.map(({ spec }) => placementOf(mesh.mesh, spec ?? P()))
+  const parts = partition(simplify(graph), mesh.mesh, { inputs, constants: [] }, 0)
+  return simplify(removeDeadCode(parts.graph)).nodes.flatMap((node) => {
+    if (!isCollective(node.op)) return []
+    const name = isOp(node, 'allReduce') ? node.params.reduction : node.op
+    return [`${name} ${(node.params as { axes: string[] }).axes.join()} ${showAval(node.inputs[0]!.aval)}`]
   })
 }
 
-test('a value that is split is read whole', async () => {
-  await expectSame((x) => t.add(x, 1), [array([4, 6], P('data', 'model'))])
-  await expectSame((x) => t.add(x, 1), [array([8, 6], P(['data', 'model']))])
+async function expectSame(fn: Fn, args: readonly Placed[]): Promise<void> {
+  const { expected, actual } = await both(fn, args, { one, mesh })
+  expected.forEach((values, i) => expect(difference(values, actual[i]!), `output ${i}`).toBeUndefined())
+}
+
+/** Holds a program to the exchanges told, and its results to those of one device. */
+async function expectExchanges(fn: Fn, args: readonly Placed[], expected: readonly string[]): Promise<void> {
+  expect(exchanges(fn, args)).toEqual(expected)
+  await expectSame(fn, args)
+}
+
+/** The sum is asked for: left alone, a result may be terms of one. */
+const summed = (x: Tensor): Tensor =>
+  t.shardingConstraint(
+    x,
+    x.shape.map((_, i) => (i === 0 ? ['data'] : [])),
+  )
+
+test('what is split is read whole', async () => {
+  for (const spec of [P('data', 'model'), P('model', 'data'), P(['data', 'model']), P(null, 'data')])
+    await expectExchanges((x) => t.exp(x), [array([8, 6], spec)], [])
+  await expectSame((x) => x, [array([8, 6], new PartitionSpec(['data'], { unreduced: ['model'] }))])
 })
 
-test('column, then row: one sum', async () => {
-  await expectSame(
-    (x, w1, w2) => t.add(x, t.linear(t.silu(t.linear(x, w1)), w2)),
-    [array([4, 6], P('data')), array([8, 6], P('model'), 2), array([6, 8], P(null, 'model'), 3)],
-  )
+test('columns, then rows: one sum', () =>
+  expectExchanges(
+    (x, w1, w2) => summed(t.add(x, t.linear(t.silu(t.linear(x, w1)), w2))),
+    [array([4, 6], P('data')), array([8, 6], P('model')), array([6, 8], P(null, 'model'))],
+    ['sum model f32[2,6]'],
+  ))
+
+test('LoRA beside a layer split by rows: still one', () =>
+  expectExchanges(
+    (x, w, a, b) => summed(t.add(t.linear(x, w), t.mul(t.linear(t.linear(x, a), b), 2))),
+    [
+      array([4, 8], P('data', 'model')),
+      array([6, 8], P(null, 'model')),
+      array([2, 8], P(null, 'model')),
+      array([6, 2]),
+    ],
+    ['sum model f32[2,6]'],
+  ))
+
+test('LoRA beside a layer split by columns: none', () =>
+  expectExchanges(
+    (x, w, a, b) => t.tanh(t.add(t.linear(x, w), t.mul(t.linear(t.linear(x, a), b), 2))),
+    [array([4, 6], P('data')), array([8, 6], P('model')), array([2, 6]), array([8, 2], P('model'))],
+    [],
+  ))
+
+test('an embedding split by vocabulary: one sum', () =>
+  expectExchanges(
+    (table, ids) => summed(t.gather(table, ids)),
+    [array([8, 6], P('model')), integers([0, 3, 7, 4, 1, 2, 6, 5], [4, 2], P('data'))],
+    ['sum model f32[2,2,6]'],
+  ))
+
+test('attention by heads: none inside, one sum after', () =>
+  expectExchanges(
+    (x, wq, wk, wv, wo) => {
+      const heads = (w: Tensor) => t.transpose(t.reshape(t.linear(x, w), [2, 3, -1, 2]), [0, 2, 1, 3])
+      const mixed = t.transpose(t.attention(heads(wq), heads(wk), heads(wv)), [0, 2, 1, 3])
+      return summed(t.linear(t.reshape(mixed, [2, 3, 8]), wo))
+    },
+    [
+      array([2, 3, 6], P('data')),
+      array([8, 6], P('model')),
+      array([4, 6], P('model')),
+      array([4, 6], P('model')),
+      array([6, 8], P(null, 'model')),
+    ],
+    ['sum model f32[1,3,6]'],
+  ))
+
+test('a head split by vocabulary: one maximum, and one sum of two numbers a row', () =>
+  expectExchanges(
+    (h, w, labels) => t.linearCrossEntropy(h, w, labels),
+    [array([4, 6], P('data')), array([8, 6], P('model')), integers([0, 7, -1, 3], [4], P('data'))],
+    ['max model f32[2]', 'sum model f32[4]'],
+  ))
+
+test('gradients of what every device has: sums over the batch alone', () =>
+  expectExchanges(
+    (x, w1, w2) => {
+      const loss = ([a, b]: [Tensor, Tensor]) => t.sum(t.tanh(t.linear(t.silu(t.linear(x, a)), b)))
+      return t
+        .grad(loss)([w1!, w2!])
+        .map((g) => t.neg(t.shardingConstraint(g, [[], []])))
+    },
+    [array([4, 6], P('data')), array([8, 6]), array([6, 8])],
+    ['sum data f32[8,6]', 'sum data f32[6,8]'],
+  ))
+
+test('query heads split by two axes, of which the second alone divides the kv heads', async () => {
+  const wide = await openMesh(['data', 'model'], [4, 2])
+  const attend: Fn = (q, k, v) => [
+    t.attention(q!, k!, v!),
+    ...t.grad(([a, b, c]: Tensor[]) => t.sum(t.sin(t.attention(a!, b!, c!))))([q!, k!, v!]),
+  ]
+  const args = [array([1, 8, 2, 2], P(null, ['data', 'model'])), array([1, 2, 2, 2]), array([1, 2, 2, 2])]
+  const { expected, actual } = await both(attend, args, { one, mesh: wide })
+  expected.forEach((values, i) => expect(difference(values, actual[i]!), `output ${i}`).toBeUndefined())
+  await wide.close()
 })
