@@ -17,11 +17,12 @@ export const notAvailable = 'is not available in this version'
 
 const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ')
 
-/** Says what went wrong on stderr and gives the exit code. */
-export function reportError(error: unknown, io: Io): number {
+/** Says what went wrong on stderr, when it is this process's turn, and gives the exit code. */
+export async function reportError(error: unknown, io: Io): Promise<number> {
   if (error instanceof Interrupted) return exitCode.interrupted
   const known = error instanceof Error ? error : new Error(String(error))
-  io.stderr.write(`error: ${oneLine(known.message) || known.name}\n`)
+  const who = await io.turnToTell()
+  io.stderr.write(`error: ${who}${oneLine(known.message) || known.name}\n`)
   if (io.env.JORA_DEBUG === '1') io.stderr.write(`${known.stack ?? ''}\n`)
   return known instanceof UsageError ? exitCode.usage : exitCode.failed
 }

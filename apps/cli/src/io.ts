@@ -1,4 +1,5 @@
 // What the command line touches of the process: streams, environment, signals. Tests put their own in its place.
+import { turnOfRank } from './job'
 
 export interface Output {
   write(text: string): void
@@ -13,10 +14,15 @@ export interface Io {
   readonly stderr: Output
   readonly env: Readonly<Record<string, string | undefined>>
   readStdin(): Promise<string>
-  /** Calls `listener` on SIGINT and SIGTERM, which then end nothing; returns the way back. */
+  /** Calls `listener` on SIGINT, SIGTERM and SIGUSR2 (which mpirun hands on to all ranks), which then end nothing; returns the way back. */
   onInterrupt(listener: () => void): () => void
   /** Ends the process at once, as Ctrl-C does to a program that never heard of it. */
   endNow(): void
+  /**
+   * Waits for this process's turn to tell an error, and gives what stands before it. A process on its own tells at once; see
+   * `turnOfRank` for those of a job.
+   */
+  turnToTell(): Promise<string>
 }
 
 /** One run of the command line. */
@@ -40,6 +46,8 @@ const outputOf = (stream: NodeJS.WriteStream): Output => ({
   },
 })
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGUSR2'] as const
+
 /** The real process. */
 export const processIo: Io = {
   stdout: outputOf(process.stdout),
@@ -51,7 +59,6 @@ export const processIo: Io = {
     return Buffer.concat(chunks).toString('utf8')
   },
   onInterrupt(listener) {
-    const signals = ['SIGINT', 'SIGTERM'] as const
     for (const signal of signals) process.on(signal, listener)
     return () => {
       for (const signal of signals) process.off(signal, listener)
@@ -59,9 +66,10 @@ export const processIo: Io = {
   },
   endNow() {
     // Not process.exit: it stops worker threads, and one that is inside ONNX Runtime then aborts the process.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(signal)
+    for (const signal of signals) process.removeAllListeners(signal)
     process.kill(process.pid, 'SIGINT')
     // Process 1 of a container does not die of a signal.
     setTimeout(() => process.exit(130), 500)
   },
+  turnToTell: () => turnOfRank(process.env),
 }

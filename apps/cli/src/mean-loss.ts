@@ -1,6 +1,6 @@
 // Loss and perplexity over samples, batch by batch, so that progress shows and Ctrl-C is heard.
 import type { Sample } from '@jora/data'
-import { Evaluator } from '@jora/lora'
+import { dataGroups, Evaluator } from '@jora/lora'
 import type { OpenModel } from './open-model'
 
 export interface MeanLoss {
@@ -31,7 +31,7 @@ export async function meanLoss(
     for (let start = 0; start < sorted.length; start += batchSize) {
       signal.throwIfAborted()
       const batch = sorted.slice(start, start + batchSize)
-      const part = await evaluator.run(batch, adapter, { batchSize, padId })
+      const part = await evaluator.run(batch, adapter, { batchSize, padId, groups: dataGroups(device) })
       total += part.loss * part.targetTokens
       targetTokens += part.targetTokens
       onProgress?.(start + batch.length, sorted.length)

@@ -1,11 +1,12 @@
 // The flags that say where to compute, and opening what they name.
-import { ConfigError, openMesh, type DTypeSetting, type Launcher } from '@jora/lora'
+import { ConfigError, openMesh, readMesh, type DTypeSetting, type Launcher } from '@jora/lora'
 import { MeshDevice } from '@jora/shard'
-import type { Device } from '@jora/tensor'
+import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
-import { choice, size, text, withDefault } from './flags/flag'
-import type { Io } from './io'
+import { checked, choice, expected, size, text, withDefault } from './flags/flag'
+import { rankOf } from './job'
+import { silent, type Io, type Session } from './io'
 import { styleFor } from './ui/style'
 
 export const deviceFlags = {
@@ -17,6 +18,26 @@ export const deviceFlags = {
   deviceMemory: size('the most memory to take on the GPU, such as 12GB'),
   dtype: withDefault(
     choice('what the model computes in; auto is f16 on a GPU that has it, for 16-bit weights', ['auto', 'f32', 'f16']),
+    'auto',
+  ),
+}
+
+function checkMesh(mesh: string): void {
+  try {
+    readMesh(mesh)
+  } catch {
+    throw expected('data=N,model=N, either may be left out')
+  }
+}
+
+/** For commands that can share their work between devices. */
+export const meshFlags = {
+  mesh: withDefault(
+    checked('devices to share the work: rows over data, weights over model', 'data=N,model=N', checkMesh),
+    'data=1,model=1',
+  ),
+  launcher: withDefault(
+    choice('who starts the processes of a mesh; auto is mpirun or srun where one of them did', ['auto', 'none', 'mpi']),
     'auto',
   ),
 }
@@ -39,7 +60,17 @@ export const gpuOf = (device: Device): WebGpuDevice =>
   (device instanceof MeshDevice ? device.devices[0] : device) as WebGpuDevice
 
 /** Whether this process speaks for its job: alone, or the first of several. */
-export const leads = (device: Device): boolean => !(device instanceof MeshDevice) || (device.transport?.rank ?? 0) === 0
+const leads = (device: Device): boolean => !(device instanceof MeshDevice) || (device.transport?.rank ?? 0) === 0
+
+/** The run with its streams where this process speaks for its job, and silent in the job's others. */
+export const speaking = (device: Device, session: Session): Session => (leads(device) ? session : silent(session))
+
+/** What every process of a job does once its work is done: they leave together. */
+export const leave = async (device: Device): Promise<void> => {
+  if (!(device instanceof MeshDevice)) return
+  await device.close()
+  setDefaultDevice(undefined)
+}
 
 /** @throws UsageError when there is no such device, or it cannot run JORA */
 export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Device> {
@@ -50,14 +81,17 @@ export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Devic
       throw new UsageError('--device-memory goes with --device auto or webgpu, not with cpu')
   }
   const style = styleFor(io.stderr, io.env)
-  const note = (line: string) => io.stderr.write(`${style.yellow(`note: ${line}`)}\n`)
+  // Of a job's processes the first tells for all: their devices are alike.
+  const note = (line: string) => {
+    if (rankOf(io.env) === 0) io.stderr.write(`${style.yellow(`note: ${line}`)}\n`)
+  }
   try {
     const device = await openMesh(name, {
       mesh,
       launcher,
       adapter: gpu,
       memoryBytes: deviceMemory,
-      onNote: (reason) => note(`computing on the CPU: ${reason}`),
+      onNote: note,
     })
     if (device.kind === 'webgpu' && gpuOf(device).adapter.software)
       note(`${device.name} is software that computes on the CPU; --device cpu is faster`)

@@ -1,16 +1,25 @@
 // Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
 import { loadTokenizer, type Tokenizer } from '@jora/data'
-import { loadModel, type Decoder, type DownloadEvent, type ResolvedModel } from '@jora/llama'
+import {
+  loadConfig,
+  loadModel,
+  weightSharding,
+  type Decoder,
+  type DownloadEvent,
+  type ResolvedModel,
+} from '@jora/llama'
 import {
   chooseDType,
   ConfigError,
   loadPeftAdapter,
   loraLinear,
   modelFolder,
+  readMesh,
   type Adapter,
   type DTypeSetting,
   type LoraConfig,
 } from '@jora/lora'
+import { ShardingError } from '@jora/shard'
 import type { Device } from '@jora/tensor'
 import { UsageError } from './errors'
 import { required, text } from './flags/flag'
@@ -46,6 +55,16 @@ export async function openFolder(model: string, { stderr, env }: Io): Promise<Re
   }
 }
 
+/** @throws UsageError when the model in `folder` cannot be split over the mesh: told before devices are opened */
+export async function checkSplit(folder: string, mesh: string | undefined): Promise<void> {
+  if (mesh === undefined) return
+  try {
+    weightSharding(await loadConfig(folder), readMesh(mesh))
+  } catch (error) {
+    throw error instanceof ShardingError ? new UsageError(error.message) : error
+  }
+}
+
 interface ModelValues extends DeviceValues {
   readonly model: string
   readonly adapter: string | undefined
@@ -69,6 +88,7 @@ export async function openModel(
   io: Io,
 ): Promise<OpenModel> {
   const { dir: folder } = await openFolder(settings.model, io)
+  if ('deviceMemory' in settings) await checkSplit(folder, settings.mesh)
   const device = 'deviceMemory' in settings ? await openDeviceFor(settings, io) : settings.device
   const loaded = await loadModel(folder, { device })
   const dtype = await chooseDType(settings.dtype, device, loaded.weights).catch((error: Error) => {

@@ -27,7 +27,8 @@ function registerLater(parent: Command, names: readonly string[]): void {
 /** A log has no width: long lines are wrapped for reading. */
 const widthOfHelp = ({ isTTY, columns }: Output): number => (isTTY ? Math.min(120, columns) : 110)
 
-function createProgram(io: Session): Command {
+/** `tellError` takes commander's own errors, each a line. */
+function createProgram(io: Session, tellError: (line: string) => void): Command {
   const program = new Command('jora')
   const style = styleFor(io.stdout, io.env)
   program
@@ -37,7 +38,7 @@ function createProgram(io: Session): Command {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(`${text.trim().replace(/\n\(D/, ' (d').replaceAll('\n', ' ')}\n`),
+      outputError: (text) => tellError(`${text.trim().replace(/\n\(D/, ' (d').replaceAll('\n', ' ')}\n`),
       getOutHelpWidth: () => widthOfHelp(io.stdout),
       getErrHelpWidth: () => widthOfHelp(io.stderr),
       getOutHasColors: () => style.colours,
@@ -73,12 +74,15 @@ function createProgram(io: Session): Command {
 
 /** Runs the command line once. @returns the exit code */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
+  let told = ''
   try {
-    await createProgram({ ...io, argv }).parseAsync([...argv], { from: 'user' })
+    await createProgram({ ...io, argv }, (line) => (told += line)).parseAsync([...argv], { from: 'user' })
     return exitCode.done
   } catch (error) {
-    // commander has told its own errors.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.done : exitCode.usage
-    return reportError(error, io)
+    if (!(error instanceof CommanderError)) return reportError(error, io)
+    if (error.exitCode === 0) return exitCode.done
+    const who = await io.turnToTell()
+    io.stderr.write(told.replace(/^error: /, `error: ${who}`))
+    return exitCode.usage
   }
 }

@@ -35,6 +35,7 @@ export async function jora(
     readStdin: async () => options.stdin ?? '',
     onInterrupt: () => () => {},
     endNow: () => {},
+    turnToTell: async () => '',
   })
   return { code, out, err }
 }

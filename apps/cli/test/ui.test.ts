@@ -20,6 +20,7 @@ function terminal(isTTY: boolean, columns: number, env: Io['env'] = { NO_COLOR: 
     readStdin: async () => '',
     onInterrupt: () => () => {},
     endNow: () => {},
+    turnToTell: async () => '',
   }
   return { io, written: () => written }
 }

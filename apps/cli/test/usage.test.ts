@@ -59,14 +59,13 @@ describe('refused with 2', () => {
       'error: --init-adapter: nowhere/adapter_config.json does not exist: nowhere holds no PEFT adapter',
     ],
     [
-      ['train', ...needed, '--mesh', 'data=2,model=1'],
-      'error: --mesh data=2,model=1 is not available in this version; expected data=1,model=1',
+      ['train', ...needed, '--launcher', 'slurm'],
+      'error: --launcher: got "slurm", expected auto, none or mpi',
     ],
-    [['train', ...needed, '--mesh', '2x1'], 'error: --mesh: got "2x1", expected data=N,model=N'],
-    [
-      ['train', ...needed, '--launcher', 'mpi'],
-      'error: --launcher mpi is not available in this version; expected auto or none',
-    ],
+    ...['model=0', 'foo=2', '2x1', 'model=2,model=2', 'model'].map((mesh): [string[], string] => [
+      ['train', ...needed, '--mesh', mesh],
+      `error: --mesh: got "${mesh}", expected data=N,model=N, either may be left out`,
+    ]),
     [
       ['train', ...needed, '--quantize', 'nf4'],
       'error: --quantize nf4 is not available in this version; expected none',

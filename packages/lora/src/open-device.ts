@@ -8,7 +8,7 @@ export interface DeviceOptions {
   readonly adapter?: string | undefined
   /** The most bytes to allocate on a WebGPU device. */
   readonly memoryBytes?: number | undefined
-  /** Told why `auto` takes the CPU where a GPU was to be expected. */
+  /** Told what is worth knowing of the devices: why `auto` takes the CPU where a GPU was to be expected, and the like. */
   readonly onNote?: ((note: string) => void) | undefined
 }
 
@@ -36,9 +36,10 @@ async function openGpu({ memoryBytes, onNote }: DeviceOptions): Promise<Device |
     const adapters = await listAdapters()
     const gpu = firstGpu(adapters)
     if (gpu) return await openWebGpu({ adapter: gpu.name, memoryBytes })
-    for (const adapter of adapters) if (!adapter.software) onNote?.(`WebGPU: ${missingFrom(adapter)}`)
+    for (const adapter of adapters)
+      if (!adapter.software) onNote?.(`computing on the CPU: WebGPU: ${missingFrom(adapter)}`)
   } catch (error) {
-    onNote?.((error as Error).message)
+    onNote?.(`computing on the CPU: ${(error as Error).message}`)
   }
   return undefined
 }

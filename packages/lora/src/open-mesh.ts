@@ -90,8 +90,26 @@ export async function openMesh(
   const cpu = name === 'cpu' || (name === 'auto' && !(await usesGpu(options)))
   const devices = cpu ? await openCpus(count, place) : await openGpus(count, place, options)
   const device = new MeshDevice(mesh, { devices, transport })
+  await checkAlike(device)
   setDefaultDevice(device)
   return device
+}
+
+/** Processes run the same programs: what decides them must be the same everywhere. @throws ConfigError */
+async function checkAlike(device: MeshDevice): Promise<void> {
+  const { transport } = device
+  if (!transport) return
+  const traits = [device.kind === 'cpu' ? 0 : 1, device.computeDTypes.includes('f16') ? 1 : 0]
+  const all = await device.gatherNumbers(traits)
+  const say = (rank: number): string => {
+    const [gpu, f16] = all[rank]!
+    return `rank ${rank} on host ${transport.hosts[rank]} computes on ${gpu ? `a GPU ${f16 ? 'with' : 'without'} f16` : 'the CPU'}`
+  }
+  const other = all.findIndex((each) => each.join() !== all[0]!.join())
+  if (other >= 0)
+    throw new ConfigError(
+      `the devices of a mesh must be alike: ${say(0)}, ${say(other)}; choose with --device${traits[0] ? ' and --gpu' : ''}`,
+    )
 }
 
 /** Whether `auto` computes on a GPU here. */
@@ -101,7 +119,7 @@ async function usesGpu({ adapter, onNote }: DeviceOptions): Promise<boolean> {
     const { firstGpu, hasGpu, listAdapters } = await import('@jora/tensor/webgpu')
     return (await hasGpu()) && firstGpu(await listAdapters()) !== undefined
   } catch (error) {
-    onNote?.((error as Error).message)
+    onNote?.(`computing on the CPU: ${(error as Error).message}`)
     return false
   }
 }

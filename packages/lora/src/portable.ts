@@ -12,7 +12,7 @@ export {
   type AdaptedModule,
   type LoraConfig,
 } from './lora-config'
-export { batchSharding, dataGroups, joinForGroups, placeAdapter } from './on-mesh'
+export { batchSharding, checkDataParallel, dataGroups, fromFirst, joinForGroups, placeAdapter } from './on-mesh'
 export {
   adamw,
   clipByGlobalNorm,

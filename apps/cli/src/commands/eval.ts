@@ -10,7 +10,7 @@ import { grouped, integer, number, onUnless, toggle, withDefault, type ValuesOf 
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { meanLoss } from '../mean-loss'
-import { deviceFlags, deviceTitle } from '../open-device'
+import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
 import { adapterFlag, modelFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
@@ -34,7 +34,7 @@ const flags = {
   exactMatch: onUnless('loss and perplexity only, no answers'),
   maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
   batchSize: withDefault(integer('rows computed together', 1), 8),
-  ...grouped('Device:', deviceFlags),
+  ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
 }
 
 type Values = ValuesOf<typeof flags>
@@ -52,12 +52,13 @@ export function registerEval(program: Command, io: Session): void {
   })
 }
 
-async function evaluate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
+async function evaluate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
   await checkDatasetFile(values.dataset)
   const rows = await loadRows(values.dataset)
-  const model = await openModel(values, io)
+  const model = await openModel(values, session)
+  const io = speaking(model.device, session)
   const { promptTemplate: template, maxSeqLength, onOverflow, split = 1, seed, limit, batchSize, maxNewTokens } = values
   const vocabSize = model.base.config.vocabSize
   const prepared = prepareDataset({
@@ -100,7 +101,7 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
     if (json) {
       const share = matched && { exactMatch: matched.matched / matched.rows, exactMatchRows: matched.rows }
       io.stdout.write(`${JSON.stringify({ ...loss, ...share, samples: samples.length, seconds })}\n`)
-      return
+      return await leave(model.device)
     }
     const { bold } = styleFor(io.stdout, io.env)
     io.stdout.write(`loss         ${bold(loss.loss.toFixed(4))}\n`)
@@ -110,6 +111,7 @@ async function evaluate(values: Values, { io, json }: CommandContext<typeof flag
       io.stdout.write(`exact match  ${share} (${count(matched.matched)} of ${count(matched.rows)})\n`)
     }
     line.log(style.dim(`${count(loss.targetTokens)} labelled tokens in ${duration(seconds)}`))
+    await leave(model.device)
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error
   } finally {

@@ -2,12 +2,13 @@
 import type { Command } from 'commander'
 import { renderPrompt } from '@jora/data'
 import { Generator } from '@jora/llama'
+import { fromFirst } from '@jora/lora'
 import { Interrupted, UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { deviceFlags, deviceTitle } from '../open-device'
+import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
 import { adapterFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
 import { StopText } from '../stop-text'
 import { styleFor } from '../ui/style'
@@ -44,7 +45,7 @@ const flags = {
     ),
     seed: withDefault(integer('seed of the sampler', 0), 0),
   }),
-  ...grouped('Device:', deviceFlags),
+  ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
 }
 
 type Values = ValuesOf<typeof flags>
@@ -63,20 +64,25 @@ export function registerGenerate(program: Command, io: Session): void {
   })
 }
 
-async function promptOf({ prompt, instruction, input }: Values, io: Session): Promise<string> {
+/** The prompt that the flags give; `-` is still to be read. */
+function promptOf({ prompt, instruction, input }: Values): string {
   if ((prompt === undefined) === (instruction === undefined))
     throw new UsageError('give either --prompt TEXT or --instruction TEXT')
   if (prompt !== undefined && input !== undefined)
     throw new UsageError('--input goes with --instruction, not with --prompt')
   if (instruction !== undefined)
     return renderPrompt('alpaca', { instruction, ...(input === undefined ? {} : { input }) })
-  return prompt === '-' ? io.readStdin() : prompt!
+  return prompt!
 }
 
-async function generate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
-  const prompt = await promptOf(values, io)
-  const model = await openModel(values, io)
+async function generate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
+  const given = promptOf(values)
+  const model = await openModel(values, session)
   const { tokenizer, decoder, device } = model
+  const io = speaking(device, session)
+  // A launcher gives what comes on stdin to the first process only.
+  const read = async () => new TextEncoder().encode(await session.readStdin())
+  const prompt = values.prompt === '-' ? new TextDecoder().decode(await fromFirst(device, read)) : given
   // On the CPU, the usual case, nothing stands between a prompt and its continuation.
   if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
   const generator = new Generator(decoder, device)
@@ -118,4 +124,5 @@ async function generate(values: Values, { io, json }: CommandContext<typeof flag
     if (!json && !written.endsWith('\n')) io.stdout.write('\n')
   }
   if (json) io.stdout.write(`${JSON.stringify({ text: written, tokens, finishReason })}\n`)
+  await leave(device)
 }

@@ -6,15 +6,12 @@ import {
   defaultJoraSettings,
   JoraConfig,
   parsePeftConfig,
-  readMesh,
   type JoraSettings,
   type LoraConfig,
 } from '@jora/lora'
 import { UsageError } from '../errors'
 import {
-  checked,
   choice,
-  expected,
   flagName,
   grouped,
   hidden,
@@ -29,19 +26,11 @@ import {
   type ValuesOf,
 } from '../flags/flag'
 import { datasetFlag, rowFlags } from '../dataset-file'
-import { deviceFlags } from '../open-device'
+import { deviceFlags, meshFlags } from '../open-device'
 import { modelFlag } from '../open-model'
 
 const paper = defaultJoraSettings
 const share = (value: number): boolean => value >= 0 && value < 1
-
-function checkMesh(mesh: string): void {
-  try {
-    readMesh(mesh)
-  } catch {
-    throw expected('data=N,model=N, either may be left out')
-  }
-}
 
 export const trainFlags = {
   ...grouped('Model and data:', {
@@ -129,18 +118,7 @@ export const trainFlags = {
       ),
       'auto',
     ),
-    mesh: withDefault(
-      checked('devices to share the work: rows over data, weights over model', 'data=N,model=N', checkMesh),
-      'data=1,model=1',
-    ),
-    launcher: withDefault(
-      choice('who starts the processes of a mesh; auto is mpirun or srun where one of them did', [
-        'auto',
-        'none',
-        'mpi',
-      ]),
-      'auto',
-    ),
+    ...meshFlags,
     explain: toggle('before training, say how tensors are split and what the devices send one another'),
   }),
 }

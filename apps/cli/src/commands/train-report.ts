@@ -56,14 +56,16 @@ export async function runNotes(
 }
 
 /** Commands that use the new adapter, without the program's name. */
-export function nextCommands({ model, dataset, outputDir, promptTemplate, split, seed }: TrainValues): string[] {
+export function nextCommands({ model, dataset, outputDir, promptTemplate, split, seed, mesh }: TrainValues): string[] {
   const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
   const template = promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`
+  // What only fits when it is split is used split.
+  const where = mesh === trainFlags.mesh.fallback ? '' : ` --mesh ${mesh}`
   return [
-    `generate ${both} ${promptTemplate === 'alpaca' ? '--instruction' : '--prompt'} "…"`,
-    `eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}`,
+    `generate ${both}${where} ${promptTemplate === 'alpaca' ? '--instruction' : '--prompt'} "…"`,
+    `eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}${where}`,
     `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
   ]
 }

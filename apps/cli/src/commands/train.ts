@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig, loadModel } from '@jora/llama'
 import {
+  checkDataParallel,
   ConfigError,
   generateAlpacaDataset,
   JoraConfig,
@@ -21,16 +22,16 @@ import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
-import { silent, type Session } from '../io'
+import type { Session } from '../io'
 import { needsCheckpointing } from '../measure/plan'
 import { explainTo } from '../explain'
-import { deviceTitle, gpuOf, leads, openDeviceFor } from '../open-device'
-import { openFolder } from '../open-model'
+import { deviceTitle, gpuOf, leave, openDeviceFor, speaking } from '../open-device'
+import { checkSplit, openFolder } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 import { TrainDisplay } from '../ui/train-display'
-import { trainFlags, trainSettings, type TrainValues } from './train-flags'
+import { asUsageError, trainFlags, trainSettings, type TrainValues } from './train-flags'
 import { countParameters, nextCommands, runFacts, runNotes } from './train-report'
 
 export function registerTrain(parent: Command, io: Session): void {
@@ -60,8 +61,10 @@ async function train(
   }
   const model = await openFolder(values.model, session)
   const parameters = await countParameters(model.dir, config)
+  await checkSplit(model.dir, values.mesh)
+  checkSteps(values)
   const device = await openDeviceFor(values, session)
-  const io = leads(device) ? session : silent(session)
+  const io = speaking(device, session)
   if (values.explain) explainTo(device, io)
   // Bad weights are told before thousands of rows are read; good ones stay in their files.
   const { config: sizes } = await loadModel(model.dir, { device })
@@ -94,10 +97,11 @@ async function train(
     if (!finished) {
       const resumes = io.argv.some((word) => word === '--resume' || word.startsWith('--resume='))
       const words = [...io.argv, ...(resumes ? [] : ['--resume'])].map(shellWord)
-      const again = [program(io.env), ...words].join(' ')
+      const again = [startedBy(device), program(io.env), ...words].join(' ').trimStart()
       const place = join(outputDir, 'checkpoints')
       display.log(`stopped after step ${steps} of ${totalSteps}; the checkpoint is in ${place}. Continue with:`)
       display.log(`  ${style.cyan(again)}`)
+      await leave(device)
       throw new Interrupted('stopped')
     }
     const losses = [
@@ -108,6 +112,7 @@ async function train(
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
+    await leave(device)
   } catch (error) {
     const kept = (await listCheckpoints(outputDir)).at(-1)
     if (kept !== undefined && !(error instanceof Interrupted || error instanceof ConfigError))
@@ -117,9 +122,19 @@ async function train(
     release()
     display.close()
   }
-  // A job's processes leave it together, each with its work done.
-  if (device instanceof MeshDevice) await device.close()
 }
+
+/** @throws UsageError when a step has fewer samples than the mesh has parts for them */
+function checkSteps({ mesh, batchSize, gradientAccumulationSteps }: TrainValues): void {
+  try {
+    checkDataParallel(readMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
+  } catch (error) {
+    throw asUsageError(error)
+  }
+}
+
+/** What a command of several processes begins with; its options are the user's. */
+const startedBy = (device: Device): string => (device instanceof MeshDevice && device.transport ? 'mpirun …' : '')
 
 /** Whether a step on the longest rows would not fit the GPU with all activations kept. */
 async function mustSaveMemory(
