@@ -14,6 +14,7 @@ export class Mesh {
   readonly sizes: readonly number[]
   /** Positions in all. */
   readonly size: number
+  readonly #groups = new Map<string, readonly number[]>()
 
   /** @throws ShardingError for names that repeat, or sizes that are no positive integers */
   constructor(axes: readonly string[], sizes: readonly number[]) {
@@ -52,10 +53,16 @@ export class Mesh {
 
   /** Positions that differ from `position` along `axes` only, itself included, in the order of the mesh. */
   group(position: number, axes: readonly string[]): readonly number[] {
-    const own = this.coordinates(position)
-    return Array.from({ length: this.size }, (_, i) => i).filter((other) =>
-      this.coordinates(other).every((c, i) => axes.includes(this.axes[i]!) || c === own[i]),
-    )
+    const key = `${position} ${axes.join()}`
+    let group = this.#groups.get(key)
+    if (!group) {
+      const own = this.coordinates(position)
+      group = Array.from({ length: this.size }, (_, i) => i).filter((other) =>
+        this.coordinates(other).every((c, i) => axes.includes(this.axes[i]!) || c === own[i]),
+      )
+      this.#groups.set(key, group)
+    }
+    return group
   }
 
   toString(): string {

@@ -148,10 +148,15 @@ class Values {
   }
 }
 
+/** Hands the devices what has arrived. */
+type Arrival = () => void
+
 const bytesOf = ({ aval }: Value): number => sizeOf(aval.shape) * dtypeBytes[aval.dtype]
 
 export class MeshProgram {
   readonly #parts: readonly MemberProgram[]
+  /** Staging that devices may still be reading. */
+  #staged: readonly Uint8Array[] = []
 
   /** @param schedules one a member: the same steps, with that device's own numbers in them */
   constructor(
@@ -187,11 +192,13 @@ export class MeshProgram {
       for (const { value, buffer } of constants.values()) values.set(value, buffer)
       return values
     })
-    let underWay: Promise<void> = Promise.resolve()
+    let underWay: Promise<Arrival> | undefined
     try {
       for (let step = 0; step < this.schedules[0]!.steps.length; step++) {
         const { overlaps, exchanges } = this.schedules[0]!.steps[step]!
-        if (!overlaps) await underWay
+        // What has arrived, what runs on it and what is sent next reach a device together.
+        if (!overlaps) (await underWay)?.()
+        if (!overlaps) underWay = undefined
         this.#parts.forEach((part, m) => {
           const { segment } = part.schedule.steps[step]!
           const { executable, reads } = part.steps[step]!
@@ -205,7 +212,7 @@ export class MeshProgram {
         }
         this.#parts.forEach(({ schedule }, m) => schedule.steps[step]!.dead.forEach((value) => tables[m]!.drop(value)))
       }
-      await underWay
+      ;(await underWay)?.()
       return this.#parts.map(({ schedule }, m) => schedule.outputs.map((value) => tables[m]!.get(value)))
     } catch (error) {
       for (const table of tables) table.clear()
@@ -214,11 +221,10 @@ export class MeshProgram {
   }
 
   /** All exchanges that start after `step`, together. */
-  async #exchange(step: number, tables: readonly Values[]): Promise<void> {
+  async #exchange(step: number, tables: readonly Values[]): Promise<Arrival> {
     const { mesh, members, staging, transport, rankOf } = this.host
     const mine = this.schedules.map((schedule) => schedule.steps[step]!.exchanges)
     const count = mine[0]!.length
-    if (count === 0) return
     const here = new Map(members.map(({ position }, m) => [position, m]))
     const staged: Uint8Array[] = []
     const [outgoing, incoming]: [Message[], Message[]] = [[], []]
@@ -270,17 +276,13 @@ export class MeshProgram {
       })
     if (transport && outgoing.length + incoming.length > 0)
       await transport.exchange(outgoing, incoming, whatOf(mine[0]!))
-    for (const { m, value, bytes } of arrivals)
-      tables[m]!.set(value, members[m]!.device.upload(viewAs(value.aval.dtype, bytes), value.aval))
-    await this.#free(staged)
-  }
-
-  /** Staging that devices may still be reading: given back once each has got past it. */
-  #pending: { staged: Uint8Array[] } | undefined
-  async #free(staged: Uint8Array[]): Promise<void> {
-    // A device takes an upload before it answers the next read: what was staged an exchange ago is free now.
-    this.#pending?.staged.forEach((bytes) => this.host.staging.release(bytes))
-    this.#pending = { staged }
+    return () => {
+      for (const { m, value, bytes } of arrivals)
+        tables[m]!.set(value, members[m]!.device.upload(viewAs(value.aval.dtype, bytes), value.aval))
+      // A device takes an upload before it answers the next read: what was staged an exchange ago is free now.
+      for (const bytes of this.#staged) staging.release(bytes)
+      this.#staged = staged
+    }
   }
 
   release(): void {

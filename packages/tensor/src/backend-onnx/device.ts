@@ -38,6 +38,13 @@ interface Session {
   users: number
 }
 
+/** The worker's answer to a request. */
+export interface Reply {
+  readonly request: number
+  readonly value?: unknown
+  readonly error?: string
+}
+
 interface Pending {
   resolve(value: unknown): void
   reject(error: Error): void
@@ -50,6 +57,7 @@ class CpuDevice implements Device {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   readonly #released: number[] = []
+  readonly #outbox: object[] = []
   readonly #arenas: boolean
   readonly #sessions = new Map<string, Session>()
   #ids = 0
@@ -63,12 +71,14 @@ class CpuDevice implements Device {
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
     this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads } })
     this.#worker.unref() // an idle device keeps no process alive
-    this.#worker.on('message', ({ request, value, error }: { request: number; value?: unknown; error?: string }) => {
-      const pending = this.#pending.get(request)
-      this.#pending.delete(request)
+    this.#worker.on('message', (replies: readonly Reply[]) => {
+      for (const { request, value, error } of replies) {
+        const pending = this.#pending.get(request)
+        this.#pending.delete(request)
+        if (error === undefined) pending?.resolve(value)
+        else pending?.reject(new Error(error))
+      }
       if (this.#pending.size === 0) this.#worker.unref()
-      if (error === undefined) pending?.resolve(value)
-      else pending?.reject(new Error(error))
     })
     this.#worker.on('error', (error) => this.#fail(new Error(`the CPU device failed: ${error.message}`)))
     this.#worker.on('exit', () => this.#fail(new Error('the CPU device is closed')))
@@ -80,10 +90,16 @@ class CpuDevice implements Device {
     this.#pending.clear()
   }
 
-  #post(message: object, transfer: readonly ArrayBuffer[] = []): void {
+  /** Messages of one turn go together: waking a thread costs as much as a small program. */
+  #post(message: object): void {
     if (this.#failure) throw this.#failure
-    if (this.#released.length > 0) this.#worker.postMessage({ type: 'release', ids: this.#released.splice(0) })
-    this.#worker.postMessage(message, transfer)
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush())
+    if (this.#released.length > 0) this.#outbox.push({ type: 'release', ids: this.#released.splice(0) })
+    this.#outbox.push(message)
+  }
+
+  #flush(): void {
+    if (this.#outbox.length > 0) this.#worker.postMessage(this.#outbox.splice(0))
   }
 
   #request(message: object): Promise<unknown> {
@@ -129,6 +145,7 @@ class CpuDevice implements Device {
     const whole = data.byteLength === data.buffer.byteLength || data.buffer instanceof SharedArrayBuffer
     const own = whole ? data : data.slice()
     this.#post({ type: 'upload', id: buffer.id, ...aval, data: own })
+    if (!(data.buffer instanceof SharedArrayBuffer)) this.#flush() // the caller may write there at once
     return buffer
   }
 
@@ -211,6 +228,7 @@ class CpuDevice implements Device {
     if (this.#failure) return
     // Terminating inside a native run would abort the process: let the queue drain first, and take nothing more.
     const drained = this.#request({ type: 'synchronize' }).catch(() => {})
+    this.#flush()
     this.#failure = new Error('the CPU device is closed')
     await drained
     await this.#worker.terminate()

@@ -226,16 +226,35 @@ const handlers = {
   },
 }
 
+/** @type {import('./device').Reply[]} */
+let replies = []
+/** Whether somebody waits for one of them. */
+let awaited = false
+function sendReplies() {
+  if (replies.length > 0) port.postMessage(replies)
+  replies = []
+  awaited = false
+}
+
+/** @param {any} message */
+async function handle(message) {
+  // What was read is on its way before a program takes its time. That a program has run is told when there is more to tell.
+  if (message.type === 'run' && awaited) sendReplies()
+  try {
+    const value = await handlers[message.type]?.(message)
+    if (message.request !== undefined) replies.push({ request: message.request, value })
+  } catch (error) {
+    const { message: text } = asError(error)
+    if (message.request !== undefined) replies.push({ request: message.request, error: text })
+    if (message.type === 'upload' || message.type === 'load') tensors.set(message.id, asError(error))
+  }
+  awaited ||= message.request !== undefined && message.type !== 'run'
+}
+
 let queue = Promise.resolve()
-port.on('message', (message) => {
+port.on('message', (/** @type {any[]} */ messages) => {
   queue = queue.then(async () => {
-    try {
-      const value = await handlers[message.type]?.(message)
-      if (message.request !== undefined) port.postMessage({ request: message.request, value })
-    } catch (error) {
-      const { message: text } = asError(error)
-      if (message.request !== undefined) port.postMessage({ request: message.request, error: text })
-      if (message.type === 'upload' || message.type === 'load') tensors.set(message.id, asError(error))
-    }
+    for (const message of messages) await handle(message)
+    sendReplies()
   })
 })
