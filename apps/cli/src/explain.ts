@@ -6,9 +6,6 @@ import { bytes, count, plural } from './ui/format'
 import { styleFor, type Style } from './ui/style'
 import { columns } from './ui/table'
 
-/** Programs of fewer exchanges than this are no training steps. */
-const fewest = 3
-
 /** Layers are told together: `layer 3/attention` as `layers/attention`. */
 const alike = (text: string): string =>
   text.replace(/\blayer \d+/g, 'each layer').replace(/\.layers\.\d+\./g, '.layers.N.')
@@ -21,6 +18,8 @@ function together<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
 
 const total = (items: readonly { readonly bytes: number }[]): number => items.reduce((n, { bytes: b }) => n + b, 0)
 
+const isWhole = (spec: string): boolean => /^P\((null(, )?)*\)$/.test(spec)
+
 function weightLines(weights: readonly PlacedTensor[], style: Style): string[] {
   const rows = together(weights, ({ name, aval, spec }) => `${alike(name)} ${aval} ${spec}`).map((alikes) => {
     const { name, aval, spec } = alikes[0]!
@@ -29,11 +28,17 @@ function weightLines(weights: readonly PlacedTensor[], style: Style): string[] {
       `  ${alike(name)}`,
       times,
       aval,
-      spec === 'P()' || /^P\((null(, )?)*\)$/.test(spec) ? style.dim('whole') : style.cyan(spec),
-      `${bytes(total(alikes))}`,
+      isWhole(spec) ? style.dim('whole') : style.cyan(spec),
+      bytes(total(alikes)),
     ]
   })
   return columns(rows)
+}
+
+/** What stands outside the model's named parts: the sums between layers, and what becomes of the gradients. */
+function elsewhere({ axes, bytes: size }: Communication): string {
+  if (axes.includes('data')) return 'gradients and loss'
+  return size <= 8 ? 'norm of the gradient' : 'residual stream'
 }
 
 function communicationLines(communications: readonly Communication[], style: Style): string[] {
@@ -42,33 +47,49 @@ function communicationLines(communications: readonly Communication[], style: Sty
     ({ op, axes, scope, bytes: b }) => `${op} ${axes.join()} ${alike(scope)} ${b}`,
   ).map((alikes) => {
     const { op, axes, scope, bytes: each } = alikes[0]!
-    return [`  ${op}`, axes.join(' × '), `${alikes.length} ×`, bytes(each), style.dim(alike(scope) || 'between layers')]
+    const place = alikes.length > 1 ? alike(scope) : scope
+    const times = alikes.length > 1 ? `${alikes.length} × ${bytes(each)}` : ''
+    return [
+      `  ${op} over ${axes.join(' and ')}`,
+      times,
+      bytes(total(alikes)),
+      style.dim(place || elsewhere(alikes[0]!)),
+    ]
   })
   return columns(rows)
 }
 
-/** The report of one program, as lines. */
+/** The report of one program, as lines: of a pass over rows, which holds the weights, or of the update after it. */
 export function explainProgram(report: ProgramReport, style: Style): string[] {
   const { mesh, constants, communications, segments, compiled } = report
+  const sums = `${bytes(total(communications))} in ${plural(communications.length, 'exchange')}`
+  if (constants.length === 0)
+    return [style.bold(`What it sends in the update: ${sums}`), ...communicationLines(communications, style)]
   return [
     style.bold(`What each device of mesh ${mesh} holds: ${bytes(total(constants))} of weights`),
     ...weightLines(constants, style),
-    style.bold(
-      `What it sends in a pass: ${bytes(total(communications))} in ${plural(communications.length, 'exchange')}`,
+    style.dim(
+      "  P('model', null): rows over the axis model; P(null, 'model'): columns; whole: all of it on each device",
     ),
+    style.bold(`What it sends in a pass over a batch: ${sums}`),
     ...communicationLines(communications, style),
-    style.dim(`${count(segments)} segments between exchanges, ${count(compiled)} of them different`),
+    style.dim(`  ${count(segments)} segments between exchanges, ${count(compiled)} of them different`),
   ]
 }
 
-/** Tells of the first large program that `device` runs, once it is partitioned; says so where there is nothing to split. */
-export function explainTo(device: Device, io: Io): void {
+/**
+ * Tells of the programs that `device` runs, once each is partitioned, until it is called back; says so where there is nothing
+ * to split.
+ */
+export function explainTo(device: Device, io: Io): () => void {
   const style = styleFor(io.stderr, io.env)
   const write = (lines: readonly string[]) => io.stderr.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`)
-  if (!(device instanceof MeshDevice)) return write(['one device: nothing is split, and nothing is sent'])
-  device.onProgram = (report) => {
-    if (report.communications.length < fewest) return
-    device.onProgram = undefined
-    write(explainProgram(report, style))
+  if (!(device instanceof MeshDevice)) {
+    write(['one device: nothing is split, and nothing is sent'])
+    return () => {}
   }
+  device.onProgram = (report) => {
+    if (report.communications.length > 0) write(explainProgram(report, style))
+  }
+  return () => (device.onProgram = undefined)
 }

@@ -58,10 +58,7 @@ describe('refused with 2', () => {
       ['train', ...needed, '--init-adapter', 'nowhere'],
       'error: --init-adapter: nowhere/adapter_config.json does not exist: nowhere holds no PEFT adapter',
     ],
-    [
-      ['train', ...needed, '--launcher', 'slurm'],
-      'error: --launcher: got "slurm", expected auto, none or mpi',
-    ],
+    [['train', ...needed, '--launcher', 'slurm'], 'error: --launcher: got "slurm", expected auto, none or mpi'],
     ...['model=0', 'foo=2', '2x1', 'model=2,model=2', 'model'].map((mesh): [string[], string] => [
       ['train', ...needed, '--mesh', mesh],
       `error: --mesh: got "${mesh}", expected data=N,model=N, either may be left out`,

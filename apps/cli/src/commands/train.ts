@@ -65,7 +65,7 @@ async function train(
   checkSteps(values)
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
-  if (values.explain) explainTo(device, io)
+  const explained = values.explain ? explainTo(device, io) : () => {}
   // Bad weights are told before thousands of rows are read; good ones stay in their files.
   const { config: sizes } = await loadModel(model.dir, { device })
   const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
@@ -88,7 +88,7 @@ async function train(
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
     display.begin(totalSteps)
-    const { summary, evalLoss, seconds, newSteps } = await follow(run, display)
+    const { summary, evalLoss, seconds, newSteps } = await follow(run, display, explained)
     const { steps, finished, finalLoss = null } = summary
     if (json) {
       const heldOut = evalLoss === undefined ? {} : { evalLoss }
@@ -160,7 +160,7 @@ async function mustSaveMemory(
 }
 
 /** Shows every event; seconds are those of the whole run, earlier parts of a resumed one included. */
-async function follow(run: TrainRun, display: TrainDisplay) {
+async function follow(run: TrainRun, display: TrainDisplay, onStep: () => void) {
   const started = performance.now()
   let seconds: number | undefined
   let evalLoss: number | undefined
@@ -168,6 +168,7 @@ async function follow(run: TrainRun, display: TrainDisplay) {
   for await (const event of run) {
     display.show(event)
     if (event.type === 'step') newSteps++
+    if (newSteps === 1) onStep()
     if (event.type === 'eval') evalLoss = event.loss
     if (event.type === 'done') ({ seconds } = event)
   }
