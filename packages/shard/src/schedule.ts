@@ -71,6 +71,9 @@ function freeNodes(graph: Graph): ReadonlySet<Node> {
   return free
 }
 
+/** Segments that pass until what a node makes can be read: an exchange has arrived before the next. */
+const took = (node: Node): number => (isCollective(node.op) ? 1 : 0)
+
 /**
  * The segment each node runs in, and after which each collective is started. Nodes run as soon as they can. Sums are made as
  * late as they may be: those of many gradients, which nothing waits for, are then due together. Parts are gathered and
@@ -82,23 +85,20 @@ function levelsOf(graph: Graph, free: ReadonlySet<Node>): Map<Node, number> {
   const forward = (into: Map<Node, number>, startOf: (node: Node, ready: number) => number) => {
     for (const node of graph.nodes) {
       if (free.has(node)) continue
-      const ready = node.inputs.map(({ node: from }) =>
-        from && into.has(from) ? into.get(from)! + (isCollective(from.op) ? 1 : 0) : 0,
-      )
+      const ready = node.inputs.map(({ node: from }) => (from && into.has(from) ? into.get(from)! + took(from) : 0))
       into.set(node, startOf(node, Math.max(0, ...ready)))
     }
   }
   forward(earliest, (_node, ready) => ready)
-  const last = Math.max(0, ...earliest.values())
+  // What is only returned has to be there at the end, and no earlier.
+  const end = Math.max(0, ...[...earliest].map(([node, level]) => level + took(node)))
   const latest = new Map<Node, number>()
   for (const node of [...graph.nodes].reverse()) {
     if (free.has(node)) continue
-    const own = latest.get(node) ?? last
+    const own = latest.get(node) ?? end - took(node)
     latest.set(node, own)
-    for (const { node: from } of node.inputs) {
-      if (!from || free.has(from)) continue
-      latest.set(from, Math.min(latest.get(from) ?? last, own - (isCollective(from.op) ? 1 : 0)))
-    }
+    for (const { node: from } of node.inputs)
+      if (from && !free.has(from)) latest.set(from, Math.min(latest.get(from) ?? end, own - took(from)))
   }
   const wanted = wantedAt(graph, earliest)
   forward(levels, (node, ready) => {
@@ -112,9 +112,7 @@ function levelsOf(graph: Graph, free: ReadonlySet<Node>): Map<Node, number> {
 function wantedAt(graph: Graph, earliest: ReadonlyMap<Node, number>): Map<Node, number> {
   const wanted = new Map<Node, number>()
   for (const reader of graph.nodes) {
-    const ready = reader.inputs.map(({ node }) =>
-      node ? (earliest.get(node) ?? 0) + (isCollective(node.op) ? 1 : 0) : 0,
-    )
+    const ready = reader.inputs.map(({ node }) => (node ? (earliest.get(node) ?? 0) + took(node) : 0))
     reader.inputs.forEach(({ node }, i) => {
       if (!node || !isCollective(node.op)) return
       const others = Math.max(ready[i]!, ...ready.filter((_, j) => j !== i)) - 1
@@ -429,11 +427,14 @@ function stepsOf(
       }
   })
   for (const value of outputs) if (value.node) markMade(value, madeIn.get(value.node)!)
+  const isStored = (value: Value) => !value.node || (needed.get(madeIn.get(value.node)!)?.has(value) ?? false)
   const deadAfter = new Map<number, Value[]>()
   for (const [value, step] of lastRead)
-    if (!kept.has(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
-  return stretches.map(({ nodes, exchanges, overlaps }, step) => {
-    const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
-    return { segment, overlaps, exchanges, dead: deadAfter.get(step) ?? [] }
-  })
+    if (!kept.has(value) && isStored(value)) deadAfter.set(step, [...(deadAfter.get(step) ?? []), value])
+  return stretches
+    .map(({ nodes, exchanges, overlaps }, step): ScheduleStep => {
+      const segment = segmentOf(nodes, free, [...(needed.get(step) ?? [])])
+      return { segment, overlaps, exchanges, dead: deadAfter.get(step) ?? [] }
+    })
+    .filter(({ segment, exchanges, dead }) => segment || exchanges.length > 0 || dead.length > 0)
 }

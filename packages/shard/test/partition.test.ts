@@ -159,3 +159,9 @@ test('query heads split by two axes, of which the second alone divides the kv he
   expected.forEach((values, i) => expect(difference(values, actual[i]!), `output ${i}`).toBeUndefined())
   await wide.close()
 })
+
+test('a product that runs while a sum is on its way', () =>
+  expectSame(
+    (x, w, v) => t.add(summed(t.linear(x, w)), t.linear(v, w)),
+    [array([1024, 1024], P('data', 'model')), array([1024, 1024]), array([1024, 1024], P('data'))],
+  ))
