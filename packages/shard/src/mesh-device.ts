@@ -1,6 +1,7 @@
 // The mesh as a device: tensors lie on it in parts, and a program for one device runs on all of them.
 import { dtypeBytes, hostArray, sizeOf, Tensor, type Aval, type HostArray } from '@jora/tensor'
 import {
+  decompose,
   leafValue,
   removeDeadCode,
   showAval,
@@ -330,7 +331,11 @@ export class MeshDevice implements Device {
     const parts: Partitioned<CompileGraph['constants'][number]['tensor']>[] = this.#members.map(({ position }) =>
       onDevice(position, inputs),
     )
-    const simplified = parts.map(({ graph: local }) => simplify(removeDeadCode(local)))
+    const simplified = parts.map(({ graph: local }, m) => {
+      const { device } = this.#members[m]!
+      const defined = device.decomposes ? decompose(local, ({ op }) => !device.decomposes!(op)) : local
+      return simplify(removeDeadCode(defined))
+    })
     const schedules = simplified.map((local) => schedule(local))
     const placed = simplified.map((local, m) =>
       local.constants.map(({ value, tensor }): PlacedConstant => {

@@ -4,8 +4,9 @@ import { cpus, availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { CompileGraph, Device, DeviceBuffer, Executable, FileRange, MemoryStats } from '../backend/backend'
 import { viewAs, type HostArray } from '../dtype'
-import type { Aval } from '../ir/op'
+import type { Aval, OpName } from '../ir/op'
 import { lowerGraph } from './lower'
+import { onnxLowerings } from './op-table'
 
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
@@ -193,6 +194,10 @@ class CpuDevice implements Device {
         this.#post({ type: 'releaseSession', session: session.id })
       },
     }
+  }
+
+  decomposes(op: OpName): boolean {
+    return onnxLowerings[op] === 'decompose'
   }
 
   async readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void> {
