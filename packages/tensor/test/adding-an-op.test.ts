@@ -44,6 +44,18 @@ const tables: readonly (Edit & { readonly table: string })[] = [
     after: '  sigmoid: map((x) => 1 / (1 + Math.exp(-x))),',
     line: '  softplus: map((x) => Math.log1p(Math.exp(x))),',
   },
+  {
+    table: 'partitionRules',
+    file: '../shard/src/rules/index.ts',
+    after: '  silu: nonlinear,',
+    line: '  softplus: nonlinear,',
+  },
+  {
+    table: 'cases',
+    file: '../shard/test/rules.test.ts',
+    after: '  silu: [nonlinear],',
+    line: '  softplus: [nonlinear],',
+  },
 ]
 
 /** Entries that nothing but a test can miss: the function users call, and the conformance case. */
@@ -68,6 +80,7 @@ const entries = [
   'src/backend-webgpu/index.ts',
   'test/backend/reference.ts',
   'test/backend/cases.ts',
+  '../shard/test/rules.test.ts',
 ]
 const inPackage = (file: string) => relative(root, file).split(sep).join('/')
 
@@ -124,7 +137,7 @@ describe('adding an op', () => {
   test('the document shows these very lines', () => {
     for (const { line, file } of [declaration, ...tables, ...others]) {
       expect(document, `${file}: ${line}`).toContain(line.trim())
-      expect(document).toContain(file)
+      expect(document).toContain(file.replace('../', 'packages/'))
     }
     for (const { table } of tables) expect(document).toContain(`\`${table}\``)
   })
