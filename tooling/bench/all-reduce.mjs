@@ -18,7 +18,7 @@ const [count, megabytes, runs] = /** @type {[number, number, number]} */ (
 const length = megabytes * 2 ** 18
 const mesh = new Mesh(['model'], [count])
 const devices = []
-for (let i = 0; i < count; i++) devices.push(await openCpuDevice({ threads: 1, arenas: false }))
+for (let i = 0; i < count; i++) devices.push(await openCpuDevice({ threads: 1, manyPrograms: true }))
 const device = new MeshDevice(mesh, { devices })
 const terms = devicePut(new Float32Array(length).fill(1), device, new PartitionSpec([], { unreduced: ['model'] }), {
   shape: [length],

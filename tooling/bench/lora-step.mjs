@@ -35,7 +35,7 @@ try {
   const mesh = parseMesh(flags.mesh)
   const single = mesh.size === 1
   const devices = []
-  for (let i = 0; i < mesh.size; i++) devices.push(await openCpuDevice({ threads, arenas: single }))
+  for (let i = 0; i < mesh.size; i++) devices.push(await openCpuDevice({ threads, manyPrograms: !single }))
   const device = single ? /** @type {import('@jora/tensor').Device} */ (devices[0]) : new MeshDevice(mesh, { devices })
   setDefaultDevice(device)
   const groups = dataGroups(device)

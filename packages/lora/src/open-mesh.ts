@@ -55,7 +55,7 @@ async function openGpus(count: number, { localRank, localSize }: Place, options:
 async function openCpus(count: number, { localSize }: Place): Promise<Device[]> {
   const threads = Math.max(1, Math.floor(availableParallelism() / (count * localSize)))
   const devices: Device[] = []
-  for (let i = 0; i < count; i++) devices.push(await openCpuDevice({ threads, arenas: false }))
+  for (let i = 0; i < count; i++) devices.push(await openCpuDevice({ threads, manyPrograms: true }))
   return devices
 }
 

@@ -11,8 +11,8 @@ import { onnxLowerings } from './op-table'
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
   readonly threads?: number
-  /** Whether a program may keep memory of its own, for speed; not where many programs make one step. True when absent. */
-  readonly arenas?: boolean
+  /** Many programs make one step, as on a mesh: none keeps memory of its own, and they share random draws. */
+  readonly manyPrograms?: boolean
 }
 
 /** Programs of more nodes than this are whole training or decoding steps. */
@@ -59,7 +59,7 @@ class CpuDevice implements Device {
   readonly #pending = new Map<number, Pending>()
   readonly #released: number[] = []
   readonly #outbox: object[] = []
-  readonly #arenas: boolean
+  readonly #manyPrograms: boolean
   readonly #sessions = new Map<string, Session>()
   #ids = 0
   #requests = 0
@@ -67,10 +67,10 @@ class CpuDevice implements Device {
   #favoured: number | undefined
   #failure: Error | undefined
 
-  constructor({ threads = availableParallelism(), arenas = true }: CpuDeviceOptions) {
-    this.#arenas = arenas
+  constructor({ threads = availableParallelism(), manyPrograms = false }: CpuDeviceOptions) {
+    this.#manyPrograms = manyPrograms
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
-    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads } })
+    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads, manyPrograms } })
     this.#worker.unref() // an idle device keeps no process alive
     this.#worker.on('message', (replies: readonly Reply[]) => {
       for (const { request, value, error } of replies) {
@@ -165,7 +165,7 @@ class CpuDevice implements Device {
     const isFirst = this.#favoured === program
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = {
-      arena: this.#arenas && (isFirst || !isLarge),
+      arena: !this.#manyPrograms && (isFirst || !isLarge),
       prepack: isFirst && weightBytes <= packedWeightBytes,
     }
     const { bytes, folder, inputNames, outputs, draws } = lowered

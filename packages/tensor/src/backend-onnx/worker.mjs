@@ -88,6 +88,28 @@ function keepMemory(buffer) {
 /** Runs follow one another, so the draws of all programs share this memory. */
 let scratch = new ArrayBuffer(0)
 
+/** Masks of the last programs, by what they are drawn from: where many programs make one step, its backward pass draws what its forward pass drew. @type {Map<string, Uint8Array>} */
+const masks = new Map()
+let maskBytes = 0
+const keptMaskBytes = 2 ** 26
+
+/** @param {import('./draws').Draw} draw @param {Uint32Array} key @param {number} size */
+function sharedMask({ name: _name, key: _key, ...draw }, key, size) {
+  const id = `${JSON.stringify(draw)} ${key.join()}`
+  const known = masks.get(id)
+  if (known) return known
+  const mask = new Uint8Array(size)
+  fillDraw({ name: '', key: '', ...draw }, key, mask)
+  masks.set(id, mask)
+  maskBytes += size
+  for (const [oldest, { byteLength }] of masks) {
+    if (maskBytes <= keptMaskBytes || oldest === id) break
+    masks.delete(oldest)
+    maskBytes -= byteLength
+  }
+  return mask
+}
+
 /** Makes a program's random draws from the keys among its feeds. @param {import('./draws').Draw[]} draws @param {Record<string, Tensor>} feeds */
 function addDraws(draws, feeds) {
   const sizes = draws.map(({ dims }) => dims.reduce((a, b) => a * b, 1))
@@ -97,9 +119,14 @@ function addDraws(draws, feeds) {
   let at = 0
   for (const [i, draw] of draws.entries()) {
     const [size = 0, isMask] = [sizes[i], draw.keepFrom !== undefined]
+    const key = /** @type {Uint32Array} */ (feeds[draw.key]?.data)
+    if (isMask && workerData.manyPrograms) {
+      feeds[draw.name] = makeTensor('bool', sharedMask(draw, key, size), draw.dims)
+      continue
+    }
     const out = isMask ? new Uint8Array(scratch, at, size) : new Float32Array(scratch, at, size)
     at += bytes[i] ?? 0
-    fillDraw(draw, /** @type {Uint32Array} */ (feeds[draw.key]?.data), out)
+    fillDraw(draw, key, out)
     feeds[draw.name] = makeTensor(isMask ? 'bool' : 'f32', out, draw.dims)
   }
 }
