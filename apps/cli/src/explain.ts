@@ -60,7 +60,7 @@ function communicationLines(communications: readonly Communication[], style: Sty
 }
 
 /** The report of one program, as lines: of a pass over rows, which holds the weights, or of the update after it. */
-export function explainProgram(report: ProgramReport, style: Style): string[] {
+function explainProgram(report: ProgramReport, style: Style): string[] {
   const { mesh, constants, communications, segments, compiled } = report
   const sums = `${bytes(total(communications))} in ${plural(communications.length, 'exchange')}`
   if (constants.length === 0)

@@ -26,24 +26,26 @@ async function openGpus(count: number, { localRank, localSize }: Place, options:
   const { firstGpu, listAdapters, missingFrom, openWebGpuDevice } = await import('@jora/tensor/webgpu')
   const memory = options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes }
   const all = await listAdapters()
-  const usable = all.filter((a) => missingFrom(a) === undefined)
+  // Of GPUs of one name only the first can be opened.
+  const named = new Map(all.map((a) => [a.name, a]))
+  const usable = [...named.values()].filter((a) => missingFrom(a) === undefined)
   const gpus = usable.filter((a) => !a.software)
-  const named = options.adapter?.toLowerCase()
+  const wanted = options.adapter?.toLowerCase()
   const chosen =
-    named === undefined
+    wanted === undefined
       ? gpus.length > 0
         ? gpus
         : usable.slice(0, 1)
-      : usable.filter((a) => a.name.toLowerCase().includes(named))
+      : usable.filter((a) => a.name.toLowerCase().includes(wanted))
   if (chosen.length === 0)
     throw new ConfigError(
-      named === undefined
+      wanted === undefined
         ? 'WebGPU: no adapter was found that can run JORA'
         : `WebGPU: no adapter is called “${options.adapter}”; there is ${all.map((a) => a.name).join(' and ') || 'none'}`,
     )
   if (chosen.length < count * localSize && firstGpu(chosen))
     options.onNote?.(
-      `${count * localSize} positions of the mesh share ${chosen.length === 1 ? 'one GPU' : `${chosen.length} GPUs`} here: ${chosen.map((a) => a.name).join(', ')}`,
+      `${count * localSize} positions of the mesh share ${chosen.length === 1 ? 'the one GPU' : `the ${chosen.length} GPUs`} that can be told apart here: ${chosen.map((a) => a.name).join(', ')}`,
     )
   const devices: Device[] = []
   for (let i = 0; i < count; i++)

@@ -164,7 +164,7 @@ export const toggle = (help: string): Flag<boolean> => ({ help, fallback: false,
 /** On unless `--no-…` is given. */
 export const onUnless = (help: string): Flag<boolean> => ({ help, negated: true, fallback: true, parse: truth })
 
-/** Any text that `check` passes; it may throw {@link expected} or {@link later}. */
+/** Any text that `check` passes; it may throw {@link expected}. */
 export const checked = (
   help: string,
   placeholder: string,
@@ -181,7 +181,6 @@ export const checked = (
 })
 
 export const expected = (what: string): Error => new Expected(what)
-export const later = (instead: string): Error => new Later(instead)
 
 export const required = <T>(flag: Flag<T | undefined>): Flag<T> => ({ ...flag, required: true }) as Flag<T>
 
