@@ -65,8 +65,11 @@ const elements = (shape: Shape): number => shape.reduce((n, d) => n * d, 1)
 /** Whether summing `from` first moves less than summing `to`, which is made of it. */
 export const grows = (from: Aval, to: Aval): boolean => elements(to.shape) > elements(from.shape)
 
-/** Activations from this size on are summed by parts. */
-const scatteredBytes = 2 ** 20
+/**
+ * Activations from this size on are summed by parts. Between two devices a sum is else one exchange and by parts it is two;
+ * among more it is two all the same.
+ */
+const scatteredBytes = (devices: number): number => (devices === 2 ? 2 ** 22 : 2 ** 20)
 
 /**
  * The dimension along which terms of `aval` are summed by parts, each device those of its own rows: the tokens of large
@@ -75,7 +78,7 @@ const scatteredBytes = 2 ** 20
  * Korthikanti et al. 2022). Undefined where the whole is better summed everywhere.
  */
 export function scatterDim({ shape, dtype }: Aval, devices: number): number | undefined {
-  const large = shape.length === 3 && elements(shape) * dtypeBytes[dtype] >= scatteredBytes
+  const large = shape.length === 3 && elements(shape) * dtypeBytes[dtype] >= scatteredBytes(devices)
   return large && isFloat(dtype) && shape[1]! % devices === 0 ? 1 : undefined
 }
 
