@@ -25,8 +25,12 @@ function measure(file, args) {
 }
 const step = (/** @type {string} */ mesh) =>
   measure('lora-step.mjs', [
-    ...['--mesh', mesh, '--threads', '1', '--warmup', '2'],
-    ...['--batch', flags.batch, '--seq', flags.seq, '--steps', flags.steps],
+    `--mesh=${mesh}`,
+    '--threads=1',
+    '--warmup=2',
+    `--batch=${flags.batch}`,
+    `--seq=${flags.seq}`,
+    `--steps=${flags.steps}`,
   ])
 const median = (/** @type {number[]} */ list) =>
   /** @type {number} */ ([...list].sort((a, b) => a - b)[Math.floor(list.length / 2)])

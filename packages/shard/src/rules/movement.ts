@@ -14,7 +14,7 @@ const terms = (view: AxisView, states: readonly AxisState[]): AxisDecision =>
  * The dimension of `to` whose coarsest part is what dimension `dim` of `from` is, both being the same elements row-major;
  * undefined where there is none.
  */
-export function reshapedDim(from: Shape, to: Shape, dim: number): number | undefined {
+function reshapedDim(from: Shape, to: Shape, dim: number): number | undefined {
   const before = from.slice(0, dim).reduce((n, d) => n * d, 1)
   let size = 1
   for (let i = 0; i < to.length; i++) {

@@ -83,7 +83,7 @@ export function scatterDim({ shape, dtype }: Aval, devices: number): number | un
 }
 
 /** Elements that move to bring a value of `aval` from one state to another, times the devices that they reach. */
-export function moved(from: AxisState, to: AxisState, { shape }: Aval): number {
+function moved(from: AxisState, to: AxisState, { shape }: Aval): number {
   if (from === to || from === 'replicated') return to === 'unreduced' && from !== to ? Infinity : 0
   const size = elements(shape)
   if (from === 'unreduced') return to === 'replicated' ? 2 * size : size
