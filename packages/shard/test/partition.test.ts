@@ -165,3 +165,27 @@ test('a product that runs while a sum is on its way', () =>
     (x, w, v) => t.add(summed(t.linear(x, w)), t.linear(v, w)),
     [array([1024, 1024], P('data', 'model')), array([1024, 1024]), array([1024, 1024], P('data'))],
   ))
+
+test('large activations are summed by parts: each device its tokens, gathered before the next layer', () =>
+  expectExchanges(
+    (x, wide, back, gain, next) => {
+      const rows = t.add(x!, t.linear(t.linear(x!, wide!), back!))
+      return t.silu(t.linear(t.rmsNorm(rows, gain!, 0.1), next!))
+    },
+    [
+      array([2, 512, 512], P('data')),
+      array([8, 512], P('model')),
+      array([512, 8], P(null, 'model')),
+      array([512]),
+      array([1024, 512], P('model')),
+    ],
+    ['reduceScatter model f32[1,512,512]', 'allGather model f32[1,256,512]'],
+  ))
+
+test('a large sum between four devices', async () => {
+  const four = await openMesh(['data', 'model'], [1, 4])
+  const args = [array([101, 64], P(null, 'model')), array([103, 64], P(null, 'model'))]
+  const { expected, actual } = await both((x, w) => t.sin(t.linear(x!, w!)), args, { one, mesh: four })
+  expect(difference(expected[0]!, actual[0]!)).toBeUndefined()
+  await four.close()
+})
