@@ -6,7 +6,8 @@ import { devicePut, withShardingConstraint } from '../src/device-put'
 import { Mesh } from '../src/mesh'
 import { MeshDevice } from '../src/mesh-device'
 import { P, type PartitionSpec } from '../src/sharding'
-import { numbers, openWatched } from './on-mesh'
+import { numbers } from './numbers'
+import { openWatched } from './on-mesh'
 
 /** Buffers that devices have handed out and not been given back. */
 const live = new Set<DeviceBuffer>()

@@ -20,7 +20,7 @@ export const openMesh = async (axes: readonly string[], sizes: readonly number[]
  */
 export async function openWatched(live = new Set<DeviceBuffer>()): Promise<Device> {
   const device = await openCpuDevice({ threads: 1 })
-  const { upload, compile, read, readInto, release } = device
+  const { upload, compile, read, readInto, put, collect, release } = device
   const consumed = new WeakSet<DeviceBuffer>()
   const kept = (buffer: DeviceBuffer): DeviceBuffer => {
     live.add(buffer)
@@ -44,6 +44,8 @@ export async function openWatched(live = new Set<DeviceBuffer>()): Promise<Devic
   }
   device.read = (buffer) => read.call(device, usable(buffer))
   device.readInto = (buffer, target) => readInto.call(device, usable(buffer), target)
+  device.put = (buffer, ...rest) => put!.call(device, usable(buffer), ...rest)
+  device.collect = (...args) => kept(collect!.apply(device, args))
   device.release = (buffer) => {
     if (!live.delete(buffer)) throw new Error(`a ${showAval(buffer.aval)} is given back twice`)
     release.call(device, buffer)
@@ -57,15 +59,6 @@ export interface Placed {
   readonly shape: Shape
   readonly spec?: PartitionSpec
   readonly dtype?: 'f32' | 'i32' | 'u32' | 'bool'
-}
-
-/** Deterministic numbers around 0. */
-export function numbers(count: number, seed = 1): Float32Array {
-  let x = seed * 2654435761
-  return Float32Array.from({ length: count }, () => {
-    x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d) + 0x9e3779b9
-    return ((x >>> 8) / 2 ** 24 - 0.5) * 2
-  })
 }
 
 /** What `fn` returns on `one` and on `mesh`, leaf by leaf. */

@@ -18,7 +18,8 @@ import type { MeshDevice } from '../src/mesh-device'
 import { partition } from '../src/partition'
 import { placementOf } from '../src/placement'
 import { P, PartitionSpec } from '../src/sharding'
-import { both, difference, numbers, openMesh, type Placed } from './on-mesh'
+import { numbers } from './numbers'
+import { both, difference, openMesh, type Placed } from './on-mesh'
 
 let one: Device
 let mesh: MeshDevice

@@ -52,7 +52,7 @@ const tables: readonly (Edit & { readonly table: string })[] = [
   },
   {
     table: 'cases',
-    file: '../shard/test/rules.test.ts',
+    file: '../shard/test/rule-cases.ts',
     after: '  silu: [nonlinear],',
     line: '  softplus: [nonlinear],',
   },
@@ -80,7 +80,8 @@ const entries = [
   'src/backend-webgpu/index.ts',
   'test/backend/reference.ts',
   'test/backend/cases.ts',
-  '../shard/test/rules.test.ts',
+  '../shard/src/rules/index.ts',
+  '../shard/test/rule-cases.ts',
 ]
 const inPackage = (file: string) => relative(root, file).split(sep).join('/')
 
