@@ -25,7 +25,7 @@ import { describeProgram, type ProgramReport } from './report'
 import { reshard } from './reshard'
 import { schedule } from './schedule'
 import { NamedSharding, type PartitionSpec } from './sharding'
-import { StagingPool } from './staging'
+import { Mailboxes, StagingPool } from './staging'
 import type { Transport } from './transport'
 
 export interface MeshDeviceOptions {
@@ -133,6 +133,7 @@ export class MeshDevice implements Device {
       mesh,
       members: this.#members,
       staging: new StagingPool(),
+      mailboxes: !transport && devices.every((d) => d.put && d.collect) ? new Mailboxes() : undefined,
       transport,
       rankOf: (position) => Math.floor(position / devices.length),
     }

@@ -11,7 +11,7 @@ import {
 } from '@jora/tensor/graph'
 import type { Mesh } from './mesh'
 import type { Exchange, Schedule, Segment } from './schedule'
-import type { StagingPool } from './staging'
+import type { Mailboxes, StagingPool } from './staging'
 import type { Message, Transport } from './transport'
 
 /** A device of this process and where it stands in the mesh. */
@@ -27,6 +27,8 @@ export interface ProgramHost {
   readonly mesh: Mesh
   readonly members: readonly Member[]
   readonly staging: StagingPool
+  /** Between devices that hand one another tensors by themselves; absent where any of them cannot. */
+  readonly mailboxes: Mailboxes | undefined
   readonly transport: Transport | undefined
   /** The process that a position of the mesh belongs to. */
   rankOf(position: number): number
@@ -206,7 +208,10 @@ export class MeshProgram {
           const made = executable.run(reads.map((value) => tables[m]!.get(value)))
           segment.makes.forEach((value, i) => tables[m]!.set(value, made[i]!))
         })
-        if (exchanges.length > 0) {
+        if (this.host.mailboxes) {
+          this.#post(step, tables, this.host.mailboxes)
+          await undefined // lets what was posted go
+        } else if (exchanges.length > 0) {
           underWay = this.#exchange(step, tables)
           underWay.catch(() => {}) // thrown where it is awaited
         }
@@ -218,6 +223,41 @@ export class MeshProgram {
       for (const table of tables) table.clear()
       throw error
     }
+  }
+
+  /** Exchanges between devices that need nobody between them: all is said at once, and each waits for what it lacks. */
+  #post(step: number, tables: readonly Values[], mailboxes: Mailboxes): void {
+    const { mesh, members } = this.host
+    const at = new Map(members.map(({ position }, m) => [position, m]))
+    const collects: (() => void)[] = []
+    mailboxes.begin()
+    this.schedules[0]!.steps[step]!.exchanges.forEach((_, e) =>
+      members.forEach(({ position, device }, m) => {
+        const { axes, outgoing } = this.schedules[m]!.steps[step]!.exchanges[e]!
+        const group = mesh.group(position, axes)
+        const mine = group.indexOf(position)
+        const send = (value: Value, to: readonly number[]) => {
+          const { mailbox, turn } = mailboxes.next(bytesOf(value))
+          device.put!(tables[m]!.get(value), mailbox, turn, to.length)
+          for (const other of to)
+            collects.push(() => {
+              const o = at.get(other)!
+              const part = this.schedules[o]!.steps[step]!.exchanges[e]!.parts[mine]!
+              tables[o]!.set(part, members[o]!.device.collect!(mailbox, turn, part.aval))
+            })
+        }
+        const own = this.schedules[m]!.steps[step]!.exchanges[e]!.parts[mine]!
+        tables[m]!.set(own, tables[m]!.get(outgoing[outgoing.length === 1 ? 0 : mine]!))
+        if (outgoing.length === 1)
+          send(
+            outgoing[0]!,
+            group.filter((other) => other !== position),
+          )
+        else group.forEach((other, j) => other !== position && send(outgoing[j]!, [other]))
+      }),
+    )
+    // What is collected has been put by then, whatever order devices come in.
+    for (const collect of collects) collect()
   }
 
   /** All exchanges that start after `step`, together. */

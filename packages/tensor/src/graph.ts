@@ -6,6 +6,7 @@ export type {
   DeviceBuffer,
   Executable,
   FileRange,
+  Mailbox,
   MemoryStats,
 } from './backend/backend'
 export {

@@ -2,7 +2,15 @@
 import { createHash } from 'node:crypto'
 import { cpus, availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { CompileGraph, Device, DeviceBuffer, Executable, FileRange, MemoryStats } from '../backend/backend'
+import type {
+  CompileGraph,
+  Device,
+  DeviceBuffer,
+  Executable,
+  FileRange,
+  Mailbox,
+  MemoryStats,
+} from '../backend/backend'
 import { viewAs, type HostArray } from '../dtype'
 import type { Aval, OpName } from '../ir/op'
 import { lowerGraph } from './lower'
@@ -194,6 +202,17 @@ class CpuDevice implements Device {
         this.#post({ type: 'releaseSession', session: session.id })
       },
     }
+  }
+
+  put(buffer: DeviceBuffer, { bytes, state }: Mailbox, turn: number, readers: number): void {
+    // Acknowledged, as a run is.
+    this.#request({ type: 'put', id: this.#fed(buffer), bytes, state, turn, readers }).catch(() => {})
+  }
+
+  collect({ bytes, state }: Mailbox, turn: number, aval: Aval): DeviceBuffer {
+    const buffer = new CpuBuffer(this, this.#ids++, aval)
+    this.#post({ type: 'collect', id: buffer.id, ...aval, bytes, state, turn })
+    return buffer
   }
 
   decomposes(op: OpName): boolean {

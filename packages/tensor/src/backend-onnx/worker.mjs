@@ -154,6 +154,12 @@ const createSession = (bytes, { folder, arena, prepack }) =>
     },
   })
 
+/** Sleeps until another thread has set a cell to `wanted`. @param {Int32Array} state @param {number} cell @param {number} wanted */
+function waitFor(state, cell, wanted) {
+  for (let seen = Atomics.load(state, cell); seen !== wanted; seen = Atomics.load(state, cell))
+    Atomics.wait(state, cell, seen)
+}
+
 /** @type {Record<string, (message: any) => unknown>} */
 const handlers = {
   upload({ id, dtype, shape, data }) {
@@ -232,6 +238,38 @@ const handlers = {
     const data = /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))
     target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   },
+  put({ id, bytes, state, turn, readers }) {
+    waitFor(state, 0, turn - 1)
+    waitFor(state, 1, 0)
+    // An error goes the way of the elements: its text in their place, its length in the third cell.
+    let failed = 0
+    try {
+      const data = /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))
+      bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    } catch (error) {
+      const text = Buffer.from(asError(error).message).subarray(0, bytes.length)
+      bytes.set(text)
+      failed = Math.max(1, text.length)
+    }
+    Atomics.store(state, 2, failed)
+    Atomics.store(state, 1, readers)
+    Atomics.store(state, 0, turn)
+    Atomics.notify(state, 0)
+  },
+  collect({ id, dtype, shape, bytes, state, turn }) {
+    waitFor(state, 0, turn)
+    try {
+      const failed = Number(Atomics.load(state, 2))
+      if (failed > 0) throw new Error(Buffer.from(bytes.slice(0, failed)).toString())
+      const own = takeArray(dtype, shape)
+      new Uint8Array(own.buffer, 0, own.byteLength).set(bytes.subarray(0, own.byteLength))
+      tensors.set(id, makeTensor(dtype, own, shape))
+    } catch (error) {
+      tensors.set(id, asError(error))
+    }
+    Atomics.sub(state, 1, 1)
+    Atomics.notify(state, 1)
+  },
   release: ({ ids }) => {
     for (const id of ids) {
       const tensor = tensors.get(id)
@@ -263,10 +301,13 @@ function sendReplies() {
   awaited = false
 }
 
+/** What may take its time. */
+const slow = new Set(['run', 'put', 'collect'])
+
 /** @param {any} message */
 async function handle(message) {
   // What was read is on its way before a program takes its time. That a program has run is told when there is more to tell.
-  if (message.type === 'run' && awaited) sendReplies()
+  if (slow.has(message.type) && awaited) sendReplies()
   try {
     const value = await handlers[message.type]?.(message)
     if (message.request !== undefined) replies.push({ request: message.request, value })
@@ -275,7 +316,7 @@ async function handle(message) {
     if (message.request !== undefined) replies.push({ request: message.request, error: text })
     if (message.type === 'upload' || message.type === 'load') tensors.set(message.id, asError(error))
   }
-  awaited ||= message.request !== undefined && message.type !== 'run'
+  awaited ||= message.request !== undefined && !slow.has(message.type)
 }
 
 let queue = Promise.resolve()

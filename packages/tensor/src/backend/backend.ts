@@ -22,6 +22,17 @@ export interface DeviceBuffer {
   readonly aval: Aval
 }
 
+/**
+ * Shared memory through which devices of one process hand one another tensors without anyone between: one puts, others
+ * collect, and only then may the next put. Turns are counted from 1 by whoever directs them.
+ */
+export interface Mailbox {
+  /** On a SharedArrayBuffer; at least as long as the elements. */
+  readonly bytes: Uint8Array
+  /** On a SharedArrayBuffer, zero at first: the last turn that was put, how many have yet to collect it, whether it failed. */
+  readonly state: Int32Array
+}
+
 /** A graph compiled for one device. Calls are queued in order; a failure surfaces when a result is read. */
 export interface Executable {
   /** Resolves when compiled; rejects when the device cannot compile it. */
@@ -65,6 +76,10 @@ export interface Device {
   read(buffer: DeviceBuffer): Promise<HostArray>
   /** Copies the elements, row-major, into `target`, which is as long and may stand on a SharedArrayBuffer. */
   readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void>
+  /** Puts the elements into `mailbox` as its next turn, for `readers` devices, once the turn before has been collected. */
+  put?(buffer: DeviceBuffer, mailbox: Mailbox, turn: number, readers: number): void
+  /** A tensor of what is put there at `turn`; one that fails, as the other device's did, when that is an error. */
+  collect?(mailbox: Mailbox, turn: number, aval: Aval): DeviceBuffer
   release(buffer: DeviceBuffer): void
   memory(): Promise<MemoryStats>
   /** Resolves when everything queued has run; rejects with the first error of a queued run. */
