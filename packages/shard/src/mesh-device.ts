@@ -341,8 +341,9 @@ export class MeshDevice implements Device {
     const placed = simplified.map((local, m) =>
       local.constants.map(({ value, tensor }): PlacedConstant => {
         const buffer = (tensor.buffer as MeshBuffer).parts![m]!
-        // ONNX Runtime maps 16-bit weights from their file when they are bound; as inputs they would be twice as large.
-        const bound = this.kind === 'cpu' && (value.aval.dtype === 'bf16' || value.aval.dtype === 'f16')
+        // ONNX Runtime maps 16-bit weights from their file when they are bound; as inputs they would be twice as large. Small
+        // ones it packs for its products (5% of a step), which is worth a session for each layer.
+        const bound = this.kind === 'cpu' && (value.aval.dtype !== 'f32' || weightBytes(local) <= packedBytes)
         return { value, buffer, bound }
       }),
     )
@@ -461,6 +462,12 @@ export class MeshDevice implements Device {
     await this.transport?.close()
   }
 }
+
+/** Weights of a CPU device that may be held twice, packed for its products. */
+const packedBytes = 2 ** 26
+
+const weightBytes = ({ constants }: Graph): number =>
+  constants.reduce((n, { value: { aval } }) => n + sizeOf(aval.shape) * dtypeBytes[aval.dtype], 0)
 
 const lost = (buffer: MeshBuffer): never => {
   throw new Error(`a ${showAval(buffer.aval)} was released before it was used`)

@@ -174,7 +174,7 @@ class CpuDevice implements Device {
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = {
       arena: !this.#manyPrograms && (isFirst || !isLarge),
-      prepack: isFirst && weightBytes <= packedWeightBytes,
+      prepack: (isFirst || this.#manyPrograms) && weightBytes <= packedWeightBytes,
     }
     const { bytes, folder, inputNames, outputs, draws } = lowered
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
