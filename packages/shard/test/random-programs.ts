@@ -22,7 +22,7 @@ export interface RandomProgram {
 }
 
 /** Numbers that depend on the seed alone (mulberry32). */
-export class Random {
+class Random {
   #state: number
 
   constructor(seed: number) {
@@ -420,9 +420,6 @@ const steps: Record<string, (b: Builder, random: Random) => void> = {
     b.add(t.shardingConstraint(x, dimensions))
   },
 }
-
-/** The names of the kinds of step, for programs of one kind. */
-export const stepKinds: readonly string[] = Object.keys(steps)
 
 /** The program of a seed, for `mesh`. */
 export function randomProgram(seed: number, mesh: Mesh): RandomProgram {
