@@ -220,6 +220,7 @@ export class MeshProgram {
       ;(await underWay)?.()
       return this.#parts.map(({ schedule }, m) => schedule.outputs.map((value) => tables[m]!.get(value)))
     } catch (error) {
+      await underWay?.catch(() => {}) // a transport takes one call at a time
       for (const table of tables) table.clear()
       throw error
     }
