@@ -63,6 +63,12 @@ export async function agree(device: Device, stopping: boolean): Promise<{ stoppi
   return { stopping: all.some(([flag]) => flag === 1), memory }
 }
 
+/** Whether any process of the job says so: what all of them must then do. */
+export async function anyProcess(device: Device, says: boolean): Promise<boolean> {
+  if (!(device instanceof MeshDevice)) return says
+  return (await device.gatherNumbers([says ? 1 : 0])).some(([flag]) => flag === 1)
+}
+
 /** Whether this process is one of several that run the same program. */
 export const isJob = (device: Device): boolean => device instanceof MeshDevice && device.transport !== undefined
 

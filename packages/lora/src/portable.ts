@@ -12,7 +12,15 @@ export {
   type AdaptedModule,
   type LoraConfig,
 } from './lora-config'
-export { batchSharding, checkDataParallel, dataGroups, fromFirst, joinForGroups, placeAdapter } from './on-mesh'
+export {
+  anyProcess,
+  batchSharding,
+  checkDataParallel,
+  dataGroups,
+  fromFirst,
+  joinForGroups,
+  placeAdapter,
+} from './on-mesh'
 export {
   adamw,
   clipByGlobalNorm,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig, loadModel } from '@jora/llama'
 import {
+  anyProcess,
   checkDataParallel,
   ConfigError,
   generateAlpacaDataset,
@@ -74,7 +75,7 @@ async function train(
   const display = new TrainDisplay(io)
   const savesMemory =
     values.gradientCheckpointing === 'auto' &&
-    (await mustSaveMemory(model.dir, device, dataset, { ...values, lora: config.train.lora }))
+    (await anyProcess(device, await mustSaveMemory(model.dir, device, dataset, { ...values, lora: config.train.lora })))
   if (savesMemory) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
