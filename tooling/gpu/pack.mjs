@@ -113,7 +113,8 @@ async function bundle() {
       format: 'esm',
       target: 'node20',
       conditions: ['@jora/source'],
-      external: ['webgpu', 'onnxruntime-node'],
+      // koffi serves MPI, which one GPU does without.
+      external: ['webgpu', 'onnxruntime-node', 'koffi'],
       // CommonJS dependencies ask for Node's modules with require.
       banner: {
         js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
