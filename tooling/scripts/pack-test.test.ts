@@ -39,6 +39,13 @@ const snippets: Record<string, string> = {
       assert.deepEqual([...(await y.data())], [3, 7])
       await device.close()
     } else await assert.rejects(openWebGpuDevice(), /no adapter/)`,
+  '@jora/tensor/graph': `
+    import assert from 'node:assert/strict'
+    import { isCollective, leafValue, makeNode, verifyGraph } from '@jora/tensor/graph'
+    const x = leafValue({ shape: [2], dtype: 'f32' })
+    const node = makeNode('neg', {}, [x])
+    verifyGraph({ inputs: [x], constants: [], nodes: [node], outputs: node.outputs })
+    assert.ok(isCollective('allReduce') && !isCollective('neg'))`,
   '@jora/tensor/safetensors': `
     import assert from 'node:assert/strict'
     import { openSafetensors, parseSafetensors, serializeSafetensors, writeSafetensors } from '@jora/tensor/safetensors'

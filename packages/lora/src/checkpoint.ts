@@ -88,8 +88,8 @@ export async function loadCheckpoint(
   const modules = adaptedModules(model, lora)
   const tensors = async (file: string) => {
     const path = join(folder, file)
-    const bytes = await read(file).catch((error: Error) => {
-      throw new ConfigError(`${path} cannot be read: ${error.message}`)
+    const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
     })
     return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora.r), lora.r, device)
   }

@@ -60,6 +60,9 @@ interface CompiledStep {
   readonly reads: readonly Value[]
 }
 
+/** Segments that no other shares, in all programs. */
+let ownSegments = 0
+
 /** The part of one device. */
 class MemberProgram {
   readonly constants: ReadonlyMap<Value, PlacedConstant>
@@ -98,7 +101,7 @@ class MemberProgram {
     const graph = { ...segment.graph, inputs, constants }
     // Weights that are bound make a segment one of its kind.
     const { segments } = this.member
-    const key = constants.length > 0 ? `bound ${segments.size}` : segmentKey(graph, donated)
+    const key = constants.length > 0 ? `bound ${ownSegments++}` : segmentKey(graph, donated)
     let shared = segments.get(key)
     if (!shared) segments.set(key, (shared = { executable: this.member.device.compile(graph, { donated }), users: 0 }))
     shared.users++
