@@ -172,7 +172,6 @@ export function partition<T>(
       params: node.params,
       outputShape: (i) => localShape(mesh, decision.outputs[i]!, node.outputs[i]!.aval.shape),
       start: (i, dim) => partStart(mesh, decision.inputs[i]!, dim, node.inputs[i]!.aval.shape[dim]!, position),
-      outputStart: (i, dim) => partStart(mesh, decision.outputs[i]!, dim, node.outputs[i]!.aval.shape[dim]!, position),
       split: (i, dim) => {
         const axes = splitAxes(mesh, decision.inputs[i]!, dim)
         return { axes, count: axes.reduce((n, axis) => n * mesh.along(axis), 1) }

@@ -20,11 +20,8 @@ const cut = (x: Tensor, dim: number, start: number, limit: number): Tensor =>
 export function reshard(x: Tensor, from: Placement, to: Placement, mesh: Mesh, position: number): Tensor {
   const coordinates = mesh.coordinates(position)
   const state = [...from]
-  // Every sum that ends whole (or is cut otherwise afterwards) is one exchange over all its axes.
-  const summed = mesh.axes.filter(
-    (_, i) => state[i] === 'unreduced' && to[i] !== 'unreduced' && typeof to[i] !== 'number',
-  )
-  const scattered = mesh.axes.filter((_, i) => state[i] === 'unreduced' && typeof to[i] === 'number')
+  // A sum that ends whole is one exchange over all its axes.
+  const summed = mesh.axes.filter((_, i) => state[i] === 'unreduced' && to[i] === 'replicated')
   if (summed.length > 0) {
     const count = summed.reduce((n, axis) => n * mesh.along(axis), 1)
     x = apply('allReduce', [x], { axes: summed, count, reduction: 'sum' })
@@ -51,7 +48,7 @@ export function reshard(x: Tensor, from: Placement, to: Placement, mesh: Mesh, p
     if (state[i] === target) continue
     const [axis, count] = [mesh.axes[i]!, mesh.sizes[i]!]
     if (typeof target === 'number') {
-      if (scattered.includes(axis)) x = apply('reduceScatter', [x], { axes: [axis], count, dim: target })
+      if (state[i] === 'unreduced') x = apply('reduceScatter', [x], { axes: [axis], count, dim: target })
       else {
         const size = x.shape[target]! / count
         x = cut(x, target, coordinates[i]! * size, (coordinates[i]! + 1) * size)

@@ -1,5 +1,4 @@
 // Host memory that tensors pass through on their way between devices: shared, pooled by size, handed out again.
-
 import type { Mailbox } from '@jora/tensor/graph'
 
 /** Shared with the threads that devices run in. A page without cross-origin isolation has none, and no such devices. */
@@ -7,23 +6,16 @@ type Memory = SharedArrayBuffer | ArrayBuffer
 const allocate = (size: number): Memory =>
   typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(size) : new SharedArrayBuffer(size)
 
-/** Sizes are rounded up to these steps, so that buffers fit again. */
-const stepBytes = 4096
+/** Powers of two: tensors of other batch shapes find memory that fits, and pages nobody touches take none. */
+const roundBytes = (length: number): number => 2 ** Math.ceil(Math.log2(Math.max(4096, length)))
 
 export class StagingPool {
-  /** Bytes of all buffers made so far. */
-  bytes = 0
   readonly #free = new Map<number, Memory[]>()
 
   /** `length` bytes of a buffer that is the caller's until it is released. */
   take(length: number): Uint8Array {
-    const size = Math.max(stepBytes, Math.ceil(length / stepBytes) * stepBytes)
-    let buffer = this.#free.get(size)?.pop()
-    if (!buffer) {
-      buffer = allocate(size)
-      this.bytes += size
-    }
-    return new Uint8Array(buffer, 0, length)
+    const size = roundBytes(length)
+    return new Uint8Array(this.#free.get(size)?.pop() ?? allocate(size), 0, length)
   }
 
   release(bytes: Uint8Array): void {
@@ -55,7 +47,7 @@ export class Mailboxes {
    * that was used in the exchange before is left alone, so that none has to wait for that.
    */
   next(length: number): { mailbox: Mailbox; turn: number } {
-    const size = Math.max(stepBytes, Math.ceil(length / stepBytes) * stepBytes)
+    const size = roundBytes(length)
     let list = this.#known.get(size)
     if (!list) this.#known.set(size, (list = []))
     const [oldest] = list

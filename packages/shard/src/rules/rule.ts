@@ -31,8 +31,6 @@ export interface LocalView<K extends OpName = OpName> {
   outputShape(i: number): Shape
   /** First index, along dimension `dim` of input `i`, of this device's part. */
   start(i: number, dim: number): number
-  /** As `start`, of output `i`. */
-  outputStart(i: number, dim: number): number
   /** Mesh axes that split dimension `dim` of input `i`, and the devices they have in all. */
   split(i: number, dim: number): { readonly axes: readonly string[]; readonly count: number }
 }

@@ -65,11 +65,6 @@ export class PlanningDevice implements Device {
   }
 
   upload(_data: HostArray, aval: Aval): DeviceBuffer {
-    return this.reserve(aval)
-  }
-
-  /** A tensor's place without its data: weights that are on no disk. */
-  reserve(aval: Aval): DeviceBuffer {
     const buffer = new PlannedBuffer(this, aval)
     this.#count(buffer)
     return buffer
