@@ -20,6 +20,13 @@ interface VocabularyPart {
   readonly vocabStart?: number
 }
 
+/** The last query stands at the last key: query r has index r + keys − queries. */
+interface AttentionParams {
+  readonly scale: number
+  /** A query of index i sees keys from i − window + 1 to i at most, whatever else says. */
+  readonly window?: number
+}
+
 /** A part of a larger array: what is drawn depends on where its elements stand in that one. */
 export interface Window {
   /** Of the larger array, of the same rank. */
@@ -95,8 +102,8 @@ export interface OpParams {
   rmsNorm: { readonly epsilon: number }
   rmsNormGrad: { readonly epsilon: number }
   rope: None
-  attention: { readonly scale: number }
-  attentionGrad: { readonly scale: number }
+  attention: AttentionParams
+  attentionGrad: AttentionParams
   linearCrossEntropy: VocabularyPart
   linearCrossEntropyGradInput: VocabularyPart
   linearCrossEntropyGradWeight: VocabularyPart
@@ -189,7 +196,12 @@ function dotShape(op: string, a: Aval, b: Aval, transposeA: boolean, transposeB:
 }
 
 /** q [b,h,sq,d], k and v [b,hkv,sk,d], visibility [b|1,sq,4] or absent. */
-function checkAttention(op: string, inputs: readonly Aval[], visibility: Aval | undefined): void {
+function checkAttention(
+  op: string,
+  inputs: readonly Aval[],
+  visibility: Aval | undefined,
+  { window }: AttentionParams,
+): void {
   const [q, k, v] = [input(op, inputs, 0), input(op, inputs, 1), input(op, inputs, 2)]
   if (q.shape.length !== 4 || k.shape.length !== 4)
     fail(op, `q and k need 4 dimensions, got ${showShape(q.shape)}, ${showShape(k.shape)}`)
@@ -201,8 +213,11 @@ function checkAttention(op: string, inputs: readonly Aval[], visibility: Aval | 
   if (visibility) {
     if (visibility.dtype !== 'i32') fail(op, `visibility is ${visibility.dtype}, expected i32`)
     expectShape(op, 'visibility', visibility, [visibility.shape[0] === 1 ? 1 : batch, queries, 4])
-  } else if (keys < queries)
+  }
+  if ((!visibility || window !== undefined) && keys < queries)
     fail(op, `causal attention needs at least as many keys as queries, got ${keys} < ${queries}`)
+  if (window !== undefined && !(Number.isInteger(window) && window > 0))
+    fail(op, `window is ${window}, expected a positive integer`)
 }
 
 function checkLinearCrossEntropy(
@@ -419,13 +434,13 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     }
     return [x]
   },
-  attention: (inputs, _params, op) => {
-    checkAttention(op, inputs, inputs[3])
+  attention: (inputs, params, op) => {
+    checkAttention(op, inputs, inputs[3], params)
     const q = input(op, inputs, 0)
     return [q, { shape: q.shape.slice(0, 3), dtype: 'f32' }]
   },
-  attentionGrad: (inputs, _params, op) => {
-    checkAttention(op, inputs, inputs[6])
+  attentionGrad: (inputs, params, op) => {
+    checkAttention(op, inputs, inputs[6], params)
     return inputs.slice(0, 3)
   },
   linearCrossEntropy: (inputs, params, op) => {

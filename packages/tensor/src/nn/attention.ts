@@ -10,6 +10,11 @@ export interface AttentionOptions {
    * seen when groupStart ≤ j ≤ i and (j < prefixEnd or j ≥ branchStart). Causal when absent, the last query seeing all.
    */
   readonly visibility?: Tensor | undefined
+  /**
+   * A query sees only itself and the window − 1 keys before it (the last query stands at the last key), whatever
+   * `visibility` says; all of them when absent. Blocks of keys outside are not computed.
+   */
+  readonly window?: number | undefined
 }
 
 /**
@@ -22,7 +27,10 @@ export function attention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility }: AttentionOptions = {},
+  { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility, window }: AttentionOptions = {},
 ): Tensor {
-  return applyAll('attention', visibility ? [q, k, v, visibility] : [q, k, v], { scale })[0]!
+  return applyAll('attention', visibility ? [q, k, v, visibility] : [q, k, v], {
+    scale,
+    ...(window === undefined ? {} : { window }),
+  })[0]!
 }

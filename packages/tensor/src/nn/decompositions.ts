@@ -45,30 +45,42 @@ const at = (inputs: readonly Tensor[], i: number): Tensor => inputs[i] ?? fail('
 /** Queries of one block of rows: small enough that a causal block skips the keys after it, large enough for full GEMMs. */
 const queryBlock = 128
 
-/** The additive mask [batch|1, 1, queries, keys]: 0 where visible, −∞ where not. */
-function maskFromVisibility(visibility: Tensor, keys: number): Tensor {
-  const [batch = 1, queries = 0] = visibility.shape
-  const column = (i: number) => sliceAxis(visibility, 2, i, i + 1)
-  const j = iota([1, 1, keys], 2)
+/** Query rows from `from` to `to`, and the keys `low` to `high` that hold all they can see. */
+interface AttentionBlock {
+  readonly from: number
+  readonly to: number
+  readonly low: number
+  readonly high: number
+}
+
+/** What `visibility` [batch|1, queries, 4] lets a block see, [batch|1, rows, keys]. */
+function seenByVisibility(visibility: Tensor, { from, to, low, high }: AttentionBlock): Tensor {
+  const rows = sliceAxis(visibility, 1, from, to)
+  const column = (i: number) => sliceAxis(rows, 2, i, i + 1)
+  const j = add(iota([1, 1, high - low], 2), low)
   const inside = logicalAnd(le(column(1), j), le(j, column(0)))
-  const seen = logicalAnd(inside, logicalOr(lt(j, column(2)), ge(j, column(3))))
-  return reshape(where(seen, full([], 0), -Infinity), [batch, 1, queries, keys])
+  return logicalAnd(inside, logicalOr(lt(j, column(2)), ge(j, column(3))))
 }
 
-function causalMask(queries: number, keys: number): Tensor {
-  const seen = le(iota([queries, keys], 1), add(iota([queries, keys], 0), keys - queries))
-  return where(seen, full([], 0), -Infinity)
+/** What causality and the window let a block see, [rows, keys]: its last query stands at its last key. */
+function seenByPlace({ from, to, low, high }: AttentionBlock, window: number | undefined): Tensor {
+  const shape = [to - from, high - low]
+  const offset = shape[1]! - shape[0]!
+  const key = iota(shape, 1)
+  const causal = le(key, add(iota(shape, 0), offset))
+  if (window === undefined || window >= high) return causal
+  return logicalAnd(causal, lt(add(iota(shape, 0), offset - window), key))
 }
 
-/** Blocks of query rows with the number of keys each can see. Without visibility later keys are cut off. */
-function attentionBlocks(queries: number, keys: number, causal: boolean): { from: number; to: number; keys: number }[] {
-  if (!causal || queries === 1) return [{ from: 0, to: queries, keys }]
-  const blocks: { from: number; to: number; keys: number }[] = []
+/** Blocks of rows and the keys each can see: where that depends on their place, all others are cut off. */
+function attentionBlocks(queries: number, keys: number, byPlace: boolean, window = Infinity): AttentionBlock[] {
+  if (!byPlace) return [{ from: 0, to: queries, low: 0, high: keys }]
+  const blocks: AttentionBlock[] = []
   const count = Math.max(1, Math.round(queries / queryBlock))
   const size = Math.ceil(queries / count)
   for (let from = 0; from < queries; from += size) {
     const to = Math.min(queries, from + size)
-    blocks.push({ from, to, keys: keys - queries + to })
+    blocks.push({ from, to, low: Math.max(0, keys - queries + from - window + 1), high: keys - queries + to })
   }
   return blocks
 }
@@ -84,30 +96,47 @@ function blockScores(q: Tensor, k: Tensor, scale: number, mask: Tensor): Tensor 
 
 function eachBlock<R>(
   inputs: { q: Tensor; k: Tensor; v: Tensor; visibility: Tensor | undefined },
-  scale: number,
-  body: (block: { q: Tensor; k: Tensor; v: Tensor; scores: Tensor; p: Tensor; from: number; to: number }) => R,
+  { scale, window }: OpParams['attention'],
+  body: (block: AttentionBlock & { q: Tensor; k: Tensor; v: Tensor; scores: Tensor; p: Tensor }) => R,
 ): R[] {
   const { visibility } = inputs
-  const queries = inputs.q.shape[2]!
-  const allKeys = inputs.k.shape[2]!
-  const mask = visibility && maskFromVisibility(visibility, allKeys)
-  return attentionBlocks(queries, allKeys, !visibility).map(({ from, to, keys }) => {
-    const q = sliceAxis(inputs.q, 2, from, to)
-    const k = sliceAxis(inputs.k, 2, 0, keys)
-    const v = sliceAxis(inputs.v, 2, 0, keys)
-    const scores = blockScores(q, k, scale, mask ?? causalMask(to - from, keys))
-    const [batch = 0, kvHeads = 0] = k.shape
-    return body({ q, k, v, scores, p: reshape(softmax(scores), [batch, kvHeads, -1, keys]), from, to })
+  const [queries, keys] = [inputs.q.shape[2]!, inputs.k.shape[2]!]
+  const byPlace = !visibility || window !== undefined
+  return attentionBlocks(queries, keys, byPlace, window).map((block) => {
+    const q = sliceAxis(inputs.q, 2, block.from, block.to)
+    const k = sliceAxis(inputs.k, 2, block.low, block.high)
+    const v = sliceAxis(inputs.v, 2, block.low, block.high)
+    const [place, granted] = [
+      byPlace ? seenByPlace(block, window) : undefined,
+      visibility && seenByVisibility(visibility, block),
+    ]
+    const seen = place && granted ? logicalAnd(place, granted) : (place ?? granted)!
+    const mask = where(seen, full([], 0), -Infinity)
+    const shown = granted ? reshape(mask, [mask.shape[0]!, 1, block.to - block.from, block.high - block.low]) : mask
+    const scores = blockScores(q, k, scale, shown)
+    const [batch = 0, kvHeads = 0, blockKeys = 0] = k.shape
+    return body({ ...block, q, k, v, scores, p: reshape(softmax(scores), [batch, kvHeads, -1, blockKeys]) })
   })
 }
 
-/** Adds blocks over keys 0..n (last axis) of growing n: the tail of a longer block has no partner in the shorter. */
-function addKeyBlocks(blocks: readonly Tensor[]): Tensor {
-  return blocks.reduce((shorter, longer) => {
-    const [have, want] = [shorter.shape[3]!, longer.shape[3]!]
-    if (have === want) return add(shorter, longer)
-    return concat([add(shorter, sliceAxis(longer, 3, 0, have)), sliceAxis(longer, 3, have, want)], 3)
-  })
+/** Adds blocks over keys `low` to `high` (last axis), both of them growing: what no later block reaches is done. */
+function addKeyBlocks(blocks: readonly { readonly low: number; readonly high: number; readonly x: Tensor }[]): Tensor {
+  const [first, ...rest] = blocks
+  let { low, high, x } = first!
+  // Keys that no query reaches.
+  const done: Tensor[] = low === 0 ? [] : [full([...x.shape.slice(0, 3), low], 0)]
+  const cut = (of: Tensor, from: number, to: number) => (from < to ? [sliceAxis(of, 3, from, to)] : [])
+  for (const next of rest) {
+    done.push(...cut(x, 0, next.low - low))
+    const both =
+      next.low < high
+        ? [add(sliceAxis(x, 3, next.low - low, high - low), sliceAxis(next.x, 3, 0, high - next.low))]
+        : []
+    x = concat([...both, ...cut(next.x, high - next.low, next.high - next.low)], 3)
+    low = next.low
+    high = next.high
+  }
+  return concat([...done, x], 3)
 }
 
 /** What is summed or exponentiated is f32 whatever the tensors are. */
@@ -221,11 +250,11 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const [a, b] = [sliceAxis(x, 3, 0, half), sliceAxis(x, 3, half, headDim)]
     return [cast(concat([sub(mul(a, c), mul(b, s)), add(mul(b, c), mul(a, s))], 3), at(inputs, 0).dtype)]
   },
-  attention: (inputs, { scale }) => {
+  attention: (inputs, params) => {
     const [q, k, v] = [inF32(at(inputs, 0)), inF32(at(inputs, 1)), inF32(at(inputs, 2))]
     const [batch = 0, heads = 0, , headDim = 0] = q.shape
     // The log-sum-exp is what a flash kernel keeps; here the backward pass shares the probabilities and it is dead code.
-    const blocks = eachBlock({ q, k, v, visibility: inputs[3] }, scale, (block) => ({
+    const blocks = eachBlock({ q, k, v, visibility: inputs[3] }, params, (block) => ({
       out: reshape(dot(block.p, block.v), [batch, heads, block.to - block.from, headDim]),
       logSum: logSumExp(block.scores),
     }))
@@ -233,7 +262,7 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const logSum = blocks.map((b) => b.logSum)
     return [cast(concat(out, 2), at(inputs, 0).dtype), concat(logSum, 2)]
   },
-  attentionGrad: (inputs, { scale }) => {
+  attentionGrad: (inputs, params) => {
     const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => inF32(at(inputs, i))) as [
       Tensor,
       Tensor,
@@ -246,11 +275,14 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const kvHeads = k.shape[1]!
     const fold = (x: Tensor) => reshape(x, [batch, kvHeads, (heads / kvHeads) * x.shape[2]!, x.shape[3]!])
     const rowDot = sum(mul(g, o), { axis: -1, keepDims: true })
-    const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, scale, (block) => {
+    const { scale } = params
+    const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, params, (block) => {
       const gBlock = fold(sliceAxis(g, 2, block.from, block.to))
       const dProbabilities = dot(gBlock, block.v, { transposeB: true })
       const dScores = mul(block.p, sub(dProbabilities, fold(sliceAxis(rowDot, 2, block.from, block.to))))
       return {
+        low: block.low,
+        high: block.high,
         dq: reshape(mul(dot(dScores, block.k), scale), block.q.shape),
         // As dkᵀ = qᵀ dS and dvᵀ = gᵀ P: turning the narrow operand costs a third less than turning the scores.
         dk: mul(dot(fold(block.q), dScores, { transposeA: true }), scale),
@@ -258,8 +290,9 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
       }
     })
     const dq = blocks.map((b) => b.dq)
-    const ofKeys = (parts: readonly Tensor[]) => transpose(addKeyBlocks(parts), [0, 1, 3, 2])
-    const grads = [concat(dq, 2), ofKeys(blocks.map((b) => b.dk)), ofKeys(blocks.map((b) => b.dv))]
+    const ofKeys = (name: 'dk' | 'dv') =>
+      transpose(addKeyBlocks(blocks.map(({ low, high, ...b }) => ({ low, high, x: b[name] }))), [0, 1, 3, 2])
+    const grads = [concat(dq, 2), ofKeys('dk'), ofKeys('dv')]
     return grads.map((grad) => cast(grad, at(inputs, 0).dtype))
   },
   linearCrossEntropy: (inputs, params) => {

@@ -78,6 +78,14 @@ const treeVisibility = [
   [5, 3, 3, 3],
 ].flat()
 
+/** Trees of `size` keys one after another: a prefix of a third, then two branches. */
+const packedTrees = (keys: number, size: number): number[] =>
+  Array.from({ length: keys }, (_, i) => {
+    const start = i - (i % size)
+    const [prefixEnd, second] = [start + Math.floor(size / 3), start + Math.floor((2 * size) / 3)]
+    return [i, start, prefixEnd, i < prefixEnd ? start : i < second ? prefixEnd : second]
+  }).flat()
+
 export const cases: readonly Case[] = [
   smooth('neg exp', [f(2, 3)], (x) => j.neg(j.exp(x))),
   smooth('log sqrt', [positive(5)], (x) => j.add(j.log(x), j.sqrt(x))),
@@ -215,6 +223,32 @@ export const cases: readonly Case[] = [
   ),
   smooth('attention over several query blocks', [f(1, 1, 192, 2), f(1, 1, 192, 2), f(1, 1, 192, 2)], (q, k, v) =>
     j.attention(q, k, v),
+  ),
+  smooth('attention in a window', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) =>
+    j.attention(q, k, v, { window: 2 }),
+  ),
+  smooth('attention in a window, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) =>
+    j.attention(q, k, v, { window: 3 }),
+  ),
+  smooth(
+    'attention in a window over several query blocks',
+    [f(1, 1, 200, 2), f(1, 1, 200, 2), f(1, 1, 200, 2)],
+    (q, k, v) => j.attention(q, k, v, { window: 70 }),
+  ),
+  smooth(
+    'attention in a window of one key over several query blocks',
+    [f(1, 1, 200, 2), f(1, 1, 200, 2), f(1, 1, 200, 2)],
+    (q, k, v) => j.attention(q, k, v, { window: 1 }),
+  ),
+  smooth(
+    'attention over context trees in a window',
+    [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)],
+    (q, k, v, visibility) => j.attention(q, k, v, { visibility, window: 4 }),
+  ),
+  smooth(
+    'attention over packed trees in a window, several query blocks',
+    [f(1, 2, 200, 2), f(1, 1, 200, 2), f(1, 1, 200, 2), fixed(packedTrees(200, 50), 1, 200, 4)],
+    (q, k, v, visibility) => j.attention(q, k, v, { visibility, window: 50 }),
   ),
   smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) =>
     j.linearCrossEntropy(h, w, labels),

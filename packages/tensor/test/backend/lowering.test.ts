@@ -108,35 +108,39 @@ describe.skipIf(!hasGpu)(`on an adapter${hasGpu ? '' : ' (needs a WebGPU adapter
     await device.close()
   })
 
-  test('flash attention with the tiles of a large workgroup memory', async () => {
-    // Heads of 16 keep tiles of 64 within this adapter's memory too.
-    const profile = { software: false, maxWorkgroupBytes: 49152 }
-    const [plain, large] = [await openWebGpuDevice(), await openWebGpuDevice({ profile, tune: false })]
-    const shapes = [
-      [1, 2, 70, 16],
-      [1, 1, 90, 16],
-      [1, 1, 90, 16],
-    ]
-    const run = async (on: WebGpuDevice) => {
-      const inputs = shapes.map((shape, s) =>
-        j.tensor(
-          filled(j.sizeOf(shape), (i) => Math.sin(i * (s + 1))),
-          { shape, device: on },
-        ),
-      )
-      const step = j.valueAndGrad((xs: Tensor[]) => {
-        const out = j.attention(xs[0]!, xs[1]!, xs[2]!)
-        return j.sum(j.mul(out, j.sin(j.iota(out.shape, 2, 'f32'))))
-      })
-      const [value, grads] = j.jit(step)(inputs)
-      return Promise.all([value, ...(grads as Tensor[])].map((t) => t.data()))
-    }
-    const [expected, actual] = [await run(plain), await run(large)]
-    for (const [i, x] of expected.entries())
-      x.forEach((v, at) => expect(Math.abs(actual[i]![at]! - v), `${i}[${at}]`).toBeLessThan(1e-4))
-    await plain.close()
-    await large.close()
-  }, 120_000)
+  test.each([{ window: undefined }, { window: 40 }])(
+    'flash attention with the tiles of a large workgroup memory, window $window',
+    async ({ window }) => {
+      // Heads of 16 keep tiles of 64 within this adapter's memory too.
+      const profile = { software: false, maxWorkgroupBytes: 49152 }
+      const [plain, large] = [await openWebGpuDevice(), await openWebGpuDevice({ profile, tune: false })]
+      const shapes = [
+        [1, 2, 70, 16],
+        [1, 1, 90, 16],
+        [1, 1, 90, 16],
+      ]
+      const run = async (on: WebGpuDevice) => {
+        const inputs = shapes.map((shape, s) =>
+          j.tensor(
+            filled(j.sizeOf(shape), (i) => Math.sin(i * (s + 1))),
+            { shape, device: on },
+          ),
+        )
+        const step = j.valueAndGrad((xs: Tensor[]) => {
+          const out = j.attention(xs[0]!, xs[1]!, xs[2]!, { window })
+          return j.sum(j.mul(out, j.sin(j.iota(out.shape, 2, 'f32'))))
+        })
+        const [value, grads] = j.jit(step)(inputs)
+        return Promise.all([value, ...(grads as Tensor[])].map((t) => t.data()))
+      }
+      const [expected, actual] = [await run(plain), await run(large)]
+      for (const [i, x] of expected.entries())
+        x.forEach((v, at) => expect(Math.abs(actual[i]![at]! - v), `${i}[${at}]`).toBeLessThan(1e-4))
+      await plain.close()
+      await large.close()
+    },
+    120_000,
+  )
 
   test('a product with few results and a long inner dimension', async () => {
     const hardware = await openWebGpuDevice({ profile: { software: false, matrixUnits: [] }, tune: false })

@@ -5,15 +5,15 @@ import type { Storage } from '../storage'
 import { plus, Position, times, u32, type Block, type Draft } from '../writer'
 import { walkAttentionGrad } from './attention-rows.wgsl'
 import { scaleOf } from './attention.wgsl'
-import { attentionSizes, FlashWriter, type AttentionSizes } from './flash'
+import { attentionSizes, keyRange, queryRange, type AttentionSizes } from './attention-sizes'
+import { FlashWriter } from './flash'
 import { RowWriter } from './rows.wgsl'
 
 type Context = KernelContext<'attentionGrad'>
 const [Q, K, V, O, LOG_SUM, G, VISIBILITY] = [0, 1, 2, 3, 4, 5, 6] as const
 
 export function attentionGradKernels(context: Context): Draft[] {
-  const [q, k] = context.node.inputs
-  const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
+  const sizes = attentionSizes(context.node)
   const rowDots = context.temporary('f32', sizes.batch * sizes.heads * sizes.queries)
   const dots = rowDotKernel(context, sizes, rowDots)
   return context.profile.software
@@ -78,8 +78,8 @@ function queryKernel(context: Context, sizes: AttentionSizes, rowDots: Storage):
   const visibility = context.node.inputs[VISIBILITY] && context.view(VISIBILITY)!
   const seen = visibility && flash.stageVisibility(body, visibility, 'batch', 'q0')
   const [logSums, dots] = stageStatistics(flash, body, context, rowDots, 'head')
-  const end = visibility ? u32(keys) : body.name(`min(${keys}u, q0 + ${tile + keys - queries}u)`)
-  body.nest(`for (var k0 = 0u; k0 < ${end}; k0 += ${tile}u)`, (block) => {
+  const { from, to } = keyRange(body, sizes, 'q0', tile, tile)
+  body.nest(`for (var k0 = ${from}; k0 < ${to}; k0 += ${tile}u)`, (block) => {
     flash.scores(block, 's', q, 'q0', k, 'k0')
     flash.scores(block, 'dp', g, 'q0', v, 'k0')
     flash.eachScore((i, j, row, column) => {
@@ -116,9 +116,7 @@ function keyKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): D
   flash.declareSums('dk')
   flash.declareSums('dv')
   const visibility = context.node.inputs[VISIBILITY] && context.view(VISIBILITY)!
-  // Without visibility, queries before the tile's first key see none of it.
-  const skipped = keys - queries
-  const start = visibility ? '0u' : body.name(`(max(k0, ${skipped}u) - ${skipped}u) / ${tile}u * ${tile}u`)
+  const { from, to } = queryRange(body, sizes, 'k0', tile, tile)
   body.nest(`for (var step = 0u; step < ${group}u; step++)`, (heads_) => {
     heads_.push(`let head = kvHead * ${group}u + step;`)
     const base = (i: number) => {
@@ -128,7 +126,7 @@ function keyKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): D
       return { view, base: at, count: view.shape[2]! }
     }
     const [q, g] = [base(Q), base(G)]
-    heads_.nest(`for (var q0 = ${start}; q0 < ${queries}u; q0 += ${tile}u)`, (block) => {
+    heads_.nest(`for (var q0 = ${from}; q0 < ${to}; q0 += ${tile}u)`, (block) => {
       const seen = visibility && flash.stageVisibility(block, visibility, 'batch', 'q0')
       const [logSums, dots] = stageStatistics(flash, block, context, rowDots, 'head')
       // Rows are keys here and columns queries: dk and dv gather over queries.

@@ -4,7 +4,7 @@ import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
 import type { Storage, View } from '../storage'
 import { KernelWriter, plus, Position, times, u32, type Block, type Draft } from '../writer'
-import type { AttentionSizes } from './flash'
+import { keyRange, placeSees, queryRange, type AttentionSizes } from './attention-sizes'
 
 const workgroupSize = 64
 
@@ -78,13 +78,9 @@ class WalkWriter {
 
   /** Whether query `query` sees key `key`, and the range of keys in which those it sees lie. */
   sight(visibility: View | undefined, batch: string, query: string, block: Block) {
-    const { queries, keys } = this.sizes
-    if (!visibility)
-      return {
-        from: '0u',
-        to: block.name(`${query} + ${keys - queries + 1}u`),
-        sees: (key: string) => `${key} <= ${query} + ${keys - queries}u`,
-      }
+    const { keys } = this.sizes
+    const place = keyRange(block, this.sizes, query, 1, 1)
+    if (!visibility) return { ...place, sees: (key: string) => placeSees(this.sizes, query, key).join(' && ') }
     const first = visibility.shape[0] === 1 ? 0 : visibility.strides[0]!
     const [last, start, prefixEnd, branchStart] = [0, 1, 2, 3].map((i) => {
       const at = [
@@ -96,9 +92,12 @@ class WalkWriter {
     }) as [string, string, string, string]
     const inBranch = (k: string) => `(i32(${k}) < ${prefixEnd} || i32(${k}) >= ${branchStart})`
     return {
-      from: block.name(`u32(max(${start}, 0i))`),
-      to: block.name(`u32(min(${last}, ${keys - 1}i) + 1i)`),
-      sees: (k: string) => `i32(${k}) >= ${start} && i32(${k}) <= ${last} && ${inBranch(k)}`,
+      from: block.name(`max(${place.from}, u32(max(${start}, 0i)))`),
+      to: block.name(`min(${place.to}, u32(min(${last}, ${keys - 1}i) + 1i))`),
+      sees: (k: string) =>
+        [...placeSees(this.sizes, query, k), `i32(${k}) >= ${start} && i32(${k}) <= ${last} && ${inBranch(k)}`].join(
+          ' && ',
+        ),
     }
   }
 }
@@ -175,11 +174,9 @@ export function walkAttentionGrad(
     ofKeys.local(body, 'v', ofKeys.row(view(2), at.batch, at.head, at.row, body))
     ofKeys.local(body, 'dk')
     ofKeys.local(body, 'dv')
-    // Without visibility, key j is first seen by query j − (keys − queries).
-    const skipped = keys - queries
-    const start = visibility ? '0u' : body.name(`max(${at.row}, ${skipped}u) - ${skipped}u`)
+    const { from, to } = queryRange(body, sizes, at.row, 1, 1)
     body.nest(`for (var head = ${at.head} * ${group}u; head < (${at.head} + 1u) * ${group}u; head++)`, (each) =>
-      each.nest(`for (var i = ${start}; i < ${queries}u; i++)`, (step) => {
+      each.nest(`for (var i = ${from}; i < ${to}; i++)`, (step) => {
         const { sees } = ofKeys.sight(visibility, at.batch, 'i', step)
         step.nest(`if (${sees(at.row)})`, (seen) => {
           const q = ofKeys.row(view(0), at.batch, 'head', 'i', seen)

@@ -2,9 +2,10 @@
 import type { Node } from '../../ir/graph'
 import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
-import { u32, type Draft } from '../writer'
+import type { Draft } from '../writer'
 import { walkAttention } from './attention-rows.wgsl'
-import { attentionSizes, FlashWriter, lowest } from './flash'
+import { attentionSizes, keyRange } from './attention-sizes'
+import { FlashWriter, lowest } from './flash'
 
 /** Outputs of four dimensions lie as [batch, rows, heads, headDim]: what the layers around attention read. */
 export function attentionLayout(node: Node, i: number): readonly number[] | undefined {
@@ -15,8 +16,7 @@ export function attentionLayout(node: Node, i: number): readonly number[] | unde
 }
 
 export function attentionKernel(context: KernelContext<'attention'>): Draft {
-  const [q, k] = context.node.inputs
-  const sizes = attentionSizes(q!.aval.shape, k!.aval.shape)
+  const sizes = attentionSizes(context.node)
   if (context.profile.software)
     return walkAttention(context as unknown as KernelContext<OpName>, sizes, scaleOf(context))
   const { batch, heads, kvHeads, queries, keys } = sizes
@@ -43,9 +43,9 @@ export function attentionKernel(context: KernelContext<'attention'>): Draft {
   body.push(`if (lid < ${tile}u) { ${largest}[lid] = ${lowest}; ${total}[lid] = 0.0f; }`)
   const visibility = context.node.inputs[3] && context.view(3)!
   const seen = visibility && flash.stageVisibility(body, visibility, 'batch', 'q0')
-  const end = visibility ? u32(keys) : body.name(`min(${keys}u, q0 + ${tile + keys - queries}u)`)
+  const { from, to } = keyRange(body, sizes, 'q0', tile, tile)
 
-  body.nest(`for (var k0 = 0u; k0 < ${end}; k0 += ${tile}u)`, (block) => {
+  body.nest(`for (var k0 = ${from}; k0 < ${to}; k0 += ${tile}u)`, (block) => {
     flash.scores(block, 's', queryRows, 'q0', keyRows, 'k0')
     flash.eachScore((i, j, row, column) =>
       block.push(

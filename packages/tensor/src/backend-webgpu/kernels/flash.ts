@@ -1,25 +1,10 @@
 // The parts flash attention is made of: score tiles through workgroup memory, and products of a tile with rows kept in
 // registers (Dao et al. 2022; Dao 2023). Any head size; statistics in f32.
 import type { OpName } from '../../ir/op'
-import type { Shape } from '../../shape'
 import type { KernelContext } from '../kernel'
 import type { View } from '../storage'
 import { KernelWriter, plus, times, u32, type Block } from '../writer'
-
-/** Sizes of an attention call: q [batch, heads, queries, headDim], k and v [batch, kvHeads, keys, headDim]. */
-export interface AttentionSizes {
-  readonly batch: number
-  readonly heads: number
-  readonly kvHeads: number
-  readonly queries: number
-  readonly keys: number
-  readonly headDim: number
-}
-
-export function attentionSizes(q: Shape, k: Shape): AttentionSizes {
-  const [batch, heads, queries, headDim] = q as [number, number, number, number]
-  return { batch, heads, kvHeads: k[1]!, queries, keys: k[2]!, headDim }
-}
+import { placeSees, type AttentionSizes } from './attention-sizes'
 
 /** Rows of a [batch, heads, rows, headDim] tensor for one batch element and head. */
 export interface Rows {
@@ -198,10 +183,12 @@ export class FlashWriter {
   sees(query: string, row: string, key: string, shared: string | undefined): string {
     const { queries, keys } = this.sizes
     const exists = `${query} < ${queries}u && ${key} < ${keys}u`
-    if (shared === undefined) return `${exists} && ${key} <= ${query} + ${keys - queries}u`
+    const placed = placeSees(this.sizes, query, key)
+    if (shared === undefined) return [exists, ...placed].join(' && ')
     const [last, first, prefixEnd, branchStart] = [0, 1, 2, 3].map((i) => `${shared}[${row} * 4u + ${i}u]`)
     const k = `i32(${key})`
-    return `${exists} && ${k} <= ${last} && ${k} >= ${first} && (${k} < ${prefixEnd} || ${k} >= ${branchStart})`
+    const granted = `${k} <= ${last} && ${k} >= ${first} && (${k} < ${prefixEnd} || ${k} >= ${branchStart})`
+    return [exists, ...placed, granted].join(' && ')
   }
 }
 
