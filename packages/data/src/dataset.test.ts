@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { llamaLike } from '../test/tiny-tokenizers'
 import { prepareDataset, type PrepareOptions } from './dataset'
-import type { Row } from './rows'
+import type { Row } from './row-formats'
 import { createTokenizer } from './tokenizer'
 
 const tokenizer = createTokenizer(llamaLike())

@@ -3,7 +3,7 @@
 import { DatasetError } from './errors'
 import type { PromptTemplate } from './prompt'
 import { deriveSeed, shuffle } from './random'
-import type { Row } from './rows'
+import type { Row } from './row-formats'
 import { countTargets, tokenizeRow, type Sample } from './tokenize'
 import type { Tokenizer } from './tokenizer'
 

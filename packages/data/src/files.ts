@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError } from './errors'
-import { parseRows, type Row } from './rows'
+import type { Row } from './row-formats'
+import { parseRows } from './rows'
 import type { Tokenizer } from './tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from './tokenizer-files'
 

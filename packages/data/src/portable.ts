@@ -14,7 +14,23 @@ export { DatasetError, type DatasetErrorDetails, type RowOrigin } from './errors
 export { describeTokens, type TokenDescription } from './preview'
 export { parsePromptTemplate, renderPrompt, type PromptTemplate } from './prompt'
 export { deriveSeed, Random, randomUint32, shuffle } from './random'
-export { checkRow, parseRows, type AlpacaRow, type CompletionRow, type Row, type TokenRow } from './rows'
+export {
+  answerMetrics,
+  chatRoles,
+  checkRow,
+  type AlpacaRow,
+  type AnswerMetric,
+  type ChatMessage,
+  type ChatRole,
+  type ChatRow,
+  type CompletionRow,
+  type ContextDocument,
+  type ContextQuestion,
+  type ContextRow,
+  type Row,
+  type TokenRow,
+} from './row-formats'
+export { parseRows } from './rows'
 export { countTargets, IGNORED_LABEL, tokenizeRow, type Sample, type TokenizeOptions } from './tokenize'
 export { parseTokenizer, type TokenizerFiles } from './tokenizer-files'
 export {

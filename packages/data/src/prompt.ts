@@ -1,6 +1,6 @@
 // Prompt templates: how a row becomes the text before its answer.
 
-import type { AlpacaRow, CompletionRow } from './rows'
+import type { AlpacaRow, CompletionRow } from './row-formats'
 
 /** `alpaca`: Stanford Alpaca's wording; `none`: the row's own text and nothing else. */
 export type PromptTemplate = 'alpaca' | 'none'

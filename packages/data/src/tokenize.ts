@@ -2,7 +2,7 @@
 
 import { DatasetError } from './errors'
 import { renderPrompt, type PromptTemplate } from './prompt'
-import type { Row, TokenRow } from './rows'
+import type { Row, TokenRow } from './row-formats'
 import { requireEos, type Tokenizer } from './tokenizer'
 
 /** The label of a token that is not learned, as in transformers and torch. */
