@@ -5,7 +5,8 @@ import { hasShared, shared } from '../test/shared'
 import { planBatches } from './batches'
 import { collate, paddedLength } from './collate'
 import { loadRows, loadTokenizer } from './files'
-import { tokenizeRow, type Sample } from './tokenize'
+import type { Sample } from './sample'
+import { tokenizeRow } from './tokenize'
 
 const makeSamples = (lengths: readonly number[]): Sample[] =>
   lengths.map((length, i) => ({

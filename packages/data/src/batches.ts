@@ -1,7 +1,7 @@
 // Which samples make up which batch, in which order, epoch by epoch.
 
 import { deriveSeed, shuffle } from './random'
-import type { Sample } from './tokenize'
+import type { Sample } from './sample'
 
 export interface PlanOptions {
   /** Samples a batch. */
@@ -47,7 +47,8 @@ export function planBatches(samples: readonly Pick<Sample, 'ids'>[], options: Pl
   return shuffle(batches, deriveSeed(seed, 'batches', epoch))
 }
 
-function chunks<T>(array: readonly T[], size: number): T[][] {
+/** `array` in runs of `size`; the last may be shorter. */
+export function chunks<T>(array: readonly T[], size: number): T[][] {
   const result: T[][] = []
   for (let start = 0; start < array.length; start += size) result.push(array.slice(start, start + size))
   return result

@@ -1,6 +1,7 @@
 // Samples to the flat arrays a device reads, in few distinct shapes.
 
-import { IGNORED_LABEL, type Sample } from './tokenize'
+import type { BatchRow } from './plan'
+import { countSamples, IGNORED_LABEL, type Sample } from './sample'
 
 export interface Batch {
   /** Token ids [batchSize * seqLen], right-padded. */
@@ -18,12 +19,29 @@ export interface Batch {
   labels: Int32Array
   /** Slots in use. */
   targetTokens: number
-  /** Samples in the batch; the remaining rows up to batchSize are padding. */
+  /** Who sees whom, and where; absent where every row is one sample, seen causally. */
+  packed?: PackedRows
+  /** Samples in the batch, each branch of a tree being one. */
   sampleCount: number
+  /** Rows that hold any; the remaining ones up to batchSize are padding. */
+  rowCount: number
   /** Real tokens, without padding. */
   tokenCount: number
   /** Indices into the sample list. */
   samples: number[]
+}
+
+/** Rows in which several samples, or the branches of trees, lie one after another. */
+export interface PackedRows {
+  /** Position of each token in its own sample [batchSize * seqLen]. */
+  positions: Int32Array
+  /**
+   * (index, groupStart, prefixEnd, branchStart) of each token [batchSize * seqLen * 4]: it sees key j when
+   * groupStart ≤ j ≤ index and (j < prefixEnd or j ≥ branchStart).
+   */
+  visibility: Int32Array
+  /** No token sees one that lies this many before it, or more. */
+  window: number
 }
 
 export interface CollateOptions {
@@ -46,42 +64,44 @@ export function paddedLength(length: number): number {
   return Math.max(16, length <= 64 ? roundUp(length, 16) : roundUp(length, 32))
 }
 
+/** Keys looked at in front of a query are a multiple of this, so that few programs are compiled. */
+const windowMultiple = 64
+
 /**
- * Makes a batch. Every executable is compiled for one shape, so lengths and label slots are rounded to coarse grids.
+ * Makes a batch of rows, each a sample or several. Every executable is compiled for one shape, so lengths and label slots
+ * are rounded to coarse grids.
  *
- * @throws RangeError when there are no samples, more of them than `batchSize`, an index outside the list, or `groups` is
- * no positive integer
+ * @throws RangeError when there are no rows, more of them than `batchSize`, an index outside the list, or `groups` is no
+ * positive integer
  */
-export function collate(samples: readonly Sample[], indices: readonly number[], options: CollateOptions): Batch {
+export function collate(samples: readonly Sample[], rows: readonly BatchRow[], options: CollateOptions): Batch {
   const { padId, lengthMultiple, labelMultiple, groups = 1 } = options
   if (!(Number.isInteger(groups) && groups > 0))
     throw new RangeError(`collate: groups ${groups} is no positive integer`)
-  const rows = options.batchSize ?? indices.length
-  if (indices.length === 0 || indices.length > rows) {
-    throw new RangeError(`collate: ${indices.length} samples do not fit a batch of ${rows}`)
+  const rowsWanted = options.batchSize ?? rows.length
+  if (rows.length === 0 || rows.length > rowsWanted) {
+    throw new RangeError(`collate: ${rows.length} samples do not fit a batch of ${rowsWanted}`)
   }
-  const batchSize = roundUp(rows, groups)
+  const batchSize = roundUp(rowsWanted, groups)
   const groupRows = batchSize / groups
-  const chosen = indices.map((index) => {
-    const sample = samples[index]
-    if (sample === undefined) throw new RangeError(`collate: no sample ${index} among ${samples.length}`)
-    return sample
-  })
-  const longest = chosen.reduce((max, { ids }) => Math.max(max, ids.length), 1)
+  const placed = rows.map((row) => placeRow(samples, typeof row === 'number' ? [row] : row))
+  const longest = placed.reduce((max, { length }) => Math.max(max, length), 1)
   const seqLen = lengthMultiple === undefined ? paddedLength(longest) : roundUp(longest, lengthMultiple)
 
   const tokens = new Int32Array(batchSize * seqLen).fill(padId)
   const learned = Array.from({ length: groups }, () => ({ rows: [] as number[], labels: [] as number[] }))
-  let tokenCount = 0
-  chosen.forEach(({ ids, labels }, b) => {
-    tokens.set(ids, b * seqLen)
-    tokenCount += ids.length
-    const group = learned[Math.floor(b / groupRows)]
-    labels.forEach((label, t) => {
-      if (t === 0 || label === IGNORED_LABEL) return
-      group?.rows.push((b % groupRows) * seqLen + t - 1)
-      group?.labels.push(label)
-    })
+  placed.forEach(({ parts }, b) => {
+    const group = learned[Math.floor(b / groupRows)]!
+    const rowStart = (b % groupRows) * seqLen
+    for (const { sample, start } of parts) {
+      tokens.set(sample.ids, b * seqLen + start)
+      const before = tokenBefore(sample)
+      sample.labels.forEach((label, t) => {
+        if (t === 0 || label === IGNORED_LABEL) return
+        group.rows.push(rowStart + start + before(t))
+        group.labels.push(label)
+      })
+    }
   })
   const slotMultiple = labelMultiple ?? Math.ceil((groupRows * seqLen) / 8)
   const most = Math.max(...learned.map((group) => group.labels.length))
@@ -92,6 +112,8 @@ export function collate(samples: readonly Sample[], indices: readonly number[], 
     labelRows.set(group.rows, g * slots)
     labels.set(group.labels, g * slots)
   })
+  const chosen = placed.flatMap(({ parts }) => parts)
+  const isPacked = placed.some(({ parts }) => parts.length > 1) || chosen.some(({ sample }) => sample.branches)
   return {
     tokens,
     batchSize,
@@ -100,8 +122,60 @@ export function collate(samples: readonly Sample[], indices: readonly number[], 
     labelRows,
     labels,
     targetTokens: learned.reduce((n, group) => n + group.labels.length, 0),
-    sampleCount: chosen.length,
-    tokenCount,
-    samples: [...indices],
+    ...(isPacked ? { packed: packRows(placed, batchSize, seqLen) } : {}),
+    sampleCount: chosen.reduce((n, { sample }) => n + countSamples(sample), 0),
+    rowCount: rows.length,
+    tokenCount: placed.reduce((n, { length }) => n + length, 0),
+    samples: rows.flat(),
   }
+}
+
+/** Samples one after another in a row, and where each begins. */
+interface PlacedRow {
+  readonly parts: readonly { readonly sample: Sample; readonly start: number }[]
+  readonly length: number
+}
+
+function placeRow(samples: readonly Sample[], indices: readonly number[]): PlacedRow {
+  let length = 0
+  const parts = indices.map((index) => {
+    const sample = samples[index]
+    if (sample === undefined) throw new RangeError(`collate: no sample ${index} among ${samples.length}`)
+    const start = length
+    length += sample.ids.length
+    return { sample, start }
+  })
+  return { parts, length }
+}
+
+/** Where the token stands that another is predicted from: of a branch's first, the last of the context that it sees. */
+function tokenBefore({ branches = [] }: Sample): (t: number) => number {
+  const first = new Map(branches.map(({ start, contextLength }) => [start, contextLength - 1]))
+  return (t) => first.get(t) ?? t - 1
+}
+
+function packRows(placed: readonly PlacedRow[], batchSize: number, seqLen: number): PackedRows {
+  const positions = new Int32Array(batchSize * seqLen)
+  // Padding sees itself alone: a row of the softmax must not be empty.
+  const visibility = Int32Array.from({ length: batchSize * seqLen * 4 }, (_, i) =>
+    i % 4 === 2 ? 0 : Math.floor(i / 4) % seqLen,
+  )
+  let longest = 1
+  placed.forEach(({ parts }, b) => {
+    for (const { sample, start } of parts) {
+      const { branches = [] } = sample
+      longest = Math.max(longest, sample.ids.length)
+      let branch = -1
+      for (let t = 0; t < sample.ids.length; t++) {
+        if (t === branches[branch + 1]?.start) branch++
+        const own = branches[branch]
+        const at = b * seqLen + start + t
+        positions[at] = own ? own.contextLength + t - own.start : t
+        visibility[at * 4 + 1] = start
+        visibility[at * 4 + 2] = start + (own?.contextLength ?? 0)
+        visibility[at * 4 + 3] = start + (own?.start ?? 0)
+      }
+    }
+  })
+  return { positions, visibility, window: Math.min(seqLen, roundUp(longest, windowMultiple)) }
 }

@@ -1,11 +1,14 @@
-// Rows to training and held-out samples: split, mix, and what happens to rows that are too long.
+// Rows to training and held-out samples: split, mix, what happens to rows that are too long, and how samples lie in rows.
 
 import { DatasetError } from './errors'
-import type { PromptTemplate } from './prompt'
+import type { ContextTemplate, PromptTemplate } from './prompt'
 import { deriveSeed, shuffle } from './random'
 import type { Row } from './row-formats'
-import { countTargets, tokenizeRow, type Sample } from './tokenize'
+import { countTargets, type Sample } from './sample'
+import { contextKey, splitRows } from './split'
+import { tokenizeRow, tokenizeTree } from './tokenize'
 import type { Tokenizer } from './tokenizer'
+import { separateLength, separateSamples, treeSamples, type Tree } from './tree'
 
 /**
  * What to do with a row of more than `maxSeqLength` tokens: stop; leave it out; or cut it from the right. A cut sample loses
@@ -29,14 +32,28 @@ export interface PrepareOptions {
   mix?: number
   /** See TokenizeOptions. */
   vocabSize?: number
+  /** See TemplateOptions. */
+  contextTemplate?: ContextTemplate
+  /** Default `none`. */
+  packing?: Packing
 }
 
+/**
+ * How samples lie in sequences. `none`: each in a row of its own; `tree`: questions that share a context in one row, the
+ * context once, several such trees one after another in a row; `auto`: as trees where that saves a tenth of the tokens.
+ */
+export const packings = ['auto', 'none', 'tree'] as const
+export type Packing = (typeof packings)[number]
+
 export interface DatasetStatistics {
+  /** Questions with an answer to learn, however they lie in rows. */
   samples: number
-  /** Distinct contexts: equal non-empty `input`s count once, every sample without one counts itself. */
+  /** Distinct contexts: equal ones, and equal non-empty `input`s, count once; every sample without one counts itself. */
   contexts: number
-  /** Without padding. */
+  /** As they are trained, without padding: under `tree` a shared context counts once. */
   tokens: number
+  /** As they would be with every sample on its own. */
+  separateTokens: number
   /** Tokens that are learned. */
   targetTokens: number
   /** Rows left out because they were too long. */
@@ -46,6 +63,8 @@ export interface DatasetStatistics {
 }
 
 export interface PreparedDataset {
+  /** How the samples lie: what `auto` came to. */
+  packing: Exclude<Packing, 'auto'>
   /** In the order of the file, mixed-in rows last. */
   train: Sample[]
   /** In the order of the file. */
@@ -55,14 +74,15 @@ export interface PreparedDataset {
 }
 
 /**
- * Tokenises, splits and mixes a dataset. Which rows are held out depends on the seed and the number of rows alone, not on
- * lengths: runs with different limits are evaluated on the same rows.
+ * Tokenises, splits and mixes a dataset. Rows with a `split` of their own go where it says; which of the others are held out
+ * depends on the seed and the rows alone, not on lengths: runs with different limits are evaluated on the same rows. Rows
+ * with the same context, or the same input, stay together.
  *
  * @throws DatasetError on a bad row, a row that is too long under `error`, or when no training sample remains
  * @throws RangeError on an option out of range
  */
 export function prepareDataset(options: PrepareOptions): PreparedDataset {
-  const { rows, seed, split = 1, mixRows = [], mix = 0.3 } = options
+  const { rows, seed, split = 1, mixRows = [], mix = 0.3, packing = 'none' } = options
   if (!(split > 0 && split <= 1)) throw new RangeError(`--split: got ${split}; expected a share over 0 and up to 1`)
   if (!(mix >= 0 && Number.isFinite(mix)))
     throw new RangeError(`--alpaca-mix: got ${mix}; expected a share of 0 or more`)
@@ -74,33 +94,28 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   const parts = splitRows(rows, split, seed)
   const train = new Part(options, parts.train)
   const heldOut = new Part(options, parts.heldOut)
-  train.add(drawRows(mixRows, Math.round(mix * train.samples.length), deriveSeed(seed, 'mix')))
+  train.add(drawRows(mixRows, Math.round(mix * train.count), deriveSeed(seed, 'mix')))
   train.check()
   heldOut.check()
-  if (train.samples.length === 0) {
+  if (train.count === 0) {
     throw new DatasetError({
       file: rows[0]?.origin?.file,
       problem: `no training sample is left: all ${parts.train.length} rows exceed --max-seq-length ${options.maxSeqLength}`,
     })
   }
-  const statistics = { train: train.statistics(), heldOut: heldOut.statistics() }
+  const shares = packing === 'tree' || (packing === 'auto' && train.treeTokens <= 0.9 * train.separateTokens)
+  const decided = shares ? 'tree' : 'none'
+  const statistics = { train: train.statistics(decided), heldOut: heldOut.statistics(decided) }
   return {
-    train: train.samples,
-    heldOut: heldOut.samples,
+    packing: decided,
+    train: train.samples(decided),
+    heldOut: heldOut.samples(decided),
     statistics: {
       ...sum(statistics.train, statistics.heldOut),
       contexts: countContexts([...train.kept, ...heldOut.kept]),
       ...statistics,
     },
   }
-}
-
-function splitRows(rows: readonly Row[], split: number, seed: number): { train: Row[]; heldOut: Row[] } {
-  const heldOutCount =
-    split === 1 ? 0 : Math.min(Math.max(1, rows.length - Math.round(rows.length * split)), rows.length - 1)
-  const order = shuffle([...rows.keys()], deriveSeed(seed, 'split'))
-  const heldOut = new Set(order.slice(rows.length - heldOutCount))
-  return { train: rows.filter((_, i) => !heldOut.has(i)), heldOut: rows.filter((_, i) => heldOut.has(i)) }
 }
 
 /** Draws without replacement while there are enough rows; beyond that every row comes equally often, give or take one. */
@@ -112,13 +127,25 @@ function drawRows(rows: readonly Row[], count: number, seed: number): Row[] {
   return drawn
 }
 
+/** Ids and labels of something that may be too long. */
+type Piece = Pick<Sample, 'ids' | 'labels'>
+
+/** A row that is kept: a sample, or a context with the questions that are. */
+type Kept = { readonly sample: Sample } | { readonly tree: Tree; readonly packed: readonly Sample[] }
+
 /** Training or held-out samples while they are collected. */
 class Part {
-  readonly samples: Sample[] = []
-  /** The rows of `samples`, index by index. */
+  /** Samples so far. */
+  count = 0
+  /** Tokens of every sample on its own, and of trees. */
+  separateTokens = 0
+  treeTokens = 0
+  /** The rows of what is kept, index by index. */
   readonly kept: Row[] = []
+  readonly #kept: Kept[] = []
   readonly #options: PrepareOptions
   readonly #tooLong: { row: Row; length: number }[] = []
+  #targetTokens = 0
   #dropped = 0
   #truncated = 0
 
@@ -128,22 +155,61 @@ class Part {
   }
 
   add(rows: readonly Row[]): void {
-    const { tokenizer, maxSeqLength, onOverflow } = this.#options
+    const { tokenizer, maxSeqLength } = this.#options
     for (const row of rows) {
-      let sample = tokenizeRow(row, tokenizer, this.#options)
-      if (sample.ids.length > maxSeqLength) {
-        if (onOverflow === 'error') this.#tooLong.push({ row, length: sample.ids.length })
-        const { ids, labels } = sample
-        sample = { ...sample, ids: ids.slice(0, maxSeqLength), labels: labels.slice(0, maxSeqLength) }
-        if (onOverflow !== 'truncate' || countTargets(sample) === 0) {
-          this.#dropped++
-          continue
-        }
-        this.#truncated++
+      if ('questions' in row) {
+        const whole = tokenizeTree(row, tokenizer, this.#options)
+        const branches = whole.branches.flatMap((branch) => {
+          const fitting = this.#fit(row, branch, branch.contextLength)
+          return fitting ? [{ ...branch, ...fitting }] : []
+        })
+        if (branches.length === 0) continue
+        const tree = { ...whole, branches }
+        const packed = treeSamples(tree, maxSeqLength)
+        this.#keep(row, { tree, packed })
+        this.count += branches.length
+        this.separateTokens += branches.reduce((n, branch) => n + separateLength(branch), 0)
+        this.treeTokens += packed.reduce((n, { ids }) => n + ids.length, 0)
+      } else {
+        const whole = tokenizeRow(row, tokenizer, this.#options)
+        const fitting = this.#fit(row, whole, 0)
+        if (!fitting) continue
+        this.#keep(row, { sample: { ...whole, ...fitting } })
+        this.count++
+        this.separateTokens += fitting.ids.length
+        this.treeTokens += fitting.ids.length
       }
-      this.samples.push(sample)
-      this.kept.push(row)
     }
+  }
+
+  #keep(row: Row, kept: Kept): void {
+    this.#kept.push(kept)
+    this.kept.push(row)
+  }
+
+  /** The piece as the policy leaves it behind `before` tokens; undefined when it is left out. */
+  #fit(row: Row, piece: Piece, before: number): Piece | undefined {
+    const { maxSeqLength, onOverflow } = this.#options
+    let { ids, labels } = piece
+    if (before + ids.length > maxSeqLength) {
+      if (onOverflow === 'error') this.#tooLong.push({ row, length: before + ids.length })
+      const room = Math.max(0, maxSeqLength - before)
+      ids = ids.slice(0, room)
+      labels = labels.slice(0, room)
+      if (onOverflow !== 'truncate' || countTargets({ labels }) === 0) {
+        this.#dropped++
+        return undefined
+      }
+      this.#truncated++
+    }
+    this.#targetTokens += countTargets({ labels })
+    return { ids, labels }
+  }
+
+  samples(packing: 'none' | 'tree'): Sample[] {
+    return this.#kept.flatMap((kept) =>
+      'sample' in kept ? [kept.sample] : packing === 'tree' ? kept.packed : separateSamples(kept.tree),
+    )
   }
 
   /** @throws DatasetError naming the first row that is too long, when that is an error. */
@@ -152,7 +218,7 @@ class Part {
     if (first === undefined) return
     const longest = this.#tooLong.reduce((max, { length }) => Math.max(max, length), 0)
     const more =
-      this.#tooLong.length === 1 ? '' : ` (${this.#tooLong.length} rows are too long, the longest has ${longest})`
+      this.#tooLong.length === 1 ? '' : ` (${this.#tooLong.length} samples are too long, the longest has ${longest})`
     throw new DatasetError({
       ...first.row.origin,
       problem:
@@ -161,12 +227,13 @@ class Part {
     })
   }
 
-  statistics(): DatasetStatistics {
+  statistics(packing: 'none' | 'tree'): DatasetStatistics {
     return {
-      samples: this.samples.length,
+      samples: this.count,
       contexts: countContexts(this.kept),
-      tokens: this.samples.reduce((total, { ids }) => total + ids.length, 0),
-      targetTokens: this.samples.reduce((total, sample) => total + countTargets(sample), 0),
+      tokens: packing === 'tree' ? this.treeTokens : this.separateTokens,
+      separateTokens: this.separateTokens,
+      targetTokens: this.#targetTokens,
       dropped: this.#dropped,
       truncated: this.#truncated,
     }
@@ -174,13 +241,14 @@ class Part {
 }
 
 function countContexts(rows: readonly Row[]): number {
-  const inputs = new Set<string>()
+  const shared = new Set<string>()
   let alone = 0
   for (const row of rows) {
-    if ('input' in row && row.input !== undefined && row.input !== '') inputs.add(row.input)
-    else alone++
+    const key = contextKey(row)
+    if (key === undefined) alone++
+    else shared.add(key)
   }
-  return inputs.size + alone
+  return shared.size + alone
 }
 
 function sum(a: DatasetStatistics, b: DatasetStatistics): DatasetStatistics {
@@ -188,6 +256,7 @@ function sum(a: DatasetStatistics, b: DatasetStatistics): DatasetStatistics {
     samples: a.samples + b.samples,
     contexts: a.contexts + b.contexts,
     tokens: a.tokens + b.tokens,
+    separateTokens: a.separateTokens + b.separateTokens,
     targetTokens: a.targetTokens + b.targetTokens,
     dropped: a.dropped + b.dropped,
     truncated: a.truncated + b.truncated,

@@ -1,6 +1,6 @@
 // A sample token by token, for people: `jora data preview`.
 
-import { IGNORED_LABEL, type Sample } from './tokenize'
+import { IGNORED_LABEL, type Sample } from './sample'
 import type { Tokenizer } from './tokenizer'
 
 export interface TokenDescription {

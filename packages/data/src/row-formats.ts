@@ -156,7 +156,8 @@ function checkChat(row: JsonRecord, origin: RowOrigin): ChatRow {
     // Some ShareGPT files use the newer names.
     const [roleKey, textKey] = names[0] in entry ? names : (['role', 'content'] as const)
     const name = entry[roleKey]
-    const known = typeof name === 'string' ? (chatRoles.find((role) => role === name) ?? shareGptRoles[name]) : undefined
+    const known =
+      typeof name === 'string' ? (chatRoles.find((role) => role === name) ?? shareGptRoles[name]) : undefined
     if (known === undefined) {
       const expected = key === 'messages' ? chatRoles : [...chatRoles, ...Object.keys(shareGptRoles)]
       const problem = `got ${describeValue(name)}; expected ${expected.join(', ')}`
@@ -236,7 +237,11 @@ function checkQuestion(
     const list = arrayAt(entry, name, origin, 'an array of strings', key)
     const wrong = list.find((value) => typeof value !== 'string')
     if (wrong !== undefined)
-      throw new DatasetError({ ...origin, key: `${key}.${name}`, problem: `got ${describeValue(wrong)}; expected text` })
+      throw new DatasetError({
+        ...origin,
+        key: `${key}.${name}`,
+        problem: `got ${describeValue(wrong)}; expected text`,
+      })
     question[name] = list as string[]
   }
   const { documents } = entry

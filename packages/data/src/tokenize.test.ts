@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { byteLevel, llamaLike } from '../test/tiny-tokenizers'
 import { describeTokens } from './preview'
 import { parsePromptTemplate, renderPrompt, type PromptTemplate } from './prompt'
-import { countTargets, tokenizeRow } from './tokenize'
+import { countTargets } from './sample'
+import { tokenizeRow } from './tokenize'
 import { createTokenizer } from './tokenizer'
 
 const tokenizer = createTokenizer(llamaLike())

@@ -1,33 +1,15 @@
-// One row to one sample: ids, and which of them are learned.
+// Rows to samples: ids, and which of them are learned.
 
 import { DatasetError } from './errors'
-import { renderPrompt, type PromptTemplate } from './prompt'
-import type { Row, TokenRow } from './row-formats'
+import type { ContextRow, Row, TokenRow } from './row-formats'
+import { countTargets, IGNORED_LABEL, type Sample } from './sample'
+import { contextSegments, rowSegments, spellsBos, type Segment, type TemplateOptions } from './segments'
 import { requireEos, type Tokenizer } from './tokenizer'
+import type { Branch, Tree } from './tree'
 
-/** The label of a token that is not learned, as in transformers and torch. */
-export const IGNORED_LABEL = -100
-
-/** A tokenised row. Both arrays are [length]. */
-export interface Sample {
-  ids: Int32Array
-  /** `labels[t]` is the id to learn at t, seen from t − 1; −100 = no loss. `labels[0]` is always −100. */
-  labels: Int32Array
-  /** Row number in its file, from 1; 0 for a row that came from no file. */
-  row: number
-}
-
-export interface TokenizeOptions {
-  template: PromptTemplate
+export interface TokenizeOptions extends TemplateOptions {
   /** Ids of pre-tokenised rows must be below (default: the tokenizer's); a model's may be larger than its tokenizer's. */
-  vocabSize?: number
-}
-
-/** How many tokens of the sample are learned. */
-export function countTargets(sample: Pick<Sample, 'labels'>): number {
-  let count = 0
-  for (const label of sample.labels) if (label !== IGNORED_LABEL) count++
-  return count
+  readonly vocabSize?: number
 }
 
 /**
@@ -39,19 +21,64 @@ export function countTargets(sample: Pick<Sample, 'labels'>): number {
  * @throws DatasetError when a pre-tokenised row holds an id outside the vocabulary or learns nothing
  * @throws Error when the tokenizer has no EOS token
  */
-export function tokenizeRow(row: Row, tokenizer: Tokenizer, options: TokenizeOptions): Sample {
+export function tokenizeRow(row: Exclude<Row, ContextRow>, tokenizer: Tokenizer, options: TokenizeOptions): Sample {
   const number = row.origin?.row ?? 0
   if ('input_ids' in row) return { ...checkedTokens(row, options.vocabSize ?? tokenizer.vocabSize), row: number }
-  const eosId = requireEos(tokenizer)
-  const prompt = tokenizer.encode(renderPrompt(options.template, row))
-  const answer = tokenizer.encode('completion' in row ? row.completion : row.output, { continuation: true })
-  // An answer that spells out its EOS gets no second one.
-  if (answer.at(-1) !== eosId) answer.push(eosId)
-  const ids = Int32Array.from([...prompt, ...answer])
-  const labels = Int32Array.from(ids)
+  const bos = spellsBos(row, options.template) ? { addBos: false } : {}
+  const [first, ...rest] = rowSegments(row, tokenizer, options)
+  const parts = [
+    { ids: tokenizer.encode(first!.text, bos), learned: first!.learned },
+    ...rest.map((segment) => ({ ids: encodeSegment(segment, tokenizer), learned: segment.learned })),
+  ]
+  const ids = Int32Array.from(parts.flatMap((part) => part.ids))
+  const labels = Int32Array.from(parts.flatMap((part) => (part.learned ? part.ids : part.ids.map(() => IGNORED_LABEL))))
   // Nothing stands before position 0 to predict it from.
-  labels.fill(IGNORED_LABEL, 0, Math.max(1, prompt.length))
+  labels[0] = IGNORED_LABEL
   return { ids, labels, row: number }
+}
+
+/**
+ * Tokenises a context and its questions, every document, question and answer apart: a branch has the same ids whether it
+ * shares its context or not.
+ *
+ * @throws DatasetError when the chat template cannot take it
+ * @throws Error when the tokenizer has no EOS token
+ */
+export function tokenizeTree(row: ContextRow, tokenizer: Tokenizer, options: TokenizeOptions): Tree {
+  const { head, documents, branches } = contextSegments(row, tokenizer, options)
+  const continued = (text: string) => tokenizer.encode(text, { continuation: true })
+  // An empty first segment is BOS alone, where the model has it.
+  const parts = [tokenizer.encode(head, spellsBos(row, options.template) ? { addBos: false } : {})]
+  const ends = [parts[0]!.length]
+  for (const document of documents) {
+    // Where nothing stands before it, the first document begins the text.
+    const ids = ends.at(-1) === 0 ? tokenizer.encode(document, { addBos: false }) : continued(document)
+    parts.push(ids)
+    ends.push(ends.at(-1)! + ids.length)
+  }
+  return {
+    context: Int32Array.from(parts.flat()),
+    branches: branches.map(({ question, answer }, i): Branch => {
+      const asked = continued(question)
+      const learned = encodeSegment(answer, tokenizer)
+      const { documents: seen = documents.length } = row.questions[i]!
+      return {
+        ids: Int32Array.from([...asked, ...learned]),
+        labels: Int32Array.from([...asked.map(() => IGNORED_LABEL), ...learned]),
+        contextLength: ends[seen]!,
+        question: i,
+      }
+    }),
+    row: row.origin?.row ?? 0,
+  }
+}
+
+function encodeSegment({ text, ends = false }: Segment, tokenizer: Tokenizer): number[] {
+  const ids = tokenizer.encode(text, { continuation: true })
+  if (!ends) return ids
+  const eosId = requireEos(tokenizer)
+  // An answer that spells out its EOS gets no second one.
+  return ids.at(-1) === eosId ? ids : [...ids, eosId]
 }
 
 function checkedTokens(row: TokenRow, vocabSize: number): Pick<Sample, 'ids' | 'labels'> {

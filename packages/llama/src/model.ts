@@ -37,6 +37,8 @@ export interface DecoderInput {
   readonly positions?: Tensor
   /** Which keys each query sees; see `attention`. Causal when absent. */
   readonly visibility?: Tensor
+  /** No query sees a key that lies this many before it, or more; see `attention`. */
+  readonly window?: number
   /** Keys and values so far; the new ones are written at `start` (i32 scalar). */
   readonly cache?: { readonly layers: readonly LayerCache[]; readonly start: Tensor }
 }
@@ -49,7 +51,7 @@ export interface DecoderOutput {
 }
 
 /** The decoder without its head. */
-export function decode(decoder: Decoder, { tokens, positions, visibility, cache }: DecoderInput): DecoderOutput {
+export function decode(decoder: Decoder, { tokens, positions, visibility, window, cache }: DecoderInput): DecoderOutput {
   const { config, weights, linear = denseLinear, dtype = 'f32' } = decoder
   const { heads, kvHeads, headDim, rmsNormEpsilon } = config
   const [batch = 0, seq = 0] = tokens.shape
@@ -66,7 +68,7 @@ export function decode(decoder: Decoder, { tokens, positions, visibility, cache 
     const write = (old: Tensor | undefined, part: Tensor) =>
       old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part
     const kv = { k: write(past?.k, newK), v: write(past?.v, newV) }
-    const mixed = t.attention(q, kv.k, kv.v, { visibility })
+    const mixed = t.attention(q, kv.k, kv.v, { visibility, window })
     return {
       out: project(`${name}.o_proj`, t.reshape(t.transpose(mixed, [0, 2, 1, 3]), [batch, seq, heads * headDim])),
       kv,

@@ -23,7 +23,7 @@ import {
 
 const model = parseConfig(tinyConfig)
 const lora: LoraConfig = { r: 2, alpha: 8, dropout: 0, targetModules: ['q_proj'], useRslora: false }
-const progress: SavedProgress = { step: 12, epoch: 1, microBatch: 4, seconds: 3.5, fingerprint: 'f' }
+const progress: SavedProgress = { step: 12, epoch: 1, epochStep: 4, seconds: 3.5, fingerprint: 'f' }
 const info = { baseModel: 'tiny' }
 
 let device: Device

@@ -1,9 +1,9 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import { collate, planBatches, type Sample } from '@jora/data'
+import { collate, countSamples, planSteps, type Sample } from '@jora/data'
 import { loraLinear, type Adapter } from './adapter'
-import { uploadBatch, type DeviceBatch } from './device-batch'
+import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from './lora-config'
 
 export interface Evaluation {
@@ -22,9 +22,9 @@ export class Evaluator {
 
   constructor(decoder: Decoder, lora?: LoraConfig, device?: Device) {
     this.#device = device
-    this.#losses = jit((adapter: Adapter, { tokens, labelRows, labels }: DeviceBatch) => {
+    this.#losses = jit((adapter: Adapter, batch: DeviceBatch) => {
       const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
-      return sum(tokenLosses({ ...decoder, ...linear }, { tokens }, { labelRows, labels }))
+      return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
     })
   }
 
@@ -39,9 +39,10 @@ export class Evaluator {
   ): Promise<Evaluation> {
     const { batchSize, padId, groups = 1, signal } = options
     let [total, targetTokens] = [0, 0]
-    for (const indices of planBatches(samples, { batchSize, epoch: 0, seed: 0, shuffle: true })) {
+    const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
+    for (const rows of plan.flat()) {
       signal?.throwIfAborted()
-      const batch = collate(samples, indices, { padId, groups })
+      const batch = collate(samples, rows, { padId, groups })
       const inputs = uploadBatch(batch, this.#device)
       const loss = this.#losses(adapter, inputs)
       total += await loss.item()
@@ -49,7 +50,7 @@ export class Evaluator {
       targetTokens += batch.targetTokens
     }
     const loss = total / targetTokens
-    return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.length }
+    return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }
   }
 
   dispose(): void {

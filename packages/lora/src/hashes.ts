@@ -26,10 +26,14 @@ export async function hashModel(folder: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** SHA-256 of what is trained on: file, template, split, limits and mix all show in it. */
-export function hashSamples(samples: readonly Sample[]): string {
+/** SHA-256 of what is trained on: file, template, split, limits, mix and the rows' length for trees all show in it. */
+export function hashSamples(samples: readonly Sample[], rowTokens?: number): string {
   const hash = createHash('sha256')
-  for (const { ids, labels } of samples) hash.update(`${ids.length}:`).update(ids).update(labels)
+  if (rowTokens !== undefined) hash.update(`rows of ${rowTokens}:`)
+  for (const { ids, labels, branches } of samples) {
+    hash.update(`${ids.length}:`).update(ids).update(labels)
+    if (branches) hash.update(JSON.stringify(branches))
+  }
   return hash.digest('hex')
 }
 

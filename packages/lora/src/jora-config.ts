@@ -1,5 +1,13 @@
 // JoraConfig: everything a fine-tuning run needs, with the paper's defaults.
-import type { OverflowPolicy, PromptTemplate } from '@jora/data'
+import {
+  contextTemplates,
+  packings,
+  promptTemplates,
+  type ContextTemplate,
+  type OverflowPolicy,
+  type Packing,
+  type PromptTemplate,
+} from '@jora/data'
 import { ConfigError, defaultLoraConfig } from './lora-config'
 import { checkTrainConfig, defaultTrainConfig, type TrainConfig } from './train-config'
 
@@ -18,6 +26,9 @@ export interface JoraSettings extends Omit<TrainConfig, 'lora'> {
   readonly maxSeqLength: number
   readonly onOverflow: OverflowPolicy
   readonly promptTemplate: PromptTemplate
+  readonly contextTemplate: ContextTemplate
+  /** `auto`: questions that share a context share its computation where that pays. */
+  readonly packing: Packing
   /** Share of the rows that is trained; the rest is held out. */
   readonly split: number
   /** Share of the training set drawn from `alpacaMixFile`. */
@@ -43,6 +54,8 @@ export const defaultJoraSettings: Omit<JoraSettings, 'modelPath'> = {
   maxSeqLength: 2000,
   onOverflow: 'error',
   promptTemplate: 'alpaca',
+  contextTemplate: 'auto',
+  packing: 'auto',
   split: 0.8,
   alpacaMix: 0.3,
   alpacaMixFile: undefined,
@@ -73,7 +86,12 @@ export class JoraConfig {
     check('split', split, split > 0 && split <= 1, 'a number in (0, 1]')
     check('alpacaMix', alpacaMix, alpacaMix >= 0 && alpacaMix < 1, 'a number in [0, 1)')
     check('onOverflow', onOverflow, ['error', 'drop', 'truncate'].includes(onOverflow), 'error, drop or truncate')
-    const { launcher } = this.settings
+    const { launcher, promptTemplate, contextTemplate, packing } = this.settings
+    const oneOf = (name: string, value: string, values: readonly string[]) =>
+      check(name, value, values.includes(value), `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`)
+    oneOf('promptTemplate', promptTemplate, promptTemplates)
+    oneOf('contextTemplate', contextTemplate, contextTemplates)
+    oneOf('packing', packing, packings)
     check('launcher', launcher, ['auto', 'none', 'mpi'].includes(launcher), 'auto, none or mpi')
     check('device', device, ['auto', 'cpu', 'webgpu'].includes(device), 'auto, cpu or webgpu')
   }

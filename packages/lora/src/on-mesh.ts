@@ -36,10 +36,10 @@ export function placeAdapter(adapter: Adapter, model: LlamaConfig, device: Devic
  * The micro-batches of one optimiser step, as many joined as it takes to give each of `groups` a row. The step's samples, and
  * so its loss and gradient, stay the same.
  */
-export function joinForGroups(micro: readonly (readonly number[])[], groups: number): readonly (readonly number[])[] {
+export function joinForGroups<T>(micro: readonly (readonly T[])[], groups: number): readonly (readonly T[])[] {
   const largest = Math.max(...micro.map((rows) => rows.length))
   const together = Math.ceil(groups / largest)
-  const joined: number[][] = []
+  const joined: T[][] = []
   for (let i = 0; i < micro.length; i += together) joined.push(micro.slice(i, i + together).flat())
   return joined
 }

@@ -46,5 +46,5 @@ export {
 export { samplesFromRows, type JoraSamples } from './samples'
 export { learningRateAt, type ScheduleConfig, type SchedulerName } from './schedule'
 export { defaultTrainConfig, type TrainConfig } from './train-config'
-export { countSteps, planSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './trainer'
+export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './trainer'
 export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './training-step'

@@ -7,6 +7,8 @@ export interface JoraSamples {
   /** What to train (or, of the 'test' split, to evaluate). */
   readonly samples: readonly Sample[]
   readonly heldOut: readonly Sample[]
+  /** Whether questions that share a context share a row. */
+  readonly packing: 'none' | 'tree'
   readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
   readonly tokenizer: Tokenizer
 }
@@ -28,6 +30,8 @@ export function samplesFromRows(
     rows,
     tokenizer,
     template: settings.promptTemplate,
+    contextTemplate: settings.contextTemplate,
+    packing: settings.packing,
     maxSeqLength: settings.maxSeqLength,
     onOverflow: settings.onOverflow,
     split: settings.split,
@@ -38,6 +42,7 @@ export function samplesFromRows(
   return {
     samples: part === 'train' ? prepared.train : prepared.heldOut,
     heldOut: part === 'train' ? prepared.heldOut : [],
+    packing: prepared.packing,
     statistics: prepared.statistics,
     tokenizer,
   }

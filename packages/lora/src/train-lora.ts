@@ -52,7 +52,12 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
 
   /** Optimiser steps the whole run takes. */
   get totalSteps(): number {
-    return countSteps(this.dataset.samples.length, this.config.train)
+    return countSteps(this.dataset.samples, this.config.train, this.#rowTokens)
+  }
+
+  /** Trees share rows of the length that a sample may have. */
+  get #rowTokens(): number | undefined {
+    return this.dataset.packing === 'tree' ? this.config.settings.maxSeqLength : undefined
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- `await trainLora(…)` is the paper's call
@@ -93,7 +98,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     const { dir, id, revision } = await modelFolder(settings.modelPath)
     const model = await loadModel(dir, { device })
     const modelHash = await hashModel(dir)
-    const print = fingerprint(config.train, modelHash, hashSamples(dataset.samples))
+    const print = fingerprint(config.train, modelHash, hashSamples(dataset.samples, this.#rowTokens))
     const initial =
       settings.initAdapter === undefined
         ? undefined
@@ -117,7 +122,12 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
       settings,
       model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: modelHash },
-      dataset: { path: dataset.path, hash: dataset.hash, statistics: dataset.statistics },
+      dataset: {
+        path: dataset.path,
+        hash: dataset.hash,
+        packing: dataset.packing,
+        statistics: dataset.statistics,
+      },
       fingerprint: print,
       totalSteps: this.totalSteps,
     }
@@ -136,6 +146,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       train: dataset.samples,
       heldOut: dataset.heldOut,
       padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
+      rowTokens: this.#rowTokens,
       initialAdapter: initial,
       resume,
       saveCheckpoint: (state, progress) =>

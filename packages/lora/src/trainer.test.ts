@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { collate, type Batch, type Sample } from '@jora/data'
+import { collate, planSteps, type Batch, type Sample } from '@jora/data'
 import { decode, logits, parseConfig, weightShapes, type Decoder } from '@jora/llama'
 import { jit, setDefaultDevice, tensor, treeLeaves, type CompileGraph, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -17,7 +17,6 @@ import {
   listCheckpoints,
   loadCheckpoint,
   loraLinear,
-  planSteps,
   runTraining,
   saveCheckpoint,
   TrainingStep,
@@ -162,9 +161,12 @@ function expectEqual(outcomes: readonly Outcome[]): void {
 
 describe('steps', () => {
   test('are planned: micro-batches of each optimiser step, the last one smaller', () => {
-    expect(countSteps(9, config)).toBe(9)
-    expect(countSteps(9, { ...config, maxSteps: 4 })).toBe(4)
-    const steps = planSteps(train, { ...config, shuffle: false }, 0)
+    expect(countSteps(train, config)).toBe(9)
+    expect(countSteps(train, { ...config, maxSteps: 4 })).toBe(4)
+    const { batchSize, gradientAccumulationSteps, seed, shuffle } = config
+    const plan = (changes: { shuffle?: boolean; epoch?: number }) =>
+      planSteps(train, { batchSize, gradientAccumulationSteps, seed, shuffle, epoch: 0, ...changes })
+    const steps = plan({ shuffle: false })
     expect(steps).toEqual([
       [
         [0, 1],
@@ -176,8 +178,8 @@ describe('steps', () => {
       ],
       [[8]],
     ])
-    expect(planSteps(train, config, 0).flat(2).sort()).toEqual([...train.keys()])
-    expect(planSteps(train, config, 1)).not.toEqual(planSteps(train, config, 0))
+    expect(plan({}).flat(2).sort()).toEqual([...train.keys()])
+    expect(plan({ epoch: 1 })).not.toEqual(plan({}))
   })
 
   test('the loss is the mean over the labelled tokens of the whole step, however they are spread', async () => {

@@ -1,5 +1,5 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
-import { collate, planBatches, type Batch, type Sample } from '@jora/data'
+import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
 import { defaultDevice, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from './adapter'
@@ -18,8 +18,8 @@ export interface Progress {
   readonly step: number
   /** Epoch the next micro-batch belongs to, from 0. */
   readonly epoch: number
-  /** Micro-batches of that epoch already used. */
-  readonly microBatch: number
+  /** Steps of that epoch already done. */
+  readonly epochStep: number
   /** Seconds trained so far, earlier runs included. */
   readonly seconds: number
 }
@@ -31,6 +31,8 @@ export interface TrainInputs {
   readonly heldOut: readonly Sample[]
   /** Fills the end of shorter rows; never learned. */
   readonly padId: number
+  /** Longest row that context trees are put into, in tokens (default: the longest sample). */
+  readonly rowTokens?: number | undefined
   /** Start from this adapter instead of a fresh one. */
   readonly initialAdapter?: Adapter | undefined
   /** Where an earlier run stood: this one goes on from there, and consumes its state. */
@@ -42,23 +44,23 @@ export interface TrainInputs {
   readonly device?: Device | undefined
 }
 
-/** Micro-batches of each optimiser step of one epoch. */
-export function planSteps(
-  samples: readonly Sample[],
-  config: TrainConfig,
-  epoch: number,
-): (readonly (readonly number[])[])[] {
-  const micro = planBatches(samples, { batchSize: config.batchSize, epoch, seed: config.seed, shuffle: config.shuffle })
-  const steps: (readonly number[])[][] = []
-  for (let i = 0; i < micro.length; i += config.gradientAccumulationSteps)
-    steps.push(micro.slice(i, i + config.gradientAccumulationSteps))
-  return steps
-}
+/** Options of the plan of one epoch. */
+const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefined): StepPlanOptions => ({
+  batchSize: config.batchSize,
+  gradientAccumulationSteps: config.gradientAccumulationSteps,
+  epoch,
+  seed: config.seed,
+  shuffle: config.shuffle,
+  ...(rowTokens === undefined ? {} : { rowTokens }),
+})
 
-/** Optimiser steps of the whole run. */
-export function countSteps(sampleCount: number, config: TrainConfig): number {
-  const perEpoch = Math.ceil(Math.ceil(sampleCount / config.batchSize) / config.gradientAccumulationSteps)
-  return Math.min(perEpoch * config.epochs, config.maxSteps ?? Infinity)
+/** Optimiser steps of the whole run; `rowTokens` as in `planSteps`. */
+export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
+  const most = config.maxSteps ?? Infinity
+  let steps = 0
+  for (let epoch = 0; epoch < config.epochs && steps < most; epoch++)
+    steps += countEpochSteps(samples, planOf(config, epoch, rowTokens))
+  return Math.min(steps, most)
 }
 
 /** A trained adapter, and whether all steps were done. */
@@ -70,19 +72,19 @@ export interface TrainResult {
 
 /** Trains `samples` and returns the adapter; every event of the run is yielded as it happens. */
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
-  const { model, config, train, heldOut, padId, saveCheckpoint, signal } = inputs
+  const { model, config, train, heldOut, padId, rowTokens, saveCheckpoint, signal } = inputs
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
   const groups = dataGroups(device)
   checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
-  const totalSteps = countSteps(train.length, config)
+  const totalSteps = countSteps(train, config, rowTokens)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
   const dtype = await chooseDType(config.dtype, device, model.weights)
   const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
 
-  let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, microBatch: 0, seconds: 0 }
+  let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, epochStep: 0, seconds: 0 }
   const place = (adapter: Adapter) => placeAdapter(adapter, model.config, device)
   const resumed = inputs.resume?.state
   let state: TrainState = resumed
@@ -129,15 +131,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
 
   try {
     while (progress.step < totalSteps) {
-      const steps = planSteps(train, config, progress.epoch)
-      const first = progress.microBatch / config.gradientAccumulationSteps
+      const steps = planSteps(train, planOf(config, progress.epoch, rowTokens))
+      const first = progress.epochStep
       for (const [index, micro] of steps.entries()) {
         if (index < first) continue
         const begun = performance.now()
         const step = progress.step + 1
-        const batches: Batch[] = joinForGroups(micro, groups).map((indices) =>
-          collate(train, indices, { padId, groups }),
-        )
+        const batches: Batch[] = joinForGroups(micro, groups).map((rows) => collate(train, rows, { padId, groups }))
         const learningRate = learningRateAt(progress.step, schedule)
         const result = stepper.run(state, batches, { step, learningRate, seed: config.seed })
         state = result.state
@@ -159,9 +159,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         progress = {
           ...progress,
           step,
-          ...(isLast
-            ? { epoch: progress.epoch + 1, microBatch: 0 }
-            : { microBatch: (index + 1) * config.gradientAccumulationSteps }),
+          ...(isLast ? { epoch: progress.epoch + 1, epochStep: 0 } : { epochStep: index + 1 }),
         }
         const { stopping: asked, memory } = await agree(device, signal?.aborted === true)
         yield {

@@ -24,7 +24,7 @@ import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
 import { devicePut } from '@jora/shard'
 import { loraLinear, type Adapter } from './adapter'
-import { uploadBatch, type DeviceBatch } from './device-batch'
+import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from './lora-config'
 import { batchSharding } from './on-mesh'
 import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
@@ -77,9 +77,9 @@ export class TrainingStep {
   constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
     this.#config = config
-    const lossSum = (adapter: Adapter, { tokens, labelRows, labels, keys }: TrainingBatch): Tensor => {
+    const lossSum = (adapter: Adapter, { keys, ...batch }: TrainingBatch): Tensor => {
       const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? keys : undefined)
-      return sum(tokenLosses({ ...decoder, linear }, { tokens }, { labelRows, labels }))
+      return sum(tokenLosses({ ...decoder, linear }, ...lossInputs(batch)))
     }
     /** `inverse` is 1 / labelled tokens of the step. */
     const update = (
@@ -142,7 +142,7 @@ export class TrainingStep {
 
   /**
    * The step's micro-batches, each uploaded when it is asked for. A row's dropout key is made of its number among the
-   * step's samples: how these are cut into batches, and what pads a batch, leaves the masks as they are.
+   * step's rows: how these are cut into batches, and what pads a batch, leaves the masks as they are.
    */
   *#uploads(batches: readonly Batch[], seed: number, step: number): Generator<TrainingBatch, undefined> {
     let first = 0
@@ -151,7 +151,7 @@ export class TrainingStep {
       const shape = [batch.batchSize, 2]
       const keys = devicePut(Uint32Array.from(words.flat()), this.#device, batchSharding, { shape, dtype: 'u32' })
       yield { ...uploadBatch(batch, this.#device), keys }
-      first += batch.sampleCount
+      first += batch.rowCount
     }
     return undefined
   }
