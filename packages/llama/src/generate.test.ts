@@ -188,3 +188,37 @@ describe('stopping', () => {
     expect((await generator.generate([[1]], greedy))[0]!.ids).toHaveLength(12)
   })
 })
+
+describe('prompts that share a context', () => {
+  const context = Array.from({ length: 37 }, (_, i) => 1 + ((i * 11) % 47))
+  const groups = [
+    { context, prompts: [{ ids: [5, 9] }, { ids: [40, 3, 17, 8, 22] }, { ids: [7], contextLength: 20 }] },
+    { context: [1, 2, 3], prompts: [{ ids: [8, 8, 4] }] },
+    { context: [4], prompts: [{ ids: [31, 30], contextLength: 0 }, { ids: [12] }] },
+  ]
+  const wholes = groups.flatMap((group) =>
+    group.prompts.map(({ ids, ...at }) => [
+      ...group.context.slice(0, 'contextLength' in at ? at.contextLength : undefined),
+      ...ids,
+    ]),
+  )
+
+  test('are continued as each would be with the context before it', async () => {
+    const alone = []
+    for (const whole of wholes) alone.push(...(await generator.generate([whole], greedy)))
+    expect(await generator.generateShared(groups, greedy)).toEqual(alone)
+    expect(await generator.generateShared(groups.slice(0, 1), greedy)).toEqual(alone.slice(0, 3))
+  })
+
+  test('tell ids by row, as they come', async () => {
+    const told: number[][] = wholes.map(() => [])
+    const results = await generator.generateShared(groups, greedy, (row, id) => told[row]!.push(id))
+    expect(told).toEqual(results.map(({ ids }) => ids))
+  })
+
+  test('need a token of their own', async () => {
+    await expect(generator.generateShared([{ context, prompts: [{ ids: [] }] }])).rejects.toThrow(
+      'prompt 0 has no token of its own behind its context',
+    )
+  })
+})

@@ -51,7 +51,10 @@ export interface DecoderOutput {
 }
 
 /** The decoder without its head. */
-export function decode(decoder: Decoder, { tokens, positions, visibility, window, cache }: DecoderInput): DecoderOutput {
+export function decode(
+  decoder: Decoder,
+  { tokens, positions, visibility, window, cache }: DecoderInput,
+): DecoderOutput {
   const { config, weights, linear = denseLinear, dtype = 'f32' } = decoder
   const { heads, kvHeads, headDim, rmsNormEpsilon } = config
   const [batch = 0, seq = 0] = tokens.shape

@@ -1,7 +1,7 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
 export { ModelError, parseConfig, withStopIds, type LlamaConfig, type RopeScaling } from './config'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './from-bytes'
-export { Generator, type Generated, type GenerateOptions } from './generate'
+export { Generator, type ContextPrompts, type Generated, type GenerateOptions } from './generate'
 export {
   decode,
   denseLinear,
