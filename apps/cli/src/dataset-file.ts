@@ -1,8 +1,8 @@
 // The --dataset flag and what else decides how a file of rows is read.
 import { stat } from 'node:fs/promises'
-import { DatasetError } from '@jora/data'
+import { contextTemplates, DatasetError, packings, promptTemplates } from '@jora/data'
 import { notAvailable } from './errors'
-import { choice, hidden, integer, required, text, withDefault } from './flags/flag'
+import { choice, integer, required, text, withDefault } from './flags/flag'
 
 export const datasetFlag = required(
   text('rows to read: a JSON array or JSONL file', 'FILE', { aliases: ['data', 'dataset-name'] }),
@@ -10,12 +10,16 @@ export const datasetFlag = required(
 
 export const rowFlags = {
   promptTemplate: withDefault(
-    choice('how a row becomes the text before its answer', ['alpaca', 'none'], { later: ['chat'] }),
+    choice("how a row becomes the text before its answer; chat is the model's own template", promptTemplates),
     'alpaca',
   ),
+  contextTemplate: withDefault(choice('how the documents of a context are written', contextTemplates), 'auto'),
   maxSeqLength: withDefault(integer('longest sample, in tokens', 2, { aliases: ['max-seq-len', 'cutoff-len'] }), 2000),
   onOverflow: withDefault(choice('what to do with longer samples', ['error', 'drop', 'truncate']), 'error'),
-  packing: hidden(withDefault(choice('how samples share a sequence', ['none'], { later: ['tree'] }), 'none')),
+  packing: withDefault(
+    choice('questions that share a context share its computation (tree), or do not; auto does where it pays', packings),
+    'auto',
+  ),
 }
 
 /** @throws DatasetError when there is no such file, before anything slow is done */

@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../package.json'
 import { registerBench } from './commands/bench'
+import { registerDataImport } from './commands/data-import'
 import { registerDataPreview } from './commands/data-preview'
+import { registerDataRaft } from './commands/data-raft'
 import { registerDevices } from './commands/devices'
 import { registerEstimate } from './commands/estimate'
 import { registerEval } from './commands/eval'
@@ -64,7 +66,8 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerMerge(program, io)
   const data = program.command('data').description('look at datasets')
   registerDataPreview(data, io)
-  registerLater(data, ['import', 'raft'])
+  registerDataImport(data, io)
+  registerDataRaft(data, io)
   registerDevices(program, io)
   registerEstimate(program, io)
   registerBench(program, io)

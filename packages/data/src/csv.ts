@@ -47,13 +47,18 @@ export function parseCsv(text: string, file: string, options: CsvOptions = {}): 
       const cellLine = line
       const isQuoted = quotes && source[at] === '"'
       const cell = match(isQuoted ? quoted : plain)
-      if (cell === undefined) throw new DatasetError({ file, line, problem: 'a cell opens with a quote that never ends' })
+      if (cell === undefined)
+        throw new DatasetError({ file, line, problem: 'a cell opens with a quote that never ends' })
       line += cell.split('\n').length - 1
       record.cells.push(isQuoted ? unquote(cell, backslashQuotes) : cell)
       const found = match(end)
       if (found === undefined) {
         const rest = JSON.stringify(source.slice(at, at + 20))
-        throw new DatasetError({ file, line: cellLine, problem: `${rest} after a closing quote; expected the next cell` })
+        throw new DatasetError({
+          file,
+          line: cellLine,
+          problem: `${rest} after a closing quote; expected the next cell`,
+        })
       }
       ended = found
     }

@@ -2,3 +2,5 @@
 
 export * from './portable'
 export { loadRows, loadTokenizer } from './files'
+export { importDataset } from './import/read-folder'
+export { readDocuments, readQuestions } from './raft/read-sources'

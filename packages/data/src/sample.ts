@@ -22,6 +22,8 @@ export interface Sample {
   row: number
   /** Which of its row's questions it is, from 0, where the row has several. */
   question?: number
+  /** How many of its tokens are a context that other samples may share. */
+  contextLength?: number
   /** A context tree: the tokens before the first branch are the context. */
   branches?: readonly PlacedBranch[]
 }
@@ -31,6 +33,14 @@ export function countTargets(sample: Pick<Sample, 'labels'>): number {
   let count = 0
   for (const label of sample.labels) if (label !== IGNORED_LABEL) count++
   return count
+}
+
+/** Largest position of its tokens + 1: what a model needs to have been made for. */
+export function reach({ ids, branches = [] }: Pick<Sample, 'ids' | 'branches'>): number {
+  const ends = branches.map(
+    ({ start, contextLength }, i) => contextLength + (branches[i + 1]?.start ?? ids.length) - start,
+  )
+  return Math.max(branches[0]?.start ?? ids.length, ...ends)
 }
 
 /** Training samples that it stands for: a tree's branches. */

@@ -34,7 +34,7 @@ export function separateSamples({ context, branches, row }: Tree): Sample[] {
     labels.set(branch.labels, branch.contextLength)
     // Nothing stands before position 0 to predict it from.
     labels[0] = IGNORED_LABEL
-    return { ids, labels, row, question: branch.question }
+    return { ids, labels, row, question: branch.question, contextLength: branch.contextLength }
   })
 }
 

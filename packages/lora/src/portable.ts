@@ -1,5 +1,6 @@
 // The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
 export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter'
+export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer'
 export { chooseDType, type DTypeSetting } from './compute-dtype'
 export { Evaluator, type Evaluation } from './evaluate'
 export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
@@ -20,6 +21,7 @@ export {
   fromFirst,
   joinForGroups,
   placeAdapter,
+  writesFiles,
 } from './on-mesh'
 export {
   adamw,

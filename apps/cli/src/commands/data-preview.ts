@@ -1,94 +1,173 @@
-// jora data preview: one row as the model is trained on it, and figures of the whole file.
+// jora data preview: a sample as the model is trained on it, figures of the whole file, and what training on it takes.
 import type { Command } from 'commander'
 import {
+  countSamples,
+  countTargets,
   describeTokens,
   loadRows,
   loadTokenizer,
   prepareDataset,
-  type DatasetStatistics,
+  type Sample,
   type TokenDescription,
-  type Tokenizer,
+  type TokenPart,
 } from '@jora/data'
-import { loadConfig } from '@jora/llama'
+import { loadConfig, type LlamaConfig } from '@jora/llama'
+import { countSteps, defaultJoraSettings, JoraConfig } from '@jora/lora'
+import { setDefaultDevice } from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
-import { integer, withDefault, type ValuesOf } from '../flags/flag'
+import { grouped, integer, onUnless, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
+import { squareProduct } from '../measure/ceilings'
+import { multipliedWeights } from '../measure/flops'
 import { modelFlag, openFolder } from '../open-model'
-import { count, plural } from '../ui/format'
+import { count, duration, percent, plural, short } from '../ui/format'
+import { histogram } from '../ui/histogram'
 import { styleFor, type Style } from '../ui/style'
+import { columns } from '../ui/table'
+import { trainFlags } from './train-flags'
+
+const { split, numEpochs, maxSteps, batchSize, gradientAccumulationSteps, shuffle, seed } = trainFlags
 
 const flags = {
   model: modelFlag,
   dataset: datasetFlag,
-  index: withDefault(integer('which sample, counted from 0', 0), 0),
+  index: withDefault(integer('which sample, or context with its questions, counted from 0', 0), 0),
   ...rowFlags,
+  ...grouped('The run it is a preview of:', {
+    split,
+    numEpochs,
+    maxSteps,
+    batchSize,
+    gradientAccumulationSteps,
+    shuffle,
+    seed,
+    estimateTime: onUnless('do not measure this machine for the time'),
+  }),
 }
+type Values = ValuesOf<typeof flags>
 
 export function registerDataPreview(data: Command, io: Session): void {
   defineCommand(data, io, {
     name: 'preview',
-    summary: 'show what the model is trained on: tokens, and which are learned',
+    summary: 'show what the model is trained on: tokens, which are learned, figures of the file',
     flags,
     examples: ['data preview --model models/llama --dataset rows.json --index 3'],
     run: preview,
   })
 }
 
-/** The text in runs of learned and masked tokens, EOS marked; brackets stand for colours where there are none. */
-function paint(tokens: readonly TokenDescription[], { eosId }: Tokenizer, style: Style): string {
-  const runs: { text: string; learned: boolean }[] = []
-  for (const { id, text, learned } of tokens) {
-    const shown = id === eosId ? style.inverse(text || '<eos>') : text
+const painters: Readonly<Record<TokenPart, (style: Style) => (text: string) => string>> = {
+  prompt: (style) => style.dim,
+  context: (style) => style.dim,
+  question: (style) => style.cyan,
+  answer: (style) => style.green,
+  end: (style) => (text) => style.inverse(style.green(text || '<eos>')),
+}
+
+/** The text in runs of one colour; brackets around what is learned stand for colours where there are none. */
+function paint(tokens: readonly TokenDescription[], style: Style): string {
+  const runs: { text: string; part: TokenPart; learned: boolean }[] = []
+  for (const { text, part, learned } of tokens) {
     const last = runs.at(-1)
-    if (last?.learned === learned) last.text += shown
-    else runs.push({ text: shown, learned })
+    if (last?.part === part) last.text += text
+    else runs.push({ text, part, learned })
   }
-  if (!style.colours) return runs.map(({ text, learned }) => (learned ? `⟦${text}⟧` : text)).join('')
+  if (!style.colours) {
+    return runs
+      .map(({ text, part, learned }, i) => {
+        const shown = text || (part === 'end' ? '<eos>' : '')
+        const opens = learned && !runs[i - 1]?.learned ? '⟦' : ''
+        return `${opens}${shown}${learned && !runs[i + 1]?.learned ? '⟧' : ''}`
+      })
+      .join('')
+  }
   // Line by line: pagers forget a colour at the end of a line.
-  return runs
-    .map(({ text, learned }) =>
-      text
-        .split('\n')
-        .map(learned ? style.green : style.dim)
-        .join('\n'),
+  return runs.map(({ text, part }) => text.split('\n').map(painters[part](style)).join('\n')).join('')
+}
+
+/** A context, and under it its questions as branches. */
+function drawTree(tokens: readonly TokenDescription[], style: Style): string {
+  const last = tokens.at(-1)?.branch ?? 0
+  const lines = [
+    paint(
+      tokens.filter(({ branch }) => branch === undefined),
+      style,
+    ).trimEnd(),
+  ]
+  for (let branch = 0; branch <= last; branch++) {
+    const [first = '', ...rest] = paint(
+      tokens.filter((token) => token.branch === branch),
+      style,
     )
-    .join('')
+      .replace(/^((?:\u001b\[\d+m)*)\n+/, '$1')
+      .split('\n')
+    const [corner, bar] = branch === last ? ['└─ ', '   '] : ['├─ ', '│  ']
+    lines.push(style.dim('│'), `${style.dim(corner)}${first}`, ...rest.map((line) => `${style.dim(bar)}${line}`))
+  }
+  return lines.join('\n')
 }
 
-function figures({
-  samples,
-  contexts,
-  tokens,
-  targetTokens,
-  dropped,
-  truncated,
-}: DatasetStatistics): DatasetStatistics {
-  return { samples, contexts, tokens, targetTokens, dropped, truncated }
+/** Steps of the run, and the floating-point operations of all its epochs. */
+function planRun(samples: readonly Sample[], config: JoraConfig, model: LlamaConfig) {
+  const { train } = config
+  const steps = countSteps(samples, train, config.settings.maxSeqLength)
+  const perEpoch = countSteps(samples, { ...train, epochs: 1, maxSteps: undefined }, config.settings.maxSeqLength)
+  const attention = 6 * model.layers * model.heads * model.headDim
+  const flops = samples.reduce(
+    (n, { ids }) => n + 4 * multipliedWeights(model) * ids.length + attention * ids.length ** 2,
+    0,
+  )
+  return { steps, stepsPerEpoch: perEpoch, flops: (flops * steps) / perEpoch }
 }
 
-async function preview(values: ValuesOf<typeof flags>, { io, json }: CommandContext<typeof flags>): Promise<void> {
+/** Operations a second that this CPU reaches in a matrix product. */
+async function cpuRate(): Promise<number> {
+  const device = await openCpuDevice()
+  setDefaultDevice(device)
+  try {
+    return (await squareProduct(device, 'f32')).flopPerSecond
+  } finally {
+    setDefaultDevice(undefined)
+    await device.close()
+  }
+}
+
+async function preview(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   await checkDatasetFile(values.dataset)
   const { dir } = await openFolder(values.model, io)
   const [rows, model, tokenizer] = [await loadRows(values.dataset), await loadConfig(dir), await loadTokenizer(dir)]
-  const { promptTemplate: template, maxSeqLength, onOverflow, index } = values
-  const { train: samples, statistics } = prepareDataset({
-    rows,
-    tokenizer,
-    template,
-    maxSeqLength,
-    onOverflow,
-    seed: 0,
-    vocabSize: model.vocabSize,
-  })
+  const { promptTemplate: template, contextTemplate, maxSeqLength, packing, onOverflow, index } = values
+  const options = { rows, tokenizer, template, contextTemplate, maxSeqLength, packing, vocabSize: model.vocabSize }
+  // What would stop a run is told in figures here.
+  const policy = onOverflow === 'error' ? 'drop' : onOverflow
+  const { split: share, seed: splitSeed } = values
+  const prepared = prepareDataset({ ...options, onOverflow: policy, split: share, seed: splitSeed })
+  const { statistics } = prepared
+  const samples = [...prepared.train, ...prepared.heldOut].sort(
+    (a, b) => a.row - b.row || (a.question ?? 0) - (b.question ?? 0),
+  )
   const sample = samples[index]
   if (!sample)
     throw new UsageError(
       `--index: got ${index}, expected 0 to ${samples.length - 1}: ${values.dataset} has ${plural(samples.length, 'sample')}`,
     )
   const tokens = describeTokens(sample, tokenizer)
-  const learned = tokens.filter((token) => token.learned).length
+  const config = new JoraConfig({
+    modelPath: values.model,
+    maxSeqLength,
+    epochs: values.numEpochs,
+    maxSteps: values.maxSteps,
+    batchSize: values.batchSize,
+    gradientAccumulationSteps: values.gradientAccumulationSteps,
+    shuffle: values.shuffle,
+    seed: splitSeed,
+  })
+  const run = planRun(prepared.train, config, model)
+  const seconds = values.estimateTime ? run.flops / (await cpuRate()) : undefined
+  const lengths = samples.map(({ ids }) => ids.length)
   if (json) {
     const shown = {
       index,
@@ -97,23 +176,81 @@ async function preview(values: ValuesOf<typeof flags>, { io, json }: CommandCont
       ids: [...sample.ids],
       labels: [...sample.labels],
       learned: tokens.map((token) => token.learned),
-      statistics: figures(statistics),
+      parts: tokens.map(({ part }) => part),
+      ...(sample.branches ? { branches: sample.branches } : {}),
+      packing: prepared.packing,
+      statistics,
+      lengths: { ...summary(lengths), histogram: histogram(lengths).bins },
+      plan: {
+        stepsPerEpoch: run.stepsPerEpoch,
+        steps: run.steps,
+        ...(seconds === undefined ? {} : { cpuSeconds: seconds }),
+      },
     }
     io.stdout.write(`${JSON.stringify(shown)}\n`)
     return
   }
   const style = styleFor(io.stdout, io.env)
-  const legend = style.colours ? `${style.green('learned')} ${style.dim('masked')}` : '⟦learned⟧ masked'
-  const dropNotes = [
-    statistics.dropped > 0 ? `${count(statistics.dropped)} dropped` : '',
-    statistics.truncated > 0 ? `${count(statistics.truncated)} truncated` : '',
-  ].filter(Boolean)
+  const legend = style.colours
+    ? [style.dim('context'), style.cyan('question'), style.green('learned')].join(' ')
+    : '⟦learned⟧ masked'
+  const apart = sample.branches?.reduce((n, { contextLength }) => n + contextLength, 0) ?? 0
+  const contextTokens = sample.branches?.[0]?.start ?? 0
+  const shared = sample.branches
+    ? `, ${plural(countSamples(sample), 'question')} on ${plural(contextTokens, 'token')} of context (${count(tokens.length - contextTokens + apart)} apart)`
+    : ''
   const lines = [
-    `${style.bold(`row ${sample.row}`)} of ${count(rows.length)}  ${plural(tokens.length, 'token')}, ${count(learned)} learned  ${legend}`,
+    `${style.bold(`row ${sample.row}`)} of ${count(rows.length)}  ${plural(tokens.length, 'token')}${shared}, ${count(countTargets(sample))} learned  ${legend}`,
     '',
-    paint(tokens, tokenizer, style),
+    sample.branches ? drawTree(tokens, style) : paint(tokens, style),
     '',
-    `${style.bold(values.dataset)}  ${plural(statistics.samples, 'sample')}, ${plural(statistics.contexts, 'context')}, ${plural(statistics.tokens, 'token')}, ${count(statistics.targetTokens)} learned${dropNotes.length > 0 ? `, ${dropNotes.join(', ')}` : ''}`,
+    ...columns(figuresOf(values, { prepared, lengths, rows: rows.length, run, seconds }, style)),
   ]
   io.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function summary(lengths: readonly number[]): { shortest: number; median: number; longest: number } {
+  const sorted = [...lengths].sort((a, b) => a - b)
+  return { shortest: sorted[0] ?? 0, median: sorted[Math.floor(sorted.length / 2)] ?? 0, longest: sorted.at(-1) ?? 0 }
+}
+
+interface Facts {
+  readonly prepared: ReturnType<typeof prepareDataset>
+  readonly lengths: readonly number[]
+  readonly rows: number
+  readonly run: ReturnType<typeof planRun>
+  readonly seconds: number | undefined
+}
+
+function figuresOf(values: Values, { prepared, lengths, rows, run, seconds }: Facts, style: Style): string[][] {
+  const { statistics, packing } = prepared
+  const { samples, contexts, tokens, separateTokens, targetTokens, dropped, truncated } = statistics
+  const { shortest, median, longest } = summary(lengths)
+  const trees =
+    packing === 'tree'
+      ? ` as context trees, ${count(separateTokens)} apart (${(separateTokens / tokens).toFixed(1)}×)`
+      : separateTokens > 0 && contexts < samples
+        ? ', every sample on its own'
+        : ''
+  const over = dropped + truncated
+  const stops = values.onOverflow === 'error' ? 'training stops at them (--on-overflow drop or truncate goes on)' : ''
+  const policy =
+    over === 0 ? 'none' : `${count(over)}: ${stops || `${count(dropped)} dropped, ${count(truncated)} cut`}`
+  const heldOut = statistics.heldOut.samples
+  return [
+    [style.bold(values.dataset)],
+    [
+      'rows',
+      `${count(rows)}, ${plural(samples, 'sample')} on ${plural(contexts, 'context')}, ${count(heldOut)} held out`,
+    ],
+    ['tokens', `${plural(tokens, 'token')}${trees}`],
+    ['learned', `${plural(targetTokens, 'token')}, ${percent(targetTokens / tokens)}`],
+    ['lengths', `${shortest} ${histogram(lengths).text} ${longest}, half of them up to ${median}`],
+    [`over ${count(values.maxSeqLength)}`, policy],
+    [
+      'training',
+      `${plural(run.stepsPerEpoch, 'step')} an epoch, ${plural(run.steps, 'step')} in all, ${short(run.flops)}FLOP` +
+        (seconds === undefined ? '' : `: on this CPU at least ${duration(seconds)}`),
+    ],
+  ]
 }

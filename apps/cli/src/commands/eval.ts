@@ -1,12 +1,20 @@
-// jora eval: loss, perplexity and exact match of a model, with or without an adapter, on rows of a file.
+// jora eval: loss, perplexity and scored answers of a model, with or without an adapter, on rows of a file.
 import type { Command } from 'commander'
-import { loadRows, prepareDataset } from '@jora/data'
-import { defaultJoraSettings } from '@jora/lora'
+import {
+  loadRows,
+  prepareDataset,
+  splitRows,
+  summarizeAnswers,
+  type AnswerSummary,
+  type Row,
+  type Sample,
+} from '@jora/data'
+import { defaultJoraSettings, writeFileAtomic, writesFiles, type AnsweredQuestion } from '@jora/lora'
+import { answerAll, questionsOfRows } from '../answers'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
-import { exactMatch } from '../exact-match'
 import { defineCommand, type CommandContext } from '../flags/define-command'
-import { grouped, integer, number, onUnless, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { grouped, integer, number, onUnless, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { meanLoss } from '../mean-loss'
@@ -15,25 +23,25 @@ import { adapterFlag, modelFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
-
-const { packing: _packing, ...textFlags } = rowFlags
+import { columns } from '../ui/table'
 
 const flags = {
   model: modelFlag,
   adapter: adapterFlag,
   dataset: datasetFlag,
-  ...textFlags,
+  ...rowFlags,
   all: toggle('all rows of the file (the default)'),
   split: number(
-    'only the rows that training with this --split and --seed held out',
+    'only the rows that training with this --split and --seed held out, or that the file itself marks as test',
     'over 0 and below 1',
     (v) => v > 0 && v < 1,
   ),
   seed: withDefault(integer('the seed of that training', 0), defaultJoraSettings.seed),
-  limit: integer('only the first N of them', 1),
+  limit: integer('only the first N questions of them', 1),
   exactMatch: onUnless('loss and perplexity only, no answers'),
   maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
-  batchSize: withDefault(integer('rows computed together', 1), 8),
+  batchSize: withDefault(integer('samples computed together', 1), 8),
+  output: text('every question with its answer and scores, as JSONL', 'FILE'),
   ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
 }
 
@@ -42,37 +50,76 @@ type Values = ValuesOf<typeof flags>
 export function registerEval(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'eval',
-    summary: 'loss, perplexity and exact match on rows of a file',
+    summary: 'loss, exact match, F1, and what else fits the rows of a file',
     flags,
     examples: [
       'eval --model models/llama --adapter out --dataset rows.json --split 0.8',
-      'eval --model models/llama --dataset test.jsonl --limit 100 --json',
+      'eval --model models/llama --dataset test.jsonl --limit 100 --output answers.jsonl --json',
     ],
     run: evaluate,
   })
+}
+
+/** The first `limit` questions, in rows that keep no more of them than that. */
+function firstQuestions(rows: readonly Row[], limit: number): Row[] {
+  const kept: Row[] = []
+  let left = limit
+  for (const row of rows) {
+    if (left <= 0) break
+    kept.push('questions' in row ? { ...row, questions: row.questions.slice(0, left) } : row)
+    left -= 'questions' in row ? row.questions.length : 1
+  }
+  return kept
+}
+
+/** What is evaluated: its own split is done with. */
+function chosenRows(rows: readonly Row[], { split, seed, limit }: Values): Row[] {
+  const chosen = split === undefined ? rows : splitRows(rows, split, seed).heldOut
+  return (limit === undefined ? [...chosen] : firstQuestions(chosen, limit)).map(({ split: _split, ...row }) => row)
+}
+
+/** How each score is called. */
+const names: readonly (readonly [key: Exclude<keyof AnswerSummary, 'answers'>, label: string])[] = [
+  ['exactMatch', 'exact match'],
+  ['f1', 'F1'],
+  ['denotation', 'denotation'],
+  ['target', 'target'],
+  ['reply', 'reply'],
+  ['replyGivenTarget', 'p(reply | target)'],
+]
+
+const lineOf = ({ asked, prediction, score, finishReason }: AnsweredQuestion): string => {
+  const { row, question, id, text: asks, answers } = asked
+  return `${JSON.stringify({ row, question, id, asked: asks, answers, prediction, ...score, finishReason })}\n`
 }
 
 async function evaluate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
   await checkDatasetFile(values.dataset)
-  const rows = await loadRows(values.dataset)
-  const model = await openModel(values, session)
-  const io = speaking(model.device, session)
-  const { promptTemplate: template, maxSeqLength, onOverflow, split = 1, seed, limit, batchSize, maxNewTokens } = values
-  const vocabSize = model.base.config.vocabSize
-  const prepared = prepareDataset({
-    rows,
-    tokenizer: model.tokenizer,
-    template,
+  const {
+    promptTemplate: template,
+    contextTemplate,
     maxSeqLength,
     onOverflow,
-    split,
-    seed,
-    vocabSize,
-  })
-  const samples = (split < 1 ? prepared.heldOut : prepared.train).slice(0, limit)
-  if (samples.length === 0) throw new UsageError(`--split ${split} holds out no row of ${values.dataset}`)
+    packing,
+    batchSize,
+    maxNewTokens,
+  } = values
+  const rows = chosenRows(await loadRows(values.dataset), values)
+  if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
+  const model = await openModel(values, session)
+  const { tokenizer } = model
+  const io = speaking(model.device, session)
+  const { vocabSize } = model.base.config
+  const rules = { template, contextTemplate, vocabSize }
+  const prepared = prepareDataset({ rows, tokenizer, ...rules, maxSeqLength, onOverflow, packing, seed: values.seed })
+  const { train: samples, statistics } = prepared
+  // Samples that are left out are asked for neither.
+  const kept = new Set(samples.flatMap(questionKeys))
+  const asked = values.exactMatch
+    ? questionsOfRows(rows, tokenizer, rules).filter((q) => kept.has(`${q.row}.${q.question}`))
+    : []
 
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
@@ -80,37 +127,44 @@ async function evaluate(values: Values, { io: session, json }: CommandContext<ty
     const at = `${what} ${count(done)}/${count(total)}`
     line.show(`${bar(done / total, 24, style)}  ${at}`, at)
   }
+  const shared = prepared.packing === 'tree' ? ` on ${plural(statistics.contexts, 'context')}` : ''
   line.log(
-    `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(samples.length, 'row')} of ${values.dataset}, ${deviceTitle(model.device)}`,
+    `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
   try {
     const loss = await meanLoss(model, samples, { batchSize, signal, onProgress: step('loss') })
-    // Samples count their file's rows from 1.
-    const asked = samples.map(({ row }) => rows[row - 1]!)
-    const answers = values.exactMatch
-      ? await exactMatch(model, asked, { template, maxNewTokens, batchSize, signal, onProgress: step('answers') })
-      : undefined
+    const answers = await answerAll(model, asked, { maxNewTokens, batchSize, signal, onProgress: step('answers') })
     line.clear()
-    if (answers && answers.tooLong > 0) {
-      const note = `${plural(answers.tooLong, 'answer')} longer than --max-new-tokens ${maxNewTokens} cannot match`
+    const cut = answers.filter(({ finishReason }) => finishReason === 'length').length
+    if (cut > 0) {
+      const note = `${plural(cut, 'answer')} cut at --max-new-tokens ${maxNewTokens}`
       line.log(style.yellow(`note: ${note}`))
     }
+    const { answers: answered, ...scores } = summarizeAnswers(answers.map(({ score }) => score))
+    if (values.output !== undefined && writesFiles(model.device))
+      await writeFileAtomic(values.output, answers.map(lineOf).join(''))
     const seconds = (performance.now() - started) / 1000
-    const matched = answers && answers.rows > 0 ? answers : undefined
     if (json) {
-      const share = matched && { exactMatch: matched.matched / matched.rows, exactMatchRows: matched.rows }
-      io.stdout.write(`${JSON.stringify({ ...loss, ...share, samples: samples.length, seconds })}\n`)
+      const rowsAnswered = answered > 0 ? { exactMatchRows: answered } : {}
+      io.stdout.write(
+        `${JSON.stringify({ ...loss, ...scores, ...rowsAnswered, samples: statistics.samples, seconds })}\n`,
+      )
       return await leave(model.device)
     }
     const { bold } = styleFor(io.stdout, io.env)
-    io.stdout.write(`loss         ${bold(loss.loss.toFixed(4))}\n`)
-    io.stdout.write(`perplexity   ${bold(loss.perplexity.toFixed(2))}\n`)
-    if (matched) {
-      const share = bold(percent(matched.matched / matched.rows))
-      io.stdout.write(`exact match  ${share} (${count(matched.matched)} of ${count(matched.rows)})\n`)
-    }
-    line.log(style.dim(`${count(loss.targetTokens)} labelled tokens in ${duration(seconds)}`))
+    const table = columns([
+      ['loss', bold(loss.loss.toFixed(4))],
+      ['perplexity', bold(loss.perplexity.toFixed(2))],
+      ...names.flatMap(([key, label]) => (scores[key] === undefined ? [] : [[label, bold(percent(scores[key]))]])),
+    ])
+    io.stdout.write(table.map((row) => `${row}\n`).join(''))
+    const into = values.output === undefined ? '' : `; every answer in ${values.output}`
+    line.log(
+      style.dim(
+        `${count(loss.targetTokens)} labelled tokens${answered > 0 ? `, ${plural(answered, 'answer')}` : ''} in ${duration(seconds)}${into}`,
+      ),
+    )
     await leave(model.device)
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error
@@ -119,3 +173,7 @@ async function evaluate(values: Values, { io: session, json }: CommandContext<ty
     line.clear()
   }
 }
+
+/** `row.question` of what a sample holds. */
+const questionKeys = ({ row, question = 0, branches }: Sample): string[] =>
+  branches ? branches.map((branch) => `${row}.${branch.question}`) : [`${row}.${question}`]

@@ -9,7 +9,7 @@ import { mergeAdapter } from '@jora/hf-export'
 import { Generator, weightShapes, type LlamaConfig } from '@jora/llama'
 import { ConfigError, generateAlpacaDataset, JoraConfig, makeFolder, trainLora, writeJsonAtomic } from '@jora/lora'
 import { Interrupted } from '../errors'
-import { exactMatch } from '../exact-match'
+import { answerAll, questionsOfRows } from '../answers'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
@@ -128,15 +128,17 @@ async function quickstart(
     const heldOut = dataset.heldOut.map((sample) => rows[sample.row - 1]!)
     const base = await openModel({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
     const { length: held } = heldOut
-    const evaluate = (model: OpenModel, what: string) =>
-      exactMatch(model, heldOut, {
-        template: 'alpaca',
+    const evaluate = async (model: OpenModel, what: string) => {
+      const asked = questionsOfRows(heldOut, model.tokenizer, { template: 'alpaca' })
+      const answers = await answerAll(model, asked, {
         maxNewTokens: answerTokens,
         batchSize: 40,
         signal,
         onProgress: (done, total) =>
           display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
       })
+      return { matched: answers.filter(({ score }) => score.exactMatch).length, rows: answers.length }
+    }
 
     const sizes = [
       `${short(countWeights(base.base.config))}-parameter Llama`,

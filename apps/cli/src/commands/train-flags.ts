@@ -184,6 +184,8 @@ export async function trainSettings(values: TrainValues, given: ReadonlySet<keyo
     return new JoraConfig({
       modelPath: model,
       promptTemplate: values.promptTemplate,
+      contextTemplate: values.contextTemplate,
+      packing: values.packing,
       maxSeqLength: values.maxSeqLength,
       onOverflow: values.onOverflow,
       split: values.split,

@@ -1,5 +1,6 @@
 // What `jora train` says before the first step and after the last.
 import { basename, resolve } from 'node:path'
+import { reach, type DatasetStatistics } from '@jora/data'
 import { loadConfig, type ResolvedModel } from '@jora/llama'
 import { adaptedModules, listCheckpoints, type JoraConfig, type JoraDataset } from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
@@ -23,16 +24,22 @@ export function runFacts(
   run: { readonly model: ResolvedModel; readonly parameters: number; readonly totalSteps: number },
 ): string[] {
   const { loraR, targetModules, modelPath } = config.settings
-  const { samples, tokens } = dataset.statistics.train
-  const heldOut = dataset.heldOut.length > 0 ? ` (${count(dataset.heldOut.length)} held out)` : ''
+  const { samples, tokens, contexts } = dataset.statistics.train
+  const held = dataset.statistics.heldOut.samples
+  const heldOut = held > 0 ? ` (${count(held)} held out)` : ''
+  const shared = dataset.packing === 'tree' ? ` on ${plural(contexts, 'context')}` : ''
   return [
     run.model.id ?? basename(resolve(modelPath)),
     `LoRA r ${loraR} on ${[targetModules].flat().join(',')} (${short(run.parameters)} parameters)`,
-    `${plural(samples, 'sample')}${heldOut}`,
+    `${plural(samples, 'sample')}${shared}${heldOut}`,
     `${short(tokens)} tokens an epoch`,
     plural(run.totalSteps, 'step'),
   ]
 }
+
+/** What context trees spare. */
+export const savingOf = ({ separateTokens, tokens }: DatasetStatistics): string =>
+  `context trees: ${short(separateTokens)} → ${short(tokens)} tokens (${(separateTokens / tokens).toFixed(1)}× fewer), each context computed once for its questions`
 
 /** What is worth knowing before it starts. */
 export async function runNotes(
@@ -42,10 +49,11 @@ export async function runNotes(
 ): Promise<string[]> {
   const { dropped, truncated } = dataset.statistics
   const lines: string[] = []
-  if (dropped > 0) lines.push(`note: ${plural(dropped, 'row')} left out, longer than --max-seq-length`)
+  if (dataset.packing === 'tree') lines.push(savingOf(dataset.statistics.train))
+  if (dropped > 0) lines.push(`note: ${plural(dropped, 'sample')} left out, longer than --max-seq-length`)
   if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
   // Rotary positions go on past what the model was trained for, so this is a note and no error, as in transformers.
-  const long = dataset.samples.filter(({ ids }) => ids.length > maxPositions).length
+  const long = dataset.samples.filter((sample) => reach(sample) > maxPositions).length
   if (long > 0) {
     lines.push(`note: ${plural(long, 'sample')} longer than the ${maxPositions} positions the model was made for`)
   }
@@ -56,11 +64,13 @@ export async function runNotes(
 }
 
 /** Commands that use the new adapter, without the program's name. */
-export function nextCommands({ model, dataset, outputDir, promptTemplate, split, seed, mesh }: TrainValues): string[] {
+export function nextCommands(values: TrainValues): string[] {
+  const { model, dataset, outputDir, promptTemplate, contextTemplate, split, seed, mesh } = values
   const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
-  const template = promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`
+  const contexts = contextTemplate === 'auto' ? '' : ` --context-template ${contextTemplate}`
+  const template = (promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`) + contexts
   // What only fits when it is split is used split.
   const where = mesh === trainFlags.mesh.fallback ? '' : ` --mesh ${mesh}`
   return [

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { planSteps, type BatchRow, type Sample } from '@jora/data'
 import { loadConfig, loadModel } from '@jora/llama'
 import {
   anyProcess,
@@ -141,7 +142,7 @@ const startedBy = (device: Device): string => (device instanceof MeshDevice && d
 async function mustSaveMemory(
   folder: string,
   device: Device,
-  { samples }: JoraDataset,
+  { samples, packing }: JoraDataset,
   values: TrainValues & { readonly lora: LoraConfig },
 ): Promise<boolean> {
   if (device.kind !== 'webgpu') return false
@@ -151,13 +152,24 @@ async function mustSaveMemory(
   }
   const work = {
     batch: values.batchSize,
-    seq: samples.reduce((longest, { ids }) => Math.max(longest, ids.length), 2),
+    seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples, [...samples.keys()]),
     accumulation: values.gradientAccumulationSteps,
     lora: values.lora,
   }
   const { profile } = gpuOf(device)
   const mesh = readMesh(values.mesh)
   return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory, mesh })
+}
+
+const longestOf = (samples: readonly Sample[], indices: readonly number[]): number =>
+  indices.reduce((longest, index) => Math.max(longest, samples[index]!.ids.length), 2)
+
+/** Tokens of the longest row that trees are put into, in the first epoch. */
+function longestRow(samples: readonly Sample[], values: TrainValues): number {
+  const { batchSize, gradientAccumulationSteps, seed, shuffle, maxSeqLength: rowTokens } = values
+  const plan = planSteps(samples, { batchSize, gradientAccumulationSteps, seed, shuffle, epoch: 0, rowTokens })
+  const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples[index]!.ids.length, 0)
+  return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
 }
 
 /** Shows every event; seconds are those of the whole run, earlier parts of a resumed one included. */

@@ -1,0 +1,182 @@
+// jora data raft: documents and questions as contexts to train on, after RAFT.
+import { stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { Command } from 'commander'
+import {
+  buildRaft,
+  DatasetError,
+  DEFAULT_REFUSAL,
+  loadTokenizer,
+  readDocuments,
+  readQuestions,
+  tableFormats,
+  type RaftData,
+  type RaftStatistics,
+  type RefusedQuestion,
+} from '@jora/data'
+import { makeFolder, writeFileAtomic } from '@jora/lora'
+import { UsageError } from '../errors'
+import { defineCommand, type CommandContext } from '../flags/define-command'
+import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import type { Io, Session } from '../io'
+import { modelFlag, openFolder } from '../open-model'
+import { count, percent, plural, shellWord } from '../ui/format'
+import { bar, StatusLine } from '../ui/status-line'
+import { styleFor, type Style } from '../ui/style'
+import { columns } from '../ui/table'
+
+const share = (help: string) => number(help, 'from 0 to 1', (value) => value >= 0 && value <= 1)
+
+const flags = {
+  documents: required(
+    text('what may stand in a context: a folder of .txt, .md, .csv and .tsv, one such file, or JSONL', 'PATH'),
+  ),
+  questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
+  model: { ...modelFlag, help: 'the model to be trained, whose tokens are counted: a folder, or a Hub id' },
+  output: required(text('where the contexts go, as JSONL', 'FILE')),
+  strict: toggle('fail, and write nothing, when a question is refused'),
+  seed: withDefault(integer('decides split, order, and which questions go without their document', 0), 420),
+  ...grouped('Documents:', {
+    chunkTokens: withDefault(integer('longest document of a context, in tokens; longer ones are cut', 16), 256),
+    chunkOverlap: withDefault(integer('tokens that a part of a text repeats of the one before it', 0), 0),
+    tableFormat: withDefault(choice('how a table is written', tableFormats), 'markdown'),
+    split: withDefault(share("share of the documents to train on; a document's own split wins"), 0.8),
+  }),
+  ...grouped('Contexts:', {
+    distractors: withDefault(integer('documents beside the golden one', 0), 4),
+    goldenProbability: withDefault(share('share of training questions that see their golden document'), 0.8),
+    withoutGolden: withDefault(
+      choice('what is learned without it: the answer, or a refusal', ['keep', 'refuse']),
+      'keep',
+    ),
+    refusal: text('what a refusal says', 'TEXT', { shown: JSON.stringify(DEFAULT_REFUSAL) }),
+    allowAbstractive: toggle('keep answers that stand nowhere in their document, with its likeliest part'),
+  }),
+}
+
+type Values = ValuesOf<typeof flags>
+
+export function registerDataRaft(data: Command, io: Session): void {
+  defineCommand(data, io, {
+    name: 'raft',
+    summary: 'build contexts of documents and distractors for questions',
+    flags,
+    examples: [
+      'data raft --documents handbook --questions questions.jsonl --model models/llama --output raft.jsonl',
+      'data raft --documents docs.jsonl --questions q.jsonl --model models/llama --output raft.jsonl --without-golden refuse',
+    ],
+    run: raft,
+  })
+}
+
+async function raft(values: Values, { io, given, json }: CommandContext<typeof flags>): Promise<void> {
+  await checkValues(values, given)
+  const { documents, questions, output, strict, chunkOverlap: overlapTokens, refusal, ...options } = values
+  const [sources, asked] = [await readDocuments(documents), await readQuestions(questions)]
+  const { dir } = await openFolder(values.model, io)
+  const style = styleFor(io.stderr, io.env)
+  const line = new StatusLine(io.stderr)
+  const tokenizer = await loadTokenizer(dir)
+  const onProgress = (done: number, total: number) =>
+    line.show(`${bar(done / total, 24, style)}  context ${count(done)}/${count(total)}`)
+  let built: RaftData
+  try {
+    const raftOptions = { ...options, tokenizer, overlapTokens, onProgress }
+    built = buildRaft(sources, asked, refusal === undefined ? raftOptions : { ...raftOptions, refusal })
+  } finally {
+    line.clear()
+  }
+  const { rows, refused, statistics } = built
+  tellRefused(refused, statistics, io)
+  checkRefused(built, questions, strict)
+  await makeFolder(dirname(resolve(output)))
+  await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  io.stderr.write(`${summary(statistics, style).join('\n')}\n`)
+  if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat) })}\n`)
+  else
+    io.stderr.write(
+      `\nThe contexts are in ${style.bold(output)}. Next:\n  ${style.cyan(`jora data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
+    )
+}
+
+async function checkValues(values: Values, given: ReadonlySet<keyof Values>): Promise<void> {
+  const { documents, questions, output, chunkTokens, chunkOverlap, withoutGolden } = values
+  if (chunkOverlap >= chunkTokens)
+    throw new UsageError(
+      `--chunk-overlap: got ${chunkOverlap}, expected less than the ${chunkTokens} of --chunk-tokens`,
+    )
+  if (given.has('refusal') && withoutGolden === 'keep')
+    throw new UsageError('--refusal goes with --without-golden refuse')
+  for (const [flag, input] of Object.entries({ documents, questions }))
+    if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is what --${flag} reads`)
+  const found = await stat(output).catch(() => undefined)
+  if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
+}
+
+const placeOf = ({ question: { origin, id } }: RefusedQuestion): string =>
+  `${origin?.file}: row ${origin?.row}${id === undefined ? '' : ` (${id})`}`
+
+/** As JSON tells it. */
+const flat = ({ question: { origin, id, question }, reason }: RefusedQuestion) => ({
+  file: origin?.file,
+  row: origin?.row,
+  ...(id === undefined ? {} : { id }),
+  question,
+  reason,
+})
+
+const MOST_SHOWN = 20
+
+function tellRefused(refused: readonly RefusedQuestion[], { questions }: RaftStatistics, io: Io): void {
+  if (refused.length === 0) return
+  const { yellow } = styleFor(io.stderr, io.env)
+  const shown = refused.slice(0, MOST_SHOWN).map((each) => `  ${placeOf(each)}: ${each.reason}\n`)
+  const more = refused.length - shown.length
+  if (more > 0) shown.push(`  and ${count(more)} more, which --json lists\n`)
+  io.stderr.write(
+    `${yellow('refused')} ${count(refused.length)} of ${plural(questions.read, 'question')}\n${shown.join('')}`,
+  )
+}
+
+/** @throws DatasetError when nothing is left, or more is refused than is wanted */
+function checkRefused({ rows, refused, statistics }: RaftData, file: string, strict: boolean): void {
+  const [first] = refused
+  if (first === undefined) return
+  const why = `${placeOf(first)}: ${first.reason}`
+  if (rows.length === 0) throw new DatasetError({ file, problem: `no question is left, nothing written: ${why}` })
+  if (!strict) return
+  const how = `${count(refused.length)} of ${plural(statistics.questions.read, 'question')} refused`
+  throw new DatasetError({ problem: `--strict: ${how}, nothing written: ${why}` })
+}
+
+function summary(statistics: RaftStatistics, style: Style): string[] {
+  const { documents, emptyDocuments, chunks, chunkTokens, questions, contexts, train, test, golden } = statistics
+  const { shortContexts, borrowingContexts } = statistics
+  const side = ({ contexts: n, questions: asked, documents: of }: RaftStatistics['train']) =>
+    `${plural(asked, 'question')} on ${plural(n, 'context')}, ${plural(of, 'document')}`
+  const notes = [
+    shortContexts > 0 ? `${plural(shortContexts, 'context')} with fewer distractors: there are no more` : '',
+    borrowingContexts > 0
+      ? `${plural(borrowingContexts, 'held-out context')} with distractors from training documents: too few are held out`
+      : '',
+  ].filter(Boolean)
+  return columns([
+    [
+      style.bold('documents'),
+      `${count(documents)}${emptyDocuments > 0 ? `, ${count(emptyDocuments)} of them empty and skipped` : ''}`,
+    ],
+    [
+      style.bold('chunks'),
+      `${count(chunks)} of ${count(chunkTokens.least)} to ${count(chunkTokens.most)} tokens, ${count(Math.round(chunkTokens.mean))} on average`,
+    ],
+    [
+      style.bold('questions'),
+      `${count(questions.read)} read, ${count(questions.kept)} kept, ${count(questions.refused)} refused`,
+    ],
+    [style.bold('contexts'), `${count(contexts)}, ${(questions.kept / contexts).toFixed(1)} questions each`],
+    [style.bold('train'), side(train)],
+    [style.bold('golden'), `${count(golden.questions)} of them see their golden document: ${percent(golden.share)}`],
+    [style.bold('test'), side(test)],
+    ...notes.map((note) => [style.yellow('note'), note]),
+  ])
+}

@@ -1,0 +1,21 @@
+// How numbers are spread, in one line of text.
+
+const blocks = '▁▂▃▄▅▆▇█'
+
+/** Counts of numbers in bins of equal width, and a bar for each. */
+export function histogram(
+  numbers: readonly number[],
+  most = 16,
+): { bins: { from: number; to: number; count: number }[]; text: string } {
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
+  const width = Math.max(1, Math.ceil((high - low + 1) / most))
+  const bins = Array.from({ length: Math.ceil((high - low + 1) / width) }, (_, i) => ({
+    from: low + i * width,
+    to: Math.min(high, low + (i + 1) * width - 1),
+    count: 0,
+  }))
+  for (const n of numbers) bins[Math.floor((n - low) / width)]!.count++
+  const largest = Math.max(...bins.map(({ count }) => count))
+  const bar = (count: number) => (count === 0 ? ' ' : blocks[Math.ceil((count / largest) * blocks.length) - 1])
+  return { bins, text: bins.map(({ count }) => bar(count)).join('') }
+}

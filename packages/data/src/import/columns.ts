@@ -1,0 +1,59 @@
+// Records of any keys: a mapping says which of them hold question, answer and context.
+
+import { DatasetError, describeValue, type RowOrigin } from '../errors'
+import { isRecord } from '../json'
+import type { ContextQuestion } from '../row-formats'
+import type { ImportColumns, Imported, ImportOptions, InputFiles } from './imported'
+import { importRecords } from './records'
+
+/** With a context column, one row a context, in order of first appearance; without, one Alpaca row a record. */
+export function importColumns(files: InputFiles, { columns }: ImportOptions): Imported {
+  if (columns === undefined)
+    throw new DatasetError({ problem: 'columns: got nothing; expected those of question and answer' })
+  if (columns.context !== undefined && columns.input !== undefined)
+    throw new DatasetError({ problem: 'columns: got both context and input; expected one of them' })
+  const questionsOf = new Map<string, ContextQuestion[]>()
+  return importRecords(files, (record, origin) => {
+    const [question, answer] = (['question', 'answer'] as const).map((name) => {
+      const value = textAt(record, columns, name, origin)!
+      if (value.trim() === '') throw new DatasetError({ ...origin, key: columns[name], problem: `empty ${name}` })
+      return value
+    }) as [string, string]
+    const id = textAt(record, columns, 'id', origin)
+    const context = textAt(record, columns, 'context', origin)
+    if (context === undefined) {
+      const input = textAt(record, columns, 'input', origin) ?? ''
+      return { instruction: question, ...(input === '' ? {} : { input }), output: answer }
+    }
+    const known = questionsOf.get(context)
+    const questions = known ?? []
+    questionsOf.set(context, questions)
+    questions.push({ ...(id === undefined ? {} : { id }), question, answer })
+    return known === undefined ? { context, questions } : undefined
+  })
+}
+
+/** Nothing when the column is not mapped, or holds null and may. */
+function textAt(
+  record: unknown,
+  columns: ImportColumns,
+  name: keyof ImportColumns,
+  origin: RowOrigin,
+): string | undefined {
+  const key = columns[name]
+  if (key === undefined) return undefined
+  const value = valueAt(record, key)
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return String(value)
+  if (value === null && name === 'input') return undefined
+  throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected text (column ${name})` })
+}
+
+function valueAt(record: unknown, path: string): unknown {
+  // A key may itself have dots.
+  if (isRecord(record) && Object.hasOwn(record, path)) return record[path]
+  return path.split('.').reduce<unknown>((value, key) => {
+    if (Array.isArray(value)) return /^\d+$/.test(key) ? (value[Number(key)] as unknown) : undefined
+    return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
+  }, record)
+}

@@ -1,0 +1,176 @@
+// RAFT data (Zhang et al. 2024): questions with the document that answers them among documents that do not.
+
+import { DatasetError } from '../errors'
+import { deriveSeed, shuffle } from '../random'
+import type { ContextDocument, ContextQuestion, ContextRow } from '../row-formats'
+import { chunkDocument, type ChunkOptions } from './chunk'
+import { distractorFinder } from './distractors'
+import { checkIds, type RaftDocument } from './documents'
+import { findGolden, sourceOf, type GoldenSearch, type Source } from './golden'
+import type { RaftQuestion } from './questions'
+import { Retriever } from './retriever'
+import { splitDocuments, type Side } from './split-documents'
+import { statisticsOf, type RaftStatistics } from './statistics'
+
+export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTokens' | 'tableFormat'> {
+  /** Longest chunk, in tokens (default 256). */
+  chunkTokens?: number
+  /** Distractors beside the golden document (default 4). */
+  distractors?: number
+  /** Share of the training questions whose context has the golden document (default 0.8). */
+  goldenProbability?: number
+  /** What is learned where it has not: the answer (default), or a refusal. */
+  withoutGolden?: 'keep' | 'refuse'
+  /** Default: {@link DEFAULT_REFUSAL}. */
+  refusal?: string
+  /** Share of the documents that is trained on (default 0.8); a document's own `split` wins. */
+  split?: number
+  /** Default 420. */
+  seed?: number
+  /** Keep a question whose answer stands nowhere in its document, with the chunk most like it (default false). */
+  allowAbstractive?: boolean
+  /** Called as contexts are made. */
+  onProgress?: (contexts: number, total: number) => void
+}
+
+export const DEFAULT_REFUSAL = 'The documents do not answer this.'
+
+export interface RefusedQuestion {
+  question: RaftQuestion
+  reason: string
+}
+
+export interface RaftData {
+  /** Training contexts, then those that are held out, each in the order of their first questions. */
+  rows: ContextRow[]
+  refused: RefusedQuestion[]
+  statistics: RaftStatistics
+}
+
+interface AskedQuestion extends RaftQuestion {
+  id: string
+}
+
+interface Group {
+  golden: Source
+  questions: AskedQuestion[]
+}
+
+/**
+ * Builds contexts for questions. Questions with one golden chunk share a context, which training then computes once. The
+ * same documents, questions and options give the same rows.
+ *
+ * Exactly round(P·N) of the N training questions have their golden document in the context; whole groups, but for one that
+ * may be given two contexts. Held-out questions all have it. `golden` names it in either case.
+ *
+ * @throws DatasetError when two documents or chunks have one id, or no document has any text
+ * @throws RangeError when a number is out of range
+ */
+export function buildRaft(
+  documents: readonly RaftDocument[],
+  questions: readonly RaftQuestion[],
+  options: RaftOptions,
+): RaftData {
+  const { chunkTokens = 256, distractors = 4, goldenProbability = 0.8, split = 0.8, seed = 420 } = options
+  const { withoutGolden = 'keep', refusal = DEFAULT_REFUSAL, allowAbstractive = false, onProgress } = options
+  if (!(Number.isSafeInteger(distractors) && distractors >= 0))
+    throw new RangeError(`distractors: got ${distractors}, expected an integer ≥ 0`)
+  for (const [name, share] of Object.entries({ goldenProbability, split }))
+    if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: got ${share}, expected a number from 0 to 1`)
+  const corpus = chunkAll(documents, { ...options, chunkTokens })
+  const { sources, byDocument, retriever } = corpus
+  const { groups, refused } = groupByGolden(questions, { ...corpus, allowAbstractive })
+  const asked = new Set(groups.map(({ golden }) => golden.document))
+  const texts = new Map([...byDocument].map(([id, of]) => [id, of.map(({ folded }) => folded).join('\n')]))
+  const sides = splitDocuments(
+    documents.filter(({ id }) => texts.get(id) !== ''),
+    { split, seed, isAsked: (id) => asked.has(id), contentOf: ({ id }) => texts.get(id)! },
+  )
+  const sideOf = ({ document }: Source): Side => sides.get(document)!
+  const training = groups.filter(({ golden }) => sideOf(golden) === 'train')
+  const withGolden = shareGolden(training, goldenProbability, seed)
+
+  const findDistractors = distractorFinder({ sources, sideOf, retriever, seed })
+  const rows: ContextRow[] = []
+  const heldOut = groups.filter(({ golden }) => sideOf(golden) === 'test')
+  for (const [i, group] of [...training, ...heldOut].entries()) {
+    const { golden, questions: all } = group
+    const count = withGolden.get(group) ?? all.length
+    // One more, for the questions that go without.
+    const most = count < all.length ? distractors + 1 : distractors
+    const found = findDistractors(golden, all, most)
+    const addRow = (context: readonly Source[], some: readonly AskedQuestion[], answered: boolean) => {
+      if (some.length === 0) return
+      rows.push({
+        context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
+        questions: some.map((question) =>
+          questionOf(question, golden, answered || withoutGolden === 'keep' ? undefined : refusal),
+        ),
+        split: sideOf(golden),
+      })
+    }
+    addRow([golden, ...found.slice(0, distractors)], all.slice(0, count), true)
+    addRow(found, all.slice(count), false)
+    onProgress?.(i + 1, groups.length)
+  }
+  const statistics = statisticsOf({ documents, sources, byDocument, sides, rows, refused: refused.length, distractors })
+  return { rows, refused, statistics }
+}
+
+type Corpus = Omit<GoldenSearch, 'allowAbstractive'>
+
+function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions): Corpus {
+  checkIds(documents)
+  const byDocument = new Map(documents.map((each) => [each.id, chunkDocument(each, options).map(sourceOf)]))
+  const all = [...byDocument.values()].flat()
+  if (all.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
+  const sources = new Map(all.map((source) => [source.id, source]))
+  if (sources.size < all.length) {
+    const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
+    throw new DatasetError({ problem })
+  }
+  return { sources, byDocument, retriever: new Retriever(all) }
+}
+
+function groupByGolden(questions: readonly RaftQuestion[], search: GoldenSearch) {
+  const groups = new Map<string, Group>()
+  const refused: RefusedQuestion[] = []
+  for (const [i, question] of questions.entries()) {
+    const golden = findGolden(question, search)
+    if (typeof golden === 'string') {
+      refused.push({ question, reason: golden })
+      continue
+    }
+    const group = groups.get(golden.id) ?? { golden, questions: [] }
+    group.questions.push({ ...question, id: question.id ?? String(question.origin?.row ?? i + 1) })
+    groups.set(golden.id, group)
+  }
+  return { groups: [...groups.values()], refused }
+}
+
+/** How many questions of each training group see their golden document, the first ones of it. */
+function shareGolden(training: readonly Group[], probability: number, seed: number): Map<Group, number> {
+  let left = Math.round(probability * training.reduce((sum, group) => sum + group.questions.length, 0))
+  const counts = new Map<Group, number>()
+  for (const group of shuffle(training, deriveSeed(seed, 'golden'))) {
+    const count = Math.min(left, group.questions.length)
+    counts.set(group, count)
+    left -= count
+  }
+  return counts
+}
+
+const documentOf = ({ id, title, text }: Source): ContextDocument =>
+  title === undefined ? { id, text } : { id, title, text }
+
+function questionOf(asked: AskedQuestion, golden: Source, refusal: string | undefined): ContextQuestion {
+  const { id, question, answer, answers } = asked
+  const right = refusal === undefined ? answers : [refusal]
+  return {
+    id,
+    question,
+    answer: refusal ?? answer,
+    ...(answers === undefined || right === undefined ? {} : { answers: right }),
+    golden: [golden.id],
+  }
+}

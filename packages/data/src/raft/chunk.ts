@@ -1,0 +1,136 @@
+// Documents cut into chunks of so many tokens at most, where a text may be cut.
+
+import type { TableFormat } from '../import/imported'
+import { tableText } from '../import/tables'
+import type { Tokenizer } from '../tokenizer'
+import type { RaftDocument } from './documents'
+import type { Table } from './table'
+
+export interface Chunk {
+  /** `<document>#<n>`, n from 1; the document's own id where it is one chunk. */
+  id: string
+  title?: string
+  text: string
+  /** Id of the document it is of. */
+  document: string
+  /** Length of `text` on its own, BOS and title not counted. */
+  tokens: number
+}
+
+export interface ChunkOptions {
+  tokenizer: Pick<Tokenizer, 'encode'>
+  /** Longest chunk, in tokens; at least 16. */
+  chunkTokens: number
+  /** Tokens at most that a chunk of text repeats of the one before it (default 0). Rows of tables stand once. */
+  overlapTokens?: number
+  /** How a table is written (default markdown). */
+  tableFormat?: TableFormat
+}
+
+/**
+ * Cuts a document between paragraphs, else between sentences or lines, else between words; a longer word is cut where it has
+ * to be. A table is cut between rows, each part with the header. A document of white space only has no chunks.
+ *
+ * @throws RangeError when `chunkTokens` or `overlapTokens` is out of range
+ */
+export function chunkDocument(document: RaftDocument, options: ChunkOptions): Chunk[] {
+  const { tokenizer, chunkTokens, overlapTokens = 0, tableFormat = 'markdown' } = options
+  if (!(Number.isInteger(chunkTokens) && chunkTokens >= 16))
+    throw new RangeError(`chunkTokens: got ${chunkTokens}, expected an integer ≥ 16`)
+  if (!(Number.isInteger(overlapTokens) && overlapTokens >= 0 && overlapTokens < chunkTokens))
+    throw new RangeError(`overlapTokens: got ${overlapTokens}, expected an integer from 0 to ${chunkTokens - 1}`)
+  const count: Count = (text) => tokenizer.encode(text, { addBos: false }).length
+  const texts =
+    'table' in document
+      ? cutTable(document.table, tableFormat, count, chunkTokens)
+      : cutText(document.text, count, chunkTokens, overlapTokens)
+  const { id, title } = document
+  return texts.map((text, i) => ({
+    id: texts.length === 1 ? id : `${id}#${i + 1}`,
+    ...(title === undefined ? {} : { title }),
+    text,
+    document: id,
+    tokens: count(text),
+  }))
+}
+
+type Count = (text: string) => number
+
+/** The largest n in [low, high] for which `fits` holds, given that it does for `low` and for nothing after the first miss. */
+function largest(low: number, high: number, fits: (n: number) => boolean): number {
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (fits(middle)) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+/** Characters that a token hardly ever exceeds: no need to try more of a text without spaces. */
+const LONGEST_TOKEN = 16
+
+const PARAGRAPH = /\n[^\S\n]*\n\s*/g
+/** A line counts as a sentence: lists and verses have no full stops. An initial or a title before a name ends none. */
+const SENTENCE =
+  /(?<!(?<!\p{L})(?:\p{Lu}|Mr|Mrs|Ms|Dr|St|Rev|Prof))[.!?…]["'”’»)\]]*\s+(?![\s\p{Ll}])|[。！？]["”’」』）]*\s*|\n\s*/gu
+const WORD = /\s+|[。！？]["”’」』）]*\s*/g
+
+const endsOf = (text: string, pattern: RegExp): number[] =>
+  [...text.matchAll(pattern)].map((found) => found.index + found[0].length).concat(text.length)
+
+function cutText(source: string, count: Count, limit: number, overlap: number): string[] {
+  const text = source.trim()
+  if (text === '') return []
+  if (count(text) <= limit) return [text]
+  const [paragraphs, sentences, words] = [endsOf(text, PARAGRAPH), endsOf(text, SENTENCE), endsOf(text, WORD)]
+  const tokens = (from: number, to: number) => count(text.slice(from, to).trim())
+  const chunks: string[] = []
+  let start = 0
+  // Up to here all text stands in a chunk; `start` lies before it where text is repeated.
+  let covered = 0
+  let next = 0
+  while (covered < text.length) {
+    const fits = (end: number) => tokens(start, end) <= limit
+    const word = Math.min(words[next]!, covered + limit * LONGEST_TOKEN)
+    let end: number
+    if (fits(word)) {
+      // A word is a token at least, so no more than `limit` of them fit.
+      const most = Math.min(next + limit, words.length - 1)
+      const last = word < words[next]! ? word : words[largest(next, most, (i) => fits(words[i]!))]!
+      // A heading is not left alone: what ends in the first quarter of what fits is passed over.
+      const least = Math.max(covered, start + (last - start) / 4)
+      const within = (ends: readonly number[]) => ends.filter((at) => at > least && at < last).reverse()
+      const coarse = last === text.length ? [] : [...within(paragraphs), ...within(sentences)]
+      end = coarse.find(fits) ?? last
+    } else if (start < covered) {
+      // What is repeated leaves no room for the word that follows.
+      start = covered
+      continue
+    } else {
+      const characters = Array.from(text.slice(start, word))
+      const lengthOf = (n: number) => characters.slice(0, n).join('').length
+      end = start + lengthOf(largest(1, characters.length, (n) => fits(start + lengthOf(n))))
+    }
+    chunks.push(text.slice(start, end).trim())
+    covered = end
+    while (next < words.length && words[next]! <= covered) next++
+    const repeats = (n: number) => words[next - n]! > start && tokens(words[next - n]!, end) <= overlap
+    const repeated = largest(0, Math.min(overlap, next), repeats)
+    start = repeated === 0 ? end : words[next - repeated]!
+  }
+  return chunks
+}
+
+function cutTable({ header, rows }: Table, format: TableFormat, count: Count, limit: number): string[] {
+  const chunks: string[] = []
+  for (let at = 0; at < rows.length;) {
+    const part = (rowCount: number) => tableText([header, ...rows.slice(at, at + rowCount)], format)
+    const fits = (rowCount: number) => count(part(rowCount)) <= limit
+    const taken = fits(1) ? largest(1, Math.min(limit, rows.length - at), fits) : 0
+    // A row that does not fit beside the header is cut as the text it is.
+    if (taken === 0) chunks.push(...cutText(part(1), count, limit, 0))
+    else chunks.push(part(taken))
+    at += Math.max(1, taken)
+  }
+  return chunks
+}

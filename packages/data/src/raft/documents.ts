@@ -1,0 +1,83 @@
+// Source documents of RAFT data: texts and tables, from files of JSON rows or made by hand.
+
+import { DatasetError, describeValue } from '../errors'
+import { parseJsonRows, optionalText, textAt } from './json-rows'
+import type { Table } from './table'
+
+export interface DocumentOrigin {
+  file: string
+  /** Row number from 1, where the file holds several documents. */
+  row?: number
+}
+
+interface DocumentBase {
+  id: string
+  title?: string
+  /** Fixes where the document goes; the seeded split is for documents without it. */
+  split?: 'train' | 'test'
+  origin?: DocumentOrigin
+}
+
+export interface TextDocument extends DocumentBase {
+  text: string
+}
+
+export interface TableDocument extends DocumentBase {
+  table: Table
+}
+
+export type RaftDocument = TextDocument | TableDocument
+
+/** What is held out goes by more than one name. */
+const splitNames: Readonly<Record<string, 'train' | 'test'>> = {
+  train: 'train',
+  test: 'test',
+  validation: 'test',
+  dev: 'test',
+}
+
+/**
+ * Reads documents from a JSON array or JSONL: `{"text", "id"?, "title"?, "split"?}`. A document without an id is called by
+ * its row number.
+ *
+ * @param file what errors call it
+ * @throws DatasetError naming row and key
+ */
+export function parseDocuments(text: string, file: string): TextDocument[] {
+  return parseJsonRows(text, file, 'documents').map(({ value, origin }) => {
+    const document: TextDocument = {
+      id: optionalText(value, 'id', origin) ?? String(origin.row),
+      text: textAt(value, 'text', origin),
+      origin,
+    }
+    const title = optionalText(value, 'title', origin)
+    if (title !== undefined) document.title = title
+    const split = optionalText(value, 'split', origin)
+    if (split === undefined) return document
+    const known = Object.hasOwn(splitNames, split) ? splitNames[split] : undefined
+    if (known === undefined)
+      throw new DatasetError({
+        ...origin,
+        key: 'split',
+        problem: `got ${describeValue(split)}; expected train or test`,
+      })
+    return { ...document, split: known }
+  })
+}
+
+/** @throws DatasetError when two documents have one id */
+export function checkIds(documents: readonly RaftDocument[]): void {
+  const places = new Map<string, string>()
+  for (const { id, origin } of documents) {
+    const earlier = places.get(id)
+    if (earlier !== undefined)
+      throw new DatasetError({
+        ...origin,
+        key: 'id',
+        problem: `${JSON.stringify(id)} stands twice, first in ${earlier}`,
+      })
+    places.set(id, origin === undefined ? 'another document' : placeOf(origin))
+  }
+}
+
+const placeOf = ({ file, row }: DocumentOrigin): string => (row === undefined ? file : `row ${row}`)

@@ -1,0 +1,38 @@
+// Rows of a JSON array or JSONL file whose keys are not those of a dataset.
+
+import { DatasetError, describeValue, type RowOrigin } from '../errors'
+import { parseRecords } from '../import/json-records'
+import { isRecord, type JsonRecord } from '../json'
+
+interface JsonRow {
+  value: JsonRecord
+  origin: RowOrigin
+}
+
+/**
+ * Reads the objects of a JSON array or of JSONL.
+ *
+ * @param what the rows are, for the error when there are none
+ * @throws DatasetError on broken JSON, a row that is no object, or no rows
+ */
+export function parseJsonRows(text: string, file: string, what: string): JsonRow[] {
+  const values = text.trim() === '' ? [] : parseRecords(text, file)
+  if (values.length === 0) throw new DatasetError({ file, problem: `holds no ${what}` })
+  return values.map((value, i) => {
+    const origin = { file, row: i + 1 }
+    if (!isRecord(value))
+      throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object` })
+    return { value, origin }
+  })
+}
+
+/** @throws DatasetError when the value is no string */
+export function textAt(row: JsonRecord, key: string, origin: RowOrigin): string {
+  const value = row[key]
+  if (typeof value === 'string') return value
+  throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected a string` })
+}
+
+/** Undefined where the key is absent or null. @throws DatasetError when the value is anything but a string */
+export const optionalText = (row: JsonRecord, key: string, origin: RowOrigin): string | undefined =>
+  row[key] === undefined || row[key] === null ? undefined : textAt(row, key, origin)

@@ -1,0 +1,45 @@
+// Questions of RAFT data: what is asked, the answer, and where it is known to stand.
+
+import { DatasetError, describeValue, type RowOrigin } from '../errors'
+import { optionalText, parseJsonRows, textAt } from './json-rows'
+
+export interface RaftQuestion {
+  id?: string
+  question: string
+  /** What is learned. May quote its document as RAFT does: `##begin_quote## … ##end_quote##`, `##Answer: …`. */
+  answer: string
+  /** All answers that an evaluation counts as right. */
+  answers?: readonly string[]
+  /** Id of the document that answers it; any document may when absent. */
+  document?: string
+  /** Words of the document that hold the answer. */
+  quote?: string
+  origin?: RowOrigin
+}
+
+/**
+ * Reads questions from a JSON array or JSONL: `{"question", "answer", "answers"?, "document"?, "quote"?, "id"?}`.
+ *
+ * @param file what errors call it
+ * @throws DatasetError naming row and key
+ */
+export function parseQuestions(text: string, file: string): RaftQuestion[] {
+  return parseJsonRows(text, file, 'questions').map(({ value, origin }) => {
+    const question: RaftQuestion = {
+      question: textAt(value, 'question', origin),
+      answer: textAt(value, 'answer', origin),
+      origin,
+    }
+    for (const key of ['id', 'document', 'quote'] as const) {
+      const given = optionalText(value, key, origin)
+      if (given !== undefined) question[key] = given
+    }
+    const { answers } = value
+    if (answers === undefined || answers === null) return question
+    if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === 'string')) {
+      const problem = `got ${describeValue(answers)}; expected an array of strings`
+      throw new DatasetError({ ...origin, key: 'answers', problem })
+    }
+    return { ...question, answers }
+  })
+}

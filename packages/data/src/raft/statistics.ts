@@ -1,0 +1,89 @@
+// What building RAFT data came to, in figures.
+
+import type { ContextDocument, ContextRow } from '../row-formats'
+import type { RaftDocument } from './documents'
+import type { Source } from './golden'
+import type { Side } from './split-documents'
+
+export interface SideStatistics {
+  /** Source documents of the side, whether or not a question is about them; empty ones left out. */
+  documents: number
+  contexts: number
+  questions: number
+}
+
+export interface RaftStatistics {
+  documents: number
+  /** Skipped, for there is nothing in them. */
+  emptyDocuments: number
+  chunks: number
+  /** Tokens of a chunk. */
+  chunkTokens: { least: number; mean: number; most: number }
+  /** `read` = `kept` + `refused`. */
+  questions: { read: number; kept: number; refused: number }
+  contexts: number
+  train: SideStatistics
+  test: SideStatistics
+  /** Training questions that have their golden document in the context, and their share. */
+  golden: { questions: number; share: number }
+  /** Contexts with fewer documents than asked for: there are no more that would distract. */
+  shortContexts: number
+  /** Held-out contexts that took distractors from training documents. */
+  borrowingContexts: number
+}
+
+interface Built {
+  documents: readonly RaftDocument[]
+  sources: ReadonlyMap<string, Source>
+  byDocument: ReadonlyMap<string, readonly Source[]>
+  sides: ReadonlyMap<string, Side>
+  rows: readonly ContextRow[]
+  refused: number
+  distractors: number
+}
+
+const sumOf = <T>(items: readonly T[], value: (item: T) => number): number =>
+  items.reduce((sum, item) => sum + value(item), 0)
+
+export function statisticsOf({
+  documents,
+  sources,
+  byDocument,
+  sides,
+  rows,
+  refused,
+  distractors,
+}: Built): RaftStatistics {
+  const tokens = [...sources.values()].map((source) => source.tokens)
+  const filled = documents.filter(({ id }) => byDocument.get(id)!.length > 0)
+  const contextOf = (row: ContextRow) => row.context as readonly ContextDocument[]
+  const questionsOf = (some: readonly ContextRow[]) => sumOf(some, (row) => row.questions.length)
+  const onSide = (side: Side) => rows.filter((row) => row.split === side)
+  const figures = (side: Side): SideStatistics => ({
+    documents: filled.filter(({ id }) => sides.get(id) === side).length,
+    contexts: onSide(side).length,
+    questions: questionsOf(onSide(side)),
+  })
+  const hasGolden = ({ context, questions }: ContextRow) =>
+    (context as readonly ContextDocument[]).some(({ id }) => id === questions[0]!.golden![0])
+  const golden = questionsOf(onSide('train').filter(hasGolden))
+  const kept = questionsOf(rows)
+  const sideOf = (id: string | undefined) => sides.get(sources.get(id!)!.document)
+  return {
+    documents: documents.length,
+    emptyDocuments: documents.length - filled.length,
+    chunks: tokens.length,
+    chunkTokens: {
+      least: tokens.reduce((a, b) => Math.min(a, b)),
+      mean: sumOf(tokens, (n) => n) / tokens.length,
+      most: tokens.reduce((a, b) => Math.max(a, b)),
+    },
+    questions: { read: kept + refused, kept, refused },
+    contexts: rows.length,
+    train: figures('train'),
+    test: figures('test'),
+    golden: { questions: golden, share: golden / Math.max(1, figures('train').questions) },
+    shortContexts: rows.filter((row) => contextOf(row).length < distractors + 1).length,
+    borrowingContexts: onSide('test').filter((row) => contextOf(row).some(({ id }) => sideOf(id) === 'train')).length,
+  }
+}
