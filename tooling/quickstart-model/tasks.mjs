@@ -1,4 +1,5 @@
 // The curriculum's tasks: each fills a row of ids and says which tokens are learned.
+import { inventedName, inventedWord, makeDocuments } from './documents.mjs'
 import { makeFacts } from './facts.mjs'
 
 /** @typedef {ReturnType<typeof import('./random.mjs').makeRandom>} Random */
@@ -131,6 +132,46 @@ export const layouts = (random, length, context) => {
     const facts = makeFacts(random, 2 + random.below(4))
     row.add(encode(`${title}${facts.map((f) => f.fact).join(' ')}`))
     for (const { question, answer } of random.sample(facts, 1 + random.below(facts.length))) {
+      row.add(encode(`${ask}${question}${reply}`)).add(encode(`${answer}.`), true)
+    }
+    row.add([2], true).add([1])
+  }
+  return row
+}
+
+/** Invented words, then the same again: names are copied piece by piece. @type {Task} */
+export const spelled = (random, length, { encode }) => {
+  const row = new Row()
+  while (row.ids.length < length) {
+    const list = Array.from({ length: 3 + random.below(6) }, () => inventedName(random))
+    const between = random.pick([', ', ' ', '\n', '. '])
+    row.add(encode(list.join(between)))
+    row.add(encode(random.pick(['\n', '. Again: ', ' = ', '. So ']))).add(encode(list.join(between)), true)
+    row.add(encode(`. ${inventedWord(random)} `))
+  }
+  return row
+}
+
+const wrappers = [
+  (/** @type {string} */ text) => `<DOCUMENT>${text}</DOCUMENT>\n`,
+  (/** @type {string} */ text) => `${text}\n`,
+  (/** @type {string} */ text) => `${text} `,
+  (/** @type {string} */ text) => `- ${text}\n\n`,
+]
+
+/** Documents, then questions on them with short answers, under JORA's headings for contexts or others. @type {Task} */
+export const documents = (random, length, { encode }) => {
+  const row = new Row()
+  while (row.ids.length < length) {
+    const [title, ask, reply] =
+      random.next() < 0.4
+        ? ['### Context:\n', '\n### Question:\n', '\n\n### Answer:\n']
+        : [heading(random), heading(random), heading(random)]
+    const wrap = random.pick(wrappers)
+    const { texts, facts } = makeDocuments(random, 4)
+    row.add(encode(title))
+    for (const text of texts) row.add(encode(wrap(text)))
+    for (const { question, answer } of random.sample(facts, Math.min(facts.length, 1 + random.below(6)))) {
       row.add(encode(`${ask}${question}${reply}`)).add(encode(`${answer}.`), true)
     }
     row.add([2], true).add([1])

@@ -25,6 +25,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     'story-steps': { type: 'string', default: '3000' },
+    'document-steps': { type: 'string', default: '2000' },
     /** Start at this stage from the weights in --out, e.g. after a run was cut off. */
     'from-stage': { type: 'string' },
   },
@@ -265,6 +266,15 @@ const stages = [
     length: 128,
     rows: 32,
   },
+  {
+    name: 'documents',
+    tasks: { documents: tasks.documents, spelled: tasks.spelled, layouts: tasks.layouts, stories: tasks.stories },
+    weights: [6, 2, 1, 1],
+    goal: 2,
+    steps: Number(flags['document-steps']),
+    length: 320,
+    rows: 12,
+  },
 ]
 
 const peak = 2e-3
@@ -295,7 +305,7 @@ for (const stage of stages.slice(first)) {
   let average = 0
   for (let at = 0; at < stage.steps; at++) {
     done++
-    const last = stage.name === 'stories'
+    const last = stage === stages.at(-1)
     const decay = last ? 0.05 + 0.95 * (0.5 + 0.5 * Math.cos((Math.PI * at) / stage.steps)) : 1
     const rate = peak * Math.min(1, done / 200) * decay
     const [value, next] = /** @type {any} */ (

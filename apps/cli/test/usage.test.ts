@@ -67,13 +67,10 @@ describe('refused with 2', () => {
       ['train', ...needed, '--quantize', 'nf4'],
       'error: --quantize nf4 is not available in this version; expected none',
     ],
+    [['train', ...needed, '--packing', 'graph'], 'error: --packing: got "graph", expected auto, none or tree'],
     [
-      ['train', ...needed, '--packing', 'tree'],
-      'error: --packing tree is not available in this version; expected none',
-    ],
-    [
-      ['train', ...needed, '--prompt-template', 'chat'],
-      'error: --prompt-template chat is not available in this version; expected alpaca or none',
+      ['train', ...needed, '--prompt-template', 'chatml'],
+      'error: --prompt-template: got "chatml", expected alpaca, chat or none',
     ],
     [
       ['generate', '--model', 'm', '--prompt', 'x', '--device', 'tpu'],
@@ -99,7 +96,7 @@ describe('refused with 2', () => {
     [['train', 'rows.json'], "error: too many arguments for 'train'. Expected 0 arguments but got 1."],
     [['export', '--format', 'gguf'], 'error: jora export is not available in this version'],
     [['gui', '--port', '0'], 'error: jora gui is not available in this version'],
-    [['data', 'import', '--format', 'squad'], 'error: jora data import is not available in this version'],
+    [['data', 'import', '--format', 'squad'], 'error: --input DIR|FILE is required (jora data import --help)'],
   ])('%j', async (argv, message) => {
     expect(await jora(argv)).toEqual({ code: 2, out: '', err: `${message}\n` })
   })

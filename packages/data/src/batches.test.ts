@@ -82,6 +82,7 @@ test('collate shifts labels into positions, pads right and counts', () => {
     labels: Int32Array.of(4, 5, 2, 3, -1, -1),
     targetTokens: 4,
     sampleCount: 2,
+    rowCount: 2,
     tokenCount: 8,
     samples: [2, 0],
   })
@@ -99,6 +100,7 @@ test('groups of rows have labels of their own, and rows are padded to fill them'
     labels: Int32Array.of(4, 5, 2, 3, -1, -1, 3, 4, -1, -1, -1, -1),
     targetTokens: 6,
     sampleCount: 3,
+    rowCount: 3,
     tokenCount: 12,
     samples: [2, 0, 1],
   })

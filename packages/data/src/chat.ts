@@ -108,8 +108,8 @@ export class ChatTemplate {
     const rest = whole.slice(before.length)
     if (!rest.includes(content.trim())) throw new Error(`the chat template drops ${what}`)
     // White space behind the end marker belongs to the next message: generation has stopped by then.
-    const text = rest.trimEnd() === content.trim() ? rest : rest.trimEnd()
-    return { text, learned: true, ends: text.trimEnd() === content.trim() }
+    const text = rest.trimEnd()
+    return { text, learned: true, ends: text === content.trim() }
   }
 }
 

@@ -65,7 +65,7 @@ test('overflow: error names the row, its length, the limit and the flags', () =>
     `[DatasetError: f.json: row 10: 13 tokens exceed --max-seq-length 12; raise it to 13, or use --on-overflow drop or truncate]`,
   )
   expect(() => prepare({ maxSeqLength: 11 })).toThrowErrorMatchingInlineSnapshot(
-    `[DatasetError: f.json: row 9: 12 tokens exceed --max-seq-length 11 (2 rows are too long, the longest has 13); raise it to 13, or use --on-overflow drop or truncate]`,
+    `[DatasetError: f.json: row 9: 12 tokens exceed --max-seq-length 11 (2 samples are too long, the longest has 13); raise it to 13, or use --on-overflow drop or truncate]`,
   )
   expect(prepare({ maxSeqLength: 13 }).train).toHaveLength(10)
 })

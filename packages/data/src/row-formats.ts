@@ -75,24 +75,20 @@ export interface ContextRow extends RowBase {
 
 export type Row = AlpacaRow | CompletionRow | TokenRow | ChatRow | ContextRow
 
-/** Each shape, by the keys that tell it. */
+/** Each shape, by the keys that tell it; the first that has one of its keys counts. */
 const formats: readonly {
   readonly keys: readonly string[]
-  readonly expected: string
   readonly check: (row: JsonRecord, origin: RowOrigin) => Row
 }[] = [
-  { keys: ['input_ids', 'labels'], expected: '"input_ids" and "labels"', check: checkTokens },
-  { keys: ['questions'], expected: '"context" and "questions"', check: checkContext },
-  { keys: ['messages', 'conversations'], expected: '"messages"', check: checkChat },
-  { keys: ['instruction', 'output'], expected: '"instruction" and "output"', check: checkAlpaca },
-  { keys: ['prompt', 'completion'], expected: '"prompt" and "completion"', check: checkCompletion },
+  { keys: ['input_ids', 'labels'], check: checkTokens },
+  { keys: ['questions'], check: checkContext },
+  { keys: ['messages', 'conversations'], check: checkChat },
+  { keys: ['instruction', 'output'], check: checkAlpaca },
+  { keys: ['prompt', 'completion'], check: checkCompletion },
 ]
 
-const EXPECTED = `${formats
-  .slice(0, -1)
-  .map(({ expected }) => expected)
-  .reverse()
-  .join(', ')}, or ${formats.at(-1)!.expected}`
+const EXPECTED =
+  '"instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels"'
 
 /**
  * Checks one parsed row and attaches where it stood. Unknown keys are ignored; `"input": null` counts as absent.

@@ -61,14 +61,34 @@ test('errors name file, row, key, what came and what was expected', () => {
     `"data.json: row 1: "completion": got nothing; expected a string"`,
   )
   expect(message('[3]')).toMatchInlineSnapshot(
-    `"data.json: row 1: got the number 3; expected an object with "instruction" and "output", "prompt" and "completion", or "input_ids" and "labels""`,
+    `"data.json: row 1: got the number 3; expected an object with "instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels""`,
   )
   expect(message('[{"text":"a"}]')).toMatchInlineSnapshot(
-    `"data.json: row 1: got the keys "text"; expected "instruction" and "output", "prompt" and "completion", or "input_ids" and "labels""`,
+    `"data.json: row 1: got the keys "text"; expected "instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels""`,
   )
   expect(message('[{"messages":[]}]')).toMatchInlineSnapshot(
-    `"data.json: row 1: "messages": chat rows are not available yet; expected "instruction" and "output", "prompt" and "completion", or "input_ids" and "labels""`,
+    `"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`,
   )
+  expect(message('[{"messages":[{"role":"bot","content":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages[0].role": got the string "bot"; expected system, user, assistant, tool"`)
+  expect(message('[{"messages":[{"role":"user","content":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`)
+  expect(message('[{"messages":[{"role":"assistant","content":7}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages[0].content": got the number 7; expected text"`)
+  expect(message('[{"conversations":[{"from":"alien","value":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "conversations[0].from": got the string "alien"; expected system, user, assistant, tool, human, gpt, chatgpt, bard, bing, function_response, observation"`)
+  expect(message('[{"questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "context": got nothing; expected text or an array of documents"`)
+  expect(message('[{"context":"c","questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "questions": got an empty array; expected a question"`)
+  expect(message('[{"context":["c",5],"questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "context[1]": got the number 5; expected text, or an object with "text""`)
+  expect(message('[{"context":"c","questions":[{"question":"q"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "questions[0].answer": got nothing; expected a string"`)
+  expect(
+    message('[{"context":["c"],"questions":[{"question":"q","answer":"a","documents":2}]}]'),
+  ).toMatchInlineSnapshot(`"data.json: row 1: "questions[0].documents": got the number 2; expected an integer from 0 to 1"`)
+  expect(
+    message('[{"context":[{"id":"x","text":"c"},{"id":"x","text":"d"}],"questions":[{"question":"q","answer":"a"}]}]'),
+  ).toMatchInlineSnapshot(`"data.json: row 1: "context[1].id": "x" stands twice"`)
+  expect(
+    message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"split":"eval"}]'),
+  ).toMatchInlineSnapshot(`"data.json: row 1: "split": got the string "eval"; expected train or test"`)
+  expect(
+    message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"metric":"bleu"}]'),
+  ).toMatchInlineSnapshot(`"data.json: row 1: "metric": got the string "bleu"; expected denotation or reply"`)
   expect(message('[{"input_ids":[1,2]}]')).toMatchInlineSnapshot(
     `"data.json: row 1: "labels": got nothing; expected an array of integers"`,
   )
@@ -123,4 +143,64 @@ test('loadRows says what is wrong with a file', async () => {
   } finally {
     await rm(dir, { recursive: true })
   }
+})
+
+test('contexts, chats and splits are read', () => {
+  const read = (row: unknown) => {
+    const [{ origin: _origin, ...rest }] = parseRows(JSON.stringify([row]), 'f') as [{ origin?: unknown }]
+    return rest
+  }
+  const question = { question: 'q', answer: 'a' }
+  expect(read({ context: ['one', { id: 'x', title: 't', text: 'two', score: 1 }], questions: [question] })).toEqual({
+    context: [{ text: 'one' }, { id: 'x', title: 't', text: 'two' }],
+    questions: [question],
+  })
+  const full = { ...question, id: '7', answers: ['a', 'b'], golden: ['x'], documents: 0 }
+  expect(read({ context: [], questions: [full], metric: 'reply', split: 'validation' })).toEqual({
+    context: [],
+    questions: [full],
+    metric: 'reply',
+    split: 'test',
+  })
+  expect(
+    read({
+      conversations: [
+        { from: 'system', value: 's' },
+        { from: 'human', value: 'h' },
+        { from: 'gpt', value: 'g' },
+      ],
+    }),
+  ).toEqual({
+    messages: [
+      { role: 'system', content: 's' },
+      { role: 'user', content: 'h' },
+      { role: 'assistant', content: 'g' },
+    ],
+  })
+  expect(
+    read({
+      messages: [
+        {
+          role: 'assistant',
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+        },
+      ],
+    }),
+  ).toEqual({
+    messages: [{ role: 'assistant', content: 'ab' }],
+  })
+  expect(read({ instruction: 'i', output: 'o', split: 'train' })).toEqual({
+    instruction: 'i',
+    output: 'o',
+    split: 'train',
+  })
+})
+
+test('a string of many megabytes does not overflow the search for what is broken', () => {
+  const long = 'x'.repeat(12_000_000)
+  expect(message(`{"instruction":"${long}","output":}`)).toMatch(/^data.json: line 1: broken JSON: unexpected "}"$/)
+  expect(findJsonError(`"${'\\n'.repeat(3_000_000)}"`)).toBe(-1)
 })

@@ -21,9 +21,9 @@ test('the Alpaca prompt, with and without input', () => {
   expect(renderPrompt('none', { instruction: 'Add.', input: '1 2' })).toBe('Add.\n1 2')
   expect(renderPrompt('alpaca', { prompt: 'as it stands' })).toBe('as it stands')
   expect(() => renderPrompt('chat' as PromptTemplate, { instruction: 'a' })).toThrow(
-    '--prompt-template chat is not available yet; use --prompt-template alpaca or none',
+    'renderPrompt: a chat template belongs to a tokenizer; use tokenizeRow',
   )
-  expect(() => parsePromptTemplate('vicuna')).toThrow('--prompt-template: got "vicuna"; expected alpaca or none')
+  expect(() => parsePromptTemplate('vicuna')).toThrow('--prompt-template: got "vicuna"; expected alpaca, chat or none')
 })
 
 test('the answer and EOS are learned, the prompt is not', () => {
@@ -37,9 +37,9 @@ test('the answer and EOS are learned, the prompt is not', () => {
   expect(sample.labels.subarray(promptLength)).toEqual(sample.ids.subarray(promptLength))
   expect(tokenizer.decode([...sample.ids], { skipSpecialTokens: true })).toBe(renderPrompt('alpaca', row) + row.output)
   expect(describeTokens(sample, tokenizer).slice(promptLength)).toEqual([
-    { id: expect.any(Number), text: 'hello', learned: true },
-    { id: expect.any(Number), text: ' the', learned: true },
-    { id: 2, text: '</s>', learned: true },
+    { id: expect.any(Number), text: 'hello', learned: true, part: 'answer' },
+    { id: expect.any(Number), text: ' the', learned: true, part: 'answer' },
+    { id: 2, text: '</s>', learned: true, part: 'end' },
   ])
 })
 

@@ -269,7 +269,7 @@ describe('golden chunks', () => {
     [
       'a quote that is cut',
       { quote: 'Rome. Ten', document: 'a' },
-      'quote "Rome. Ten" is not in document "a" in one chunk',
+      'quote "Rome. Ten" stands in document "a", but whole in no chunk of it',
     ],
     ['an unknown document', { document: 'A.txt' }, 'unknown document "A.txt"'],
     ['a near one', { document: 'Blank' }, 'document "Blank" is empty'],

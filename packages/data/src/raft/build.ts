@@ -6,9 +6,9 @@ import type { ContextDocument, ContextQuestion, ContextRow } from '../row-format
 import { chunkDocument, type ChunkOptions } from './chunk'
 import { distractorFinder } from './distractors'
 import { checkIds, type RaftDocument } from './documents'
-import { findGolden, sourceOf, type GoldenSearch, type Source } from './golden'
+import { findGolden, folded, sourceOf, type GoldenSearch, type Source } from './golden'
 import type { RaftQuestion } from './questions'
-import { Retriever } from './retriever'
+import { nameFinder, Retriever } from './retriever'
 import { splitDocuments, type Side } from './split-documents'
 import { statisticsOf, type RaftStatistics } from './statistics'
 
@@ -81,10 +81,10 @@ export function buildRaft(
   const { sources, byDocument, retriever } = corpus
   const { groups, refused } = groupByGolden(questions, { ...corpus, allowAbstractive })
   const asked = new Set(groups.map(({ golden }) => golden.document))
-  const texts = new Map([...byDocument].map(([id, of]) => [id, of.map(({ folded }) => folded).join('\n')]))
+  const contents = new Map([...byDocument].map(([id, of]) => [id, of.map(({ text }) => folded(text)).join('\n')]))
   const sides = splitDocuments(
-    documents.filter(({ id }) => texts.get(id) !== ''),
-    { split, seed, isAsked: (id) => asked.has(id), contentOf: ({ id }) => texts.get(id)! },
+    documents.filter(({ id }) => contents.get(id) !== ''),
+    { split, seed, isAsked: (id) => asked.has(id), contentOf: ({ id }) => contents.get(id)! },
   )
   const sideOf = ({ document }: Source): Side => sides.get(document)!
   const training = groups.filter(({ golden }) => sideOf(golden) === 'train')
@@ -102,7 +102,7 @@ export function buildRaft(
     const addRow = (context: readonly Source[], some: readonly AskedQuestion[], answered: boolean) => {
       if (some.length === 0) return
       rows.push({
-        context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
+        context: [...context].map(documentOf),
         questions: some.map((question) =>
           questionOf(question, golden, answered || withoutGolden === 'keep' ? undefined : refusal),
         ),
@@ -129,7 +129,8 @@ function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions): Co
     const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
     throw new DatasetError({ problem })
   }
-  return { sources, byDocument, retriever: new Retriever(all) }
+  const texts = new Map(documents.flatMap((each) => ('text' in each ? [[each.id, folded(each.text)] as const] : [])))
+  return { sources, byDocument, texts, retriever: new Retriever(all), nearestId: nameFinder([...byDocument.keys()]) }
 }
 
 function groupByGolden(questions: readonly RaftQuestion[], search: GoldenSearch) {

@@ -56,12 +56,20 @@ export function chunkDocument(document: RaftDocument, options: ChunkOptions): Ch
 
 type Count = (text: string) => number
 
-/** The largest n in [low, high] for which `fits` holds, given that it does for `low` and for nothing after the first miss. */
-function largest(low: number, high: number, fits: (n: number) => boolean): number {
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2)
-    if (fits(middle)) low = middle
-    else high = middle - 1
+/**
+ * The largest n in [low, high] whose `size`, in tokens, is at most `limit`; that of `low` is. Sizes grow about evenly, so a
+ * few tries find it; halving takes over where they do not.
+ */
+function largest(low: number, high: number, limit: number, size: (n: number) => number): number {
+  let reached = low < high ? size(low) : 0
+  let rate = 1.5
+  for (let tries = 0; low < high; tries++) {
+    const likely = tries < 6 ? low + Math.floor((limit - reached) / rate) : Math.ceil((low + high) / 2)
+    const n = Math.max(low + 1, Math.min(likely, high))
+    const tokens = size(n)
+    rate = Math.max(1, tokens - reached) / (n - low)
+    if (tokens > limit) high = n - 1
+    else [low, reached] = [n, tokens]
   }
   return low
 }
@@ -90,32 +98,31 @@ function cutText(source: string, count: Count, limit: number, overlap: number): 
   let covered = 0
   let next = 0
   while (covered < text.length) {
-    const fits = (end: number) => tokens(start, end) <= limit
+    const size = (end: number) => tokens(start, end)
     const word = Math.min(words[next]!, covered + limit * LONGEST_TOKEN)
     let end: number
-    if (fits(word)) {
-      // A word is a token at least, so no more than `limit` of them fit.
-      const most = Math.min(next + limit, words.length - 1)
-      const last = word < words[next]! ? word : words[largest(next, most, (i) => fits(words[i]!))]!
+    if (size(word) <= limit) {
+      const last = word < words[next]! ? word : words[largest(next, words.length - 1, limit, (i) => size(words[i]!))]!
       // A heading is not left alone: what ends in the first quarter of what fits is passed over.
       const least = Math.max(covered, start + (last - start) / 4)
       const within = (ends: readonly number[]) => ends.filter((at) => at > least && at < last).reverse()
       const coarse = last === text.length ? [] : [...within(paragraphs), ...within(sentences)]
-      end = coarse.find(fits) ?? last
+      end = coarse.find((at) => size(at) <= limit) ?? last
     } else if (start < covered) {
       // What is repeated leaves no room for the word that follows.
       start = covered
       continue
     } else {
       const characters = Array.from(text.slice(start, word))
-      const lengthOf = (n: number) => characters.slice(0, n).join('').length
-      end = start + lengthOf(largest(1, characters.length, (n) => fits(start + lengthOf(n))))
+      const endOf = (n: number) => start + characters.slice(0, n).join('').length
+      end = endOf(largest(1, characters.length, limit, (n) => size(endOf(n))))
     }
     chunks.push(text.slice(start, end).trim())
     covered = end
     while (next < words.length && words[next]! <= covered) next++
-    const repeats = (n: number) => words[next - n]! > start && tokens(words[next - n]!, end) <= overlap
-    const repeated = largest(0, Math.min(overlap, next), repeats)
+    let most = 0
+    while (most < overlap && words[next - most - 1]! > start) most++
+    const repeated = largest(0, most, overlap, (n) => (n === 0 ? 0 : tokens(words[next - n]!, end)))
     start = repeated === 0 ? end : words[next - repeated]!
   }
   return chunks
@@ -123,14 +130,15 @@ function cutText(source: string, count: Count, limit: number, overlap: number): 
 
 function cutTable({ header, rows }: Table, format: TableFormat, count: Count, limit: number): string[] {
   const chunks: string[] = []
-  for (let at = 0; at < rows.length;) {
+  let at = 0
+  while (at < rows.length) {
     const part = (rowCount: number) => tableText([header, ...rows.slice(at, at + rowCount)], format)
-    const fits = (rowCount: number) => count(part(rowCount)) <= limit
-    const taken = fits(1) ? largest(1, Math.min(limit, rows.length - at), fits) : 0
+    const size = (rowCount: number) => count(part(rowCount))
+    const fits = size(1) <= limit
+    const taken = fits ? largest(1, rows.length - at, limit, size) : 1
     // A row that does not fit beside the header is cut as the text it is.
-    if (taken === 0) chunks.push(...cutText(part(1), count, limit, 0))
-    else chunks.push(part(taken))
-    at += Math.max(1, taken)
+    chunks.push(...(fits ? [part(taken)] : cutText(part(1), count, limit, 0)))
+    at += taken
   }
   return chunks
 }

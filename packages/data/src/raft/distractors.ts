@@ -38,15 +38,17 @@ export function distractorFinder({ sources, sideOf, retriever, seed }: Distracto
     const side = sideOf(golden)
     const picked: Source[] = []
     const texts = new Set([golden.folded])
-    for (const pool of side === 'train' ? [pools.train] : [pools.test, pools.train]) {
-      const candidates = ranked(pool, query, golden.id)
-      // An answer inside a longer word answers nothing, but what has none at all is the safer choice.
-      for (const allowed of ['not', 'part'] as const) {
+    const pooled = (side === 'train' ? [pools.train] : [pools.test, pools.train]).map((pool) =>
+      ranked(pool, query, golden.id),
+    )
+    // An answer inside a longer word answers nothing, but what has none at all is the safer choice.
+    for (const inside of [false, true]) {
+      for (const candidates of pooled) {
         for (const source of candidates()) {
           if (picked.length === count) return picked
           if (texts.has(source.folded) || quotes.some((quote) => source.folded.includes(quote))) continue
           const found = answers.map((answer) => holds(source.lower, answer))
-          if (found.includes('words') || found.includes('part') !== (allowed === 'part')) continue
+          if (found.includes('words') || found.includes('part') !== inside) continue
           picked.push(source)
           texts.add(source.folded)
         }
@@ -55,16 +57,17 @@ export function distractorFinder({ sources, sideOf, retriever, seed }: Distracto
     return picked
   }
 
+  /** Hits are searched when they are first asked for: most contexts need no pool but their own. */
   function ranked(pool: readonly Source[], query: string, goldenId: string): () => Generator<Source> {
-    const ids = new Set(pool.map(({ id }) => id))
-    const hits = retriever.search(query, { among: (id) => ids.has(id) }).map(({ id }) => sources.get(id)!)
+    let hits: Set<Source> | undefined
     return function* () {
+      if (hits === undefined) {
+        const ids = new Set(pool.map(({ id }) => id))
+        hits = new Set(retriever.search(query, { among: (id) => ids.has(id) }).map(({ id }) => sources.get(id)!))
+      }
       yield* hits
-      const found = new Set(hits)
-      yield* shuffle(
-        pool.filter((source) => !found.has(source)),
-        deriveSeed(seed, 'fill', goldenId),
-      )
+      const others = pool.filter((source) => !hits!.has(source))
+      yield* shuffle(others, deriveSeed(seed, 'fill', goldenId))
     }
   }
 }

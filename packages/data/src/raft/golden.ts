@@ -2,7 +2,7 @@
 
 import type { Chunk } from './chunk'
 import type { RaftQuestion } from './questions'
-import { nearestName, type Retriever } from './retriever'
+import type { Retriever } from './retriever'
 
 /** White space folded, for comparing texts that were laid out differently. */
 export const folded = (text: string): string => text.replace(/\s+/g, ' ').trim()
@@ -52,7 +52,11 @@ export interface GoldenSearch {
   sources: ReadonlyMap<string, Source>
   /** Chunks by document; none where it is empty. */
   byDocument: ReadonlyMap<string, readonly Source[]>
+  /** Documents that are texts, folded: what stands in one may be cut in two by its chunks. */
+  texts: ReadonlyMap<string, string>
   retriever: Retriever
+  /** The document's id that may have been meant. */
+  nearestId: (id: string) => string | undefined
   /** Whether a question whose answer stands nowhere in its document takes the chunk that is most like the question. */
   allowAbstractive: boolean
 }
@@ -68,24 +72,23 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   const { document } = question
   const sources = document === undefined ? [...search.sources.values()] : search.byDocument.get(document)
   if (sources === undefined) {
-    const near = nearestName(document!, [...search.byDocument.keys()])
+    const near = search.nearestId(document!)
     return `unknown document ${shown(document!)}${near === undefined ? '' : ` (did you mean ${shown(near)}?)`}`
   }
   if (sources.length === 0) return `document ${shown(document!)} is empty`
-  const missing = (what: string, text: string, key: 'folded' | 'lower'): string => {
-    const place = document === undefined ? 'stands in no document' : `is not in document ${shown(document)}`
-    // Cut in two, it is in none of the chunks, but in what they were cut from.
-    const isCut = sources
-      .map((source) => source[key])
-      .join(' ')
-      .includes(text)
-    return `${what} ${place}${isCut ? ' in one chunk' : ''}`
+  const missing = (what: string, isIn: (text: string) => boolean): string => {
+    const cut = document === undefined ? [...search.texts].find(([, text]) => isIn(text))?.[0] : document
+    if (cut !== undefined && isIn(search.texts.get(cut) ?? ''))
+      return `${what} stands in document ${shown(cut)}, but whole in no chunk of it`
+    return document === undefined ? `${what} stands in no document` : `${what} is not in document ${shown(document)}`
   }
   if (quotes.length > 0) {
     const holding = sources.filter((source) => quotes.every((quote) => source.folded.includes(quote)))
     if (holding.length > 0) return closest(question, holding, search)
     const lost = quotes.find((quote) => !sources.some((source) => source.folded.includes(quote)))
-    return lost === undefined ? 'no one chunk has all of its quotes' : missing(`quote ${shown(lost)}`, lost, 'folded')
+    return lost === undefined
+      ? 'no one chunk has all of its quotes'
+      : missing(`quote ${shown(lost)}`, (text) => text.includes(lost))
   }
   const found = sources.map((source) => holds(source.lower, answer))
   for (const how of ['words', 'part'] as const) {
@@ -93,7 +96,7 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
     if (holding.length > 0) return closest(question, holding, search)
   }
   if (document !== undefined && search.allowAbstractive) return closest(question, sources, search)
-  return missing(`answer ${shown(folded(question.answer))}`, answer, 'lower')
+  return missing(`answer ${shown(folded(question.answer))}`, (text) => text.toLowerCase().includes(answer))
 }
 
 /** The one most like the question. */

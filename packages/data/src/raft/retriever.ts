@@ -66,10 +66,15 @@ export class Retriever {
   }
 }
 
-/** The name among `names` most like `name`, letter by letter; undefined when none is near. */
-export function nearestName(name: string, names: readonly string[]): string | undefined {
-  const index = new MiniSearch<{ id: number; name: string }>({ fields: ['name'], tokenize: (text) => [text] })
-  index.addAll(names.map((each, id) => ({ id, name: each })))
-  const [best] = index.search(name, { fuzzy: 0.34, prefix: true })
-  return best === undefined ? undefined : names[best.id as number]
+/** Finds the name among `names` most like another, letter by letter; undefined when none is near. */
+export function nameFinder(names: readonly string[]): (name: string) => string | undefined {
+  let index: MiniSearch<{ id: number; name: string }> | undefined
+  return (name) => {
+    if (index === undefined) {
+      index = new MiniSearch({ fields: ['name'], tokenize: (text) => [text] })
+      index.addAll(names.map((each, id) => ({ id, name: each })))
+    }
+    const [best] = index.search(name, { fuzzy: 0.34, prefix: true })
+    return best === undefined ? undefined : names[best.id as number]
+  }
 }
