@@ -17,7 +17,8 @@ const { data, tokenizer: folder, out } = flags
 if (!data || !folder || !out) throw new Error('--data, --tokenizer and --out are required')
 const tokenizer = await loadTokenizer(folder)
 const vocab = Number(flags.vocab)
-const rows = (await loadRows(data)).slice(0, Number(flags.count)).map((row) => {
+const loaded = (await loadRows(data)).flatMap((row) => ('questions' in row ? [] : [row]))
+const rows = loaded.slice(0, Number(flags.count)).map((row) => {
   const { ids, labels } = tokenizeRow(row, tokenizer, { template: 'alpaca' })
   return { ids: Array.from(ids, (id) => id % vocab), labels: Array.from(labels, (id) => (id < 0 ? id : id % vocab)) }
 })

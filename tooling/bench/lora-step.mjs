@@ -1,11 +1,12 @@
 // One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
 //   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16] [--checkpoint]
 //     [--mesh data=1,model=2]: as many devices, of --threads threads each
+// Rows may be context trees, as trees.mjs writes them: then a step has --batch samples or a few more.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { collate, planBatches } from '@jora/data'
+import { collate, planSteps } from '@jora/data'
 import { loadModel } from '@jora/llama'
 import { dataGroups, initAdapter, initState, placeAdapter, TrainingStep } from '@jora/lora'
 import { MeshDevice, parseMesh } from '@jora/shard'
@@ -51,7 +52,7 @@ try {
   )
   let state = initState(placeAdapter(initAdapter(model.config, lora, 1), model.config, device))
 
-  /** @type {import('@jora/data').Batch[]} */
+  /** Micro-batches of each step. @type {import('@jora/data').Batch[][]} */
   let batches
   /** @type {number[][]} */
   let lengths
@@ -66,19 +67,21 @@ try {
       samples.map((_, i) => i),
       { padId: 0, groups },
     )
-    batches = Array.from({ length: steps + warmup }, () => batch)
+    batches = Array.from({ length: steps + warmup }, () => [batch])
     lengths = batches.map(() => samples.map((s) => s.ids.length))
   } else {
-    /** @type {{ ids: number[], labels: number[] }[]} */
+    /** @type {{ ids: number[], labels: number[], branches?: import('@jora/data').PlacedBranch[] }[]} */
     const rows = JSON.parse(readFileSync(flags.rows, 'utf8'))
-    const samples = rows.map(({ ids, labels }, row) => ({
+    const samples = rows.map(({ ids, labels, branches }, row) => ({
       ids: Int32Array.from(ids),
       labels: Int32Array.from(labels),
       row,
+      ...(branches ? { branches } : {}),
     }))
-    const plan = planBatches(samples, { batchSize, epoch: 0, seed: 1, shuffle: true })
-    batches = plan.map((indices) => collate(samples, indices, { padId: 0, groups }))
-    lengths = plan.map((indices) => indices.map((i) => /** @type {{ ids: Int32Array }} */ (samples[i]).ids.length))
+    const options = { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 1, shuffle: true, rowTokens: 2000 }
+    const plan = planSteps(samples, options)
+    batches = plan.map((micro) => micro.map((indices) => collate(samples, indices, { padId: 0, groups })))
+    lengths = plan.map((micro) => micro.flat(2).map((i) => /** @type {{ ids: Int32Array }} */ (samples[i]).ids.length))
   }
 
   const times = []
@@ -89,11 +92,12 @@ try {
   // Rows come in several shapes: a first pass compiles them all, a second is timed.
   const passes = flags.rows === undefined ? batches : [...batches, ...batches]
   for (const batch of passes) {
-    const shape = `${batch.batchSize}x${batch.seqLen}x${batch.labelRows.length}`
-    const isNew = !shapes.has(shape)
-    shapes.add(shape)
+    const before = shapes.size
+    for (const { batchSize: rows, seqLen, labelRows, packed } of batch)
+      shapes.add(`${rows}x${seqLen}x${labelRows.length}x${packed?.window}`)
+    const isNew = shapes.size > before
     const [begun, cpu] = [performance.now(), process.cpuUsage()]
-    const result = stepper.run(state, [batch], { step: ++step, learningRate: 1e-4, seed: 1 })
+    const result = stepper.run(state, batch, { step: ++step, learningRate: 1e-4, seed: 1 })
     state = result.state
     loss = await result.loss.item()
     const elapsed = performance.now() - begun
@@ -105,9 +109,10 @@ try {
       flops: stepFlops(
         model.config,
         /** @type {number[]} */ (lengths[(step - 1) % lengths.length]),
-        batch.targetTokens,
+        batch.reduce((n, { targetTokens }) => n + targetTokens, 0),
       ),
-      samples: batch.sampleCount,
+      samples: batch.reduce((n, { sampleCount }) => n + sampleCount, 0),
+      tokens: batch.reduce((n, { batchSize: rows, seqLen }) => n + rows * seqLen, 0),
     })
   }
   const status = readFileSync('/proc/self/status', 'utf8')
@@ -133,6 +138,7 @@ try {
       minStepMs: sorted[0],
       coresUsed: timed.reduce((n, t) => n + t.cpuMs, 0) / totalMs,
       samplesPerSecond: (timed.reduce((n, t) => n + t.samples, 0) * 1000) / totalMs,
+      computedTokens: timed.reduce((n, t) => n + t.tokens, 0),
       shapes: shapes.size,
       firstRunsMs: compileMs,
       peakMb,

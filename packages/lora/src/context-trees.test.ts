@@ -194,7 +194,7 @@ describe.each(Object.keys(open))(`%s${hasGpu ? '' : ' (WebGPU needs an adapter)'
       const used = counts.reduce((a, b) => a + b, 0)
       return {
         others: [...values.slice(0, first), ...values.slice(second, used)],
-        own: [...values.slice(first, second)],
+        own: Array.from(values.slice(first, second)),
       }
     }
     const [before, after] = [await read(tree), await read(changed)]

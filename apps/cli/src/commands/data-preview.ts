@@ -12,7 +12,7 @@ import {
   type TokenPart,
 } from '@jora/data'
 import { loadConfig, type LlamaConfig } from '@jora/llama'
-import { countSteps, defaultJoraSettings, JoraConfig } from '@jora/lora'
+import { countSteps, JoraConfig } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
@@ -98,12 +98,10 @@ function drawTree(tokens: readonly TokenDescription[], style: Style): string {
     ).trimEnd(),
   ]
   for (let branch = 0; branch <= last; branch++) {
-    const [first = '', ...rest] = paint(
-      tokens.filter((token) => token.branch === branch),
-      style,
-    )
-      .replace(/^((?:\u001b\[\d+m)*)\n+/, '$1')
-      .split('\n')
+    const own = tokens.filter((token) => token.branch === branch)
+    // Blank lines before the question are drawn as the tree's own.
+    const begin = own.findIndex(({ text }) => text.trim() !== '')
+    const [first = '', ...rest] = paint(own.slice(Math.max(0, begin)), style).split('\n')
     const [corner, bar] = branch === last ? ['└─ ', '   '] : ['├─ ', '│  ']
     lines.push(style.dim('│'), `${style.dim(corner)}${first}`, ...rest.map((line) => `${style.dim(bar)}${line}`))
   }

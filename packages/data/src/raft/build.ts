@@ -102,7 +102,7 @@ export function buildRaft(
     const addRow = (context: readonly Source[], some: readonly AskedQuestion[], answered: boolean) => {
       if (some.length === 0) return
       rows.push({
-        context: [...context].map(documentOf),
+        context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
         questions: some.map((question) =>
           questionOf(question, golden, answered || withoutGolden === 'keep' ? undefined : refusal),
         ),
