@@ -249,7 +249,11 @@ describe.skipIf(!modelSource)('refused before training, nothing written (needs .
       'without output: row 2: "output": got nothing; expected a string',
     ],
     ['broken', '{"instruction":"a","output":"b"}\n{"instruction":', 'broken: line 2: broken JSON: it ends too early'],
-    ['chat', '[{"messages":[]}]', 'chat: row 1: "messages": nothing is learned; expected at least one assistant message'],
+    [
+      'chat',
+      '[{"messages":[]}]',
+      'chat: row 1: "messages": nothing is learned; expected at least one assistant message',
+    ],
   ])('dataset %s', async (name, content, message) => {
     if (content !== undefined) writeFileSync(path(name), content)
     await refuse(['--dataset', path(name)], 1, message)

@@ -84,7 +84,7 @@ describe('refused with 2', () => {
       ['train', ...needed, '--device-memory', '0GB'],
       'error: --device-memory: got "0GB", expected a size such as 12GB, 8GiB or 500MB',
     ],
-    [['generate', '--model', 'm'], 'error: give either --prompt TEXT or --instruction TEXT'],
+    [['generate', '--model', 'm'], 'error: give either --prompt TEXT, --instruction TEXT or --question TEXT'],
     [
       ['generate', '--model', 'm', '--prompt', 'x', '--input', 'y'],
       'error: --input goes with --instruction, not with --prompt',

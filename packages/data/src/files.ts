@@ -1,4 +1,4 @@
-// Reading from disk: the only file here that needs Node.
+// Reading texts, rows and tokenizers from disk.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,28 +19,28 @@ async function readOptional(path: string): Promise<string | undefined> {
 }
 
 /**
+ * The file's text, without a byte order mark.
+ *
+ * @throws DatasetError when it is missing, a folder, or no UTF-8
+ */
+export async function readText(file: string): Promise<string> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    const problems: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'is a folder; expected a file' }
+    throw new DatasetError({ file, problem: problems[error.code ?? ''] ?? error.message })
+  })
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new DatasetError({ file, problem: 'is not UTF-8 text' })
+  }
+}
+
+/**
  * Reads a dataset file, JSON array or JSONL (see {@link parseRows}).
  *
  * @throws DatasetError when it is missing, no UTF-8, or holds a bad row
  */
-export async function loadRows(file: string): Promise<Row[]> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(file)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    const problem =
-      code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder; expected a file' : String(error)
-    throw new DatasetError({ file, problem })
-  }
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new DatasetError({ file, problem: 'is not UTF-8 text; expected a JSON array or JSONL in UTF-8' })
-  }
-  return parseRows(text, file)
-}
+export const loadRows = async (file: string): Promise<Row[]> => parseRows(await readText(file), file)
 
 /**
  * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, and where present tokenizer_config.json,

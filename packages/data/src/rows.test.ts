@@ -69,23 +69,41 @@ test('errors name file, row, key, what came and what was expected', () => {
   expect(message('[{"messages":[]}]')).toMatchInlineSnapshot(
     `"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`,
   )
-  expect(message('[{"messages":[{"role":"bot","content":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages[0].role": got the string "bot"; expected system, user, assistant, tool"`)
-  expect(message('[{"messages":[{"role":"user","content":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`)
-  expect(message('[{"messages":[{"role":"assistant","content":7}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "messages[0].content": got the number 7; expected text"`)
-  expect(message('[{"conversations":[{"from":"alien","value":"hi"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "conversations[0].from": got the string "alien"; expected system, user, assistant, tool, human, gpt, chatgpt, bard, bing, function_response, observation"`)
-  expect(message('[{"questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "context": got nothing; expected text or an array of documents"`)
-  expect(message('[{"context":"c","questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "questions": got an empty array; expected a question"`)
-  expect(message('[{"context":["c",5],"questions":[]}]')).toMatchInlineSnapshot(`"data.json: row 1: "context[1]": got the number 5; expected text, or an object with "text""`)
-  expect(message('[{"context":"c","questions":[{"question":"q"}]}]')).toMatchInlineSnapshot(`"data.json: row 1: "questions[0].answer": got nothing; expected a string"`)
+  expect(message('[{"messages":[{"role":"bot","content":"hi"}]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "messages[0].role": got the string "bot"; expected system, user, assistant, tool"`,
+  )
+  expect(message('[{"messages":[{"role":"user","content":"hi"}]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`,
+  )
+  expect(message('[{"messages":[{"role":"assistant","content":7}]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "messages[0].content": got the number 7; expected text"`,
+  )
+  expect(message('[{"conversations":[{"from":"alien","value":"hi"}]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "conversations[0].from": got the string "alien"; expected system, user, assistant, tool, human, gpt, chatgpt, bard, bing, function_response, observation"`,
+  )
+  expect(message('[{"questions":[]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "context": got nothing; expected text or an array of documents"`,
+  )
+  expect(message('[{"context":"c","questions":[]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "questions": got an empty array; expected a question"`,
+  )
+  expect(message('[{"context":["c",5],"questions":[]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "context[1]": got the number 5; expected text, or an object with "text""`,
+  )
+  expect(message('[{"context":"c","questions":[{"question":"q"}]}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "questions[0].answer": got nothing; expected a string"`,
+  )
   expect(
     message('[{"context":["c"],"questions":[{"question":"q","answer":"a","documents":2}]}]'),
-  ).toMatchInlineSnapshot(`"data.json: row 1: "questions[0].documents": got the number 2; expected an integer from 0 to 1"`)
+  ).toMatchInlineSnapshot(
+    `"data.json: row 1: "questions[0].documents": got the number 2; expected an integer from 0 to 1"`,
+  )
   expect(
     message('[{"context":[{"id":"x","text":"c"},{"id":"x","text":"d"}],"questions":[{"question":"q","answer":"a"}]}]'),
   ).toMatchInlineSnapshot(`"data.json: row 1: "context[1].id": "x" stands twice"`)
-  expect(
-    message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"split":"eval"}]'),
-  ).toMatchInlineSnapshot(`"data.json: row 1: "split": got the string "eval"; expected train or test"`)
+  expect(message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"split":"eval"}]')).toMatchInlineSnapshot(
+    `"data.json: row 1: "split": got the string "eval"; expected train or test"`,
+  )
   expect(
     message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"metric":"bleu"}]'),
   ).toMatchInlineSnapshot(`"data.json: row 1: "metric": got the string "bleu"; expected denotation or reply"`)

@@ -1,9 +1,10 @@
 // jora generate: a model's continuation of a prompt, streamed as it is made.
 import type { Command } from 'commander'
-import { renderPrompt } from '@jora/data'
+import { questionsOf, readText, renderPrompt, type ContextRow, type Tokenizer } from '@jora/data'
 import { Generator } from '@jora/llama'
 import { fromFirst } from '@jora/lora'
 import { Interrupted, UsageError } from '../errors'
+import { rowFlags } from '../dataset-file'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
@@ -19,6 +20,9 @@ const flags = {
   prompt: text('text to continue; - reads it from stdin', 'TEXT'),
   instruction: text('an instruction, put into the Alpaca prompt', 'TEXT'),
   input: text('what the instruction is about', 'TEXT'),
+  question: text('a question on the documents', 'TEXT'),
+  document: texts('a text file to answer from, the first first; may be given more than once', 'FILE'),
+  contextTemplate: rowFlags.contextTemplate,
   maxNewTokens: withDefault(integer('longest continuation, in tokens', 1), 256),
   stop: texts('end before this text; may be given more than once', 'TEXT'),
   ...grouped('Sampling:', {
@@ -53,21 +57,40 @@ type Values = ValuesOf<typeof flags>
 export function registerGenerate(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'generate',
-    summary: 'continue a prompt, or answer an instruction',
+    summary: 'continue a prompt, answer an instruction, or a question on documents',
     flags,
     examples: [
       'generate --model models/llama --adapter out --instruction "Name three colours." --max-new-tokens 64',
       'generate --model models/llama --prompt "Once upon a time" --temperature 0.8 --top-p 0.95',
       'generate --model models/llama --prompt - < prompt.txt',
+      'generate --model models/llama --adapter out --document peru.txt --document chad.txt --question "What is the capital of Peru?"',
     ],
     run: generate,
   })
 }
 
+/** The row that a question on documents makes; undefined where none is asked. */
+async function contextRow({ question, document = [] }: Values): Promise<ContextRow | undefined> {
+  if (question === undefined) {
+    if (document.length > 0) throw new UsageError('--document goes with --question TEXT')
+    return undefined
+  }
+  if (document.length === 0) throw new UsageError('--question needs a --document FILE to answer from')
+  const texts = await Promise.all(document.map((file) => readText(file)))
+  return { context: texts.map((content) => ({ text: content.trim() })), questions: [{ question, answer: '' }] }
+}
+
+/** Ids up to where the answer begins, as in training. */
+function idsOf(row: ContextRow, tokenizer: Tokenizer, { contextTemplate }: Values): number[] {
+  const [asked] = questionsOf(row, tokenizer, { template: 'alpaca', contextTemplate })
+  return [...asked!.context, ...asked!.prompt]
+}
+
 /** The prompt that the flags give; `-` is still to be read. */
-function promptOf({ prompt, instruction, input }: Values): string {
-  if ((prompt === undefined) === (instruction === undefined))
-    throw new UsageError('give either --prompt TEXT or --instruction TEXT')
+function promptOf({ prompt, instruction, input, question }: Values): string {
+  if ([prompt, instruction, question].filter((given) => given !== undefined).length !== 1)
+    throw new UsageError('give either --prompt TEXT, --instruction TEXT or --question TEXT')
+  if (question !== undefined) return question
   if (prompt !== undefined && input !== undefined)
     throw new UsageError('--input goes with --instruction, not with --prompt')
   if (instruction !== undefined)
@@ -77,6 +100,7 @@ function promptOf({ prompt, instruction, input }: Values): string {
 
 async function generate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
   const given = promptOf(values)
+  const context = await contextRow(values)
   const model = await openModel(values, session)
   const { tokenizer, decoder, device } = model
   const io = speaking(device, session)
@@ -86,7 +110,7 @@ async function generate(values: Values, { io: session, json }: CommandContext<ty
   // On the CPU, the usual case, nothing stands between a prompt and its continuation.
   if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
   const generator = new Generator(decoder, device)
-  const ids = tokenizer.encode(prompt)
+  const ids = context ? idsOf(context, tokenizer, values) : tokenizer.encode(prompt)
   if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')
 
   const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })

@@ -1,8 +1,9 @@
 // Reading what an importer needs from disk.
 
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { DatasetError } from '../errors'
+import { readText } from '../files'
 import { importFormats, type ImportFormat, type ImportFormatName } from './index'
 import type { Imported, ImportOptions, InputFiles } from './imported'
 
@@ -48,20 +49,3 @@ const holding = ({ holds }: ImportFormat): string => (holds === undefined ? '' :
 
 /** `qa2` before `qa10`. */
 const byNumber = new Intl.Collator('en', { numeric: true })
-
-async function readText(file: string): Promise<string> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(file)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    const problem =
-      code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a folder; expected a file' : String(error)
-    throw new DatasetError({ file, problem })
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new DatasetError({ file, problem: 'is not UTF-8 text' })
-  }
-}

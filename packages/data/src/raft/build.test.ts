@@ -111,6 +111,17 @@ describe('contexts', () => {
     expect(few.statistics.shortContexts).toBe(1)
   })
 
+  test('a document that holds the quote of a question does not distract from it', () => {
+    const from = [
+      { id: 'a', text: 'We all say that red zebras rest.' },
+      { id: 'b', text: 'Red zebras rest. So we all say.' },
+      { id: 'c', text: 'Red zebras run.' },
+    ]
+    // Neither has the answer, and the quote could be that of both.
+    const asked = [{ question: 'What do red zebras do?', answer: 'sleep', quote: 'zebras rest', document: 'a' }]
+    expect(idsOf(build({ split: 1, goldenProbability: 1 }, asked, from).rows[0]!).sort()).toEqual(['a', 'c'])
+  })
+
   test('the golden document has no place of its own', () => {
     const places = build({ goldenProbability: 1 }).rows.map((row) => idsOf(row).indexOf(row.questions[0]!.golden![0]!))
     expect(new Set(places).size).toBe(5)

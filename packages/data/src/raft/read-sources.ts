@@ -1,8 +1,9 @@
 // Reading what RAFT data is made of from disk.
 
-import { readFile, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { DatasetError } from '../errors'
+import { readText } from '../files'
 import { parseDocuments, type RaftDocument } from './documents'
 import { parseQuestions, type RaftQuestion } from './questions'
 import { parseTable } from './table'
@@ -59,17 +60,4 @@ async function readDocument(file: string, name: string): Promise<RaftDocument> {
   const text = await readText(file)
   const common = { id: name.slice(0, name.length - extname(name).length), origin: { file } }
   return TABLES.includes(extensionOf(name)) ? { ...common, table: parseTable(text, file) } : { ...common, text }
-}
-
-async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    const problems: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'is a folder; expected a file' }
-    throw new DatasetError({ file, problem: problems[error.code ?? ''] ?? error.message })
-  })
-  try {
-    // Without a byte order mark, which the decoder takes away.
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new DatasetError({ file, problem: 'is not UTF-8 text' })
-  }
 }

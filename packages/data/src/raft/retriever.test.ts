@@ -1,0 +1,58 @@
+// BM25 against its formula worked out by hand, and what counts as a word.
+
+import { expect, test } from 'vitest'
+import { nameFinder, Retriever } from './retriever'
+
+const texts = [
+  { id: 'a', text: 'red red house' },
+  { id: 'b', text: 'blue house by the sea' },
+  { id: 'c', title: 'Green', text: 'garden' },
+]
+
+test('scores are those of BM25+, lengths in different words', () => {
+  const [k, b, d] = [1.2, 0.75, 0.5]
+  const [meanLength, N] = [(2 + 5 + 2) / 3, 3]
+  const idf = (n: number) => Math.log(1 + (N - n + 0.5) / (n + 0.5))
+  const bm25 = (n: number, tf: number, length: number) =>
+    idf(n) * (d + (tf * (k + 1)) / (tf + k * (1 - b + (b * length) / meanLength)))
+  const hits = new Retriever(texts).search('RED house red')
+  expect(hits.map(({ id }) => id)).toEqual(['a', 'b'])
+  // A word that stands twice in the query counts twice; how many words were found does not matter beyond that.
+  expect(hits[0]!.score).toBeCloseTo(2 * bm25(1, 2, 2) + bm25(2, 1, 2), 10)
+  expect(hits[1]!.score).toBeCloseTo(bm25(2, 1, 5), 10)
+})
+
+test('titles count, results can be limited to some, and equals keep their order', () => {
+  const retriever = new Retriever([...texts, { id: 'a2', text: 'red red house' }])
+  const ids = (...args: Parameters<Retriever['search']>) => retriever.search(...args).map(({ id }) => id)
+  expect(ids('green')).toEqual(['c'])
+  expect(ids('red')).toEqual(['a', 'a2'])
+  expect(ids('red house', { limit: 1 })).toEqual(['a'])
+  expect(ids('red house', { among: (id) => id !== 'a' })).toEqual(['a2', 'b'])
+  expect(ids('nothing')).toEqual([])
+  expect(ids('')).toEqual([])
+})
+
+test('parameters are those given', () => {
+  const score = (options: ConstructorParameters<typeof Retriever>[1]) =>
+    new Retriever(texts, options).search('red')[0]!.score
+  const idf = Math.log(1 + 2.5 / 1.5)
+  expect(score({ k: 0, b: 0, d: 0 })).toBeCloseTo(idf, 10)
+  expect(score({ k: 1, b: 0, d: 0 })).toBeCloseTo((idf * 4) / 3, 10)
+})
+
+test('a character is a word where words are not set apart', () => {
+  const retriever = new Retriever([
+    { id: 'zh', text: '我在北京市' },
+    { id: 'en', text: 'Überlingen' },
+  ])
+  expect(retriever.search('北京').map(({ id }) => id)).toEqual(['zh'])
+  expect(retriever.search('überlingen').map(({ id }) => id)).toEqual(['en'])
+})
+
+test('the nearest name, if one is near', () => {
+  const nearest = nameFinder(['docs/Paris', 'docs/Rome'])
+  expect(nearest('docs/Pari.txt')).toBe('docs/Paris')
+  expect(nearest('DOCS/ROME')).toBe('docs/Rome')
+  expect(nearest('zzz')).toBeUndefined()
+})
