@@ -1,5 +1,5 @@
 // Records of invented places and people, and documents that hold them: what the model learns to look names up in.
-import { foods, colors, makeFacts } from './facts.mjs'
+import { makeFacts } from './facts.mjs'
 
 /** @typedef {ReturnType<typeof import('./random.mjs').makeRandom>} Random */
 
@@ -23,36 +23,50 @@ export function inventedName(random) {
   return `${first}${inventedWord(random)}${last}`
 }
 
-const attributes =
-  `song river king queen flag number leader winner price color bird dish teacher owner doctor captain road bridge hill boat
-  month year age size book friend lake mountain school team market animal flower king game story door house street name`.split(
-    /\s+/,
-  )
-const verbs = 'like eat grow sell make love play see read sing know visit'.split(' ')
-
-/** @param {Random} random */
-function value(random) {
-  const kind = random.next()
-  if (kind < 0.5) return inventedName(random)
-  if (kind < 0.65) return String(random.below(10 ** (1 + random.below(4))))
-  if (kind < 0.75) return `${inventedWord(random)} and ${inventedWord(random)}`
-  return random.pick(random.next() < 0.5 ? foods : colors)
+/** A relation's name: any word, so that what is asked for is found by matching it, not by knowing it. @param {Random} random @param {readonly string[]} vocabulary */
+function relation(random, vocabulary) {
+  const word = () => (random.next() < 0.15 ? inventedWord(random).toLowerCase() : random.pick(vocabulary))
+  return random.next() < 0.25 ? `${word()} ${word()}` : word()
 }
 
-/** Facts about one invented name. @param {Random} random @param {number} count */
-function record(random, count) {
+/** @param {Random} random @param {readonly string[]} vocabulary */
+function value(random, vocabulary) {
+  const kind = random.next()
+  if (kind < 0.45) return inventedName(random)
+  if (kind < 0.6) return String(random.below(10 ** (1 + random.below(4))))
+  if (kind < 0.7)
+    return `${inventedWord(random)}${random.next() < 0.5 ? `, ${inventedWord(random)}` : ''} and ${inventedWord(random)}`
+  if (kind < 0.85) return `${inventedWord(random)} ${random.pick(vocabulary)}`
+  return random.pick(vocabulary)
+}
+
+/** Facts about one invented name. @param {Random} random @param {number} count @param {readonly string[]} vocabulary */
+function record(random, count, vocabulary) {
   const name = inventedName(random)
-  const [of, verb] = [random.sample(attributes, count), random.sample(verbs, count)]
-  const article = () => (random.next() < 0.2 ? 'the ' : '')
-  return Array.from({ length: count }, (_, i) => {
-    const what = `${article()}${value(random)}`
+  const article = () => (random.next() < 0.25 ? 'the ' : '')
+  return Array.from({ length: count }, () => {
+    const what = `${article()}${value(random, vocabulary)}`
+    const relates = relation(random, vocabulary)
     const kind = random.next()
-    if (kind < 0.6)
-      return { fact: `The ${of[i]} of ${name} is ${what}.`, question: `What is the ${of[i]} of ${name}?`, answer: what }
-    if (kind < 0.8)
+    if (kind < 0.5)
       return {
-        fact: `People in ${name} ${verb[i]} ${what}.`,
-        question: `What do people in ${name} ${verb[i]}?`,
+        fact: `The ${relates} of ${name} is ${what}.`,
+        question: `What is the ${relates} of ${name}?`,
+        answer: what,
+      }
+    if (kind < 0.7) {
+      const who = random.next() < 0.5 ? 'People in' : `The ${relation(random, vocabulary)} of`
+      const lower = `${who[0]?.toLowerCase()}${who.slice(1)}`
+      return {
+        fact: `${who} ${name} ${relates} ${what}.`,
+        question: `What do ${lower} ${name} ${relates}?`,
+        answer: what,
+      }
+    }
+    if (kind < 0.85)
+      return {
+        fact: `${name} has ${what} as ${relates}.`,
+        question: `What does ${name} have as ${relates}?`,
         answer: what,
       }
     const where = inventedName(random)
@@ -62,11 +76,11 @@ function record(random, count) {
 
 /**
  * Documents, each with facts about one thing, and questions across them.
- * @param {Random} random @param {number} most documents
+ * @param {Random} random @param {number} most documents @param {readonly string[]} vocabulary words of any text
  */
-export function makeDocuments(random, most) {
+export function makeDocuments(random, most, vocabulary) {
   const documents = Array.from({ length: 1 + random.below(most) }, () =>
-    random.next() < 0.15 ? makeFacts(random, 2 + random.below(3)) : record(random, 2 + random.below(4)),
+    random.next() < 0.15 ? makeFacts(random, 2 + random.below(3)) : record(random, 2 + random.below(4), vocabulary),
   )
   return { texts: documents.map((facts) => facts.map((f) => f.fact).join(' ')), facts: documents.flat() }
 }

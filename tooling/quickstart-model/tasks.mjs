@@ -3,7 +3,7 @@ import { inventedName, inventedWord, makeDocuments } from './documents.mjs'
 import { makeFacts } from './facts.mjs'
 
 /** @typedef {ReturnType<typeof import('./random.mjs').makeRandom>} Random */
-/** @typedef {{ encode(text: string): number[], words: readonly number[], text: Int32Array }} Context words: ids usable as arbitrary symbols */
+/** @typedef {{ encode(text: string): number[], words: readonly number[], text: Int32Array, vocabulary: readonly string[] }} Context words: ids usable as arbitrary symbols; vocabulary: words of the stories */
 /** @typedef {(random: Random, length: number, context: Context) => { ids: number[], learned: boolean[] }} Task */
 
 class Row {
@@ -160,7 +160,7 @@ const wrappers = [
 ]
 
 /** Documents, then questions on them with short answers, under JORA's headings for contexts or others. @type {Task} */
-export const documents = (random, length, { encode }) => {
+export const documents = (random, length, { encode, vocabulary }) => {
   const row = new Row()
   while (row.ids.length < length) {
     const [title, ask, reply] =
@@ -168,7 +168,7 @@ export const documents = (random, length, { encode }) => {
         ? ['### Context:\n', '\n### Question:\n', '\n\n### Answer:\n']
         : [heading(random), heading(random), heading(random)]
     const wrap = random.pick(wrappers)
-    const { texts, facts } = makeDocuments(random, 4)
+    const { texts, facts } = makeDocuments(random, 4, vocabulary)
     row.add(encode(title))
     for (const text of texts) row.add(encode(wrap(text)))
     for (const { question, answer } of random.sample(facts, Math.min(facts.length, 1 + random.below(6)))) {

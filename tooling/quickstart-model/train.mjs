@@ -25,7 +25,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     'story-steps': { type: 'string', default: '3000' },
-    'document-steps': { type: 'string', default: '2000' },
+    'document-steps': { type: 'string', default: '3000' },
     /** Start at this stage from the weights in --out, e.g. after a run was cut off. */
     'from-stage': { type: 'string' },
   },
@@ -109,6 +109,7 @@ log({ vocabulary: vocabSize, wordsOfOneToken: wordIds.filter((ids) => ids.length
 /** Stories as one line of ids, one per story line so that encoding stays quick. */
 const context = {
   encode,
+  vocabulary: [...new Set(stories.slice(0, 200_000).match(/\b[a-z]{3,8}\b/g))],
   words: [
     ...new Set([
       ...wordIds.filter((ids) => ids.length === 1).flat(),

@@ -165,7 +165,7 @@ test('loadRows says what is wrong with a file', async () => {
 
 test('contexts, chats and splits are read', () => {
   const read = (row: unknown) => {
-    const [{ origin: _origin, ...rest }] = parseRows(JSON.stringify([row]), 'f') as [{ origin?: unknown }]
+    const { origin: _origin, ...rest } = parseRows(JSON.stringify([row]), 'f')[0]!
     return rest
   }
   const question = { question: 'q', answer: 'a' }

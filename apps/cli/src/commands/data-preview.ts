@@ -212,6 +212,9 @@ function summary(lengths: readonly number[]): { shortest: number; median: number
   return { shortest: sorted[0] ?? 0, median: sorted[Math.floor(sorted.length / 2)] ?? 0, longest: sorted.at(-1) ?? 0 }
 }
 
+/** `67 GFLOP` */
+const flop = (n: number): string => `${short(n).replace(/[kMG]?$/, ' $&')}FLOP`
+
 interface Facts {
   readonly prepared: ReturnType<typeof prepareDataset>
   readonly lengths: readonly number[]
@@ -243,11 +246,11 @@ function figuresOf(values: Values, { prepared, lengths, rows, run, seconds }: Fa
     ],
     ['tokens', `${plural(tokens, 'token')}${trees}`],
     ['learned', `${plural(targetTokens, 'token')}, ${percent(targetTokens / tokens)}`],
-    ['lengths', `${shortest} ${histogram(lengths).text} ${longest}, half of them up to ${median}`],
+    ['lengths', `${shortest} ${histogram(lengths).text} ${longest}, median ${median}`],
     [`over ${count(values.maxSeqLength)}`, policy],
     [
       'training',
-      `${plural(run.stepsPerEpoch, 'step')} an epoch, ${plural(run.steps, 'step')} in all, ${short(run.flops)}FLOP` +
+      `${plural(run.stepsPerEpoch, 'step')} an epoch, ${plural(run.steps, 'step')} in all, ${flop(run.flops)}` +
         (seconds === undefined ? '' : `: on this CPU at least ${duration(seconds)}`),
     ],
   ]

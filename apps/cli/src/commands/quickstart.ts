@@ -1,13 +1,30 @@
-// jora quickstart: the main job from end to end, on the model and the questions that ship with the command.
+// jora quickstart: the main job from end to end, on the model, documents and questions that ship with the command.
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { loadRows, renderPrompt, type AlpacaRow } from '@jora/data'
+import {
+  buildRaft,
+  loadRows,
+  loadTokenizer,
+  readDocuments,
+  readQuestions,
+  summarizeAnswers,
+  type AnswerSummary,
+} from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
-import { Generator, weightShapes, type LlamaConfig } from '@jora/llama'
-import { ConfigError, generateAlpacaDataset, JoraConfig, makeFolder, trainLora, writeJsonAtomic } from '@jora/lora'
+import { weightShapes, type LlamaConfig } from '@jora/llama'
+import {
+  ConfigError,
+  generateAlpacaDataset,
+  JoraConfig,
+  makeFolder,
+  trainLora,
+  writeFileAtomic,
+  writeJsonAtomic,
+  type AnsweredQuestion,
+} from '@jora/lora'
 import { Interrupted } from '../errors'
 import { answerAll, questionsOfRows } from '../answers'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -15,13 +32,14 @@ import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle, openDeviceFor } from '../open-device'
-import { openModel, stopIdsOf, type OpenModel } from '../open-model'
+import { openModel, type OpenModel } from '../open-model'
 import { count, duration, percent, plural, short } from '../ui/format'
 import { program, shellPath } from '../ui/next-command'
 import { bar } from '../ui/status-line'
 import { styleFor } from '../ui/style'
+import { columns } from '../ui/table'
 import { TrainDisplay } from '../ui/train-display'
-import { countParameters } from './train-report'
+import { countParameters, savingOf } from './train-report'
 
 const asset = (name: string): string => fileURLToPath(new URL(`../assets/${name}`, import.meta.url))
 
@@ -34,29 +52,32 @@ const flags = {
   }),
 }
 
-/** Short enough for a coffee, long enough to learn: every linear layer, eight times over a thousand rows. */
+/** Short enough for a coffee, long enough to learn: every linear layer, six times over the training contexts. */
 const settings = {
   targetModules: 'all-linear',
   loraDropout: 0,
   learningRate: 3e-3,
   warmupSteps: 20,
-  epochs: 8,
+  epochs: 6,
   batchSize: 16,
   gradientAccumulationSteps: 1,
-  maxSeqLength: 256,
-  split: 5 / 6,
+  maxSeqLength: 1024,
   saveEvery: 200,
 } as const
 
-/** Longest answer of the question set is nine tokens. */
-const answerTokens = 16
+/** Documents beside the one that answers, and every question with its own: so few are no test of doing without. */
+const retrieval = { distractors: 2, goldenProbability: 1 } as const
 
-const instruction = 'Quote the sentence that answers the question.'
+/** More than the longest answer has. */
+const answerTokens = 64
+
+/** Rows that the documents become, in the output directory. */
+const rowsFile = 'raft.jsonl'
 
 export function registerQuickstart(parent: Command, io: Session): void {
   defineCommand(parent, io, {
     name: 'quickstart',
-    summary: 'train, evaluate and try an adapter on the bundled model and questions',
+    summary: 'train, evaluate and try an adapter on the bundled model, documents and questions',
     flags,
     examples: ['quickstart', 'quickstart --output-dir my-first-adapter'],
     run: quickstart,
@@ -65,6 +86,7 @@ export function registerQuickstart(parent: Command, io: Session): void {
 
 /** What a quickstart leaves in its directory. */
 const outputs = [
+  rowsFile,
   'run.json',
   'metrics.jsonl',
   'quickstart.json',
@@ -90,7 +112,7 @@ async function isQuickstart(runFile: string): Promise<boolean> {
       settings?: { modelPath?: string }
       dataset?: { path?: string }
     }
-    return run.settings?.modelPath === asset('tiny-llama') && run.dataset?.path === asset('questions.jsonl')
+    return run.settings?.modelPath === asset('tiny-llama') && basename(run.dataset?.path ?? '') === rowsFile
   } catch {
     return false
   }
@@ -99,12 +121,18 @@ async function isQuickstart(runFile: string): Promise<boolean> {
 const countWeights = (config: LlamaConfig): number =>
   [...weightShapes(config).values()].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0)
 
-async function answer(model: OpenModel, row: AlpacaRow): Promise<string> {
-  const generator = new Generator(model.decoder, model.device)
-  const prompt = model.tokenizer.encode(renderPrompt('alpaca', row))
-  const [result] = await generator.generate([prompt], { maxNewTokens: answerTokens, stopIds: stopIdsOf(model) })
-  generator.dispose()
-  return model.tokenizer.decode(result!.ids, { continuation: true, skipSpecialTokens: true }).trim()
+/** Retrieves a context for the questions on each document, and writes them as rows. */
+async function writeRows(file: string, modelDir: string): Promise<ReturnType<typeof buildRaft>['statistics']> {
+  const [documents, questions] = [
+    await readDocuments(asset('countries/documents.jsonl')),
+    await readQuestions(asset('countries/questions.jsonl')),
+  ]
+  const { rows, statistics } = buildRaft(documents, questions, {
+    tokenizer: await loadTokenizer(modelDir),
+    ...retrieval,
+  })
+  await writeFileAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  return statistics
 }
 
 async function quickstart(
@@ -112,7 +140,7 @@ async function quickstart(
   { io, json }: CommandContext<typeof flags>,
 ): Promise<void> {
   const started = performance.now()
-  const [modelDir, questions] = [asset('tiny-llama'), asset('questions.jsonl')]
+  const [modelDir, rowsPath] = [asset('tiny-llama'), join(outputDir, rowsFile)]
   const device = await openDeviceFor(where, io)
   await clear(outputDir)
   await makeFolder(outputDir)
@@ -123,33 +151,47 @@ async function quickstart(
 
   try {
     const config = new JoraConfig({ modelPath: modelDir, device: where.device, dtype: where.dtype, ...settings })
-    const dataset = await generateAlpacaDataset(questions, 'train', config)
-    const rows = await loadRows(questions)
-    const heldOut = dataset.heldOut.map((sample) => rows[sample.row - 1]!)
     const base = await openModel({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
-    const { length: held } = heldOut
-    const evaluate = async (model: OpenModel, what: string) => {
-      const asked = questionsOfRows(heldOut, model.tokenizer, { template: 'alpaca' })
-      const answers = await answerAll(model, asked, {
+    const sizes = [
+      `${short(countWeights(base.base.config))}-parameter Llama`,
+      `adapter ${short(await countParameters(modelDir, config))}`,
+    ]
+    display.log([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)].join(style.dim(' · ')))
+
+    heading(1, 'Retrieving documents for the questions')
+    const { documents, train, test } = await writeRows(rowsPath, modelDir)
+    const dataset = await generateAlpacaDataset(rowsPath, 'train', config)
+    const rows = await loadRows(rowsPath)
+    display.log(
+      `${plural(documents, 'document')} on countries; the questions on each get it and the ${retrieval.distractors} most like it as their context`,
+    )
+    display.log(
+      `${plural(train.questions, 'question')} to train on, ${count(test.questions)} held out on ${plural(test.contexts, 'document')} that training never sees`,
+    )
+
+    const asked = questionsOfRows(
+      rows.filter(({ split }) => split === 'test'),
+      base.tokenizer,
+      { template: config.settings.promptTemplate },
+    )
+    const answers = (model: OpenModel, what: string) =>
+      answerAll(model, asked, {
         maxNewTokens: answerTokens,
         batchSize: 40,
         signal,
         onProgress: (done, total) =>
           display.status(`${bar(done / total, 24, style)}  ${what} ${count(done)}/${count(total)}`),
       })
-      return { matched: answers.filter(({ score }) => score.exactMatch).length, rows: answers.length }
-    }
+    const summaryOf = (list: readonly AnsweredQuestion[]) =>
+      summarizeAnswers(list.map(({ score }) => score)) as Required<Pick<AnswerSummary, 'exactMatch' | 'f1'>>
 
-    const sizes = [
-      `${short(countWeights(base.base.config))}-parameter Llama`,
-      `adapter ${short(await countParameters(modelDir, config))}`,
-    ]
-    display.log([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)].join(style.dim(' · ')))
-    heading(1, `The base model answers ${plural(held, 'held-out question')}`)
-    const before = await evaluate(base, 'base model')
-    display.log(`exact match  ${percent(before.matched / before.rows)}`)
+    heading(2, `The base model answers the ${plural(asked.length, 'held-out question')}`)
+    const before = await answers(base, 'base model')
+    const baseScores = summaryOf(before)
+    display.log(`exact match  ${percent(baseScores.exactMatch)}`)
 
-    heading(2, `Training a LoRA adapter on ${plural(dataset.samples.length, 'row')}`)
+    heading(3, 'Training a LoRA adapter to answer by quoting the documents')
+    if (dataset.packing === 'tree') display.log(savingOf(dataset.statistics.train))
     // Compilation, evaluations and checkpoints included.
     const trainStart = performance.now()
     const run = trainLora(config, dataset, outputDir, { signal, device })
@@ -161,27 +203,36 @@ async function quickstart(
     if (!finished) throw new Interrupted('stopped')
     display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
-    heading(3, 'The tuned model answers the same questions')
+    heading(4, 'The tuned model answers the same questions')
     const tuned = await openModel({ model: modelDir, adapter: outputDir, device, dtype: where.dtype }, io)
-    const after = await evaluate(tuned, 'tuned model')
+    const after = await answers(tuned, 'tuned model')
     display.close()
-    const gain = after.matched / after.rows - before.matched / before.rows
-    display.log(
-      `exact match  ${style.green(percent(after.matched / after.rows))}  (${gain >= 0 ? '+' : ''}${(100 * gain).toFixed(1)} points)`,
-    )
+    const tunedScores = summaryOf(after)
+    const line = (label: string, key: 'exactMatch' | 'f1') => [
+      label,
+      percent(baseScores[key]).padStart(6),
+      style.green(percent(tunedScores[key]).padStart(6)),
+    ]
+    const table = columns([['', '  base', ' tuned'], line('exact match', 'exactMatch'), line('F1', 'f1')])
+    for (const row of table) display.log(row)
 
-    heading(4, 'One of them')
-    const example = heldOut[0]!
-    if (!('instruction' in example)) throw new Error('the bundled questions are not Alpaca rows')
-    for (const line of [example.instruction, ...(example.input ?? '').split('\n')]) display.log(style.dim(`  ${line}`))
-    display.log(`  base   ${JSON.stringify(await answer(base, example))}`)
-    display.log(`  tuned  ${style.green(JSON.stringify(await answer(tuned, example)))}`)
+    heading(5, 'One of them')
+    const [example] = asked
+    for (const text of base.tokenizer
+      .decode([...example!.context], { skipSpecialTokens: true })
+      .trim()
+      .split('\n'))
+      display.log(style.dim(`  ${text}`))
+    display.log(style.cyan(`  ${example!.text}`))
+    display.log(`  base   ${JSON.stringify(before[0]!.prediction)}`)
+    display.log(`  tuned  ${style.green(JSON.stringify(after[0]!.prediction))}`)
 
     await mergeAdapter({ modelDir, adapterDir: outputDir, outputDir: join(outputDir, 'merged') })
     const totalSeconds = (performance.now() - started) / 1000
     const result = {
-      exactMatch: { base: before.matched / before.rows, tuned: after.matched / after.rows },
-      heldOutRows: held,
+      exactMatch: { base: baseScores.exactMatch, tuned: tunedScores.exactMatch },
+      f1: { base: baseScores.f1, tuned: tunedScores.f1 },
+      heldOutRows: asked.length,
       trainSeconds,
       totalSeconds,
     }
@@ -190,16 +241,16 @@ async function quickstart(
 
     const merged = join(outputDir, 'merged')
     display.log(
-      `\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(merged)}. Next:`,
+      `\nAll in ${duration(totalSeconds)}. The adapter is in ${style.bold(outputDir)}, the merged model in ${style.bold(merged)}, the rows in ${style.bold(rowsPath)}. Next:`,
     )
-    const [model, data] = [modelDir, questions].map(shellPath)
-    for (const line of [
-      `eval --model ${model} --adapter ${shellPath(outputDir)} --dataset ${data} --split 0.8333`,
-      `generate --model ${shellPath(merged)} --instruction "${instruction}" --input "Mia has a red kite. Tom ate soup. Question: What did Tom eat?"`,
+    const [model, data, own] = [modelDir, rowsPath, asset('countries')].map(shellPath)
+    for (const next of [
       `data preview --model ${model} --dataset ${data}`,
+      `eval --model ${model} --adapter ${shellPath(outputDir)} --dataset ${data} --split 0.8 --max-new-tokens ${answerTokens}`,
+      `data raft --model ${model} --documents ${own}/documents.jsonl --questions ${own}/questions.jsonl --output rows.jsonl`,
       'train --help',
     ]) {
-      display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
+      display.log(`  ${style.cyan(`${program(io.env)} ${next}`)}`)
     }
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error

@@ -44,8 +44,9 @@ describe('texts', () => {
   })
 
   test('cut behind paragraphs where there are some, else sentences, else words', () => {
-    const paragraphs = [paragraph(1, 2), paragraph(2, 2), paragraph(3, 2)]
-    const limit = Math.max(...paragraphs.map(size)) + 4
+    const paragraphs = Array.from({ length: 3 }, () => paragraph(1, 6))
+    // Room for some sentences of the next one, which are left to it.
+    const limit = Math.floor(1.6 * size(paragraphs[0]!))
     expect(chunks(paragraphs.join('\n \n'), { chunkTokens: limit }).map(({ text }) => text)).toEqual(paragraphs)
     const sentences = chunks(paragraph(4, 30))
     expect(sentences.length).toBeGreaterThan(3)
