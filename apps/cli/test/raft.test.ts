@@ -66,8 +66,8 @@ describe.skipIf(!modelSource)('RAFT (needs a small model)', () => {
     const colours = await jora(['data', 'preview', ...on('--no-estimate-time')], { isTTY: true })
     expect(colours.out).toContain('\u001b[36m### Question:')
     expect(colours.out).toContain('\u001b[2m<DOCUMENT>')
-    const short = await jora(['data', 'preview', ...on('--no-estimate-time', '--max-seq-length', '165')])
-    expect(short.code + short.out).toMatch(/^0[^]*\nover 165 +\d+: training stops at them/)
+    const short = await jora(['data', 'preview', ...on('--no-estimate-time', '--max-seq-length', '145')])
+    expect(short.code + short.out).toMatch(/^0[^]*\nover 145 +\d+: training stops at them/)
   })
 
   test('training packs trees by itself, and its adapter is evaluated and asked', async () => {
