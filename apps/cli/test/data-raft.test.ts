@@ -46,7 +46,7 @@ describe.skipIf(modelSource === undefined)('rows', () => {
       'train      16 questions on 9 contexts, 8 documents',
       'golden     13 of them see their golden document: 81.3%',
       'test       4 questions on 2 contexts, 2 documents',
-      'note       2 held-out contexts with distractors from training documents: too few are held out',
+      'note       2 held-out contexts with distractors from training documents: too few held-out ones fit',
       '',
       `The contexts are in ${space.path('out.jsonl')}. Next:`,
       `  jora data preview --model ${space.path('model')} --dataset ${space.path('out.jsonl')}`,

@@ -157,7 +157,7 @@ function summary(statistics: RaftStatistics, style: Style): string[] {
   const notes = [
     shortContexts > 0 ? `${plural(shortContexts, 'context')} with fewer distractors: there are no more` : '',
     borrowingContexts > 0
-      ? `${plural(borrowingContexts, 'held-out context')} with distractors from training documents: too few are held out`
+      ? `${plural(borrowingContexts, 'held-out context')} with distractors from training documents: too few held-out ones fit`
       : '',
   ].filter(Boolean)
   return columns([

@@ -15,7 +15,7 @@ const SAME_NUMBER = 1e-6
  * `|`; `\p`, `\n` and `\\` in a part are a bar, a line break and a backslash. Two parts are the same as numbers (commas
  * between thousands allowed, 1e-6 apart at most), as dates (`yyyy-mm-dd`, `xx` where unknown; a year alone is a number), or
  * as texts: without accents, case, enclosing quotes, and endings such as `[1]`, `†` or ` (note)`. Numbers with units are
- * texts. A part that stands twice must stand twice in both, where the official evaluator folds what repeats.
+ * texts. As in the official evaluator, what repeats counts once.
  */
 export function denotationMatch(prediction: string, answer: string): boolean {
   const left = valuesOf(prediction)
@@ -31,7 +31,10 @@ export function denotationMatch(prediction: string, answer: string): boolean {
 const escapes: Readonly<Record<string, string>> = { '\\p': '|', '\\n': '\n', '\\\\': '\\' }
 
 const valuesOf = (list: string): Value[] =>
-  list.split('|').map((part) => readValue(normalize(part.replace(/\\[pn\\]/g, (escaped) => escapes[escaped]!))))
+  list
+    .split('|')
+    .map((part) => readValue(normalize(part.replace(/\\[pn\\]/g, (escaped) => escapes[escaped]!))))
+    .filter((value, i, all) => all.findIndex((other) => isSame(value, other)) === i)
 
 function isSame(a: Value, b: Value): boolean {
   if (a.number !== undefined && b.number !== undefined) return Math.abs(a.number - b.number) < SAME_NUMBER

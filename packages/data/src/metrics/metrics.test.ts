@@ -47,6 +47,7 @@ describe('denotation', () => {
     ['b|a', 'A|B', true],
     ['a', 'a|b', false],
     ['a|a', 'a|b', false],
+    ['a|a', 'A', true],
     ['a|b', 'a|a', false],
     ['2|1.0', '1|2', true],
     ['a|b', 'a\\pb', false],

@@ -109,6 +109,9 @@ describe('contexts', () => {
     const few = build({ split: 1, goldenProbability: 1, distractors: 50 }, asked, from)
     expect(idsOf(few.rows[0]!).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g'])
     expect(few.statistics.shortContexts).toBe(1)
+    const shortOf = (distractors: number) =>
+      build({ split: 1, goldenProbability: 1, distractors }, asked, from).statistics.shortContexts
+    expect([shortOf(6), shortOf(7)]).toEqual([0, 1])
   })
 
   test('a document that holds the quote of a question does not distract from it', () => {

@@ -14,11 +14,16 @@ export interface DistractorPool {
   seed: number
 }
 
+/** Share of the golden chunk's score from which on a hit counts as hard. */
+const leastShare = 0.1
+
 /** Finds distractors for the questions of one golden chunk, `count` of them or as many as there are, hardest first. */
 export type FindDistractors = (golden: Source, questions: readonly RaftQuestion[], count: number) => Source[]
 
 /**
- * Candidates are the BM25 hits of all questions together, then the others in seeded order. Never among them: the golden
+ * Candidates are the BM25 hits of all questions together, then the others in seeded order. A hit that scores less than a
+ * tenth of the golden chunk shares words with every document and distracts no more than any other: among those the shortest
+ * would always come first, and a model would learn to know them. Never among them: the golden
  * chunk, a text that stands in the context already, what holds the answer or a quote of one of the questions. Training
  * contexts take nothing that is held out, in whatever document it stands; held-out ones take from documents that are held
  * out, and only when those are too few from the others.
@@ -63,10 +68,13 @@ export function distractorFinder({ sources, sideOf, retriever, seed }: Distracto
     return function* () {
       if (hits === undefined) {
         const ids = new Set(pool.map(({ id }) => id))
-        hits = new Set(retriever.search(query, { among: (id) => ids.has(id) }).map(({ id }) => sources.get(id)!))
+        const found = retriever.search(query, { among: (id) => ids.has(id) || id === goldenId })
+        const least = leastShare * (found.find(({ id }) => id === goldenId)?.score ?? 0)
+        const hard = found.filter(({ id, score }) => id !== goldenId && score >= least)
+        hits = new Set(hard.map(({ id }) => sources.get(id)!))
       }
       yield* hits
-      const others = pool.filter((source) => !hits!.has(source))
+      const others = pool.filter((source) => !hits!.has(source) && source.id !== goldenId)
       yield* shuffle(others, deriveSeed(seed, 'fill', goldenId))
     }
   }
