@@ -1,7 +1,7 @@
 // Writes the documents and questions of the quickstart: facts about countries, from the package countries-list (MIT).
 //   node make-countries.mjs [--out DIR]
-// A document is a country, a question is answered by the sentence of its document that says it. Countries with long names
-// are left out: the bundled model has a million parameters, and spells them piece by piece.
+// A document is a country, a question is answered by the sentence of its document that says it. Countries and capitals with
+// names of more than twelve plain letters are left out: the bundled model has a million parameters, and spells piece by piece.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,12 +17,14 @@ const { values: flags } = parseArgs({
 /** @param {readonly string[]} list */
 const joined = (list) => (list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} and ${list.at(-1)}`)
 
+const isPlain = (/** @type {string} */ text) => /^[A-Za-z ]{2,12}$/.test(text)
+
 const documents = []
 const questions = []
 for (const code of /** @type {(keyof typeof countries)[]} */ (Object.keys(countries)).sort()) {
   const { name, capital, continent, languages: spoken, currency, phone } = countries[code]
   const money = currency[0] && getCurrency(currency[0])
-  if (name.length > 16 || !capital || capital.length > 16 || spoken.length === 0 || !money) continue
+  if (!isPlain(name) || !isPlain(capital) || spoken.length === 0 || !money) continue
   const facts = [
     [`What is the capital of ${name}?`, `The capital of ${name} is ${capital}.`],
     [`Where is ${name}?`, `${name} is in ${continents[continent]}.`],
