@@ -9,9 +9,9 @@ const { path } = space
 afterAll(() => space.remove())
 
 const asset = (name: string) => join(import.meta.dirname, '../assets', name)
-/** run.json of a run on `modelPath` and the bundled questions. */
+/** run.json of a run on `modelPath` and a quickstart's rows. */
 const runOf = (modelPath: string) =>
-  JSON.stringify({ settings: { modelPath }, dataset: { path: asset('questions.jsonl') } })
+  JSON.stringify({ settings: { modelPath }, dataset: { path: 'somewhere/raft.jsonl' } })
 
 const make = (name: string, files: Record<string, string>): string => {
   mkdirSync(path(name))
@@ -36,7 +36,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     for (const [file, content] of Object.entries(files)) expect(readFileSync(join(folder, file), 'utf8')).toBe(content)
   })
 
-  test('replaces an earlier one, learns the questions, leaves adapter, merged model and figures', async () => {
+  test('replaces an earlier one, retrieves, learns, leaves rows, adapter, merged model and figures', async () => {
     const folder = make('quick', {
       'run.json': runOf(asset('tiny-llama')),
       'metrics.jsonl': '{"type":"step","step":1,"loss":9}\n',
@@ -49,12 +49,14 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
 
     const figures = JSON.parse(readFileSync(join(folder, 'quickstart.json'), 'utf8')) as {
       exactMatch: { base: number; tuned: number }
+      f1: { base: number; tuned: number }
       trainSeconds: number
       totalSeconds: number
     }
     expect(figures).toEqual({
       exactMatch: { base: expect.any(Number), tuned: expect.any(Number) },
-      heldOutRows: 200,
+      f1: { base: expect.any(Number), tuned: expect.any(Number) },
+      heldOutRows: 175,
       trainSeconds: expect.any(Number),
       totalSeconds: expect.any(Number),
     })
@@ -72,6 +74,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
       'metrics.jsonl',
       'notes.txt',
       'quickstart.json',
+      'raft.jsonl',
       'run.json',
     ])
     expect(readdirSync(join(folder, 'merged')).sort()).toEqual([
@@ -83,14 +86,21 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     ])
     expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8')).not.toContain('"loss":9}')
 
-    expect(result.err).toMatch(/^JORA quickstart · 1\.0M-parameter Llama · adapter 158k · \S/)
-    expect(result.err).toContain('1  The base model answers 200 held-out questions\n')
-    expect(result.err).toContain('2  Training a LoRA adapter on 1,000 rows\n')
-    // One of the commands it names.
-    const input = 'Mia has a red kite. Tom ate soup. Question: What did Tom eat?'
-    const instruction = 'Quote the sentence that answers the question.'
-    expect(result.err).toContain(`--instruction "${instruction}" --input "${input}"`)
-    const ask = ['generate', '--model', join(folder, 'merged'), '--instruction', instruction, '--input', input]
-    expect(await spawnJora(ask, space.dir).ended).toMatchObject({ code: 0, out: expect.stringMatching(/\w/) })
+    expect(result.err).toMatch(/^JORA quickstart · 1\.0M-parameter Llama · adapter 315k · \S/)
+    expect(result.err).toContain('710 questions to train on, 175 held out on 35 documents that training never sees\n')
+    expect(result.err).toMatch(/context trees: 278k → 82k tokens \(3\.4× fewer\)/)
+    // No held-out document is in a training context.
+    const rows = readFileSync(join(folder, 'raft.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l) as { split: string; context: { id: string }[] })
+    const ids = (split: string) =>
+      new Set(rows.filter((r) => r.split === split).flatMap((r) => r.context.map(({ id }) => id)))
+    expect([...ids('train')].filter((id) => ids('test').has(id))).toEqual([])
+    // One of the commands it names, on the merged model.
+    const asked = ['eval', '--model', join(folder, 'merged'), '--dataset', join(folder, 'raft.jsonl'), '--split', '0.8']
+    const again = await spawnJora([...asked, '--max-new-tokens', '64', '--limit', '20', '--json'], space.dir).ended
+    expect(again.code).toBe(0)
+    expect((JSON.parse(again.out) as { exactMatch: number }).exactMatch).toBeGreaterThan(0.3)
   }, 600_000)
 })

@@ -385,3 +385,21 @@ test('XQuAD: every question finds its paragraph, and the figures are those of th
     expect(idsOf(row)).toHaveLength(5)
   }
 })
+
+test('words that every document has make none of them a distractor for all', () => {
+  // All documents are alike but for a name; the first are a little shorter, so that BM25 would always put them first.
+  const from: RaftDocument[] = Array.from({ length: 30 }, (_, n) => ({
+    id: `e${n}`,
+    text: `The capital of land${n} is city${n}. The money of land${n} is coin${n}.${n < 2 ? '' : ' It is fine there.'}`,
+  }))
+  const asked = from.map(({ id }, n) => ({
+    question: `What is the capital of land${n}?`,
+    answer: `The capital of land${n} is city${n}.`,
+    document: id,
+  }))
+  const { rows } = build({ distractors: 2, split: 1, goldenProbability: 1 }, asked, from)
+  const uses = new Map<string, number>()
+  for (const id of rows.flatMap(idsOf)) uses.set(id, (uses.get(id) ?? 0) + 1)
+  // Once as golden, and about twice as a distractor.
+  expect(Math.max(...uses.values())).toBeLessThan(12)
+})
