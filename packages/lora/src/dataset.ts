@@ -27,7 +27,7 @@ export function modelFolder(modelPath: string, options?: ResolveOptions): Promis
 }
 
 /**
- * Reads Alpaca, prompt–completion or pre-tokenised rows (JSON or JSONL), tokenises them with the model's tokenizer and
+ * Reads rows of any kind that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises them with the model's tokenizer and
  * splits them: 'train' gives the training share (general rows mixed in) with the held-out rows beside it, 'test' the
  * held-out rows alone.
  * @throws DatasetError naming file, row and key

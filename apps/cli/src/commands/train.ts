@@ -113,7 +113,7 @@ async function train(
     const done = newSteps === 0 ? 'already done' : 'done  '
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
-    for (const line of nextCommands(values)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
+    for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
     await leave(device)
   } catch (error) {
     const kept = (await listCheckpoints(outputDir)).at(-1)

@@ -9,7 +9,7 @@ export interface ReplyMatch {
 
 /** `#1003 answers #1001` or `#1003 starts a conversation`: the id, and what is said of it. */
 function readLink(text: string): { id: string; said: string } | undefined {
-  const [, id, said] = /^#(\w+)([^]*)$/.exec(text.trim()) ?? []
+  const [, id, said] = /^#(\S+)([^]*)$/.exec(text.trim()) ?? []
   if (id === undefined || said === undefined) return undefined
   return { id, said: said.trim().replace(/\s+/g, ' ').replace(/\.$/, '') }
 }
