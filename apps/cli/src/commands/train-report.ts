@@ -64,7 +64,7 @@ export async function runNotes(
 }
 
 /** Commands that use the new adapter, without the program's name. */
-export function nextCommands(values: TrainValues, dataset: JoraDataset): string[] {
+export function nextCommands(values: TrainValues, { packing }: JoraDataset): string[] {
   const { model, dataset, outputDir, promptTemplate, contextTemplate, split, seed, mesh } = values
   const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
@@ -72,11 +72,7 @@ export function nextCommands(values: TrainValues, dataset: JoraDataset): string[
   const contexts = contextTemplate === 'auto' ? '' : ` --context-template ${contextTemplate}`
   const template = (promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`) + contexts
   const asks =
-    dataset.packing === 'tree'
-      ? '--document FILE --question'
-      : promptTemplate === 'alpaca'
-        ? '--instruction'
-        : '--prompt'
+    packing === 'tree' ? '--document FILE --question' : promptTemplate === 'alpaca' ? '--instruction' : '--prompt'
   // What only fits when it is split is used split.
   const where = mesh === trainFlags.mesh.fallback ? '' : ` --mesh ${mesh}`
   return [
