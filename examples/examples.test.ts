@@ -59,6 +59,20 @@ describe('examples', () => {
       )
     })
 
+    test('threads/run imports, trains in two phases, and reports the paper’s figures after each', async ({ skip }) => {
+      skip(!existsSync(join(here, '../apps/cli/dist/main.js')), 'needs npm run build first')
+      const out = await run('threads/run.mjs', '--out', join(adapter, 'threads'))
+      expect(out.match(/^loss +[\d.]+$/gm)).toHaveLength(3)
+      expect(out.match(/^target +[\d.]+%\nreply +[\d.]+%$/gm)).toHaveLength(3)
+      expect(readdirSync(join(adapter, 'threads')).sort()).toEqual([
+        'heldout.jsonl',
+        'tables',
+        'tables.jsonl',
+        'threads',
+        'threads.jsonl',
+      ])
+    })
+
     test('04-generate writes an answer with the base model and with that adapter', async () => {
       const answered = /### Response:\n[^]+\(the row's answer: .+\)\n$/
       expect(await run('04-generate.mjs')).toMatch(answered)
