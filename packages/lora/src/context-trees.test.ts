@@ -23,12 +23,14 @@ import {
   defaultTrainConfig,
   Evaluator,
   initAdapter,
+  initState,
   loraLinear,
   runTraining,
   type Adapter,
   type LoraConfig,
   type StepEvent,
   type TrainConfig,
+  type TrainInputs,
 } from './index'
 
 await softwareVulkan()
@@ -243,9 +245,10 @@ describe('training on trees', () => {
     train: readonly Sample[],
     change: Partial<TrainConfig> = {},
     rowTokens?: number,
+    resume?: TrainInputs['resume'],
   ): Promise<StepEvent[]> {
     const steps: StepEvent[] = []
-    const run = { model, config: { ...config, ...change }, train, heldOut: [], padId: 0, device, rowTokens }
+    const run = { model, config: { ...config, ...change }, train, heldOut: [], padId: 0, device, rowTokens, resume }
     for await (const event of runTraining(run)) if (event.type === 'step') steps.push(event)
     return steps
   }
@@ -268,6 +271,26 @@ describe('training on trees', () => {
       })
     }
     expect(outcomes[0]![0]!.tokens).toBeLessThan(0.6 * separate[0]!.tokens)
+  })
+
+  test('a run goes on in the middle of an epoch with the very trees that were next', async () => {
+    const packed = trees.flatMap((tree) => treeSamples(tree, 128))
+    const change = { batchSize: 8 }
+    const facts = ({ step, epoch, samples, tokens, targetTokens }: StepEvent) => [
+      step,
+      epoch,
+      samples,
+      tokens,
+      targetTokens,
+    ]
+    const whole = (await losses(packed, change, 200)).map(facts)
+    const perEpoch = whole.findIndex(([, epoch]) => epoch === 1) + 1
+    expect(perEpoch).toBeGreaterThan(3)
+    for (const done of [2, perEpoch + 1]) {
+      const progress = { step: done, epoch: Math.floor(done / perEpoch), epochStep: done % perEpoch, seconds: 0 }
+      const resume = { state: initState(initAdapter(modelConfig, lora, 1)), progress }
+      expect((await losses(packed, change, 200, resume)).map(facts)).toEqual(whole.slice(done))
+    }
   })
 
   test('steps have about as many samples as they would have without trees', () => {
