@@ -40,7 +40,7 @@ export async function writeModel(folder) {
 /**
  * Floating-point operations a LoRA step cannot avoid: 2·P·n forward, 2·P·n for the activations' gradients (none below the
  * first adapted layer), causal attention counted by half, the head on labelled rows.
- * @param {import('@jora/llama').LlamaConfig} c @param {number[]} lengths @param {number} labelled
+ * @param {import('@jora/llama').DecoderConfig} c @param {number[]} lengths @param {number} labelled
  */
 export function stepFlops(c, lengths, labelled) {
   const tokens = lengths.reduce((a, b) => a + b, 0)

@@ -157,7 +157,7 @@ let params = Object.fromEntries(
   }),
 )
 function modelConfig() {
-  return /** @type {import('@jora/llama').LlamaConfig} */ ({
+  return /** @type {import('@jora/llama').DecoderConfig} */ ({
     modelType: 'llama',
     vocabSize,
     hiddenSize: config.hidden_size,

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { decode, Generator, loadModel, logits, parseConfig, type Decoder, type LlamaConfig } from '@jora/llama'
+import { decode, Generator, loadModel, logits, parseConfig, type Decoder, type DecoderConfig } from '@jora/llama'
 import {
   adaptedModules,
   loadPeftAdapter,
@@ -43,7 +43,7 @@ async function writeAdapter(
   folder: string,
   config: LoraConfig = lora,
   r = config.r,
-  model: LlamaConfig = parseConfig(tinyConfig),
+  model: DecoderConfig = parseConfig(tinyConfig),
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
   const names = adaptedModules(model, config)

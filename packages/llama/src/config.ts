@@ -14,7 +14,7 @@ export type RopeScaling =
     }
 
 /** Sizes and constants of a Llama decoder. */
-export interface LlamaConfig {
+export interface DecoderConfig {
   readonly modelType: 'llama'
   readonly vocabSize: number
   readonly hiddenSize: number
@@ -116,7 +116,7 @@ function readScaling(config: Reader): RopeScaling {
  * Checks a parsed config.json. `source` names it in errors.
  * @throws ModelError naming the key, what came and what was expected
  */
-export function parseConfig(json: unknown, source = 'config.json'): LlamaConfig {
+export function parseConfig(json: unknown, source = 'config.json'): DecoderConfig {
   const config = new Reader(objectOf(json, source), source)
   if (config.json.model_type !== 'llama') config.fail('model_type', '"llama"')
   const activation = config.json.hidden_act ?? 'silu'
@@ -158,7 +158,11 @@ export function parseModelJson(text: string, source: string): unknown {
 }
 
 /** `config` with the stop ids of a parsed generation_config.json added. @throws ModelError as {@link parseConfig} */
-export function withStopIds(config: LlamaConfig, generation: unknown, source = 'generation_config.json'): LlamaConfig {
+export function withStopIds(
+  config: DecoderConfig,
+  generation: unknown,
+  source = 'generation_config.json',
+): DecoderConfig {
   const stops = new Reader(objectOf(generation, source), source).ids('eos_token_id')
   return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...stops])] }
 }

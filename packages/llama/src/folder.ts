@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { defaultDevice, type Device, type Tensor } from '@jora/tensor'
 import { MeshDevice, P, shardedFromFile } from '@jora/shard'
 import { fromSafetensorsDType, openSafetensors, type FileRange, type TensorInfo } from '@jora/tensor/safetensors'
-import { ModelError, parseConfig, parseModelJson, withStopIds, type LlamaConfig } from './config'
+import { ModelError, parseConfig, parseModelJson, withStopIds, type DecoderConfig } from './config'
 import { indexName, parseWeightIndex, selectWeights } from './hub/select'
 import type { Decoder, Weights } from './model'
 import { weightSharding } from './partition'
@@ -22,7 +22,7 @@ async function readText(path: string): Promise<string | undefined> {
 }
 
 /** The configuration of the model in `folder`; generation_config.json, if there is one, may add stop ids. */
-export async function loadConfig(folder: string): Promise<LlamaConfig> {
+export async function loadConfig(folder: string): Promise<DecoderConfig> {
   const path = join(folder, 'config.json')
   const text = await readText(path)
   if (text === undefined) throw new ModelError(`${path} does not exist`)
@@ -70,7 +70,7 @@ export interface StoredTensor {
  * are there, with its shapes and in F32, F16 or BF16; others (rotary tables, a tied head saved all the same) come along.
  * @throws ModelError | HubError | SafetensorsError naming the file and tensor at fault
  */
-export async function readCheckpoint(folder: string, config: LlamaConfig): Promise<Map<string, StoredTensor>> {
+export async function readCheckpoint(folder: string, config: DecoderConfig): Promise<Map<string, StoredTensor>> {
   const check = new CheckpointCheck(config)
   const stored = new Map<string, StoredTensor>()
   for (const path of await checkpointFiles(folder)) {
@@ -88,7 +88,7 @@ export async function readCheckpoint(folder: string, config: LlamaConfig): Promi
  * The model's weights as tensors that stay in their files (memory-mapped on the CPU). On a mesh each device reads its part.
  * @throws as {@link readCheckpoint}, and ShardingError for a mesh that does not fit, before any tensor is made
  */
-export async function loadWeights(folder: string, config: LlamaConfig, device?: Device): Promise<Weights> {
+export async function loadWeights(folder: string, config: DecoderConfig, device?: Device): Promise<Weights> {
   const stored = await readCheckpoint(folder, config)
   const target = device ?? defaultDevice()
   const specOf = target instanceof MeshDevice ? weightSharding(config, target.mesh) : () => P()

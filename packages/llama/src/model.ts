@@ -1,7 +1,7 @@
 // The Llama decoder (Touvron et al. 2023; Dubey et al. 2024), as a pure function of its weights.
 import * as t from '@jora/tensor'
 import type { Tensor } from '@jora/tensor'
-import type { LlamaConfig } from './config'
+import type { DecoderConfig } from './config'
 import { ropeTables } from './rope-frequencies'
 
 /** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
@@ -14,7 +14,7 @@ export type Linear = (name: string, x: Tensor, weight: Tensor) => Tensor
 export const denseLinear: Linear = (_name, x, weight) => t.linear(x, t.cast(weight, x.dtype))
 
 export interface Decoder {
-  readonly config: LlamaConfig
+  readonly config: DecoderConfig
   readonly weights: Weights
   /** Replaces the linear layers: where adapters and quantised weights come in. */
   readonly linear?: Linear

@@ -1,6 +1,6 @@
 // How the decoder's weights are split over a mesh: Megatron's plan (Shoeybi et al. 2019), as data beside the model.
 import { P, ShardingError, type Mesh, type PartitionSpec } from '@jora/shard'
-import type { LlamaConfig } from './config'
+import type { DecoderConfig } from './config'
 
 /** The axis of the mesh that weights are split over. */
 export const modelAxis = 'model'
@@ -17,11 +17,11 @@ export const partitionPlan: readonly (readonly [RegExp, PartitionSpec])[] = [
 ]
 
 /** Sizes of the model axis up to `most` that a model can be split over. */
-export const modelSplits = (config: LlamaConfig, most: number): number[] =>
+export const modelSplits = (config: DecoderConfig, most: number): number[] =>
   Array.from({ length: most }, (_, i) => i + 1).filter((n) => hindrance(config, n) === undefined)
 
 /** What keeps a model from being split over `n` devices. */
-function hindrance({ heads, kvHeads, intermediateSize }: LlamaConfig, n: number): string | undefined {
+function hindrance({ heads, kvHeads, intermediateSize }: DecoderConfig, n: number): string | undefined {
   if (heads % n !== 0) return `${heads} attention heads`
   if (kvHeads % n !== 0 && n % kvHeads !== 0) return `${kvHeads} key-value heads`
   if (intermediateSize % n !== 0) return `an intermediate size of ${intermediateSize}`
@@ -33,7 +33,7 @@ function hindrance({ heads, kvHeads, intermediateSize }: LlamaConfig, n: number)
  * query heads; so does a vocabulary that does not divide.
  * @throws ShardingError when the model cannot be split over the mesh's model axis, naming the nearest sizes that can be
  */
-export function weightSharding(config: LlamaConfig, mesh: Mesh): (name: string) => PartitionSpec {
+export function weightSharding(config: DecoderConfig, mesh: Mesh): (name: string) => PartitionSpec {
   const n = mesh.along(modelAxis)
   const what = hindrance(config, n)
   if (what !== undefined) {

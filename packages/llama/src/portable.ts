@@ -1,5 +1,5 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
-export { ModelError, parseConfig, withStopIds, type LlamaConfig, type RopeScaling } from './config'
+export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './from-bytes'
 export { Generator, type ContextPrompts, type Generated, type GenerateOptions } from './generate'
 export {

@@ -1,9 +1,9 @@
 // The weights a config calls for, and the check that a checkpoint has them.
 import type { TensorInfo } from '@jora/tensor/safetensors'
-import { ModelError, type LlamaConfig } from './config'
+import { ModelError, type DecoderConfig } from './config'
 
 /** Shape of every weight by Hugging Face name, in checkpoint order. */
-export function weightShapes(config: LlamaConfig): Map<string, readonly number[]> {
+export function weightShapes(config: DecoderConfig): Map<string, readonly number[]> {
   const { hiddenSize: hidden, intermediateSize: ffn, vocabSize: vocab } = config
   const [queries, keys] = [config.heads * config.headDim, config.kvHeads * config.headDim]
   const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocab, hidden]]])
@@ -34,7 +34,7 @@ export class CheckpointCheck {
   readonly #expected: Map<string, readonly number[]>
   readonly #files = new Map<string, string>()
 
-  constructor(config: LlamaConfig) {
+  constructor(config: DecoderConfig) {
     this.#expected = weightShapes(config)
   }
 

@@ -1,6 +1,6 @@
 // LoRA (Hu et al. 2022): W₀x + (alpha/r)·B A x, with W₀ frozen and W₀+BA never formed.
 import { add, cast, dropout, linear, mul, tensor, type Device, type Tensor } from '@jora/tensor'
-import { denseLinear, type Linear, type LlamaConfig } from '@jora/llama'
+import { denseLinear, type Linear, type DecoderConfig } from '@jora/llama'
 import { deriveSeed, Random } from '@jora/data'
 import { adaptedModules, checkLoraConfig, loraScaling, type LoraConfig } from './lora-config'
 
@@ -29,7 +29,7 @@ function normals(seed: number, count: number, deviation: number): Float32Array {
  * A fresh adapter: B zero, A normal with deviation 1/√(3·in). That is the spread of PEFT's default (Kaiming uniform with
  * a = √5), so that learning rates carry over.
  */
-export function initAdapter(model: LlamaConfig, config: LoraConfig, seed: number, device?: Device): Adapter {
+export function initAdapter(model: DecoderConfig, config: LoraConfig, seed: number, device?: Device): Adapter {
   checkLoraConfig(config)
   const on = device ? { device } : {}
   const pair = ({ inFeatures, outFeatures }: { inFeatures: number; outFeatures: number }, index: number): LoraPair => ({

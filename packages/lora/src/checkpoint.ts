@@ -3,7 +3,7 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
-import type { LlamaConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import { writeFolderAtomic, writeJsonAtomic } from './files'
 import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
 import { fromFirst } from './on-mesh'
@@ -70,7 +70,7 @@ export async function removeUnfinishedCheckpoints(outputDir: string): Promise<vo
  */
 export async function loadCheckpoint(
   folder: string,
-  model: LlamaConfig,
+  model: DecoderConfig,
   lora: LoraConfig,
   fingerprint: string,
   device: Device = defaultDevice(),

@@ -1,5 +1,5 @@
 // What a LoRA adapter is: rank, scale, dropout and which modules it adapts.
-import type { LlamaConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import { weightShapes } from '@jora/llama'
 
 /** LoRA settings, named as PEFT names them in camel case. */
@@ -56,7 +56,7 @@ const isLinear = (name: string): boolean => name.includes('_proj')
  * @throws ConfigError for a target that no module has
  */
 export function adaptedModules(
-  model: LlamaConfig,
+  model: DecoderConfig,
   { targetModules }: Pick<LoraConfig, 'targetModules'>,
 ): AdaptedModule[] {
   const linears = [...weightShapes(model)]

@@ -1,5 +1,5 @@
 // What a run does otherwise on a mesh: where adapter and batches lie, and what its processes must agree on.
-import { weightSharding, type LlamaConfig } from '@jora/llama'
+import { weightSharding, type DecoderConfig } from '@jora/llama'
 import { devicePut, MeshDevice, P } from '@jora/shard'
 import type { Device, MemoryStats } from '@jora/tensor'
 import type { Adapter } from './adapter'
@@ -18,7 +18,7 @@ export const dataGroups = (device: Device): number => (device instanceof MeshDev
  * The adapter lying as what it is added to: of a layer split by column B is, of one split by row A is. A layer's products then
  * join its own sum, and no activation moves for the adapter's sake (Shoeybi et al. 2019 for the layer itself).
  */
-export function placeAdapter(adapter: Adapter, model: LlamaConfig, device: Device): Adapter {
+export function placeAdapter(adapter: Adapter, model: DecoderConfig, device: Device): Adapter {
   if (!(device instanceof MeshDevice)) return adapter
   const specOf = weightSharding(model, device.mesh)
   return Object.fromEntries(

@@ -1,7 +1,7 @@
 // PEFT adapters in folders.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { LlamaConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import { treeLeaves, type Device } from '@jora/tensor'
 import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
 import type { Adapter } from './adapter'
@@ -74,7 +74,7 @@ async function readPeftConfig(folder: string): Promise<PeftConfig> {
  * Reads a PEFT LoRA adapter for `model` on the host: no device need be open.
  * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
  */
-export async function readPeftAdapter(folder: string, model: LlamaConfig): Promise<PeftAdapter> {
+export async function readPeftAdapter(folder: string, model: DecoderConfig): Promise<PeftAdapter> {
   const { baseModel, ...config } = await readPeftConfig(folder)
   const adapter = await readAdapterArrays(join(folder, adapterWeightsFile), adaptedModules(model, config), config.r)
   return { adapter, config, baseModel }
@@ -83,7 +83,7 @@ export async function readPeftAdapter(folder: string, model: LlamaConfig): Promi
 /** As {@link readPeftAdapter}, as tensors on a device (the default one when absent). */
 export async function loadPeftAdapter(
   folder: string,
-  model: LlamaConfig,
+  model: DecoderConfig,
   device?: Device,
 ): Promise<{ adapter: Adapter; config: LoraConfig; baseModel: string | undefined }> {
   const { adapter, ...rest } = await readPeftAdapter(folder, model)

@@ -8,7 +8,7 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from '@jora/tensor/safetensors'
-import type { LlamaConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import type { Adapter } from './adapter'
 import { adaptedModules, ConfigError, type AdaptedModule, type LoraConfig } from './lora-config'
 
@@ -201,7 +201,7 @@ export interface PeftAdapter {
  * Reads a PEFT LoRA adapter for `model` from the contents of its files; {@link uploadAdapter} makes tensors of it.
  * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
  */
-export async function parsePeftAdapter(files: PeftFiles, model: LlamaConfig): Promise<PeftAdapter> {
+export async function parsePeftAdapter(files: PeftFiles, model: DecoderConfig): Promise<PeftAdapter> {
   const { baseModel, ...config } = parsePeftConfigText(files[adapterConfigFile], adapterConfigFile)
   const weights = parseSafetensors(files[adapterWeightsFile], adapterWeightsFile)
   const adapter = await adapterArrays(weights, adapterWeightsFile, adaptedModules(model, config), config.r)

@@ -1,7 +1,7 @@
 // Training on the WebGPU backend, held against the CPU backend: the same program on another device.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { collate, type Batch } from '@jora/data'
-import { decode, logits, weightShapes, type LlamaConfig } from '@jora/llama'
+import { decode, logits, weightShapes, type DecoderConfig } from '@jora/llama'
 import { disposeTree, jit, setDefaultDevice, sizeOf, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '@jora/tensor/webgpu'
@@ -12,7 +12,7 @@ await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
 
 /** The sizes of stories260K. */
-const config: LlamaConfig = {
+const config: DecoderConfig = {
   modelType: 'llama',
   vocabSize: 512,
   hiddenSize: 64,

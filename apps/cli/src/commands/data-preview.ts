@@ -11,7 +11,7 @@ import {
   type TokenDescription,
   type TokenPart,
 } from '@jora/data'
-import { loadConfig, type LlamaConfig } from '@jora/llama'
+import { loadConfig, type DecoderConfig } from '@jora/llama'
 import { countSteps, JoraConfig } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -109,7 +109,7 @@ function drawTree(tokens: readonly TokenDescription[], style: Style): string {
 }
 
 /** Steps of the run, and the floating-point operations of all its epochs. */
-function planRun(samples: readonly Sample[], config: JoraConfig, model: LlamaConfig) {
+function planRun(samples: readonly Sample[], config: JoraConfig, model: DecoderConfig) {
   const { train } = config
   const steps = countSteps(samples, train, config.settings.maxSeqLength)
   const perEpoch = countSteps(samples, { ...train, epochs: 1, maxSteps: undefined }, config.settings.maxSeqLength)

@@ -14,7 +14,7 @@ import {
   type AnswerSummary,
 } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
-import { weightShapes, type LlamaConfig } from '@jora/llama'
+import { weightShapes, type DecoderConfig } from '@jora/llama'
 import {
   ConfigError,
   generateAlpacaDataset,
@@ -120,7 +120,7 @@ async function isQuickstart(runFile: string): Promise<boolean> {
   }
 }
 
-const countWeights = (config: LlamaConfig): number =>
+const countWeights = (config: DecoderConfig): number =>
   [...weightShapes(config).values()].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0)
 
 /** Retrieves a context for the questions on each document, and writes them as rows. */

@@ -1,5 +1,5 @@
 // What the device reaches at its best, through the same kernels as a step: copies, matrix products, attention.
-import { denseLinear, type LlamaConfig } from '@jora/llama'
+import { denseLinear, type DecoderConfig } from '@jora/llama'
 import {
   add,
   attention,
@@ -151,7 +151,7 @@ export function squareProduct(device: Device, dtype: FloatType): Promise<Product
 
 /** The linear layers of one decoder layer, both ways, each size once. */
 export function layerProducts(
-  config: LlamaConfig,
+  config: DecoderConfig,
   options: { tokens: number; dtype: FloatType; weightType: FloatType },
 ): ((device: Device) => Promise<ProductRate>)[] {
   const { hiddenSize: hidden, intermediateSize: ffn, heads, kvHeads, headDim } = config
@@ -171,7 +171,7 @@ export function layerProducts(
 /** Causal attention at the model's heads: forward, and backward as what the gradient takes beyond it. */
 export async function attentionRates(
   device: Device,
-  config: LlamaConfig,
+  config: DecoderConfig,
   { rows, seq, dtype }: { rows: number; seq: number; dtype: FloatType },
 ): Promise<AttentionRate[]> {
   const { heads, kvHeads, headDim } = config

@@ -1,5 +1,5 @@
 // The arithmetic of a LoRA step: what its frozen weights and its attention cannot avoid.
-import { weightShapes, type LlamaConfig } from '@jora/llama'
+import { weightShapes, type DecoderConfig } from '@jora/llama'
 
 export const flopsFormula = '4·P·n + 6·L·d·b·s²'
 /** What the letters mean. */
@@ -9,20 +9,20 @@ export const flopsLegend =
   'what checkpointing recomputes is not counted'
 
 /** Weights that every token is multiplied by. */
-export function multipliedWeights(config: LlamaConfig): number {
+export function multipliedWeights(config: DecoderConfig): number {
   let count = 0
   for (const [name, [rows = 0, columns = 0]] of weightShapes(config))
     if (name.includes('_proj') || name === 'lm_head.weight') count += rows * columns
   return config.tiedHead ? count + config.vocabSize * config.hiddenSize : count
 }
 
-export function stepFlops(config: LlamaConfig, rows: number, seq: number): number {
+export function stepFlops(config: DecoderConfig, rows: number, seq: number): number {
   const attention = config.layers * config.heads * config.headDim * rows * seq ** 2
   return 4 * multipliedWeights(config) * rows * seq + 6 * attention
 }
 
 /** Causal attention, half of the scores masked: QKᵀ and PV forward; five such products backward, scores again among them. */
-export const attentionFlops = ({ heads, headDim }: LlamaConfig, rows: number, seq: number) => {
+export const attentionFlops = ({ heads, headDim }: DecoderConfig, rows: number, seq: number) => {
   const product = heads * headDim * rows * seq ** 2
   return { forward: 2 * product, backward: 5 * product }
 }

@@ -1,6 +1,6 @@
 // Timing the trainer's own step on random weights.
 import { chooseDType, type DTypeSetting } from '@jora/lora'
-import type { LlamaConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { stepFlops } from './flops'
@@ -34,7 +34,7 @@ export interface StepRate {
 
 export async function timeStep(
   device: Device,
-  config: LlamaConfig,
+  config: DecoderConfig,
   work: Workload,
   options: { weightType: 'f32' | 'f16'; dtype: DTypeSetting; checkpointing: boolean; steps: number },
 ): Promise<StepRate> {

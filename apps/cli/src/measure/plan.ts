@@ -1,6 +1,6 @@
 // What memory a training step takes: the step itself on a device that plans and runs nothing.
 import { chooseDType, type DTypeSetting } from '@jora/lora'
-import { weightShapes, weightSharding, type Decoder, type LlamaConfig } from '@jora/llama'
+import { weightShapes, weightSharding, type Decoder, type DecoderConfig } from '@jora/llama'
 import { MeshDevice, P, shardedFromFile, type Mesh, type Transport } from '@jora/shard'
 import { disposeTree, dtypeBytes, treeLeaves, type DType, type Device, type Tensor } from '@jora/tensor'
 import type { GpuProfile } from '@jora/tensor/webgpu'
@@ -18,13 +18,13 @@ export interface StepPlan {
 }
 
 export interface PlannedModel {
-  readonly config: LlamaConfig
+  readonly config: DecoderConfig
   /** Its weights on a planning device, or a mesh of them, where they take their place but hold nothing. */
   readonly open: (device: Device) => Promise<Decoder>
 }
 
 /** Weights that are on no disk. */
-export const plannedShape = (config: LlamaConfig, dtype: DType): PlannedModel => ({
+export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel => ({
   config,
   open: (device) => {
     const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()

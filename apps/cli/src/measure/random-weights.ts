@@ -1,5 +1,5 @@
 // Weights of a shape, drawn on the device itself: 7B parameters never pass through the host.
-import { weightShapes, type LlamaConfig, type Weights } from '@jora/llama'
+import { weightShapes, type DecoderConfig, type Weights } from '@jora/llama'
 import {
   cast,
   jit,
@@ -16,7 +16,7 @@ import {
 type Draw = Jitted<[key: Tensor], Tensor>
 
 /** Uniform numbers with deviation 0.02, as models are initialised; norms are one. */
-export async function randomWeights(config: LlamaConfig, dtype: 'f32' | 'f16', device: Device): Promise<Weights> {
+export async function randomWeights(config: DecoderConfig, dtype: 'f32' | 'f16', device: Device): Promise<Weights> {
   const draws = new Map<string, Draw>()
   const weights: Record<string, Tensor> = {}
   let index = 0

@@ -1,5 +1,5 @@
 // Model shapes that bench and estimate know by name: a config.json without weights.
-import { parseConfig, weightShapes, type LlamaConfig } from '@jora/llama'
+import { parseConfig, weightShapes, type DecoderConfig } from '@jora/llama'
 import { short } from '../ui/format'
 
 const shapes = {
@@ -54,11 +54,11 @@ const shapes = {
 export type ShapeName = keyof typeof shapes
 export const shapeNames = Object.keys(shapes) as ShapeName[]
 
-export const shapeConfig = (name: ShapeName): LlamaConfig =>
+export const shapeConfig = (name: ShapeName): DecoderConfig =>
   parseConfig({ model_type: 'llama', rms_norm_eps: 1e-5, ...shapes[name] }, name)
 
 /** Elements of all weights. */
-export const parameterCount = (config: LlamaConfig): number =>
+export const parameterCount = (config: DecoderConfig): number =>
   [...weightShapes(config).values()].reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0)
 
 /** `6.7B` */
