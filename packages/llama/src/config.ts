@@ -13,9 +13,12 @@ export type RopeScaling =
       readonly originalMaxPositions: number
     }
 
-/** Sizes and constants of a Llama decoder. */
+/** The decoder families this package computes, by config.json's `model_type`. */
+export type ModelType = 'llama' | 'mistral' | 'qwen2' | 'qwen3' | 'gemma' | 'gemma2'
+
+/** Sizes and constants of a decoder. Families differ in nothing but these fields. */
 export interface DecoderConfig {
-  readonly modelType: 'llama'
+  readonly modelType: ModelType
   readonly vocabSize: number
   readonly hiddenSize: number
   readonly intermediateSize: number
@@ -29,6 +32,26 @@ export interface DecoderConfig {
   /** Longest sequence, in tokens, the model was made for. */
   readonly maxPositions: number
   readonly tiedHead: boolean
+  /** What the gate of the MLP goes through; `gelu` is its tanh approximation. */
+  readonly activation: 'silu' | 'gelu'
+  /** Factor on embeddings: √hiddenSize for Gemma, else 1. */
+  readonly embeddingScale: number
+  /** Added to the stored weights of norms: 1 for Gemma, which stores how far they are from 1, else 0. */
+  readonly normOffset: 0 | 1
+  /** Whether attention and MLP are normalised on their way out too, before the residual sum (Gemma 2). */
+  readonly outputNorms: boolean
+  /** Whether each head's query and key are normalised, before they are rotated (Qwen 3). */
+  readonly headNorms: boolean
+  /** Linear layers with a bias, by the last part of their name, e.g. `q_proj`. */
+  readonly biases: readonly string[]
+  /** Factor on q·k: 1/√headDim but for Gemma 2. */
+  readonly queryScale: number
+  /** Attention scores s become cap · tanh(s / cap), before masking (Gemma 2). */
+  readonly attentionSoftcap: number | undefined
+  /** Likewise the logits. */
+  readonly logitSoftcap: number | undefined
+  /** Of each layer, how many positions a query sees, its own included; all that came before when undefined. */
+  readonly windows: readonly (number | undefined)[]
   readonly bosTokenId: number | undefined
   readonly eosTokenIds: readonly number[]
 }
@@ -50,11 +73,12 @@ class Reader {
     )
   }
 
-  number(key: string, fallback?: number): number {
+  /** A number > 0, or from `least`. */
+  number(key: string, fallback?: number, least?: number): number {
     const value = this.json[key] ?? fallback
-    return typeof value === 'number' && Number.isFinite(value) && value > 0
-      ? value
-      : this.fail(key, 'a positive number')
+    const fits =
+      typeof value === 'number' && Number.isFinite(value) && (least === undefined ? value > 0 : value >= least)
+    return fits ? value : this.fail(key, least === undefined ? 'a positive number' : `a number ≥ ${least}`)
   }
 
   integer(key: string, fallback?: number): number {
@@ -79,9 +103,15 @@ class Reader {
       : this.fail(key, 'an object')
   }
 
-  /** Features this decoder does not compute must be absent or off. */
-  off(key: string): void {
-    if (this.json[key]) this.fail(key, 'false: this Llama variant is not supported')
+  /** A number, or undefined where the file says null; `fallback` where it says nothing. */
+  optional(key: string, fallback?: number): number | undefined {
+    const value = this.json[key]
+    return value === null || (value === undefined && fallback === undefined) ? undefined : this.number(key, fallback)
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.json[key] ?? fallback
+    return typeof value === 'boolean' ? value : this.fail(key, 'true or false')
   }
 }
 
@@ -112,37 +142,121 @@ function readScaling(config: Reader): RopeScaling {
   return inner.fail('rope_type' in scaling ? 'rope_type' : 'type', '"default", "linear" or "llama3"')
 }
 
+/** What transformers takes where a family's config.json says nothing, and what the family does that no key tells. */
+interface Family {
+  readonly headDim?: number
+  readonly maxPositions: number
+  readonly tiedHead?: boolean
+  readonly gemma?: boolean
+  readonly outputNorms?: boolean
+  readonly headNorms?: boolean
+  readonly biases?: readonly string[]
+  readonly softcaps?: { readonly attention: number; readonly logits: number }
+  readonly queryPreScalar?: number
+  /** Where the window's layers are when `layer_types` is absent. Families without this have no window. */
+  readonly window?: { readonly size?: number; readonly on: (layer: number, config: Reader) => boolean }
+}
+
+const qwenWindow: Family['window'] = {
+  size: 4096,
+  on: (layer, config) =>
+    config.boolean('use_sliding_window', false) && layer >= config.number('max_window_layers', 28, 0),
+}
+
+const families: Readonly<Record<ModelType, Family>> = {
+  llama: { maxPositions: 2048 },
+  mistral: { maxPositions: 131_072, window: { size: 4096, on: () => true } },
+  qwen2: { maxPositions: 32_768, biases: ['q_proj', 'k_proj', 'v_proj'], window: qwenWindow },
+  qwen3: { maxPositions: 32_768, headDim: 128, headNorms: true, window: qwenWindow },
+  gemma: { maxPositions: 8192, headDim: 256, tiedHead: true, gemma: true },
+  gemma2: {
+    maxPositions: 8192,
+    headDim: 256,
+    tiedHead: true,
+    gemma: true,
+    outputNorms: true,
+    softcaps: { attention: 50, logits: 30 },
+    queryPreScalar: 256,
+    window: { size: 4096, on: (layer) => layer % 2 === 0 },
+  },
+}
+
+const modelTypes = Object.keys(families) as ModelType[]
+
+/** Gemma's files name its activation in several ways, some of them wrongly; all of Gemma is trained with this one. */
+const geluNames = ['gelu', 'gelu_pytorch_tanh', 'gelu_fast', 'gelu_new']
+
+function readActivation(config: Reader, { gemma = false }: Family): DecoderConfig['activation'] {
+  const key = gemma && config.json.hidden_activation ? 'hidden_activation' : 'hidden_act'
+  const name = config.json[key] ?? (gemma ? 'gelu_pytorch_tanh' : 'silu')
+  if (name === 'silu') return 'silu'
+  // Elsewhere "gelu" is the exact one.
+  if (geluNames.includes(name as string) && (gemma || name !== 'gelu')) return 'gelu'
+  return config.fail(key, gemma ? '"gelu_pytorch_tanh"' : '"silu"')
+}
+
+function readBiases(config: Reader, { biases = [] }: Family): string[] {
+  const attention = config.boolean('attention_bias', false) ? ['q_proj', 'k_proj', 'v_proj', 'o_proj'] : []
+  const mlp = config.boolean('mlp_bias', false) ? ['gate_proj', 'up_proj', 'down_proj'] : []
+  return [...new Set([...biases, ...attention, ...mlp])]
+}
+
+function readWindows(config: Reader, { window }: Family, layers: number): (number | undefined)[] {
+  const types = config.json.layer_types ?? undefined
+  const isSliding = (type: unknown) => {
+    if (type === 'sliding_attention' || type === 'full_attention') return type === 'sliding_attention'
+    return config.fail('layer_types', '"sliding_attention" or "full_attention" for each layer')
+  }
+  if (types !== undefined && !(Array.isArray(types) && types.length === layers))
+    config.fail('layer_types', `a list of ${layers}, one for each layer`)
+  const size = window && config.optional('sliding_window', window.size)
+  return Array.from({ length: layers }, (_, layer) => {
+    if (!window) return undefined
+    return (types ? isSliding((types as unknown[])[layer]) : window.on(layer, config)) ? size : undefined
+  })
+}
+
 /**
  * Checks a parsed config.json. `source` names it in errors.
  * @throws ModelError naming the key, what came and what was expected
  */
 export function parseConfig(json: unknown, source = 'config.json'): DecoderConfig {
   const config = new Reader(objectOf(json, source), source)
-  if (config.json.model_type !== 'llama') config.fail('model_type', '"llama"')
-  const activation = config.json.hidden_act ?? 'silu'
-  if (activation !== 'silu') config.fail('hidden_act', '"silu"')
-  config.off('attention_bias')
-  config.off('mlp_bias')
+  const modelType = modelTypes.find((type) => type === config.json.model_type)
+  if (modelType === undefined) return config.fail('model_type', `one of ${modelTypes.join(', ')}`)
+  const family = families[modelType]
   const [hiddenSize, heads] = [config.integer('hidden_size'), config.integer('num_attention_heads')]
   const kvHeads = config.integer('num_key_value_heads', heads)
   if (heads % kvHeads !== 0) config.fail('num_key_value_heads', `a divisor of num_attention_heads = ${heads}`)
-  const headDim = config.integer('head_dim', hiddenSize / heads)
+  const headDim = config.integer('head_dim', family.headDim ?? hiddenSize / heads)
   if (headDim % 2 !== 0) config.fail('head_dim', 'an even number')
   const theta = config.object('rope_parameters')?.rope_theta
+  const layers = config.integer('num_hidden_layers')
+  const { softcaps, queryPreScalar } = family
   return {
-    modelType: 'llama',
+    modelType,
     vocabSize: config.integer('vocab_size'),
     hiddenSize,
     intermediateSize: config.integer('intermediate_size'),
-    layers: config.integer('num_hidden_layers'),
+    layers,
     heads,
     kvHeads,
     headDim,
     rmsNormEpsilon: config.number('rms_norm_eps', 1e-6),
     ropeTheta: config.number('rope_theta', typeof theta === 'number' ? theta : 10_000),
     ropeScaling: readScaling(config),
-    maxPositions: config.integer('max_position_embeddings', 2048),
-    tiedHead: config.json.tie_word_embeddings === true,
+    maxPositions: config.integer('max_position_embeddings', family.maxPositions),
+    tiedHead: config.boolean('tie_word_embeddings', family.tiedHead ?? false),
+    activation: readActivation(config, family),
+    embeddingScale: family.gemma ? Math.sqrt(hiddenSize) : 1,
+    normOffset: family.gemma ? 1 : 0,
+    outputNorms: family.outputNorms ?? false,
+    headNorms: family.headNorms ?? false,
+    biases: readBiases(config, family),
+    queryScale: (queryPreScalar ? config.number('query_pre_attn_scalar', queryPreScalar) : headDim) ** -0.5,
+    attentionSoftcap: softcaps && config.optional('attn_logit_softcapping', softcaps.attention),
+    logitSoftcap: softcaps && config.optional('final_logit_softcapping', softcaps.logits),
+    windows: readWindows(config, family, layers),
     bosTokenId: config.ids('bos_token_id')[0],
     eosTokenIds: config.ids('eos_token_id'),
   }

@@ -8,18 +8,25 @@ export function weightShapes(config: DecoderConfig): Map<string, readonly number
   const [queries, keys] = [config.heads * config.headDim, config.kvHeads * config.headDim]
   const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocab, hidden]]])
   for (let i = 0; i < config.layers; i++) {
-    const layer: Record<string, readonly number[]> = {
-      input_layernorm: [hidden],
-      'self_attn.q_proj': [queries, hidden],
-      'self_attn.k_proj': [keys, hidden],
-      'self_attn.v_proj': [keys, hidden],
-      'self_attn.o_proj': [hidden, queries],
-      post_attention_layernorm: [hidden],
-      'mlp.gate_proj': [ffn, hidden],
-      'mlp.up_proj': [ffn, hidden],
-      'mlp.down_proj': [hidden, ffn],
+    const norms = (names: readonly string[], size: number) => names.map((name) => [name, [size]] as const)
+    const layer: (readonly [name: string, shape: readonly number[]])[] = [
+      ['input_layernorm', [hidden]],
+      ['self_attn.q_proj', [queries, hidden]],
+      ['self_attn.k_proj', [keys, hidden]],
+      ['self_attn.v_proj', [keys, hidden]],
+      ['self_attn.o_proj', [hidden, queries]],
+      ...norms(config.headNorms ? ['self_attn.q_norm', 'self_attn.k_norm'] : [], config.headDim),
+      ['post_attention_layernorm', [hidden]],
+      ...norms(config.outputNorms ? ['pre_feedforward_layernorm', 'post_feedforward_layernorm'] : [], hidden),
+      ['mlp.gate_proj', [ffn, hidden]],
+      ['mlp.up_proj', [ffn, hidden]],
+      ['mlp.down_proj', [hidden, ffn]],
+    ]
+    for (const [name, shape] of layer) {
+      shapes.set(`model.layers.${i}.${name}.weight`, shape)
+      const biased = config.biases.includes(name.split('.').at(-1)!)
+      if (biased) shapes.set(`model.layers.${i}.${name}.bias`, shape.slice(0, 1))
     }
-    for (const [name, shape] of Object.entries(layer)) shapes.set(`model.layers.${i}.${name}.weight`, shape)
   }
   shapes.set('model.norm.weight', [hidden])
   if (!config.tiedHead) shapes.set('lm_head.weight', [vocab, hidden])

@@ -49,7 +49,7 @@ export interface AdaptedModule {
   readonly outFeatures: number
 }
 
-const isLinear = (name: string): boolean => name.includes('_proj')
+const isLinear = (name: string): boolean => name.endsWith('_proj.weight')
 
 /**
  * The modules `targetModules` names, in checkpoint order.
