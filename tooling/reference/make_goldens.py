@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from families import FAMILIES
 from formula import TEXT as FORMULA
 from formula import formula_tensor
 from llama import ALL, IGNORE, QV, Config, Llama, add_lora, causal_loss, inverse_frequencies, verify
@@ -255,6 +256,70 @@ def random_llamas_golden():
     })
 
 
+SMALL = dict(vocab_size=48, hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, rms_norm_eps=1e-6, rope_theta=100.0, max_position_embeddings=512)
+FAMILY_CASES = {
+    "llama 3": {"model_type": "llama", **SMALL, "hidden_act": "silu", "tie_word_embeddings": True,
+                "rope_scaling": {**LLAMA3, "original_max_position_embeddings": 64}},
+    "mistral": {"model_type": "mistral", **SMALL, "hidden_act": "silu", "sliding_window": 7, "tie_word_embeddings": False},
+    "qwen 2": {"model_type": "qwen2", **SMALL, "hidden_act": "silu", "tie_word_embeddings": True},
+    "qwen 2, windows": {"model_type": "qwen2", **SMALL, "hidden_act": "silu", "tie_word_embeddings": False,
+                        "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1},
+    "qwen 3": {"model_type": "qwen3", **SMALL, "hidden_act": "silu", "tie_word_embeddings": True},
+    "gemma": {"model_type": "gemma", **SMALL, "hidden_act": "gelu", "hidden_activation": None, "tie_word_embeddings": True},
+    # Caps low and scores large enough that both caps bend.
+    "gemma 2": {"model_type": "gemma2", **SMALL, "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
+                "tie_word_embeddings": True, "query_pre_attn_scalar": 3, "attn_logit_softcapping": 4.0,
+                "final_logit_softcapping": 2.0, "sliding_window": 6},
+}
+
+
+def family_base(key, model_type):
+    """About 1 for norms, or 0 where they store how far they are from 1."""
+    return 1.0 if key.endswith("norm.weight") and not model_type.startswith("gemma") else 0.0
+
+
+def families_golden():
+    """Logits, and the gradients of an adapter on all linear layers, of a small random model of each family."""
+    ids = torch.tensor([[(7 * i * i + 5 * i + 3) % 48 for i in range(24)], [(11 * i + i // 3) % 48 for i in range(24)]])
+    labels = ids.clone()
+    labels[0, :5], labels[1, :11] = IGNORE, IGNORE
+    out = []
+    for name, raw in FAMILY_CASES.items():
+        model = FAMILIES[raw["model_type"]](raw)
+        model.load_weights({key: formula_tensor(key, p.shape, 0.25, family_base(key, raw["model_type"]))
+                            for key, p in model.named_parameters()})
+        with torch.no_grad():
+            logits = model(ids)
+        adapter = add_lora(model, 2, 3, ALL)
+        with torch.no_grad():
+            for key, parameter in adapter.items():
+                parameter.copy_(formula_tensor(key, parameter.shape, 0.25))
+        adapted = model(ids)
+        loss = causal_loss(adapted, labels)
+        loss.backward()
+        grads = {key: p.grad.clone() for key, p in adapter.items()}
+        model.double().zero_grad()
+        exact = model(ids)
+        causal_loss(exact, labels).backward()
+        off = max(((p.grad - grads[key]).abs().max() / p.grad.abs().max()).item() for key, p in adapter.items())
+        print(f"{name}: logits in ±{adapted.abs().max():.2f}, loss {loss:.4f}, f32 against f64: "
+              f"logits {(adapted - exact).abs().max():.1e}, gradients {off:.1e} of each tensor's largest")
+        out.append({"name": name, "config": raw, "logits": f32_base64(logits), "adaptedLogits": f32_base64(adapted),
+                    "loss": f32(loss), "gradients": {key: f32_base64(g) for key, g in grads.items()}})
+    for folder in (LLAMA, LORA):
+        keys = ("name", "config", "logits") if folder == LLAMA else ("name", "config", "adaptedLogits", "loss", "gradients")
+        write(folder / "families.json", {
+            "madeBy": MADE_BY,
+            "formula": FORMULA,
+            "formulaInputs": {"name": "the tensor's Hugging Face or PEFT name", "scale": 0.25,
+                              "base": "1 for names ending in norm.weight but Gemma's, else 0"},
+            "lora": {"r": 2, "alpha": 3, "targets": list(ALL)},
+            "ids": ids.tolist(), "labels": labels.tolist(),
+            "cases": [{key: case[key] for key in keys} for case in out],
+        })
+
+
 def main():
     parser = argparse.ArgumentParser(description="make the goldens of packages/lora and packages/llama")
     parser.add_argument("--shared", type=Path, default=ROOT / "../shared")
@@ -274,6 +339,7 @@ def main():
     adamw_golden()
     rope_golden()
     random_llamas_golden()
+    families_golden()
 
 
 if __name__ == "__main__":

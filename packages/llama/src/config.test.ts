@@ -26,6 +26,16 @@ describe('parseConfig', () => {
       ropeScaling: { type: 'default' },
       maxPositions: 96,
       tiedHead: false,
+      activation: 'silu',
+      embeddingScale: 1,
+      normOffset: 0,
+      outputNorms: false,
+      headNorms: false,
+      biases: [],
+      queryScale: 8 ** -0.5,
+      attentionSoftcap: undefined,
+      logitSoftcap: undefined,
+      windows: [undefined, undefined, undefined],
       bosTokenId: 1,
       eosTokenIds: [2],
     })
@@ -91,9 +101,62 @@ describe('parseConfig', () => {
     expect(withKeys({ rope_scaling: null }).ropeScaling).toEqual({ type: 'default' })
   })
 
+  test('reads Gemma: its first files name an activation it does not have, and leave the tied head out', () => {
+    const gemma = {
+      activation: 'gelu',
+      embeddingScale: 32 ** 0.5,
+      normOffset: 1,
+      headDim: 256,
+      queryScale: 1 / 16,
+      tiedHead: true,
+      maxPositions: 8192,
+    }
+    const { max_position_embeddings: _positions, tie_word_embeddings: _tied, ...rest } = tinyConfig
+    const of = (keys: Record<string, unknown>) => parseConfig({ ...rest, ...keys })
+    expect(of({ model_type: 'gemma', hidden_act: 'gelu', hidden_activation: null })).toMatchObject({
+      ...gemma,
+      outputNorms: false,
+      attentionSoftcap: undefined,
+      windows: [undefined, undefined, undefined],
+    })
+    expect(of({ model_type: 'gemma2', hidden_activation: 'gelu_pytorch_tanh' })).toMatchObject({
+      ...gemma,
+      outputNorms: true,
+      attentionSoftcap: 50,
+      logitSoftcap: 30,
+      windows: [4096, undefined, 4096],
+    })
+    const odd = { query_pre_attn_scalar: 144, attn_logit_softcapping: null, final_logit_softcapping: 20 }
+    expect(of({ model_type: 'gemma2', sliding_window: 512, ...odd })).toMatchObject({
+      queryScale: 1 / 12,
+      attentionSoftcap: undefined,
+      logitSoftcap: 20,
+      windows: [512, undefined, 512],
+    })
+  })
+
+  test('reads where windows are: in all layers, some, those listed, or none', () => {
+    const windows = (keys: Record<string, unknown>) => withKeys(keys).windows
+    expect(windows({ model_type: 'mistral' })).toEqual([4096, 4096, 4096])
+    expect(windows({ model_type: 'mistral', sliding_window: null })).toEqual([undefined, undefined, undefined])
+    const qwen = { model_type: 'qwen2', sliding_window: 64, max_window_layers: 1 }
+    expect(windows({ ...qwen, use_sliding_window: false })).toEqual([undefined, undefined, undefined])
+    expect(windows({ ...qwen, use_sliding_window: true })).toEqual([undefined, 64, 64])
+    const types = ['full_attention', 'sliding_attention', 'full_attention']
+    expect(windows({ model_type: 'gemma2', sliding_window: 8, layer_types: types })).toEqual([undefined, 8, undefined])
+    expect(windows({ sliding_window: 8 })).toEqual([undefined, undefined, undefined])
+  })
+
+  test('reads biases and head norms', () => {
+    expect(withKeys({ attention_bias: true, mlp_bias: true }).biases).toHaveLength(7)
+    expect(withKeys({ model_type: 'qwen2' }).biases).toEqual(['q_proj', 'k_proj', 'v_proj'])
+    expect(withKeys({ model_type: 'qwen3' })).toMatchObject({ biases: [], headNorms: true, headDim: 128 })
+  })
+
+  const known = 'one of llama, mistral, qwen2, qwen3, gemma, gemma2'
   const bad: [keys: Record<string, unknown>, message: string][] = [
-    [{ model_type: 'mistral' }, 'm/config.json: "model_type" is "mistral"; expected "llama"'],
-    [{ model_type: undefined }, 'm/config.json: "model_type" is missing; expected "llama"'],
+    [{ model_type: 'gpt2' }, `m/config.json: "model_type" is "gpt2"; expected ${known}`],
+    [{ model_type: undefined }, `m/config.json: "model_type" is missing; expected ${known}`],
     [{ hidden_size: 0 }, 'm/config.json: "hidden_size" is 0; expected a positive number'],
     [{ hidden_size: '64' }, 'm/config.json: "hidden_size" is "64"; expected a positive number'],
     [{ vocab_size: undefined }, 'm/config.json: "vocab_size" is missing; expected a positive number'],
@@ -104,11 +167,19 @@ describe('parseConfig', () => {
     ],
     [{ head_dim: 7 }, 'm/config.json: "head_dim" is 7; expected an even number'],
     [{ hidden_act: 'gelu' }, 'm/config.json: "hidden_act" is "gelu"; expected "silu"'],
+    [{ attention_bias: 1 }, 'm/config.json: "attention_bias" is 1; expected true or false'],
     [
-      { attention_bias: true },
-      'm/config.json: "attention_bias" is true; expected false: this Llama variant is not supported',
+      { model_type: 'gemma', hidden_act: 'silu' },
+      'm/config.json: "hidden_act" is "silu"; expected "gelu_pytorch_tanh"',
     ],
-    [{ mlp_bias: true }, 'm/config.json: "mlp_bias" is true; expected false: this Llama variant is not supported'],
+    [
+      { model_type: 'gemma2', layer_types: ['full_attention'] },
+      'm/config.json: "layer_types" is ["full_attention"]; expected a list of 3, one for each layer',
+    ],
+    [
+      { model_type: 'mistral', sliding_window: -1 },
+      'm/config.json: "sliding_window" is -1; expected a positive number',
+    ],
     [{ eos_token_id: 'x' }, 'm/config.json: "eos_token_id" is "x"; expected a token id or a list of them'],
     [{ rope_scaling: 2 }, 'm/config.json: "rope_scaling" is 2; expected an object'],
     [

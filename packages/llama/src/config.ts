@@ -189,7 +189,7 @@ const geluNames = ['gelu', 'gelu_pytorch_tanh', 'gelu_fast', 'gelu_new']
 function readActivation(config: Reader, { gemma = false }: Family): DecoderConfig['activation'] {
   const key = gemma && config.json.hidden_activation ? 'hidden_activation' : 'hidden_act'
   const name = config.json[key] ?? (gemma ? 'gelu_pytorch_tanh' : 'silu')
-  if (name === 'silu') return 'silu'
+  if (name === 'silu' && !gemma) return 'silu'
   // Elsewhere "gelu" is the exact one.
   if (geluNames.includes(name as string) && (gemma || name !== 'gelu')) return 'gelu'
   return config.fail(key, gemma ? '"gelu_pytorch_tanh"' : '"silu"')

@@ -31,9 +31,9 @@ afterAll(async () => {
 })
 
 /** Greedy ids by a whole forward pass a token, in one shape: causal attention does not see the fill behind. */
-async function byFullForward(prompt: readonly number[], count: number): Promise<number[]> {
+async function byFullForward(prompt: readonly number[], count: number, of: Decoder = decoder): Promise<number[]> {
   const width = prompt.length + count
-  const forward = jit((tokens: Tensor) => logits(decoder, decode(decoder, { tokens }).hidden))
+  const forward = jit((tokens: Tensor) => logits(of, decode(of, { tokens }).hidden))
   const ids = [...prompt]
   for (let i = 0; i < count; i++) {
     const tokens = tensor(
@@ -79,6 +79,45 @@ describe('greedy', () => {
     const results = await generator.generate(prompts.slice(0, 2), greedy, (row, id) => told[row]!.push(id))
     expect(told).toEqual(results.map(({ ids }) => ids))
   })
+})
+
+describe('families', () => {
+  const families = {
+    mistral: { sliding_window: 7 },
+    qwen2: { use_sliding_window: true, sliding_window: 5, max_window_layers: 1 },
+    qwen3: { head_dim: 8 },
+    gemma: { head_dim: 8 },
+    gemma2: { head_dim: 8, sliding_window: 6, query_pre_attn_scalar: 4, attn_logit_softcapping: 3 },
+  }
+  test.each(Object.entries(families))(
+    '%s: in one pass, with a cache, and behind a shared context',
+    async (type, keys) => {
+      const raw = { ...tinyConfig, model_type: type, ...keys }
+      const weights = Object.fromEntries(
+        tinyWeights(raw).map(({ name, shape, data }) => {
+          const isNorm = name.endsWith('norm.weight')
+          return [name, tensor(isNorm && type.startsWith('gemma') ? data.map((x) => x - 1) : data, { shape })]
+        }),
+      )
+      const of: Decoder = { config: parseConfig(raw), weights }
+      const families = new Generator(of)
+      const expected: number[][] = []
+      for (const prompt of prompts) expected.push(await byFullForward(prompt, 12, of))
+      const results = await families.generate(prompts, greedy)
+      expect(results.map(({ ids }) => ids)).toEqual(expected)
+      // Questions that see 20, 31 and 35 tokens of a context: windows end before it, in it, and at a gap.
+      const context = prompts[3]!
+      const asked = [20, 31, 35].map((contextLength) => ({ ids: [4, 44, contextLength], contextLength }))
+      const shared = await families.generateShared([{ context, prompts: asked }], greedy)
+      const apart = await families.generate(
+        asked.map(({ ids, contextLength }) => [...context.slice(0, contextLength), ...ids]),
+        greedy,
+      )
+      expect(shared.map(({ ids }) => ids)).toEqual(apart.map(({ ids }) => ids))
+      expect(new Set(apart.map(({ ids }) => ids.join())).size).toBe(3)
+      families.dispose()
+    },
+  )
 })
 
 describe('ends', () => {

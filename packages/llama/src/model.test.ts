@@ -18,9 +18,15 @@ beforeAll(async () => {
 })
 afterAll(() => device.close())
 
+interface GoldenCase {
+  name: string
+  config: Record<string, unknown>
+  ids: number[][]
+  logits: string
+}
 interface RandomLlamas {
   formulaInputs: { scale: number }
-  cases: { name: string; config: Record<string, unknown>; ids: number[][]; logits: string }[]
+  cases: GoldenCase[]
 }
 
 const hash32 = (x: number): number => {
@@ -28,12 +34,12 @@ const hash32 = (x: number): number => {
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
   return (x ^ (x >>> 16)) >>> 0
 }
-function formula(name: string, shape: readonly number[], scale: number): Tensor {
+function formula(name: string, shape: readonly number[], scale: number, gemma: boolean): Tensor {
   const bytes = new TextEncoder().encode(name)
   let seed = 0x811c9dc5
   for (const byte of bytes) seed = Math.imul(seed ^ byte, 0x01000193) >>> 0
   const start = hash32(seed)
-  const base = name.endsWith('norm.weight') ? 1 : 0
+  const base = name.endsWith('norm.weight') && !gemma ? 1 : 0
   const size = shape.reduce((a, b) => a * b, 1)
   return tensor(
     Float32Array.from({ length: size }, (_, i) => base + scale * (hash32((start + i) >>> 0) / 2 ** 31 - 1)),
@@ -41,12 +47,19 @@ function formula(name: string, shape: readonly number[], scale: number): Tensor 
   )
 }
 
-describe('random Llamas equal plain torch', () => {
+const families = readJson<Omit<RandomLlamas, 'cases'> & { ids: number[][]; cases: Omit<GoldenCase, 'ids'>[] }>(
+  join(goldens, 'families.json'),
+)
+describe('random models equal plain torch', () => {
   const { cases, formulaInputs } = readJson<RandomLlamas>(join(goldens, 'random-llamas.json'))
-  test.each(cases)('$name', async (c) => {
+  const ofFamilies = families.cases.map((c) => ({ ...c, ids: families.ids }))
+  test.each([...cases, ...ofFamilies])('$name', async (c) => {
     const config = parseConfig(c.config)
     const weights = Object.fromEntries(
-      [...weightShapes(config)].map(([name, shape]) => [name, formula(name, shape, formulaInputs.scale)]),
+      [...weightShapes(config)].map(([name, shape]) => [
+        name,
+        formula(name, shape, formulaInputs.scale, config.normOffset === 1),
+      ]),
     )
     const decoder = { config, weights }
     const tokens = tensor(Int32Array.from(c.ids.flat()), { shape: [c.ids.length, c.ids[0]!.length] })

@@ -1,4 +1,5 @@
-// The Llama decoder (Touvron et al. 2023; Dubey et al. 2024), as a pure function of its weights.
+// The decoder of Llama (Touvron et al. 2023; Dubey et al. 2024), Mistral, Qwen 2 and 3, Gemma and Gemma 2 (Gemma Team
+// 2024), as a pure function of its weights. Families differ in their configuration only.
 import * as t from '@jora/tensor'
 import type { Tensor } from '@jora/tensor'
 import type { DecoderConfig } from './config'
@@ -7,7 +8,7 @@ import { ropeTables } from './rope-frequencies'
 /** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
 export type Weights = Readonly<Record<string, Tensor>>
 
-/** How a linear layer is applied: x `[…, in]` → `[…, out]`. `name` is the module's, e.g. `model.layers.0.self_attn.q_proj`. */
+/** How a linear layer is applied, its bias apart: x `[…, in]` → `[…, out]`. `name` is the module's, e.g. `model.layers.0.self_attn.q_proj`. */
 export type Linear = (name: string, x: Tensor, weight: Tensor) => Tensor
 
 /** x Wᵀ; 16-bit weights are converted where they are used. */
@@ -59,19 +60,40 @@ export function decode(
   const { heads, kvHeads, headDim, rmsNormEpsilon } = config
   const [batch = 0, seq = 0] = tokens.shape
   const rope = ropeTables(config, positions ?? t.iota([1, seq], 1))
-  const weight = (name: string): Tensor => weights[`${name}.weight`] ?? missing(`${name}.weight`)
-  const project = (name: string, x: Tensor) => linear(name, x, weight(name))
-  const norm = (name: string, x: Tensor) => t.rmsNorm(x, t.cast(weight(name), 'f32'), rmsNormEpsilon)
-  const split = (x: Tensor, count: number) => t.transpose(t.reshape(x, [batch, seq, count, headDim]), [0, 2, 1, 3])
+  const weight = (name: string): Tensor => weights[name] ?? missing(name)
+  const sights = new Map(config.windows.map((size) => [size, sightWithin(size, visibility, window)]))
+  const act = config.activation === 'silu' ? t.silu : t.gelu
 
-  function selfAttention(name: string, x: Tensor, past: LayerCache | undefined): { out: Tensor; kv: LayerCache } {
-    const q = t.rope(split(project(`${name}.q_proj`, x), heads), rope.cos, rope.sin)
-    const newK = t.rope(split(project(`${name}.k_proj`, x), kvHeads), rope.cos, rope.sin)
-    const newV = split(project(`${name}.v_proj`, x), kvHeads)
+  function project(name: string, x: Tensor): Tensor {
+    const y = linear(name, x, weight(`${name}.weight`))
+    return config.biases.includes(name.split('.').at(-1)!) ? t.add(y, t.cast(weight(`${name}.bias`), y.dtype)) : y
+  }
+
+  function norm(name: string, x: Tensor): Tensor {
+    const scale = t.cast(weight(`${name}.weight`), 'f32')
+    return t.rmsNorm(x, config.normOffset === 0 ? scale : t.add(scale, config.normOffset), rmsNormEpsilon)
+  }
+
+  /** Queries or keys by head, `[batch, count, seq, headDim]`, rotated to their positions. */
+  function rotated(name: string, x: Tensor, count: number): Tensor {
+    const split = t.reshape(x, [batch, seq, count, headDim])
+    const scaled = config.headNorms ? norm(name, split) : split
+    return t.rope(t.transpose(scaled, [0, 2, 1, 3]), rope.cos, rope.sin)
+  }
+
+  function selfAttention(name: string, index: number, x: Tensor): { out: Tensor; kv: LayerCache } {
+    const q = rotated(`${name}.q_norm`, project(`${name}.q_proj`, x), heads)
+    const newK = rotated(`${name}.k_norm`, project(`${name}.k_proj`, x), kvHeads)
+    const newV = t.transpose(t.reshape(project(`${name}.v_proj`, x), [batch, seq, kvHeads, headDim]), [0, 2, 1, 3])
+    const past = cache?.layers[index]
     const write = (old: Tensor | undefined, part: Tensor) =>
       old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part
     const kv = { k: write(past?.k, newK), v: write(past?.v, newV) }
-    const mixed = t.attention(q, kv.k, kv.v, { visibility, window })
+    const mixed = t.attention(q, kv.k, kv.v, {
+      scale: config.queryScale,
+      softcap: config.attentionSoftcap,
+      ...sights.get(config.windows[index]),
+    })
     return {
       out: project(`${name}.o_proj`, t.reshape(t.transpose(mixed, [0, 2, 1, 3]), [batch, seq, heads * headDim])),
       kv,
@@ -79,24 +101,26 @@ export function decode(
   }
 
   const mlp = (name: string, x: Tensor) =>
-    project(`${name}.down_proj`, t.mul(t.silu(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
+    project(`${name}.down_proj`, t.mul(act(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
 
   function layer(index: number, x: Tensor): { x: Tensor; kv: LayerCache } {
     const name = `model.layers.${index}`
-    const { out, kv } = t.scope(`layer ${index}/attention`, () =>
-      selfAttention(`${name}.self_attn`, norm(`${name}.input_layernorm`, x), cache?.layers[index]),
-    )
+    // Gemma 2 calls the norm before its MLP what others call the one after attention.
+    const beforeMlp = config.outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'
+    const leaving = (norms: string, y: Tensor) => (config.outputNorms ? norm(`${name}.${norms}`, y) : y)
+    const { out, kv } = t.scope(`layer ${index}/attention`, () => {
+      const attended = selfAttention(`${name}.self_attn`, index, norm(`${name}.input_layernorm`, x))
+      return { ...attended, out: leaving('post_attention_layernorm', attended.out) }
+    })
     const mid = t.add(x, out)
-    return {
-      x: t.add(
-        mid,
-        t.scope(`layer ${index}/mlp`, () => mlp(`${name}.mlp`, norm(`${name}.post_attention_layernorm`, mid))),
-      ),
-      kv,
-    }
+    const fed = t.scope(`layer ${index}/mlp`, () =>
+      leaving('post_feedforward_layernorm', mlp(`${name}.mlp`, norm(`${name}.${beforeMlp}`, mid))),
+    )
+    return { x: t.add(mid, fed), kv }
   }
 
-  let x = t.cast(t.gather(weight('model.embed_tokens'), tokens), dtype)
+  let x = t.cast(t.gather(weight('model.embed_tokens.weight'), tokens), dtype)
+  if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
     const run = (input: Tensor) => layer(index, input)
@@ -116,7 +140,11 @@ export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'co
 }
 
 /** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]`. */
-export const logits = (decoder: Decoder, hidden: Tensor): Tensor => t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
+export function logits(decoder: Decoder, hidden: Tensor): Tensor {
+  const scores = t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
+  const cap = decoder.config.logitSoftcap
+  return cap === undefined ? scores : t.mul(t.tanh(t.div(scores, cap)), cap)
+}
 
 export interface LabelledRows {
   /**
@@ -134,15 +162,34 @@ export interface LabelledRows {
  */
 export function tokenLosses(decoder: Decoder, input: DecoderInput, { labelRows, labels }: LabelledRows): Tensor {
   const { hidden } = decode(decoder, input)
-  const { hiddenSize } = decoder.config
+  const { hiddenSize, logitSoftcap: softcap } = decoder.config
   const [groups] = labelRows.shape.length === 2 ? labelRows.shape : []
   const rows =
     groups === undefined
       ? t.gather(t.reshape(hidden, [-1, hiddenSize]), labelRows)
       : t.gather(t.reshape(hidden, [groups, -1, hiddenSize]), labelRows, 1, { batchDims: 1 })
   return t.scope('head', () =>
-    t.linearCrossEntropy(t.reshape(rows, [-1, hiddenSize]), headWeight(decoder), t.reshape(labels, [-1])),
+    t.linearCrossEntropy(t.reshape(rows, [-1, hiddenSize]), headWeight(decoder), t.reshape(labels, [-1]), { softcap }),
   )
+}
+
+/**
+ * What the queries of a layer see when its window lets them see `size` positions. Along a branch of a context tree fewer
+ * keys lie between two tokens than positions, so that there the window is told by moving each query's first key.
+ */
+function sightWithin(
+  size: number | undefined,
+  visibility: Tensor | undefined,
+  window: number | undefined,
+): { visibility?: Tensor | undefined; window?: number | undefined } {
+  if (size === undefined) return { visibility, window }
+  if (!visibility) return { window: Math.min(size, window ?? size) }
+  const column = (i: number) => t.sliceAxis(visibility, 2, i, i + 1)
+  const [index, first, prefixEnd, branchStart] = [column(0), column(1), column(2), column(3)]
+  // Where the window begins, were the branch to follow its prefix at once; within the branch it is counted from the query.
+  const inBranch = t.sub(index, branchStart)
+  const begin = t.where(t.lt(inBranch, size), t.add(t.add(prefixEnd, inBranch), 1 - size), t.add(index, 1 - size))
+  return { window, visibility: t.concat([index, t.maximum(first, begin), prefixEnd, branchStart], 2) }
 }
 
 function missing(name: string): never {

@@ -8,6 +8,7 @@ import { loadModel, type Model } from '@jora/llama'
 import { setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
+import { formula } from '../test/formula'
 import { adaptedModules, initState, peftName, TrainingStep, type Adapter, type LoraConfig } from './index'
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../shared')
@@ -22,18 +23,6 @@ interface Golden {
   steps: { loss: number; gradNorm: number; targetTokens: number }[]
   distanceMoved: number
   tensors: Record<string, { shape: number[]; final: string }>
-}
-
-const hash32 = (x: number): number => {
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
-  return (x ^ (x >>> 16)) >>> 0
-}
-function formula(name: string, size: number, scale: number): Float32Array {
-  let seed = 0x811c9dc5
-  for (const byte of new TextEncoder().encode(name)) seed = Math.imul(seed ^ byte, 0x01000193) >>> 0
-  const start = hash32(seed)
-  return Float32Array.from({ length: size }, (_, i) => scale * (hash32((start + i) >>> 0) / 2 ** 31 - 1))
 }
 
 const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)

@@ -401,17 +401,19 @@ const steps: Record<string, (b: Builder, random: Random) => void> = {
     const keys = withVisibility ? queries : queries + random.below(2)
     const q = b.of([batch, group * kvHeads, queries, headDim])
     const [k, v] = [b.of([batch, kvHeads, keys, headDim]), b.of([batch, kvHeads, keys, headDim])]
-    if (!withVisibility) return b.add(t.attention(q, k, v))
+    const softcap = random.chance(0.3) ? 1.5 : undefined
+    if (!withVisibility) return b.add(t.attention(q, k, v, { softcap }))
     // Causal with a prefix of one key and a branch that begins at the query itself.
     const rows = random.chance(0.5) ? 1 : batch
     const index = t.iota([rows, queries, 1], 1)
     const zero = t.full([rows, queries, 1], 0, 'i32')
-    b.add(t.attention(q, k, v, { visibility: t.concat([index, zero, t.add(zero, 1), index], 2) }))
+    b.add(t.attention(q, k, v, { softcap, visibility: t.concat([index, zero, t.add(zero, 1), index], 2) }))
   },
   crossEntropy: (b, random) => {
     const [rows, width, vocabulary] = [b.size(), random.pick([2, 4, 8]), random.pick([4, 6, 8, 16])]
     const labels = t.sub(b.indices([rows], vocabulary), random.chance(0.5) ? 1 : 0)
-    const losses = t.linearCrossEntropy(b.of([rows, width]), b.of([vocabulary, width]), labels)
+    const softcap = random.chance(0.3) ? 1.5 : undefined
+    const losses = t.linearCrossEntropy(b.of([rows, width]), b.of([vocabulary, width]), labels, { softcap })
     b.add(random.chance(0.5) ? losses : t.sum(losses))
   },
   constraint: (b, random) => {

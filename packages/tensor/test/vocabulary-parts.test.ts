@@ -20,21 +20,24 @@ afterAll(async () => {
 const [rows, dim, vocab] = [6, 4, 10]
 const random = (seed: number, ...shape: number[]) => j.tensor(Float32Array.from(numbers(shape, seed).data), { shape })
 
-test('two halves of a vocabulary make the whole', async () => {
+test.each([{}, { softcap: 0.8 }])('two halves of a vocabulary make the whole: %j', async (params) => {
   const labels = j.tensor(Int32Array.of(0, 4, -1, 5, 9, 3))
   const [h, w, g] = [random(1, rows, dim), random(2, vocab, dim), random(3, rows)]
 
   const whole = j.jit((hidden: Tensor, weight: Tensor, cotangent: Tensor) => {
-    const [loss, logSum] = applyAll('linearCrossEntropy', [hidden, weight, labels], {}) as [Tensor, Tensor]
+    const [loss, logSum] = applyAll('linearCrossEntropy', [hidden, weight, labels], params) as [Tensor, Tensor]
     const inputs = [hidden, weight, labels, logSum, cotangent]
-    const dh = apply('linearCrossEntropyGradInput', inputs, {})
-    return { loss, dh, dw: apply('linearCrossEntropyGradWeight', inputs, {}) }
+    const dh = apply('linearCrossEntropyGradInput', inputs, params)
+    return { loss, dh, dw: apply('linearCrossEntropyGradWeight', inputs, params) }
   })(h, w, g)
 
   const parts = j.jit((hidden: Tensor, weight: Tensor, cotangent: Tensor) => {
     const halves = [0, vocab / 2].map((vocabStart) => {
       const part = j.sliceAxis(weight, 0, vocabStart, vocabStart + vocab / 2)
-      const [loss, logSum] = applyAll('linearCrossEntropy', [hidden, part, labels], { vocabStart }) as [Tensor, Tensor]
+      const [loss, logSum] = applyAll('linearCrossEntropy', [hidden, part, labels], { ...params, vocabStart }) as [
+        Tensor,
+        Tensor,
+      ]
       return { vocabStart, part, logSum, label: j.sub(logSum, loss) }
     })
     const [a, b] = halves as [(typeof halves)[number], (typeof halves)[number]]
@@ -45,8 +48,8 @@ test('two halves of a vocabulary make the whole', async () => {
     const grads = halves.map(({ vocabStart, part }) => {
       const inputs = [hidden, part, labels, logSum, cotangent]
       return {
-        dh: apply('linearCrossEntropyGradInput', inputs, { vocabStart }),
-        dw: apply('linearCrossEntropyGradWeight', inputs, { vocabStart }),
+        dh: apply('linearCrossEntropyGradInput', inputs, { ...params, vocabStart }),
+        dw: apply('linearCrossEntropyGradWeight', inputs, { ...params, vocabStart }),
       }
     })
     return { loss, dh: j.add(grads[0]!.dh, grads[1]!.dh), dw: j.concat(grads.map(({ dw }) => dw)) }

@@ -1,6 +1,6 @@
 // Partition rules of the fused ops: heads, rows and vocabulary are what they are split by.
 import { add, concat, exp, full, ge, log, pad, slice, sub, where, type Tensor } from '@jora/tensor'
-import { apply, applyAll, type Aval } from '@jora/tensor/graph'
+import { apply, applyAll, type Aval, type OpParams } from '@jora/tensor/graph'
 import type { AxisState } from '../placement'
 import {
   decide,
@@ -156,14 +156,16 @@ const overVocabulary =
     return whole(view)
   }
 
-const vocabStart = (view: LocalView): { vocabStart?: number } =>
-  view.split(1, 0).count === 1 ? {} : { vocabStart: view.start(1, 0) }
+/** The op's own parameters, for the rows of the vocabulary that a device has. */
+const vocabularyPart = <K extends `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`>(
+  view: LocalView<K>,
+): OpParams[K] => (view.split(1, 0).count === 1 ? view.params : { ...view.params, vocabStart: view.start(1, 0) })
 
 export const crossEntropy: PartitionRule<'linearCrossEntropy'> = {
   axis: overVocabulary([0, 2], { rows: 0, vocabulary: 'replicated' }),
   // Three numbers a row travel: the largest log Σ exp, the sum of its exponentials and the label's logit (Shoeybi et al. 2019).
   local: ([h, w, labels], view) => {
-    const part = vocabStart(view)
+    const part = vocabularyPart(view)
     const [loss, logSum] = applyAll('linearCrossEntropy', [h!, w!, labels!], part) as [Tensor, Tensor]
     if (part.vocabStart === undefined) return [loss, logSum]
     const over = view.split(1, 0)
@@ -179,10 +181,10 @@ export const crossEntropy: PartitionRule<'linearCrossEntropy'> = {
 
 export const crossEntropyGradInput: PartitionRule<'linearCrossEntropyGradInput'> = {
   axis: overVocabulary([0, 2, 3, 4], { rows: 0, vocabulary: 'unreduced' }),
-  local: (inputs, view) => applyAll('linearCrossEntropyGradInput', inputs, vocabStart(view)),
+  local: (inputs, view) => applyAll('linearCrossEntropyGradInput', inputs, vocabularyPart(view)),
 }
 
 export const crossEntropyGradWeight: PartitionRule<'linearCrossEntropyGradWeight'> = {
   axis: overVocabulary([0, 2, 3, 4], { rows: 'unreduced', vocabulary: 0 }),
-  local: (inputs, view) => applyAll('linearCrossEntropyGradWeight', inputs, vocabStart(view)),
+  local: (inputs, view) => applyAll('linearCrossEntropyGradWeight', inputs, vocabularyPart(view)),
 }

@@ -16,8 +16,10 @@ type None = Record<never, never>
  * Labels number the whole vocabulary. A part's loss is its own log-sum-exp less the label's logit where the label is
  * among its rows; its gradients are those of the log-sum-exp they are given, which may be the whole vocabulary's.
  */
-interface VocabularyPart {
+interface HeadParams {
   readonly vocabStart?: number
+  /** Logits z become softcap · tanh(z / softcap). */
+  readonly softcap?: number
 }
 
 /** The last query stands at the last key: query r has index r + keys − queries. */
@@ -25,6 +27,8 @@ interface AttentionParams {
   readonly scale: number
   /** A query of index i sees keys from i − window + 1 to i at most, whatever else says. */
   readonly window?: number
+  /** Scaled scores s become softcap · tanh(s / softcap), before any is hidden. */
+  readonly softcap?: number
 }
 
 /** A part of a larger array: what is drawn depends on where its elements stand in that one. */
@@ -104,9 +108,9 @@ export interface OpParams {
   rope: None
   attention: AttentionParams
   attentionGrad: AttentionParams
-  linearCrossEntropy: VocabularyPart
-  linearCrossEntropyGradInput: VocabularyPart
-  linearCrossEntropyGradWeight: VocabularyPart
+  linearCrossEntropy: HeadParams
+  linearCrossEntropyGradInput: HeadParams
+  linearCrossEntropyGradWeight: HeadParams
   // between the devices of a mesh: written by the partitioner, carried out between programs
   /** Sum or maximum over the `count` devices that differ only along the mesh axes. */
   allReduce: { readonly axes: readonly string[]; readonly count: number; readonly reduction: 'sum' | 'max' }
@@ -196,12 +200,18 @@ function dotShape(op: string, a: Aval, b: Aval, transposeA: boolean, transposeB:
 }
 
 /** q [b,h,sq,d], k and v [b,hkv,sk,d], visibility [b|1,sq,4] or absent. */
+function checkSoftcap(op: string, softcap: number | undefined): void {
+  if (softcap !== undefined && !(softcap > 0 && softcap < Infinity))
+    fail(op, `softcap is ${softcap}, expected a positive number`)
+}
+
 function checkAttention(
   op: string,
   inputs: readonly Aval[],
   visibility: Aval | undefined,
-  { window }: AttentionParams,
+  { window, softcap }: AttentionParams,
 ): void {
+  checkSoftcap(op, softcap)
   const [q, k, v] = [input(op, inputs, 0), input(op, inputs, 1), input(op, inputs, 2)]
   if (q.shape.length !== 4 || k.shape.length !== 4)
     fail(op, `q and k need 4 dimensions, got ${showShape(q.shape)}, ${showShape(k.shape)}`)
@@ -223,8 +233,9 @@ function checkAttention(
 function checkLinearCrossEntropy(
   op: string,
   inputs: readonly Aval[],
-  { vocabStart = 0 }: VocabularyPart,
+  { vocabStart = 0, softcap }: HeadParams,
 ): [n: number, d: number, v: number] {
+  checkSoftcap(op, softcap)
   const [h, w, labels] = [input(op, inputs, 0), input(op, inputs, 1), input(op, inputs, 2)]
   const [n = 0, d = 0] = h.shape
   const [v = 0] = w.shape

@@ -15,10 +15,12 @@ export interface AttentionOptions {
    * `visibility` says; all of them when absent. Blocks of keys outside are not computed.
    */
   readonly window?: number | undefined
+  /** Scaled scores s become softcap · tanh(s / softcap), as in Gemma 2. */
+  readonly softcap?: number | undefined
 }
 
 /**
- * softmax(q kᵀ · scale) v; query head h reads kv head ⌊h / (heads / kvHeads)⌋.
+ * softmax(q kᵀ · scale) v, scores capped when asked; query head h reads kv head ⌊h / (heads / kvHeads)⌋.
  * @param q `[batch, heads, queries, headDim]`
  * @param k `[batch, kvHeads, keys, headDim]`
  * @param v as k
@@ -27,10 +29,11 @@ export function attention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility, window }: AttentionOptions = {},
+  { scale = 1 / Math.sqrt(q.shape[3] ?? 1), visibility, window, softcap }: AttentionOptions = {},
 ): Tensor {
   return applyAll('attention', visibility ? [q, k, v, visibility] : [q, k, v], {
     scale,
     ...(window === undefined ? {} : { window }),
+    ...(softcap === undefined ? {} : { softcap }),
   })[0]!
 }

@@ -7,6 +7,11 @@ import type { Tensor } from '../tensor'
  * @param hidden `[rows, dim]`: only the rows that have a label, gathered before
  * @param weight `[vocab, dim]`
  * @param labels i32 `[rows]`
+ * @param options.softcap logits z become softcap · tanh(z / softcap), as in Gemma 2
  */
-export const linearCrossEntropy = (hidden: Tensor, weight: Tensor, labels: Tensor): Tensor =>
-  applyAll('linearCrossEntropy', [hidden, weight, labels], {})[0]!
+export const linearCrossEntropy = (
+  hidden: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  { softcap }: { readonly softcap?: number | undefined } = {},
+): Tensor => applyAll('linearCrossEntropy', [hidden, weight, labels], softcap === undefined ? {} : { softcap })[0]!

@@ -14,7 +14,9 @@ import {
   mul,
   rsqrt,
   sigmoid,
+  square,
   sub,
+  tanh,
   where,
 } from '../ops/elementwise'
 import { apply } from '../ops/apply'
@@ -85,21 +87,46 @@ function attentionBlocks(queries: number, keys: number, byPlace: boolean, window
   return blocks
 }
 
-/** Masked scores [b, heads, rows, keys] of one block; the query heads of a group are folded into rows for the product. */
-function blockScores(q: Tensor, k: Tensor, scale: number, mask: Tensor): Tensor {
+/** Numbers kept within ± cap, and the slope of that at each. */
+interface Capped {
+  readonly x: Tensor
+  readonly slope: Tensor | undefined
+}
+
+/** cap · tanh(x / cap); x itself without a cap. */
+function capped(x: Tensor, cap: number | undefined): Capped {
+  if (cap === undefined) return { x, slope: undefined }
+  const t = tanh(mul(x, 1 / cap))
+  return { x: mul(t, cap), slope: sub(1, square(t)) }
+}
+
+/** The cotangent of what was capped. */
+const throughCap = (g: Tensor, slope: Tensor | undefined): Tensor => (slope ? mul(g, slope) : g)
+
+/** Scores [b, kvHeads, group · rows, keys] of one block: the query heads of a group are folded into rows for the product. */
+function blockScores(q: Tensor, k: Tensor, { scale, softcap }: OpParams['attention']): Capped {
   const [batch = 0, heads = 0, rows = 0, headDim = 0] = q.shape
-  const [, kvHeads = 0, keys = 0] = k.shape
-  const group = heads / kvHeads
-  const scores = mul(dot(reshape(q, [batch, kvHeads, group * rows, headDim]), k, { transposeB: true }), scale)
-  return add(reshape(scores, [batch, heads, rows, keys]), mask)
+  const group = heads / k.shape[1]!
+  const folded = reshape(q, [batch, k.shape[1]!, group * rows, headDim])
+  return capped(mul(dot(folded, k, { transposeB: true }), scale), softcap)
 }
 
 function eachBlock<R>(
   inputs: { q: Tensor; k: Tensor; v: Tensor; visibility: Tensor | undefined },
-  { scale, window }: OpParams['attention'],
-  body: (block: AttentionBlock & { q: Tensor; k: Tensor; v: Tensor; scores: Tensor; p: Tensor }) => R,
+  params: OpParams['attention'],
+  body: (
+    block: AttentionBlock & {
+      q: Tensor
+      k: Tensor
+      v: Tensor
+      scores: Tensor
+      p: Tensor
+      slope: Tensor | undefined
+    },
+  ) => R,
 ): R[] {
   const { visibility } = inputs
+  const { window } = params
   const [queries, keys] = [inputs.q.shape[2]!, inputs.k.shape[2]!]
   const byPlace = !visibility || window !== undefined
   return attentionBlocks(queries, keys, byPlace, window).map((block) => {
@@ -113,9 +140,10 @@ function eachBlock<R>(
     const seen = place && granted ? logicalAnd(place, granted) : (place ?? granted)!
     const mask = where(seen, full([], 0), -Infinity)
     const shown = granted ? reshape(mask, [mask.shape[0]!, 1, block.to - block.from, block.high - block.low]) : mask
-    const scores = blockScores(q, k, scale, shown)
+    const { x, slope } = blockScores(q, k, params)
     const [batch = 0, kvHeads = 0, blockKeys = 0] = k.shape
-    return body({ ...block, q, k, v, scores, p: reshape(softmax(scores), [batch, kvHeads, -1, blockKeys]) })
+    const scores = add(reshape(x, [batch, q.shape[1]!, block.to - block.from, blockKeys]), shown)
+    return body({ ...block, q, k, v, scores, slope, p: reshape(softmax(scores), [batch, kvHeads, -1, blockKeys]) })
   })
 }
 
@@ -152,7 +180,10 @@ interface HeadRows {
   readonly has: Tensor
   /** The labels' rows of the weight, 0 where there is none: safe to gather with. */
   readonly safe: Tensor
+  /** Capped, where there is a cap. */
   readonly logits: Tensor
+  /** Slope of the cap at each logit. */
+  readonly slope: Tensor | undefined
   /** softmax(logits); in the gradients of a part, its part of the whole vocabulary's. */
   readonly probabilities: Tensor
   /** What belongs to a row's label, `[rows]` or `[rows, …]`: zero where the weight, a part of the vocabulary, lacks it. */
@@ -191,7 +222,7 @@ function labelRows(
  */
 function eachHeadBlock<R>(
   inputs: readonly Tensor[],
-  { vocabStart }: OpParams['linearCrossEntropy'],
+  { vocabStart, softcap }: OpParams['linearCrossEntropy'],
   body: (rows: HeadRows) => R,
 ): R[] {
   const [hidden, w, allLabels] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
@@ -201,14 +232,14 @@ function eachHeadBlock<R>(
     const h = sliceAxis(hidden, 0, from, to)
     const labels = sliceAxis(allLabels, 0, from, to)
     const rows = labelRows(labels, w.shape[0]!, vocabStart)
-    const logits = inF32(dot(h, w, { transposeB: true }))
+    const { x: logits, slope } = capped(inF32(dot(h, w, { transposeB: true })), softcap)
     const weigh = (g: Tensor) => reshape(where(rows.has, sliceAxis(g, 0, from, to), 0), [to - from, 1])
     const given = inputs[3]
     const probabilities =
       given && vocabStart !== undefined
         ? exp(sub(logits, reshape(sliceAxis(given, 0, from, to), [to - from, 1])))
         : softmax(logits)
-    return body({ h, labels, ...rows, logits, probabilities, weigh })
+    return body({ h, labels, ...rows, logits, slope, probabilities, weigh })
   })
 }
 
@@ -218,6 +249,10 @@ function headLoss({ logits, probabilities, has, safe, own }: HeadRows): { loss: 
   const logSum = sub(max(logits, { axis: 1 }), log(max(probabilities, { axis: 1 })))
   return { loss: where(has, sub(logSum, own(pick(logits, safe))), 0), logSum }
 }
+
+/** What belongs to each row's label, `[rows, …]`, times the slope of the cap at its logit. */
+const labelTerm = ({ own, slope, safe }: HeadRows, x: Tensor): Tensor =>
+  own(slope ? mul(x, reshape(pick(slope, safe), [-1, 1])) : x)
 
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
   silu: ([x]) => [mul(x!, sigmoid(x!))],
@@ -279,7 +314,8 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, params, (block) => {
       const gBlock = fold(sliceAxis(g, 2, block.from, block.to))
       const dProbabilities = dot(gBlock, block.v, { transposeB: true })
-      const dScores = mul(block.p, sub(dProbabilities, fold(sliceAxis(rowDot, 2, block.from, block.to))))
+      const dCapped = mul(block.p, sub(dProbabilities, fold(sliceAxis(rowDot, 2, block.from, block.to))))
+      const dScores = throughCap(dCapped, block.slope)
       return {
         low: block.low,
         high: block.high,
@@ -299,15 +335,15 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const blocks = eachHeadBlock(inputs, params, headLoss)
     return [concat(blocks.map((b) => b.loss)), concat(blocks.map((b) => b.logSum))]
   },
-  // dh = g∘(softmax(h Wᵀ) W − W[label])
+  // dh = g∘(softmax(h Wᵀ) W − W[label]); under a cap each term times the slope at its logit
   linearCrossEntropyGradInput: (inputs, params) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
     const blocks = eachHeadBlock(inputs, params, (b) => {
       // A block's loss comes first, so that its logits are gone before the next block's are made.
       const p =
         params.vocabStart === undefined ? apply('barrier', [b.probabilities, headLoss(b).loss], {}) : b.probabilities
-      const expected = inF32(dot(cast(p, w.dtype), w))
-      return cast(mul(sub(expected, b.own(inF32(gather(w, b.safe)))), b.weigh(g)), b.h.dtype)
+      const expected = inF32(dot(cast(throughCap(p, b.slope), w.dtype), w))
+      return cast(mul(sub(expected, labelTerm(b, inF32(gather(w, b.safe)))), b.weigh(g)), b.h.dtype)
     })
     return [concat(blocks)]
   },
@@ -316,7 +352,8 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
     const blocks = eachHeadBlock(inputs, params, (b) => {
       const weighted = mul(inF32(b.h), b.weigh(g))
-      return { safe: b.safe, weighted: b.own(weighted), dense: dot(b.probabilities, weighted, { transposeA: true }) }
+      const dense = dot(throughCap(b.probabilities, b.slope), weighted, { transposeA: true })
+      return { safe: b.safe, weighted: labelTerm(b, weighted), dense }
     })
     const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
     const dense = blocks.map((b) => b.dense).reduce((a, b) => add(a, b))

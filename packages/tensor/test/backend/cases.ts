@@ -248,6 +248,17 @@ export const cases: readonly Case[] = [
     [f(1, 1, 193, 2), f(1, 1, 193, 2), f(1, 1, 193, 2), fixed(packedTrees(193, 50), 1, 193, 4)],
     (q, k, v, visibility) => j.attention(q, k, v, { visibility, window: 50 }),
   ),
+  smooth('attention with capped scores', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) =>
+    j.attention(q, k, v, { scale: 2, softcap: 1.5 }),
+  ),
+  smooth(
+    'attention with capped scores over packed trees in a window',
+    [f(1, 2, 193, 2), f(1, 1, 193, 2), f(1, 1, 193, 2), fixed(packedTrees(193, 50), 1, 193, 4)],
+    (q, k, v, visibility) => j.attention(q, k, v, { visibility, scale: 3, softcap: 2, window: 50 }),
+  ),
+  smooth('linearCrossEntropy with capped logits', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) =>
+    j.linearCrossEntropy(h, w, labels, { softcap: 0.7 }),
+  ),
   smooth('linearCrossEntropy', [f(4, 3), f(6, 3), fixed([2, -1, 5, 0], 4)], (h, w, labels) =>
     j.linearCrossEntropy(h, w, labels),
   ),
@@ -255,6 +266,11 @@ export const cases: readonly Case[] = [
     'linearCrossEntropy of a part of the vocabulary',
     [f(5, 3), f(4, 3), fixed([2, -1, 7, 9, 4], 5)],
     (h, w, labels) => applyAll('linearCrossEntropy', [h, w, labels], { vocabStart: 4 })[0]!,
+  ),
+  smooth(
+    'linearCrossEntropy with capped logits, of a part of the vocabulary',
+    [f(5, 3), f(4, 3), fixed([2, -1, 7, 9, 4], 5)],
+    (h, w, labels) => applyAll('linearCrossEntropy', [h, w, labels], { vocabStart: 4, softcap: 0.7 })[0]!,
   ),
   exact(
     'linearCrossEntropy of a part, given the log-sum-exp of all',

@@ -4,8 +4,7 @@ import type { KernelContext } from '../kernel'
 import type { Storage } from '../storage'
 import { plus, Position, times, u32, type Block, type Draft } from '../writer'
 import { walkAttentionGrad } from './attention-rows.wgsl'
-import { scaleOf } from './attention.wgsl'
-import { attentionSizes, keyRange, queryRange, type AttentionSizes } from './attention-sizes'
+import { attentionSizes, keyRange, queryRange, scoreOf, type AttentionSizes } from './attention-sizes'
 import { FlashWriter } from './flash'
 import { RowWriter } from './rows.wgsl'
 
@@ -17,7 +16,7 @@ export function attentionGradKernels(context: Context): Draft[] {
   const rowDots = context.temporary('f32', sizes.batch * sizes.heads * sizes.queries)
   const dots = rowDotKernel(context, sizes, rowDots)
   return context.profile.software
-    ? [dots, ...walkAttentionGrad(context as unknown as KernelContext<OpName>, sizes, scaleOf(context), rowDots)]
+    ? [dots, ...walkAttentionGrad(context as unknown as KernelContext<OpName>, sizes, scoreOf(context.node), rowDots)]
     : [dots, keyKernel(context, sizes, rowDots), queryKernel(context, sizes, rowDots)]
 }
 
@@ -62,6 +61,7 @@ function stageStatistics(
 
 function queryKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): Draft {
   const { batch, heads, kvHeads, queries, keys } = sizes
+  const score = scoreOf(context.node)
   const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
   const { body, writer, tile } = flash
   const blocks = Math.ceil(queries / tile)
@@ -83,10 +83,11 @@ function queryKernel(context: Context, sizes: AttentionSizes, rowDots: Storage):
     flash.scores(block, 's', q, 'q0', k, 'k0')
     flash.scores(block, 'dp', g, 'q0', v, 'k0')
     flash.eachScore((i, j, row, column) => {
-      const p = `exp(s_${i}_${j} * ${scaleOf(context)} - ${logSums}[${row}])`
+      block.push(`s_${i}_${j} = ${score.of(`s_${i}_${j}`)};`)
+      const p = `exp(s_${i}_${j} - ${logSums}[${row}])`
       const sees = flash.sees(`q0 + ${row}`, row, `k0 + ${column}`, seen)
       block.push(
-        `${tiles}[${flash.slot(row, column)}] = select(0.0f, ${p} * (dp_${i}_${j} - ${dots}[${row}]) * ${scaleOf(context)}, ${sees});`,
+        `${tiles}[${flash.slot(row, column)}] = select(0.0f, ${p} * (dp_${i}_${j} - ${dots}[${row}]) * ${score.slope(`s_${i}_${j}`)}, ${sees});`,
       )
     })
     block.push('workgroupBarrier();')
@@ -103,6 +104,7 @@ function queryKernel(context: Context, sizes: AttentionSizes, rowDots: Storage):
 function keyKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): Draft {
   const { batch, heads, kvHeads, queries, keys } = sizes
   const group = heads / kvHeads
+  const score = scoreOf(context.node)
   const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
   const { body, writer, tile } = flash
   const blocks = Math.ceil(keys / tile)
@@ -135,17 +137,15 @@ function keyKernel(context: Context, sizes: AttentionSizes, rowDots: Storage): D
       flash.eachScore((i, j, row, column) => {
         const sees = flash.sees(`q0 + ${column}`, column, `k0 + ${row}`, seen)
         block.push(
-          `s_${i}_${j} = select(0.0f, exp(s_${i}_${j} * ${scaleOf(context)} - ${logSums}[${column}]), ${sees});`,
-          `${tiles}[${flash.slot(row, column)}] = s_${i}_${j};`,
+          `s_${i}_${j} = ${score.of(`s_${i}_${j}`)};`,
+          `${tiles}[${flash.slot(row, column)}] = select(0.0f, exp(s_${i}_${j} - ${logSums}[${column}]), ${sees});`,
+          // With the slope of the score in it, the second product's factor is ready.
+          `dp_${i}_${j} = (dp_${i}_${j} - ${dots}[${column}]) * ${score.slope(`s_${i}_${j}`)} * ${tiles}[${flash.slot(row, column)}];`,
         )
       })
       block.push('workgroupBarrier();')
       flash.accumulate(block, 'dv', tiles, g, 'q0')
-      flash.eachScore((i, j, row, column) =>
-        block.push(
-          `${tiles}[${flash.slot(row, column)}] = s_${i}_${j} * (dp_${i}_${j} - ${dots}[${column}]) * ${scaleOf(context)};`,
-        ),
-      )
+      flash.eachScore((i, j, row, column) => block.push(`${tiles}[${flash.slot(row, column)}] = dp_${i}_${j};`))
       block.push('workgroupBarrier();')
       flash.accumulate(block, 'dk', tiles, q, 'q0')
     })

@@ -4,7 +4,7 @@ import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
 import type { Storage, View } from '../storage'
 import { KernelWriter, plus, Position, times, u32, type Block, type Draft } from '../writer'
-import { keyRange, placeSees, queryRange, type AttentionSizes } from './attention-sizes'
+import { keyRange, placeSees, queryRange, type AttentionSizes, type Score } from './attention-sizes'
 
 const workgroupSize = 64
 
@@ -103,7 +103,7 @@ class WalkWriter {
 }
 
 /** Inputs q, k, v and perhaps visibility; outputs o and the log-sums. */
-export function walkAttention(context: KernelContext<OpName>, sizes: AttentionSizes, scale: string): Draft {
+export function walkAttention(context: KernelContext<OpName>, sizes: AttentionSizes, score: Score): Draft {
   const walk = new WalkWriter(context, sizes)
   const visibility = context.node.inputs[3] && context.view(3)!
   return walk.write(`attention ${sizes.queries}×${sizes.keys}`, sizes.heads, sizes.queries, (at, body) => {
@@ -116,9 +116,10 @@ export function walkAttention(context: KernelContext<OpName>, sizes: AttentionSi
       step.nest(`if (${sees('j')})`, (seen) => {
         walk.product(seen, 's', 'q', walk.row(context.view(1)!, at.batch, kvHead, 'j', seen))
         seen.push(
-          `let now = max(largest, s * ${scale});`,
+          `let score = ${score.of('s')};`,
+          'let now = max(largest, score);',
           'let keep = exp(largest - now);',
-          `let p = exp(s * ${scale} - now);`,
+          'let p = exp(score - now);',
           'total = total * keep + p;',
           'largest = now;',
         )
@@ -137,7 +138,7 @@ export function walkAttention(context: KernelContext<OpName>, sizes: AttentionSi
 export function walkAttentionGrad(
   context: KernelContext<OpName>,
   sizes: AttentionSizes,
-  scale: string,
+  score: Score,
   rowDots: Storage,
 ): Draft[] {
   const { heads, kvHeads, queries, keys } = sizes
@@ -161,7 +162,10 @@ export function walkAttentionGrad(
         const k = ofQueries.row(view(1), at.batch, kvHead, 'j', seen)
         ofQueries.product(seen, 's', 'q', k)
         ofQueries.product(seen, 'dp', 'g', ofQueries.row(view(2), at.batch, kvHead, 'j', seen))
-        seen.push(`let ds = exp(s * ${scale} - ${logSum}) * (dp - ${dots}) * ${scale};`)
+        seen.push(
+          `let score = ${score.of('s')};`,
+          `let ds = exp(score - ${logSum}) * (dp - ${dots}) * ${score.slope('score')};`,
+        )
         ofQueries.columns(seen, (d, inner) => inner.push(`dq[${d}] += ds * ${k(d, inner)};`))
       }),
     )
@@ -184,8 +188,8 @@ export function walkAttentionGrad(
           ofKeys.product(seen, 's', 'k', q)
           ofKeys.product(seen, 'dp', 'v', g)
           const logSum = ofKeys.scalar(view(4), at.batch, 'head', 'i', seen)
-          seen.push(`let p = exp(s * ${scale} - ${logSum});`)
-          seen.push(`let ds = p * (dp - ${rowDot(ofKeys, at.batch, 'head', 'i', seen)}) * ${scale};`)
+          seen.push(`let score = ${score.of('s')};`, `let p = exp(score - ${logSum});`)
+          seen.push(`let ds = p * (dp - ${rowDot(ofKeys, at.batch, 'head', 'i', seen)}) * ${score.slope('score')};`)
           ofKeys.columns(seen, (d, inner) =>
             inner.push(`dk[${d}] += ds * ${q(d, inner)};`, `dv[${d}] += p * ${g(d, inner)};`),
           )

@@ -24,6 +24,23 @@ export function attentionSizes(node: Node<'attention'> | Node<'attentionGrad'>):
   return { batch, heads, kvHeads, queries, keys, headDim, causal: !hasVisibility || window !== undefined, window }
 }
 
+/** How a product q·k becomes a score, in WGSL: scaled, and capped where the call says so. */
+export interface Score {
+  of(product: string): string
+  /** The slope of a score by its product. */
+  slope(score: string): string
+}
+
+export function scoreOf({ params: { scale, softcap } }: Node<'attention'> | Node<'attentionGrad'>): Score {
+  const number = (x: number) => `f32(${Math.fround(x)})`
+  if (softcap === undefined) return { of: (product) => `${product} * ${number(scale)}`, slope: () => number(scale) }
+  // tanh within bounds, as the op's own: some drivers compute it from exponentials that overflow.
+  return {
+    of: (product) => `${number(softcap)} * tanh(clamp(${product} * ${number(scale / softcap)}, -15.0f, 15.0f))`,
+    slope: (score) => `(${number(scale)} * (1.0f - (${score}) * (${score}) * ${number(1 / softcap ** 2)}))`,
+  }
+}
+
 /** Query r has index r + `offset`. */
 const offset = ({ queries, keys }: AttentionSizes): number => keys - queries
 

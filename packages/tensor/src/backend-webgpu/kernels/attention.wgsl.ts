@@ -4,7 +4,7 @@ import type { OpName } from '../../ir/op'
 import type { KernelContext } from '../kernel'
 import type { Draft } from '../writer'
 import { walkAttention } from './attention-rows.wgsl'
-import { attentionSizes, keyRange } from './attention-sizes'
+import { attentionSizes, keyRange, scoreOf } from './attention-sizes'
 import { FlashWriter, lowest } from './flash'
 
 /** Outputs of four dimensions lie as [batch, rows, heads, headDim]: what the layers around attention read. */
@@ -18,8 +18,9 @@ export function attentionLayout(node: Node, i: number): readonly number[] | unde
 export function attentionKernel(context: KernelContext<'attention'>): Draft {
   const sizes = attentionSizes(context.node)
   if (context.profile.software)
-    return walkAttention(context as unknown as KernelContext<OpName>, sizes, scaleOf(context))
+    return walkAttention(context as unknown as KernelContext<OpName>, sizes, scoreOf(context.node))
   const { batch, heads, kvHeads, queries, keys } = sizes
+  const score = scoreOf(context.node)
   const flash = new FlashWriter(context as unknown as KernelContext<OpName>, sizes)
   const { body, writer, tile } = flash
   const blocks = Math.ceil(queries / tile)
@@ -49,7 +50,7 @@ export function attentionKernel(context: KernelContext<'attention'>): Draft {
     flash.scores(block, 's', queryRows, 'q0', keyRows, 'k0')
     flash.eachScore((i, j, row, column) =>
       block.push(
-        `${tiles}[${flash.slot(row, column)}] = select(${lowest}, s_${i}_${j} * ${scaleOf(context)}, ${flash.sees(`q0 + ${row}`, row, `k0 + ${column}`, seen)});`,
+        `${tiles}[${flash.slot(row, column)}] = select(${lowest}, ${score.of(`s_${i}_${j}`)}, ${flash.sees(`q0 + ${row}`, row, `k0 + ${column}`, seen)});`,
       ),
     )
     block.push('workgroupBarrier();')
@@ -94,6 +95,3 @@ export function attentionKernel(context: KernelContext<'attention'>): Draft {
     joinable: false,
   })
 }
-
-export const scaleOf = (context: KernelContext<'attention'> | KernelContext<'attentionGrad'>): string =>
-  `${Math.fround(context.node.params.scale)}f`

@@ -1,0 +1,123 @@
+// Every decoder family with an adapter, against plain torch: logits, loss and the gradients of all adapter tensors.
+import { softwareVulkan } from '@jora-tooling/software-gpu'
+import { decode, logits, parseConfig, tokenLosses, weightShapes, type Decoder } from '@jora/llama'
+import {
+  disposeTree,
+  div,
+  jit,
+  setDefaultDevice,
+  sizeOf,
+  sum,
+  tensor,
+  valueAndGrad,
+  type Device,
+  type Tensor,
+} from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { adaptedModules, loraLinear, peftName, type Adapter, type LoraConfig } from '../src/index'
+import { formula } from './formula'
+
+interface Golden {
+  readonly formulaInputs: { readonly scale: number }
+  readonly lora: { readonly r: number; readonly alpha: number; readonly targets: readonly string[] }
+  readonly ids: readonly (readonly number[])[]
+  readonly labels: readonly (readonly number[])[]
+  readonly cases: readonly {
+    readonly name: string
+    readonly config: Readonly<Record<string, unknown>>
+    readonly adaptedLogits: string
+    readonly loss: number
+    readonly gradients: Readonly<Record<string, string>>
+  }[]
+}
+
+const golden = JSON.parse(readFileSync(`${import.meta.dirname}/goldens/families.json`, 'utf8')) as Golden
+const { scale } = golden.formulaInputs
+const [rows, seq] = [golden.ids.length, golden.ids[0]!.length]
+const lora: LoraConfig = { ...golden.lora, dropout: 0, targetModules: golden.lora.targets, useRslora: false }
+
+const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
+const worst = (a: ArrayLike<number>, b: Float32Array): number =>
+  b.reduce((most, value, i) => Math.max(most, Math.abs(value - a[i]!)), 0)
+const largest = (x: Float32Array): number => x.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+
+function decoderOf(raw: Readonly<Record<string, unknown>>): Decoder {
+  const config = parseConfig(raw)
+  const isGemma = String(raw.model_type).startsWith('gemma')
+  const weights = [...weightShapes(config)].map(([name, shape]) => {
+    const base = name.endsWith('norm.weight') && !isGemma ? 1 : 0
+    return [name, tensor(formula(name, sizeOf(shape), scale, base), { shape, label: name })] as const
+  })
+  return { config, weights: Object.fromEntries(weights) }
+}
+
+function adapterOf({ config }: Decoder): Adapter {
+  const part = (name: string, shape: readonly number[]) => tensor(formula(name, sizeOf(shape), scale), { shape })
+  return Object.fromEntries(
+    adaptedModules(config, lora).map(({ name, inFeatures, outFeatures }) => [
+      name,
+      {
+        loraA: part(peftName(name, 'loraA'), [lora.r, inFeatures]),
+        loraB: part(peftName(name, 'loraB'), [outFeatures, lora.r]),
+      },
+    ]),
+  )
+}
+
+/** Where a token is learned: the position before it, and the token. */
+const learned = golden.labels.flatMap((row, b) =>
+  row.flatMap((label, i) => (i > 0 && label >= 0 ? [{ at: b * seq + i - 1, label }] : [])),
+)
+
+await softwareVulkan()
+const backends = [
+  { backend: 'CPU', open: (): Promise<Device> => openCpuDevice({ threads: 1 }), cases: golden.cases, there: true },
+  {
+    backend: 'WebGPU',
+    open: (): Promise<Device> => openWebGpuDevice(),
+    // What the others do beside these is in their kernels too.
+    cases: golden.cases.filter(({ name }) => ['gemma 2', 'qwen 3'].includes(name)),
+    there: (await findAdapter()) !== undefined,
+  },
+]
+
+describe.each(backends)('$backend', ({ open, cases, there, backend }) => {
+  let device: Device
+  beforeAll(async () => {
+    if (there) setDefaultDevice((device = await open()))
+  })
+  afterAll(() => device?.close())
+
+  test.for(cases)('$name equals plain torch', async (c, ctx) => {
+    ctx.skip(!there, `needs a ${backend} adapter`)
+    const decoder = decoderOf(c.config)
+    const adapter = adapterOf(decoder)
+    const tokens = tensor(Int32Array.from(golden.ids.flat()), { shape: [rows, seq] })
+    const labelRows = tensor(Int32Array.from(learned, ({ at }) => at))
+    const labels = tensor(Int32Array.from(learned, ({ label }) => label))
+    const run = jit((pairs: Adapter, ids: Tensor, at: Tensor, wanted: Tensor) => {
+      const adapted = (of: Adapter): Decoder => ({ ...decoder, linear: loraLinear(of, lora) })
+      const lossOf = (of: Adapter) =>
+        div(sum(tokenLosses(adapted(of), { tokens: ids }, { labelRows: at, labels: wanted })), learned.length)
+      const [loss, gradients] = valueAndGrad(lossOf)(pairs)
+      return { loss, gradients, logits: logits(adapted(pairs), decode(adapted(pairs), { tokens: ids }).hidden) }
+    })
+    const result = run(adapter, tokens, labelRows, labels)
+    expect(worst(await result.logits.data(), fromBase64(c.adaptedLogits))).toBeLessThan(1e-4)
+    expect(Math.abs((await result.loss.data())[0]! - c.loss)).toBeLessThan(1e-4)
+    const names = new Set(Object.keys(c.gradients))
+    for (const [module, pair] of Object.entries(result.gradients)) {
+      for (const part of ['loraA', 'loraB'] as const) {
+        const name = peftName(module, part)
+        const expected = fromBase64(c.gradients[name]!)
+        names.delete(name)
+        expect([name, worst(await pair[part].data(), expected) < 1e-4 * largest(expected)]).toEqual([name, true])
+      }
+    }
+    expect(names.size).toBe(0)
+    disposeTree([decoder.weights, adapter, tokens, labelRows, labels, result])
+  })
+})
