@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createTokenizer } from '@jora/data'
-import { decode, logits, tokenLosses, weightShapes } from '@jora/llama'
+import { decode, logits, parseConfig, tokenLosses, weightShapes } from '@jora/llama'
 import { adamw, clipByGlobalNorm, initAdamW, stepNumbers } from '@jora/lora'
 import { argmax, cast, div, eq, gather, jit, reshape, setDefaultDevice, sum, tensor, valueAndGrad } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -87,6 +87,7 @@ const config = {
   eos_token_id: 2,
   torch_dtype: 'float32',
 }
+const modelConfig = parseConfig(config)
 const tokenizerConfig = {
   tokenizer_class: 'LlamaTokenizer',
   bos_token: '<s>',
@@ -136,7 +137,7 @@ const device = await openCpuDevice({ threads: Number(flags.threads) })
 setDefaultDevice(device)
 const random = makeRandom(seed)
 const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
-const shapes = weightShapes(modelConfig())
+const shapes = weightShapes(modelConfig)
 const saved =
   flags['from-stage'] === undefined
     ? undefined
@@ -156,31 +157,12 @@ let params = Object.fromEntries(
     ]
   }),
 )
-function modelConfig() {
-  return /** @type {import('@jora/llama').DecoderConfig} */ ({
-    modelType: 'llama',
-    vocabSize,
-    hiddenSize: config.hidden_size,
-    intermediateSize: config.intermediate_size,
-    layers: config.num_hidden_layers,
-    heads: config.num_attention_heads,
-    kvHeads: config.num_key_value_heads,
-    headDim: config.hidden_size / config.num_attention_heads,
-    rmsNormEpsilon: config.rms_norm_eps,
-    ropeTheta: config.rope_theta,
-    ropeScaling: { type: 'default' },
-    maxPositions: config.max_position_embeddings,
-    tiedHead: true,
-    bosTokenId: 1,
-    eosTokenIds: [2],
-  })
-}
 const adam = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.01 }
 
 const step = jit(
   (/** @type {any} */ state, /** @type {any} */ batch, /** @type {any} */ numbers) => {
     const loss = (/** @type {any} */ weights) =>
-      div(sum(tokenLosses({ config: modelConfig(), weights }, { tokens: batch.tokens }, batch)), batch.count)
+      div(sum(tokenLosses({ config: modelConfig, weights }, { tokens: batch.tokens }, batch)), batch.count)
     const [value, grads] = valueAndGrad(loss)(state.params)
     const clipped = clipByGlobalNorm(grads, 1)
     return [value, adamw(state.params, clipped.grads, state.state, numbers, adam)]
@@ -188,7 +170,7 @@ const step = jit(
   { donate: [0, 1, 2] },
 )
 const accuracy = jit((/** @type {any} */ weights, /** @type {any} */ batch) => {
-  const decoder = { config: modelConfig(), weights }
+  const decoder = { config: modelConfig, weights }
   const { hidden } = decode(decoder, { tokens: batch.tokens })
   const guess = argmax(logits(decoder, gather(reshape(hidden, [-1, config.hidden_size]), batch.labelRows)))
   return div(sum(cast(eq(guess, batch.labels), 'f32')), batch.count)

@@ -6,14 +6,16 @@ import type { DecoderConfig } from './config'
 export const modelAxis = 'model'
 
 /**
- * Weight name → PartitionSpec of `[out, in]`, the first that matches: q, k, v, gate and up by column (what they compute is
- * split), o and down by row (what they read is), embedding and head by vocabulary, norms not at all.
+ * Weight name → PartitionSpec of `[out, in]` or `[out]`, the first that matches: q, k, v, gate and up by column (what they
+ * compute is split, their biases with it), o and down by row (what they read is), embedding and head by vocabulary; norms
+ * and what is added to a whole sum not at all.
  */
 export const partitionPlan: readonly (readonly [RegExp, PartitionSpec])[] = [
   [/\.(q|k|v|gate|up)_proj\.weight$/, P(modelAxis, null)],
   [/\.(o|down)_proj\.weight$/, P(null, modelAxis)],
   [/^(model\.embed_tokens|lm_head)\.weight$/, P(modelAxis, null)],
-  [/norm\.weight$/, P()],
+  [/\.(q|k|v|gate|up)_proj\.bias$/, P(modelAxis)],
+  [/norm\.weight$|\.(o|down)_proj\.bias$/, P()],
 ]
 
 /** Sizes of the model axis up to `most` that a model can be split over. */

@@ -1,6 +1,7 @@
 // Every decoder family with an adapter, against plain torch: logits, loss and the gradients of all adapter tensors.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
-import { decode, logits, parseConfig, tokenLosses, weightShapes, type Decoder } from '@jora/llama'
+import { decode, loadModel, logits, parseConfig, tokenLosses, weightShapes, type Decoder } from '@jora/llama'
+import { Mesh, MeshDevice } from '@jora/shard'
 import {
   disposeTree,
   div,
@@ -15,7 +16,10 @@ import {
 } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
-import { readFileSync } from 'node:fs'
+import { writeSafetensors } from '@jora/tensor/safetensors'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adaptedModules, loraLinear, peftName, type Adapter, type LoraConfig } from '../src/index'
 import { formula } from './formula'
@@ -44,14 +48,16 @@ const worst = (a: ArrayLike<number>, b: Float32Array): number =>
   b.reduce((most, value, i) => Math.max(most, Math.abs(value - a[i]!)), 0)
 const largest = (x: Float32Array): number => x.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
 
-function decoderOf(raw: Readonly<Record<string, unknown>>): Decoder {
-  const config = parseConfig(raw)
+/** Writes the model as a folder, so that a mesh reads each device's part of it. */
+async function writeModel(folder: string, raw: Readonly<Record<string, unknown>>): Promise<void> {
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(raw))
   const isGemma = String(raw.model_type).startsWith('gemma')
-  const weights = [...weightShapes(config)].map(([name, shape]) => {
+  const entries = [...weightShapes(parseConfig(raw))].map(([name, shape]) => {
     const base = name.endsWith('norm.weight') && !isGemma ? 1 : 0
-    return [name, tensor(formula(name, sizeOf(shape), scale, base), { shape, label: name })] as const
+    const data = new Uint8Array(formula(name, sizeOf(shape), scale, base).buffer)
+    return { name, dtype: 'F32' as const, shape, data }
   })
-  return { config, weights: Object.fromEntries(weights) }
+  await writeSafetensors(join(folder, 'model.safetensors'), entries, { format: 'pt' })
 }
 
 function adapterOf({ config }: Decoder): Adapter {
@@ -82,18 +88,33 @@ const backends = [
     cases: golden.cases.filter(({ name }) => ['gemma 2', 'qwen 3'].includes(name)),
     there: (await findAdapter()) !== undefined,
   },
+  {
+    backend: 'two CPU devices',
+    open: async (): Promise<Device> => {
+      const devices = [await openCpuDevice({ threads: 1 }), await openCpuDevice({ threads: 1 })]
+      return new MeshDevice(new Mesh(['data', 'model'], [1, 2]), { devices })
+    },
+    cases: golden.cases,
+    there: true,
+  },
 ]
 
 describe.each(backends)('$backend', ({ open, cases, there, backend }) => {
   let device: Device
+  let folder: string
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'jora-families-'))
     if (there) setDefaultDevice((device = await open()))
   })
-  afterAll(() => device?.close())
+  afterAll(async () => {
+    rmSync(folder, { recursive: true })
+    await device?.close()
+  })
 
   test.for(cases)('$name equals plain torch', async (c, ctx) => {
     ctx.skip(!there, `needs a ${backend} adapter`)
-    const decoder = decoderOf(c.config)
+    await writeModel(folder, c.config)
+    const decoder = await loadModel(folder, { device })
     const adapter = adapterOf(decoder)
     const tokens = tensor(Int32Array.from(golden.ids.flat()), { shape: [rows, seq] })
     const labelRows = tensor(Int32Array.from(learned, ({ at }) => at))

@@ -1,7 +1,7 @@
 // Training on the WebGPU backend, held against the CPU backend: the same program on another device.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { collate, type Batch } from '@jora/data'
-import { decode, logits, weightShapes, type DecoderConfig } from '@jora/llama'
+import { decode, logits, parseConfig, weightShapes } from '@jora/llama'
 import { disposeTree, jit, setDefaultDevice, sizeOf, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '@jora/tensor/webgpu'
@@ -12,23 +12,20 @@ await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
 
 /** The sizes of stories260K. */
-const config: DecoderConfig = {
-  modelType: 'llama',
-  vocabSize: 512,
-  hiddenSize: 64,
-  intermediateSize: 172,
-  layers: 5,
-  heads: 8,
-  kvHeads: 4,
-  headDim: 8,
-  rmsNormEpsilon: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: 'default' },
-  maxPositions: 512,
-  tiedHead: true,
-  bosTokenId: 1,
-  eosTokenIds: [2],
-}
+const config = parseConfig({
+  model_type: 'llama',
+  vocab_size: 512,
+  hidden_size: 64,
+  intermediate_size: 172,
+  num_hidden_layers: 5,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  max_position_embeddings: 512,
+  rms_norm_eps: 1e-5,
+  tie_word_embeddings: true,
+  bos_token_id: 1,
+  eos_token_id: 2,
+})
 
 /** Numbers in (−1, 1) that depend on seed and place only. */
 const numbers = (seed: number, size: number, scale: number): Float32Array =>
