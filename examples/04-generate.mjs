@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createTextStream, loadRows, loadTokenizer, renderPrompt } from '@jora/data'
 import { Generator, loadModel } from '@jora/llama'
-import { loadPeftAdapter, loraLinear } from '@jora/lora'
+import { loadAdapter, loraLinear } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 
@@ -20,7 +20,7 @@ const tokenizer = await loadTokenizer(folder)
 const adapterFolder = process.argv[2]
 let decoder = model
 if (adapterFolder !== undefined) {
-  const { adapter, config } = await loadPeftAdapter(adapterFolder, model.config)
+  const { adapter, config } = await loadAdapter(adapterFolder, model.config)
   decoder = { ...model, linear: loraLinear(adapter, config) }
 }
 

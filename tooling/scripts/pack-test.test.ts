@@ -95,7 +95,7 @@ const snippets: Record<string, string> = {
     import { JoraConfig, learningRateAt, loraScaling } from '@jora/lora'
     const { train } = new JoraConfig({ modelPath: 'models/llama', loraR: 8, epochs: 3 })
     assert.equal(train.epochs, 3)
-    assert.equal(loraScaling(train.lora), 2)
+    assert.equal(loraScaling(train.lora, 'model.layers.0.self_attn.q_proj'), 2)
     assert.equal(learningRateAt(50, { scheduler: 'cosine', learningRate: 1, warmupSteps: 0, totalSteps: 100 }), 0.5)
     assert.throws(() => new JoraConfig({ modelPath: 'models/llama', loraRank: 8 }), /no setting "loraRank"/)`,
   '@jora/hf-export': `

@@ -11,7 +11,7 @@ import {
 import {
   chooseDType,
   ConfigError,
-  loadPeftAdapter,
+  loadAdapter,
   loraLinear,
   modelFolder,
   readMesh,
@@ -34,7 +34,7 @@ export const modelFlag = required(
     aliases: ['model-name-or-path', 'base-model'],
   }),
 )
-export const adapterFlag = text('a LoRA adapter in PEFT layout, as `jora train` leaves it', 'DIR')
+export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR')
 
 /** The model's folder; a Hub id is downloaded on first use, with progress on stderr. */
 export async function openFolder(model: string, { stderr, env }: Io): Promise<ResolvedModel> {
@@ -98,7 +98,7 @@ export async function openModel(
   const tokenizer = await loadTokenizer(folder)
   const common = { folder, device, tokenizer, base }
   if (settings.adapter === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }
-  const { adapter, config: lora } = await loadPeftAdapter(settings.adapter, base.config, device)
+  const { adapter, config: lora } = await loadAdapter(settings.adapter, base.config, device)
   return { ...common, decoder: { ...base, linear: loraLinear(adapter, lora) }, adapter, lora }
 }
 

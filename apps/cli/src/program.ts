@@ -8,8 +8,11 @@ import { registerDataRaft } from './commands/data-raft'
 import { registerDevices } from './commands/devices'
 import { registerEstimate } from './commands/estimate'
 import { registerEval } from './commands/eval'
+import { registerExport } from './commands/export'
 import { registerGenerate } from './commands/generate'
+import { registerImport } from './commands/import'
 import { registerMerge } from './commands/merge'
+import { registerPush } from './commands/push'
 import { registerQuickstart } from './commands/quickstart'
 import { registerTrain } from './commands/train'
 import { exitCode, notAvailable, reportError, UsageError } from './errors'
@@ -64,6 +67,9 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerEval(program, io)
   registerGenerate(program, io)
   registerMerge(program, io)
+  registerExport(program, io)
+  registerImport(program, io)
+  registerPush(program, io)
   const data = program.command('data').description('look at datasets')
   registerDataPreview(data, io)
   registerDataImport(data, io)
@@ -71,7 +77,7 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerDevices(program, io)
   registerEstimate(program, io)
   registerBench(program, io)
-  registerLater(program, ['export', 'push', 'gui'])
+  registerLater(program, ['gui'])
   return program
 }
 

@@ -299,7 +299,11 @@ describe.skipIf(!modelSource)('refused before training, nothing written (needs .
 
   test('an unknown model type', () => {
     const argv = spoil('mamba', (file) => edit(file('config.json'), (json) => (json.model_type = 'mamba')))
-    return refuse(argv, 1, 'mamba/config.json: "model_type" is "mamba"; expected "llama"')
+    return refuse(
+      argv,
+      1,
+      'mamba/config.json: "model_type" is "mamba"; expected one of llama, mistral, qwen2, qwen3, gemma, gemma2',
+    )
   })
 
   test('truncated weights', () =>

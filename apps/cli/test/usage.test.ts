@@ -8,14 +8,14 @@ afterAll(() => space.remove())
 const needed = ['--model', 'm', '--dataset', 'd.json', '--output-dir', 'o']
 
 describe('help', () => {
-  const commands = ['train', 'eval', 'generate', 'merge', 'devices', 'quickstart', 'data preview']
+  const commands = ['train', 'eval', 'generate', 'merge', 'push', 'devices', 'quickstart', 'data preview']
 
   test('names the commands there are, and none that is still to come', async () => {
     const { code, out, err } = await jora(['--help'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
-    for (const name of ['quickstart', 'train', 'eval', 'generate', 'merge', 'data', 'devices'])
+    for (const name of ['quickstart', 'train', 'eval', 'generate', 'merge', 'push', 'data', 'devices'])
       expect(out).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
-    expect(out).not.toMatch(/export|push|gui/)
+    expect(out).not.toMatch(/^  gui\b/m)
   })
 
   test.each(commands.filter((name) => name !== 'quickstart'))('%s --help has an example', async (name) => {
@@ -94,7 +94,22 @@ describe('refused with 2', () => {
       'error: --all and --split exclude each other',
     ],
     [['train', 'rows.json'], "error: too many arguments for 'train'. Expected 0 arguments but got 1."],
-    [['export', '--format', 'gguf'], 'error: jora export is not available in this version'],
+    [['export', '--format', 'gguf'], 'error: --model DIR or hub id is required (jora export --help)'],
+    [['export', '--format', 'gguf-lora', '--model', 'm', '--output', 'o'], 'error: --format gguf-lora needs --adapter'],
+    [
+      ['export', '--format', 'hf', '--model', 'm', '--output', 'o', '--dtype', 'q4_0'],
+      'error: --dtype q4_0 is not for --format hf, expected f32, f16, bf16',
+    ],
+    [
+      ['export', '--format', 'hf', '--model', 'm', '--output', 'o', '--check', 'llamacpp'],
+      'error: --check llamacpp runs a whole model: it is for --format gguf',
+    ],
+    [['push', '--repo-id', 'a/b'], 'error: --input DIR|FILE is required (jora push --help)'],
+    [['push', '--input', 'x', '--repo', 'a/b'], "error: unknown option '--repo' (did you mean --repo-id?)"],
+    ...['../x', 'a/b/c', 'a b/c', 'a'].map((id): [string[], string] => [
+      ['push', '--input', 'x', '--repo-id', id],
+      `error: --repo-id: got "${id}", expected USER/NAME, of letters, digits, "-", "_" and "."`,
+    ]),
     [['gui', '--port', '0'], 'error: jora gui is not available in this version'],
     [['data', 'import', '--format', 'squad'], 'error: --input DIR|FILE is required (jora data import --help)'],
   ])('%j', async (argv, message) => {

@@ -5,15 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decode, Generator, loadModel, logits, parseConfig, type Decoder, type DecoderConfig } from '@jora/llama'
-import {
-  adaptedModules,
-  loadPeftAdapter,
-  loraLinear,
-  loraScaling,
-  peftConfig,
-  peftName,
-  type LoraConfig,
-} from '@jora/lora'
+import { adaptedModules, loadAdapter, loraLinear, loraScaling, peftConfig, peftName, type LoraConfig } from '@jora/lora'
 import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import {
@@ -30,7 +22,7 @@ const lora: LoraConfig = { r: 3, alpha: 6, dropout: 0.1, targetModules: 'all-lin
 const modules = adaptedModules(parseConfig(tinyConfig), lora)
 
 let root: string
-let options: MergeOptions
+let options: MergeOptions & { readonly adapterDir: string }
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'jora-merge-'))
   options = { modelDir: join(root, 'model'), adapterDir: join(root, 'adapter'), outputDir: join(root, 'merged') }
@@ -100,7 +92,7 @@ function product(
   for (let i = 0; i < out.length; i++) {
     const [row, column] = [Math.floor(i / module.inFeatures), i % module.inFeatures]
     for (let k = 0; k < r; k++)
-      out[i]! += loraScaling({ r, ...config }) * b[row * r + k]! * a[k * module.inFeatures + column]!
+      out[i]! += loraScaling({ r, ...config }, module.name) * b[row * r + k]! * a[k * module.inFeatures + column]!
   }
   return out
 }
@@ -195,7 +187,7 @@ describe('the model it makes', () => {
   test('gives the logits of base and adapter', async () => {
     await mergeAdapter(options)
     const base = await loadModel(options.modelDir)
-    const { adapter, config } = await loadPeftAdapter(options.adapterDir, base.config)
+    const { adapter, config } = await loadAdapter(options.adapterDir, base.config)
     const together = await scores({ ...base, linear: loraLinear(adapter, config) })
     const merged = await scores(await loadModel(options.outputDir))
     const plain = await scores(base)
@@ -217,7 +209,7 @@ describe.skipIf(!existsSync(stories))('a pretrained model with a tied head (need
     const result = await mergeAdapter({ ...options, modelDir: stories })
     expect(result.mergedModules).toBe(3 * base.config.layers)
     expect((await readAll(options.outputDir)).has('lm_head.weight')).toBe(false)
-    const { adapter } = await loadPeftAdapter(options.adapterDir, base.config, device)
+    const { adapter } = await loadAdapter(options.adapterDir, base.config, device)
     const tell = async (decoder: Decoder) =>
       (await new Generator(decoder, device).generate([[1]], { maxNewTokens: 40, stopIds: [] }))[0]!.ids
     const together = await tell({ ...base, linear: loraLinear(adapter, config) })
@@ -362,7 +354,7 @@ describe('what cannot be merged leaves nothing', () => {
       JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_dora: true }),
     )
     await refused({}, /"use_dora" is true/)
-    await refused({ adapterDir: join(root, 'none') }, /adapter_config\.json does not exist/)
+    await refused({ adapterDir: join(root, 'none') }, /adapter folder .*none does not exist/)
   })
 
   test('a model that is not whole', async () => {

@@ -11,9 +11,11 @@ export {
 } from './folder'
 export {
   companionFiles,
+  hubClient,
   HubError,
   resolveModel,
   type DownloadEvent,
   type ResolvedModel,
   type ResolveOptions,
 } from './hub'
+export { importLlama2c, type ImportedLlama2c, type ImportLlama2cOptions } from './import-llama2c'

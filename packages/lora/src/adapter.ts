@@ -2,7 +2,8 @@
 import { add, cast, dropout, linear, mul, tensor, type Device, type Tensor } from '@jora/tensor'
 import { denseLinear, type Linear, type DecoderConfig } from '@jora/llama'
 import { deriveSeed, Random } from '@jora/data'
-import { adaptedModules, checkLoraConfig, loraScaling, type LoraConfig } from './lora-config'
+import { checkLoraConfig, loraRank, loraScaling, type LoraConfig } from './lora-config'
+import { adaptedModules, type AdaptedModule } from './target-modules'
 
 /** The trained pair of one module. */
 export interface LoraPair {
@@ -32,13 +33,16 @@ function normals(seed: number, count: number, deviation: number): Float32Array {
 export function initAdapter(model: DecoderConfig, config: LoraConfig, seed: number, device?: Device): Adapter {
   checkLoraConfig(config)
   const on = device ? { device } : {}
-  const pair = ({ inFeatures, outFeatures }: { inFeatures: number; outFeatures: number }, index: number): LoraPair => ({
-    loraA: tensor(normals(deriveSeed(seed, index), config.r * inFeatures, 1 / Math.sqrt(3 * inFeatures)), {
-      shape: [config.r, inFeatures],
-      ...on,
-    }),
-    loraB: tensor(new Float32Array(outFeatures * config.r), { shape: [outFeatures, config.r], ...on }),
-  })
+  const pair = ({ name, inFeatures, outFeatures }: AdaptedModule, index: number): LoraPair => {
+    const r = loraRank(config, name)
+    return {
+      loraA: tensor(normals(deriveSeed(seed, index), r * inFeatures, 1 / Math.sqrt(3 * inFeatures)), {
+        shape: [r, inFeatures],
+        ...on,
+      }),
+      loraB: tensor(new Float32Array(outFeatures * r), { shape: [outFeatures, r], ...on }),
+    }
+  }
   return Object.fromEntries(adaptedModules(model, config).map((module, index) => [module.name, pair(module, index)]))
 }
 
@@ -47,7 +51,6 @@ export function initAdapter(model: DecoderConfig, config: LoraConfig, seed: numb
  * @param dropoutKey u32 `[batch, 2]`, a key for each row, new for every step; or one for all, `[2]`. Absent when not training
  */
 export function loraLinear(adapter: Adapter, config: LoraConfig, dropoutKey?: Tensor): Linear {
-  const scaling = loraScaling(config)
   const streams = new Map(Object.keys(adapter).map((name, index) => [name, index]))
   return (name, x, weight) => {
     const base = denseLinear(name, x, weight)
@@ -55,6 +58,6 @@ export function loraLinear(adapter: Adapter, config: LoraConfig, dropoutKey?: Te
     if (!pair) return base
     // As PEFT does: the adapter computes in its own f32 whatever the base computes in.
     const input = cast(dropoutKey ? dropout(x, config.dropout, dropoutKey, streams.get(name)) : x, 'f32')
-    return add(base, cast(mul(linear(linear(input, pair.loraA), pair.loraB), scaling), x.dtype))
+    return add(base, cast(mul(linear(linear(input, pair.loraA), pair.loraB), loraScaling(config, name)), x.dtype))
   }
 }

@@ -5,10 +5,12 @@ import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
 import type { DecoderConfig } from '@jora/llama'
 import { writeFolderAtomic, writeJsonAtomic } from './files'
-import { adaptedModules, ConfigError, type LoraConfig } from './lora-config'
+import { ConfigError, type LoraConfig } from './lora-config'
 import { fromFirst } from './on-mesh'
-import { adapterArrays, adapterEntries, adapterWeightsFile, peftConfig, uploadAdapter, type PeftInfo } from './peft'
+import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from './peft'
+import { peftConfig, type PeftInfo } from './peft-config'
 import { keepsFiles, writePeftFiles } from './peft-folder'
+import { adaptedModules } from './target-modules'
 import type { Progress } from './trainer'
 import type { TrainState } from './training-step'
 
@@ -91,7 +93,7 @@ export async function loadCheckpoint(
     const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
     })
-    return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora.r), lora.r, device)
+    return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora), lora, device)
   }
   return {
     state: {

@@ -6,5 +6,6 @@ export { makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from 
 export { fingerprint, hashModel } from './hashes'
 export { openDevice, type DeviceOptions } from './open-device'
 export { openMesh, readMesh, type Launcher, type MeshOptions } from './open-mesh'
-export { loadPeftAdapter, readPeftAdapter, savePeftAdapter } from './peft-folder'
+export { savePeftAdapter } from './peft-folder'
+export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './read-adapter'
 export { joraVersion, trainLora, TrainRun, type TrainOptions, type TrainSummary } from './train-lora'

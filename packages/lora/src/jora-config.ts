@@ -8,7 +8,7 @@ import {
   type Packing,
   type PromptTemplate,
 } from '@jora/data'
-import { ConfigError, defaultLoraConfig } from './lora-config'
+import { ConfigError, defaultLoraConfig, type LoraConfig, type Patterns } from './lora-config'
 import { checkTrainConfig, defaultTrainConfig, type TrainConfig } from './train-config'
 
 /** All settings but the model have defaults; names are the command line's in camel case. */
@@ -18,8 +18,16 @@ export interface JoraSettings extends Omit<TrainConfig, 'lora'> {
   readonly loraR: number
   readonly loraAlpha: number
   readonly loraDropout: number
-  readonly targetModules: readonly string[] | 'all-linear'
+  /** See `LoraConfig`. */
+  readonly targetModules: readonly string[] | string
   readonly useRslora: boolean
+  /** Ranks and alphas of single modules, by patterns of their names; see `LoraConfig`. */
+  readonly rankPattern: Patterns | undefined
+  readonly alphaPattern: Patterns | undefined
+  /** What of the target is left out, and which layers; see `LoraConfig`. */
+  readonly excludeModules: LoraConfig['excludeModules']
+  readonly layersToTransform: LoraConfig['layersToTransform']
+  readonly layersPattern: LoraConfig['layersPattern']
   /** PEFT adapter folder to start from. */
   readonly initAdapter: string | undefined
   /** Longest sample, in tokens. */
@@ -50,6 +58,11 @@ export const defaultJoraSettings: Omit<JoraSettings, 'modelPath'> = {
   loraDropout: defaultLoraConfig.dropout,
   targetModules: defaultLoraConfig.targetModules,
   useRslora: defaultLoraConfig.useRslora,
+  rankPattern: {},
+  alphaPattern: {},
+  excludeModules: undefined,
+  layersToTransform: undefined,
+  layersPattern: undefined,
   initAdapter: undefined,
   maxSeqLength: 2000,
   onOverflow: 'error',
@@ -98,9 +111,23 @@ export class JoraConfig {
 
   /** The part the trainer reads. */
   get train(): TrainConfig {
-    const { loraR, loraAlpha, loraDropout, targetModules, useRslora, ...rest } = this.settings
+    const { loraR, loraAlpha, loraDropout, targetModules, useRslora, rankPattern, alphaPattern, ...rest } =
+      this.settings
+    const { excludeModules, layersToTransform, layersPattern } = rest
+    // What is not given stays absent: checkpoints of earlier versions know nothing of it.
+    const special = { rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern }
+    const given = Object.entries(special).filter(([key, value]) =>
+      key.endsWith('Pattern') && typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined,
+    )
     return {
-      lora: { r: loraR, alpha: loraAlpha, dropout: loraDropout, targetModules, useRslora },
+      lora: {
+        r: loraR,
+        alpha: loraAlpha,
+        dropout: loraDropout,
+        targetModules,
+        useRslora,
+        ...Object.fromEntries(given),
+      },
       learningRate: rest.learningRate,
       scheduler: rest.scheduler,
       warmupSteps: rest.warmupSteps,

@@ -22,8 +22,8 @@ test("the defaults are the paper's", () => {
 })
 
 test('scale is alpha / r, or alpha / √r', () => {
-  expect(loraScaling({ r: 8, alpha: 32, useRslora: false })).toBe(4)
-  expect(loraScaling({ r: 16, alpha: 32, useRslora: true })).toBe(8)
+  expect(loraScaling({ r: 8, alpha: 32, useRslora: false }, 'q_proj')).toBe(4)
+  expect(loraScaling({ r: 16, alpha: 32, useRslora: true }, 'q_proj')).toBe(8)
 })
 
 describe('targets', () => {

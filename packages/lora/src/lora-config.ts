@@ -1,6 +1,14 @@
-// What a LoRA adapter is: rank, scale, dropout and which modules it adapts.
-import type { DecoderConfig } from '@jora/llama'
-import { weightShapes } from '@jora/llama'
+// What a LoRA adapter is: rank, scale, dropout, and the settings that tell which modules it adapts.
+import { ConfigError } from './config-error'
+import { pythonRegex } from './python-regex'
+
+export { ConfigError }
+
+/**
+ * Numbers by a pattern of module names, as PEFT's rank_pattern: a regular expression that the name, or its end after a dot,
+ * matches; of several the first. E.g. `{ down_proj: 8, '^model.layers.0.self_attn.q_proj': 4 }`.
+ */
+export type Patterns = Readonly<Record<string, number>>
 
 /** LoRA settings, named as PEFT names them in camel case. */
 export interface LoraConfig {
@@ -10,10 +18,20 @@ export interface LoraConfig {
   readonly alpha: number
   /** Probability of zeroing an element of the adapter's input while training. */
   readonly dropout: number
-  /** Last part of the adapted modules' names, or `all-linear`. */
-  readonly targetModules: readonly string[] | 'all-linear'
+  /** What is adapted: a list of names or their last parts, `all-linear`, or a regular expression for the whole name. */
+  readonly targetModules: readonly string[] | string
   /** Rank-stabilised scale (Kalajdzievski 2023). */
   readonly useRslora: boolean
+  /** Ranks that differ from `r`, by a pattern of module names; see {@link loraRank}. Absent: none. */
+  readonly rankPattern?: Patterns | undefined
+  /** Alphas that differ from `alpha`, likewise; see {@link loraScaling}. */
+  readonly alphaPattern?: Patterns | undefined
+  /** What of the target is left out: names or their last parts, or a regular expression for the whole name. */
+  readonly excludeModules?: readonly string[] | string | undefined
+  /** Numbers of the adapted layers; absent or empty: all. Modules whose whole name is a target are adapted all the same. */
+  readonly layersToTransform?: readonly number[] | number | undefined
+  /** What stands before the layer's number, as a regular expression or several; any name when absent or empty. */
+  readonly layersPattern?: readonly string[] | string | undefined
 }
 
 /** The paper's settings. */
@@ -25,52 +43,46 @@ export const defaultLoraConfig: LoraConfig = {
   useRslora: false,
 }
 
-/** Settings that cannot be used, naming the one at fault. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-}
-
 /** Checks ranges. @throws ConfigError */
-export function checkLoraConfig({ r, alpha, dropout }: LoraConfig): void {
+export function checkLoraConfig(config: LoraConfig): void {
+  const { r, alpha, dropout, rankPattern = {}, alphaPattern = {} } = config
+  const { targetModules, excludeModules, layersToTransform } = config
   if (!Number.isInteger(r) || r < 1) throw new ConfigError(`r is ${r}, expected an integer ≥ 1`)
   if (!(alpha > 0)) throw new ConfigError(`alpha is ${alpha}, expected a number > 0`)
   if (!(dropout >= 0 && dropout < 1)) throw new ConfigError(`dropout is ${dropout}, expected a number in [0, 1)`)
-}
-
-/** Factor on B A x: alpha / r, or alpha / √r. */
-export const loraScaling = ({ r, alpha, useRslora }: Pick<LoraConfig, 'r' | 'alpha' | 'useRslora'>): number =>
-  alpha / (useRslora ? Math.sqrt(r) : r)
-
-/** An adapted linear layer, `[out, in]`. */
-export interface AdaptedModule {
-  /** e.g. `model.layers.0.self_attn.q_proj` */
-  readonly name: string
-  readonly inFeatures: number
-  readonly outFeatures: number
-}
-
-const isLinear = (name: string): boolean => name.endsWith('_proj.weight')
-
-/**
- * The modules `targetModules` names, in checkpoint order.
- * @throws ConfigError for a target that no module has
- */
-export function adaptedModules(
-  model: DecoderConfig,
-  { targetModules }: Pick<LoraConfig, 'targetModules'>,
-): AdaptedModule[] {
-  const linears = [...weightShapes(model)]
-    .filter(([name]) => isLinear(name))
-    .map(([name, shape]) => ({ name: name.replace(/\.weight$/, ''), outFeatures: shape[0]!, inFeatures: shape[1]! }))
-  if (targetModules === 'all-linear') return linears
-  const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
-  for (const target of targetModules) {
-    if (linears.some(({ name }) => matches(name, target))) continue
-    const known = [...new Set(linears.map(({ name }) => name.split('.').at(-1)!))]
+  const isRegex = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
+  if (isRegex) pythonRegex(targetModules, 'targetModules')
+  if (typeof excludeModules === 'string') pythonRegex(excludeModules, 'excludeModules')
+  if (isRegex && [layersToTransform ?? []].flat().length > 0)
     throw new ConfigError(
-      `target module ${JSON.stringify(target)} is not in the model; it has ${known.join(', ')}, or all-linear for all of them`,
+      'layersToTransform is given beside a regular expression as target, which names the layers itself',
     )
+  const check = (what: string, patterns: Patterns, fits: (value: number) => boolean, expected: string) => {
+    for (const [pattern, value] of Object.entries(patterns)) {
+      pythonRegex(pattern, `${what} ${JSON.stringify(pattern)}`)
+      if (!fits(value)) throw new ConfigError(`${what} ${JSON.stringify(pattern)} is ${value}, expected ${expected}`)
+    }
   }
-  if (targetModules.length === 0) throw new ConfigError('targetModules is empty, expected module names or all-linear')
-  return linears.filter(({ name }) => targetModules.some((target) => matches(name, target)))
+  check('rankPattern', rankPattern, (value) => Number.isInteger(value) && value >= 1, 'an integer ≥ 1')
+  check('alphaPattern', alphaPattern, (value) => value > 0, 'a number > 0')
+}
+
+/** What the first pattern that `module` matches gives. */
+function matchPattern(patterns: Patterns | undefined, module: string): number | undefined {
+  for (const [pattern, value] of Object.entries(patterns ?? {}))
+    if (pythonRegex(`(.*\\.)?(${pattern})`, `pattern ${JSON.stringify(pattern)}`).test(module)) return value
+  return undefined
+}
+
+/** Rank of the module of that name, e.g. `model.layers.0.self_attn.q_proj`. */
+export const loraRank = ({ r, rankPattern }: Pick<LoraConfig, 'r' | 'rankPattern'>, module: string): number =>
+  matchPattern(rankPattern, module) ?? r
+
+/** The settings that a module's factor depends on. */
+export type LoraScale = Pick<LoraConfig, 'r' | 'alpha' | 'useRslora' | 'rankPattern' | 'alphaPattern'>
+
+/** Factor on B A x of the module of that name: its alpha / r, or alpha / √r. */
+export function loraScaling(config: LoraScale, module: string): number {
+  const r = loraRank(config, module)
+  return (matchPattern(config.alphaPattern, module) ?? config.alpha) / (config.useRslora ? Math.sqrt(r) : r)
 }

@@ -6,12 +6,13 @@ export { Evaluator, type Evaluation } from './evaluate'
 export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
 export { defaultJoraSettings, JoraConfig, ParagemmaConfig, ParallamaConfig, type JoraSettings } from './jora-config'
 export {
-  adaptedModules,
   ConfigError,
   defaultLoraConfig,
+  loraRank,
   loraScaling,
-  type AdaptedModule,
   type LoraConfig,
+  type LoraScale,
+  type Patterns,
 } from './lora-config'
 export {
   anyProcess,
@@ -34,19 +35,17 @@ export {
 } from './optimizer'
 export {
   parsePeftAdapter,
-  parsePeftConfig,
-  peftConfig,
-  peftName,
   serializePeftAdapter,
   uploadAdapter,
   type AdapterArrays,
   type PeftAdapter,
-  type PeftConfig,
   type PeftFiles,
-  type PeftInfo,
 } from './peft'
+export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './peft-config'
+export { peftName } from './peft-names'
 export { samplesFromRows, type JoraSamples } from './samples'
 export { learningRateAt, type ScheduleConfig, type SchedulerName } from './schedule'
+export { adaptedModules, type AdaptedModule, type TargetSettings } from './target-modules'
 export { defaultTrainConfig, type TrainConfig } from './train-config'
 export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './trainer'
 export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './training-step'

@@ -5,7 +5,7 @@ import type { Adapter } from './adapter'
 import type { TrainEvent } from './events'
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from './lora-config'
-import type { PeftInfo } from './peft'
+import type { PeftInfo } from './peft-config'
 import { savePeftAdapter } from './peft-folder'
 
 /** Appends to metrics.jsonl, each line written before the next event. */

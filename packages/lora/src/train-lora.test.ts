@@ -14,7 +14,7 @@ import {
   generateAlpacaDataset,
   JoraConfig,
   listCheckpoints,
-  loadPeftAdapter,
+  loadAdapter,
   ParagemmaConfig,
   ParallamaConfig,
   trainLora,
@@ -150,7 +150,7 @@ describe('the three calls', () => {
     expect(summary.finalLoss).toBe(events.flatMap((e) => (e.type === 'step' ? [e.loss] : [])).at(-1))
 
     // The adapter on disk is the one in hand, and the one of the last checkpoint.
-    const { adapter, config: lora, baseModel } = await loadPeftAdapter(out, await loadConfig(modelPath))
+    const { adapter, config: lora, baseModel } = await loadAdapter(out, await loadConfig(modelPath))
     expect(lora).toEqual({ r: 4, alpha: 8, dropout: 0.05, targetModules: ['q_proj', 'v_proj'], useRslora: false })
     expect(baseModel).toBe(modelPath)
     expect(await Promise.all(treeLeaves(adapter).map((t) => t.data()))).toEqual(
@@ -322,4 +322,36 @@ describe('settings and places that cannot be used', () => {
     await expect(events.next()).rejects.toThrow('this run was already started')
     expect(await run).toMatchObject({ finished: true })
   })
+})
+
+test('ranks and alphas by pattern are trained, kept in checkpoints, and must be the same to go on or to start from', async () => {
+  const patterns = {
+    rankPattern: { 'layers.0.self_attn.q_proj': 2 },
+    alphaPattern: { v_proj: 3 },
+    layersToTransform: [0],
+  }
+  const whole = await train(configOf(patterns))
+  const shapes = Object.values(whole.adapter).map(({ loraA, loraB }) => [loraA.shape[0], loraB.shape[1]])
+  expect(shapes).toEqual([
+    [2, 2],
+    [4, 4],
+  ])
+  const { config } = await loadAdapter(out, await loadConfig(modelPath))
+  expect(config).toMatchObject(patterns)
+
+  const parted = join(root, 'parted')
+  const stop = new AbortController()
+  const [run] = await begin(configOf(patterns), parted, { signal: stop.signal })
+  for await (const event of run) if (event.type === 'checkpoint') stop.abort()
+  await train(configOf(patterns), parted, { resume: 'auto' })
+  expect(await adapterBytes(parted)).toEqual(await adapterBytes(out))
+
+  const [checkpoint] = await listCheckpoints(parted)
+  await expect(
+    train(configOf({ layersToTransform: [0] }), join(root, 'other'), { resume: checkpoint }),
+  ).rejects.toThrow(/was made with other settings/)
+  await expect(train(configOf({ layersToTransform: [0], initAdapter: out }), join(root, 'third'))).rejects.toThrow(
+    /ranks \{"layers\.0\.self_attn\.q_proj":2\}, alphas \{"v_proj":3\}; the run has r 4, alpha 8, rsLoRA false$/,
+  )
+  await train(configOf({ ...patterns, initAdapter: out }), join(root, 'fourth'))
 })

@@ -11,10 +11,10 @@ import { modelFolder, type JoraDataset } from './dataset'
 import type { TrainEvent } from './events'
 import { fingerprint, hashModel, hashSamples } from './hashes'
 import type { JoraConfig } from './jora-config'
-import { ConfigError } from './lora-config'
+import { ConfigError, loraRank, loraScaling, type LoraConfig } from './lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
 import { openMesh } from './open-mesh'
-import { loadPeftAdapter } from './peft-folder'
+import { loadAdapter } from './read-adapter'
 import { modelCard, RunDirectory } from './run-directory'
 import { countSteps, runTraining } from './trainer'
 
@@ -38,6 +38,15 @@ export interface TrainSummary {
 
 /** Version of this package, for run.json. */
 export const joraVersion: string = packageJson.version
+
+/** Rank and scale, for an error. */
+function described({ r, alpha, useRslora, rankPattern, alphaPattern }: LoraConfig): string {
+  const patterns = [
+    rankPattern && `ranks ${JSON.stringify(rankPattern)}`,
+    alphaPattern && `alphas ${JSON.stringify(alphaPattern)}`,
+  ]
+  return [`r ${r}`, `alpha ${alpha}`, `rsLoRA ${useRslora}`, ...patterns.filter(Boolean)].join(', ')
+}
 
 /** A run: starts when awaited or iterated, once. */
 export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainEvent> {
@@ -190,18 +199,15 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     }
   }
 
-  async #initialAdapter(
-    folder: string,
-    model: Parameters<typeof loadPeftAdapter>[1],
-    device: Device,
-  ): Promise<Adapter> {
-    const { adapter, config } = await loadPeftAdapter(folder, model, device)
+  async #initialAdapter(folder: string, model: Parameters<typeof loadAdapter>[1], device: Device): Promise<Adapter> {
+    const { adapter, config } = await loadAdapter(folder, model, device)
     const want = this.config.train.lora
-    const same = config.r === want.r && config.alpha === want.alpha && config.useRslora === want.useRslora
-    if (!same)
-      throw new ConfigError(
-        `${folder} has r ${config.r}, alpha ${config.alpha}, rsLoRA ${config.useRslora}; the run has r ${want.r}, alpha ${want.alpha}, rsLoRA ${want.useRslora}`,
-      )
+    const same = Object.keys(adapter).every(
+      (module) =>
+        loraRank(config, module) === loraRank(want, module) &&
+        loraScaling(config, module) === loraScaling(want, module),
+    )
+    if (!same) throw new ConfigError(`${folder} has ${described(config)}; the run has ${described(want)}`)
     return adapter
   }
 

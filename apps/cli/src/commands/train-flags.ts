@@ -19,6 +19,7 @@ import {
   list,
   number,
   onUnless,
+  patterns,
   required,
   text,
   toggle,
@@ -58,6 +59,12 @@ export const trainFlags = {
       shown: [paper.targetModules].flat().join(','),
     }),
     useRslora: toggle('scale by alpha / √r'),
+    rankPattern: patterns(
+      'another rank for the modules that PATTERN names, as PEFT’s rank_pattern; may be repeated',
+      'an integer ≥ 1',
+      (v) => Number.isInteger(v) && v >= 1,
+    ),
+    alphaPattern: patterns('another alpha, likewise', 'a number > 0', (v) => v > 0),
     initAdapter: text('start from this PEFT adapter; its rank, scale and modules become the defaults', 'DIR'),
   }),
   ...grouped('Optimiser:', {
@@ -136,8 +143,10 @@ export const loraOf = (
   useRslora: values.useRslora,
 })
 
+type AdapterSettings = Partial<Omit<LoraConfig, 'r' | 'alpha' | 'dropout'> & Pick<JoraSettings, 'loraR' | 'loraAlpha'>>
+
 /** Rank, scale and modules of the adapter that training starts from. */
-async function adapterDefaults(folder: string): Promise<Partial<JoraSettings>> {
+async function adapterDefaults(folder: string): Promise<AdapterSettings> {
   const path = join(folder, 'adapter_config.json')
   const source = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`--init-adapter: ${path} does not exist: ${folder} holds no PEFT adapter`)
@@ -148,8 +157,16 @@ async function adapterDefaults(folder: string): Promise<Partial<JoraSettings>> {
   } catch (error) {
     throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
   }
-  const { r, alpha, targetModules, useRslora } = parsePeftConfig(json, path)
-  return { loraR: r, loraAlpha: alpha, targetModules, useRslora }
+  const {
+    r,
+    alpha,
+    dropout: _,
+    baseModel: _model,
+    revision: _commit,
+    kept: _kept,
+    ...rest
+  } = parsePeftConfig(json, path)
+  return { loraR: r, loraAlpha: alpha, ...rest }
 }
 
 /** Names of settings whose flags are called otherwise. */
@@ -201,6 +218,16 @@ export async function trainSettings(values: TrainValues, given: ReadonlySet<keyo
             ? 'all-linear'
             : targetModules,
       useRslora: given.has('useRslora') ? useRslora : (initial.useRslora ?? false),
+      rankPattern: values.rankPattern ? Object.fromEntries(values.rankPattern) : initial.rankPattern,
+      alphaPattern: values.alphaPattern ? Object.fromEntries(values.alphaPattern) : initial.alphaPattern,
+      // With other targets, what of them is left out is not the adapter's to tell.
+      ...(targetModules === undefined
+        ? {
+            excludeModules: initial.excludeModules,
+            layersToTransform: initial.layersToTransform,
+            layersPattern: initial.layersPattern,
+          }
+        : {}),
       initAdapter: values.initAdapter,
       learningRate: values.learningRate,
       scheduler: lrScheduler,

@@ -2,7 +2,7 @@
 import { basename, resolve } from 'node:path'
 import { reach, type DatasetStatistics } from '@jora/data'
 import { loadConfig, type ResolvedModel } from '@jora/llama'
-import { adaptedModules, listCheckpoints, type JoraConfig, type JoraDataset } from '@jora/lora'
+import { adaptedModules, listCheckpoints, loraRank, type JoraConfig, type JoraDataset } from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
 import { asUsageError, trainFlags, type TrainValues } from './train-flags'
 
@@ -11,7 +11,10 @@ export async function countParameters(folder: string, { train: { lora } }: JoraC
   const model = await loadConfig(folder)
   try {
     const modules = adaptedModules(model, lora)
-    return modules.reduce((sum, { inFeatures, outFeatures }) => sum + lora.r * (inFeatures + outFeatures), 0)
+    return modules.reduce(
+      (sum, { name, inFeatures, outFeatures }) => sum + loraRank(lora, name) * (inFeatures + outFeatures),
+      0,
+    )
   } catch (error) {
     throw asUsageError(error)
   }

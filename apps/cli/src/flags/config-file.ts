@@ -28,6 +28,8 @@ function asTyped(value: unknown, flag: Flag<unknown>, name: string): string[] {
   if (flag.bare !== undefined && value === true) return [flag.bare]
   if (Array.isArray(value) && value.every((part) => typeof part === 'string'))
     return flag.repeatable ? value : [value.join(',')]
+  if (flag.repeatable && typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.entries(value).map(([key, part]) => `${key}=${String(part)}`)
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [String(value)]
   throw new UsageError(
     `${name}: got ${JSON.stringify(value)}, expected ${flag.placeholder === undefined ? 'true or false' : 'one value'}`,

@@ -124,6 +124,21 @@ export function list(help: string, placeholder: string, extra: Extra = {}): Flag
   return { help, placeholder, ...extra, parse }
 }
 
+/** Numbers by patterns of names, each written `PATTERN=N`. */
+export function patterns(
+  help: string,
+  kind: string,
+  ok: (value: number) => boolean,
+): Flag<[string, number][] | undefined> {
+  const parse = (value: string): [string, number][] => {
+    const [, pattern = '', digits = ''] = /^(.+)=([^=]+)$/.exec(value) ?? []
+    const parsed = decimal.test(digits) ? Number(digits) : NaN
+    if (pattern === '' || !Number.isFinite(parsed) || !ok(parsed)) throw new Expected(`PATTERN=N with N ${kind}`)
+    return [[pattern, parsed]]
+  }
+  return { help, placeholder: 'PATTERN=N', repeatable: true, parse }
+}
+
 /** Integers written with commas. */
 export function integers(help: string, min: number, extra: Extra = {}): Flag<number[] | undefined> {
   const parse = (value: string): number[] => {

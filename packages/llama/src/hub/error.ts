@@ -1,10 +1,13 @@
-// The error of everything that finds, downloads or caches a model.
+// The error of everything that finds, downloads, caches or pushes a model.
 
 export type HubErrorCode =
   | 'InvalidName' // an id, revision, file name, endpoint or token that is refused before use
-  | 'LocalFolder' // a path that is no folder, or a folder that lacks a file its index names
+  | 'LocalFolder' // a path that is no folder, or a folder that lacks a file its index names or may not be pushed
+  | 'Secret' // a file to be pushed holds what looks like an access token
   | 'Unauthorized' // 401, 403: gated, private, or a token without the right
   | 'NotFound' // 404: no such model, revision or file
+  | 'Conflict' // 409, 412: the repository was changed by someone else
+  | 'Refused' // another 4xx: what was pushed is not taken
   | 'RateLimited' // 429, after the bounded wait
   | 'ServerError' // 5xx after retries, or any other answer that is no success
   | 'Unreachable' // no answer at all
@@ -13,7 +16,7 @@ export type HubErrorCode =
   | 'Corrupt' // bytes that are not those the Hub announced, or a malformed index
   | 'Cache' // the cache folder cannot be written
 
-/** A model could not be resolved. The message names the model and the cause, never the token. */
+/** A model could not be resolved or pushed. The message names the model and the cause, never the token. */
 export class HubError extends Error {
   override readonly name = 'HubError'
 

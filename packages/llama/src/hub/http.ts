@@ -11,6 +11,10 @@ export interface HubAccess {
   signal: AbortSignal | undefined
   /** First pause between tries in ms, doubling after; for tests. */
   backoffMs?: number
+  /** The error of an answer that is no success; undefined, or absent: that of a download. */
+  refusal?: (response: Response) => Promise<HubError | undefined>
+  /** What helps where no answer comes; absent: that of a download. */
+  offlineHint?: string
 }
 
 export const maxTries = 5
@@ -31,11 +35,20 @@ export function hubFetch(access: HubAccess): typeof fetch {
     if (url.origin !== origin) return fetch(input, { ...init, signal })
     const headers = new Headers(init?.headers)
     if (access.token && !headers.has('authorization')) headers.set('authorization', `Bearer ${access.token}`)
-    return withRetries(access, () => fetch(input, { ...init, headers, signal }))
+    return sendWithRetries(access, () => fetch(input, { ...init, headers, signal }))
   }
 }
 
-async function withRetries(access: HubAccess, send: () => Promise<Response>): Promise<Response> {
+/**
+ * Sends until an answer is a success, as {@link hubFetch} says, or throws a {@link HubError}. A request that is not
+ * `repeatable`, because the Hub would do twice what it may already have done, is sent again only where it surely was not
+ * taken: on 429, or when no connection was made.
+ */
+export async function sendWithRetries(
+  access: HubAccess,
+  send: () => Promise<Response>,
+  repeatable = true,
+): Promise<Response> {
   let waited = 0
   for (let tries = 1; ; tries++) {
     let response: Response
@@ -43,27 +56,31 @@ async function withRetries(access: HubAccess, send: () => Promise<Response>): Pr
       response = await send()
     } catch (error) {
       access.signal?.throwIfAborted()
-      if (tries >= maxTries || !isTransient(error)) throw unreachable(access, error)
+      const again = (repeatable ? transientCodes : unsentCodes).has(causeCode(error) ?? '')
+      if (tries >= maxTries || !again) throw unreachable(access, error)
       await pause(access, tries)
       continue
     }
     if (response.ok) return response
     // @huggingface/hub reads this one itself, as "no such file".
     if (response.status === 404 && response.headers.get('x-error-code') === 'EntryNotFound') return response
-    await response.body?.cancel()
     if (response.status === 429 && tries < maxTries) {
       const wait = retryAfterMs(response.headers) ?? backoff(access, tries)
       waited += wait
       if (waited <= maxWaitMs) {
+        await response.body?.cancel()
         await sleep(wait, undefined, { ...(access.signal && { signal: access.signal }) })
         continue
       }
     }
-    if ((response.status === 408 || response.status >= 500) && tries < maxTries) {
+    if (repeatable && (response.status === 408 || response.status >= 500) && tries < maxTries) {
+      await response.body?.cancel()
       await pause(access, tries)
       continue
     }
-    throw refusal(access, response)
+    const error = (await access.refusal?.(response)) ?? refusal(access, response, tries)
+    await response.body?.cancel().catch(() => {}) // it may have been read
+    throw error
   }
 }
 
@@ -84,13 +101,15 @@ function retryAfterMs(headers: Headers): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }
 
+/** No connection was made. */
+const unsentCodes = new Set(['EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
+
 const transientCodes = new Set([
+  ...unsentCodes,
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',
-  'EAI_AGAIN',
   'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
 ])
@@ -101,17 +120,14 @@ function causeCode(error: unknown): string | undefined {
   return cause === undefined ? undefined : causeCode(cause)
 }
 
-function isTransient(error: unknown): boolean {
-  return transientCodes.has(causeCode(error) ?? '')
-}
+const downloadHint = 'Without a network, HF_HUB_OFFLINE=1 uses a cached copy, and a local folder needs neither'
 
-function unreachable({ id, endpoint }: HubAccess, cause: unknown): HubError {
+function unreachable({ id, endpoint, offlineHint = downloadHint }: HubAccess, cause: unknown): HubError {
   const why = causeCode(cause) ?? (cause as Error).message
-  const what = `cannot reach ${endpoint} (${why}). Without a network, HF_HUB_OFFLINE=1 uses a cached copy`
-  return new HubError('Unreachable', id, `${what}, and a local folder needs neither`, { cause })
+  return new HubError('Unreachable', id, `cannot reach ${endpoint} (${why}). ${offlineHint}`, { cause })
 }
 
-function refusal(access: HubAccess, response: Response): HubError {
+function refusal(access: HubAccess, response: Response, tries: number): HubError {
   const { id, revision, endpoint, token } = access
   const { status, headers } = response
   const reason = headers.get('x-error-code')
@@ -141,6 +157,6 @@ function refusal(access: HubAccess, response: Response): HubError {
     const hint = token ? '' : '; with a token (HF_TOKEN) the limit is higher'
     return new HubError('RateLimited', id, `${endpoint} limits our requests: try again ${when}${hint} (429)`)
   }
-  const tried = status >= 500 ? ` after ${maxTries} tries` : ''
+  const tried = tries > 1 ? ` after ${tries} tries` : ''
   return new HubError('ServerError', id, `${endpoint} answered ${status}${tried}`)
 }

@@ -1,5 +1,6 @@
 // Models by folder or Hub id.
 
+export * as hubClient from './client'
 export type { DownloadEvent } from './download'
 export { HubError } from './error'
 export { resolveModel, type ResolvedModel, type ResolveOptions } from './resolve'

@@ -9,6 +9,8 @@ export interface HubSettings {
   /** Without a trailing slash. */
   endpoint: string
   token: string | undefined
+  /** Where the token was found, for messages: `HF_TOKEN`, a file's path. */
+  tokenSource: string | undefined
   cacheDir: string
   offline: boolean
   /** Fetch large files through the Xet protocol where the Hub offers it. */
@@ -33,7 +35,7 @@ export async function hubSettings(id: string, options: SettingsOptions): Promise
   const cacheDir = path(options.cacheDir) ?? path(env.HF_HUB_CACHE) ?? path(env.HUGGINGFACE_HUB_CACHE)
   return {
     endpoint: checkEndpoint(options.endpoint ?? (env.HF_ENDPOINT || 'https://huggingface.co'), id),
-    token: await findToken(id, options.token, env, path(env.HF_TOKEN_PATH) ?? join(hfHome, 'token')),
+    ...(await findToken(id, options.token, env, path(env.HF_TOKEN_PATH) ?? join(hfHome, 'token'))),
     cacheDir: cacheDir ?? join(hfHome, 'hub'),
     offline: options.offline ?? (isSet(env.HF_HUB_OFFLINE) || isSet(env.TRANSFORMERS_OFFLINE)),
     xet: !isSet(env.HF_HUB_DISABLE_XET),
@@ -41,12 +43,21 @@ export async function hubSettings(id: string, options: SettingsOptions): Promise
 }
 
 async function findToken(id: string, given: string | undefined, env: NodeJS.ProcessEnv, file: string) {
-  const token = (given ?? (env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN || (await readToken(file)))).trim()
+  const places: [source: string, text: string | undefined][] =
+    given === undefined
+      ? [
+          ['HF_TOKEN', env.HF_TOKEN],
+          ['HUGGING_FACE_HUB_TOKEN', env.HUGGING_FACE_HUB_TOKEN],
+          [file, await readToken(file)],
+        ]
+      : [['the token given', given]]
+  const [source, text = ''] = places.find(([, found]) => found) ?? []
+  const token = text.trim()
   // fetch would quote a header it refuses, token and all.
   if (!/^[\x21-\x7e]*$/.test(token)) {
     throw new HubError('InvalidName', id, 'the Hugging Face token holds spaces or characters a header cannot carry')
   }
-  return token || undefined
+  return token ? { token, tokenSource: source } : { token: undefined, tokenSource: undefined }
 }
 
 async function readToken(file: string): Promise<string> {

@@ -1,0 +1,122 @@
+// checkMerged, checkPeft: a written model or adapter folder read back and held against what it was made from.
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadConfig, readCheckpoint } from '@jora/llama'
+import { loraScaling, readAdapter } from '@jora/lora'
+import { decodeFloats, encodeFloats, floatBytes, isFloatDType, openSafetensors } from '@jora/tensor/safetensors'
+import { ExportError } from './export-error'
+import { MergedTensors } from './merged-tensors'
+import { companionsOf } from './model-files'
+
+export interface FolderReport {
+  readonly tensors: number
+  /** Bytes of all tensors. */
+  readonly bytes: number
+  /** The largest distance of a stored value from the float32 one it was rounded from. */
+  readonly maxError: number
+}
+
+export interface CheckMergedOptions {
+  readonly modelDir: string
+  readonly adapterDir?: string | undefined
+  /** Folder that {@link mergeAdapter} wrote. */
+  readonly outputDir: string
+}
+
+const shapeOf = (shape: readonly number[]): string => `[${shape.join(',')}]`
+
+/** The largest rounding error of `name`, whose stored bytes are those that rounding the merged rows gives. */
+async function checkTensor(source: MergedTensors, name: string, path: string): Promise<number> {
+  await using file = await openSafetensors(path)
+  const { dtype } = file.tensors.get(name)!
+  if (!isFloatDType(dtype)) {
+    if (Buffer.compare(await source.stored(name), await file.read(name)) !== 0)
+      throw new ExportError(`${path}: ${name} differs from the model's`)
+    return 0
+  }
+  let at = 0
+  let largest = 0
+  for await (const { values } of source.rows(name)) {
+    const bytes = values.length * floatBytes[dtype]
+    const found = await file.readRange(name, at, at + bytes)
+    const expected = encodeFloats(values, dtype)
+    if (Buffer.compare(found, expected) !== 0) {
+      const element = Math.floor(found.findIndex((byte, i) => byte !== expected[i]) / floatBytes[dtype])
+      throw new ExportError(
+        `${path}: ${name} differs from W + scale·B·A at element ${at / floatBytes[dtype] + element}: ${decodeFloats(found, dtype)[element]}, expected ${decodeFloats(expected, dtype)[element]}`,
+      )
+    }
+    const decoded = decodeFloats(found, dtype)
+    for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(decoded[i]! - values[i]!))
+    at += bytes
+  }
+  return largest
+}
+
+/**
+ * Reads a folder that mergeAdapter wrote, as any program would, and compares all of it with the model and adapter it came
+ * from: the configuration, names, shapes and every tensor's bytes, streamed; tokenizer and template files byte for byte.
+ * @throws ExportError at the first difference, naming file and tensor; as mergeAdapter for folders that cannot be read
+ */
+export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMergedOptions): Promise<FolderReport> {
+  await using source = await MergedTensors.open(modelDir, adapterDir)
+  const config = await loadConfig(outputDir)
+  if (JSON.stringify(config) !== JSON.stringify(source.config))
+    throw new ExportError(
+      `${join(outputDir, 'config.json')} describes another model than ${join(modelDir, 'config.json')}`,
+    )
+  for (const name of companionsOf(await readdir(modelDir))) {
+    const [there, written] = await Promise.all([
+      readFile(join(modelDir, name)),
+      readFile(join(outputDir, name)).catch(() => undefined),
+    ])
+    if (!written?.equals(there)) throw new ExportError(`${join(outputDir, name)} is not the model's`)
+  }
+  const stored = await readCheckpoint(outputDir, config)
+  const odd = [...source.tensors.keys(), ...stored.keys()].find(
+    (name) => !source.tensors.has(name) || !stored.has(name),
+  )
+  if (odd !== undefined)
+    throw new ExportError(`${outputDir}: ${odd} is ${stored.has(odd) ? 'not a tensor of the model' : 'missing'}`)
+  let [bytes, maxError] = [0, 0]
+  for (const [name, { file, info }] of stored) {
+    const { shape } = source.tensors.get(name)!.info
+    if (shape.join() !== info.shape.join())
+      throw new ExportError(`${file}: ${name} has shape ${shapeOf(info.shape)}, expected ${shapeOf(shape)}`)
+    maxError = Math.max(maxError, await checkTensor(source, name, file))
+    bytes += info.end - info.begin
+  }
+  return { tensors: stored.size, bytes, maxError }
+}
+
+/**
+ * Reads an adapter that exportPeft wrote and compares it with the one it came from: modules, scales and every value.
+ * @throws ExportError at the first difference
+ */
+export async function checkPeft({
+  modelDir,
+  adapterDir,
+  outputDir,
+}: CheckMergedOptions & { readonly adapterDir: string }): Promise<FolderReport> {
+  const model = await loadConfig(modelDir)
+  const [from, to] = [await readAdapter(adapterDir, model), await readAdapter(outputDir, model)]
+  const modules = [...new Set([...Object.keys(from.adapter), ...Object.keys(to.adapter)])]
+  let bytes = 0
+  for (const module of modules) {
+    const [before, after] = [from.adapter[module], to.adapter[module]]
+    if (!before || !after)
+      throw new ExportError(`${outputDir}: module ${module} is ${after ? 'not of the adapter' : 'missing'}`)
+    const [scale, expected] = [loraScaling(to.config, module), loraScaling(from.config, module)]
+    if (scale !== expected)
+      throw new ExportError(`${outputDir}: the scale of ${module} is ${scale}, expected ${expected}`)
+    for (const part of ['loraA', 'loraB'] as const) {
+      const wrong = before[part].findIndex((value, i) => !Object.is(value, after[part][i]))
+      if (wrong >= 0 || before[part].length !== after[part].length)
+        throw new ExportError(
+          `${outputDir}: ${part} of ${module} is ${after[part][wrong]} at element ${wrong}, expected ${before[part][wrong]}`,
+        )
+      bytes += after[part].byteLength
+    }
+  }
+  return { tensors: 2 * modules.length, bytes, maxError: 0 }
+}

@@ -1,0 +1,77 @@
+// compareWithLlamaCpp: llama.cpp runs an exported file, and JORA's own decoder says whether it would have gone on the same way.
+import { decode, loadModel, logits, type Decoder } from '@jora/llama'
+import { loadAdapter, loraLinear } from '@jora/lora'
+import { jit, tensor, type Device, type Tensor } from '@jora/tensor'
+import { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type LlamaCppOptions } from './llama-cpp'
+
+/** A text to go on from, and its ids by the model's own tokenizer. */
+export interface ComparedPrompt {
+  readonly text: string
+  readonly ids: readonly number[]
+}
+
+export interface CompareOptions extends LlamaCppOptions {
+  readonly modelDir: string
+  /** Folder of the adapter that is merged into `gguf`, or laid over it as `lora`. */
+  readonly adapterDir?: string | undefined
+  readonly prompts: readonly ComparedPrompt[]
+  /** Tokens to generate for each; 32 when absent. */
+  readonly count?: number | undefined
+  readonly device: Device
+}
+
+export interface Comparison {
+  /** Prompts of which both programs make the same ids. */
+  readonly sameIds: number
+  readonly prompts: number
+  /** Tokens llama.cpp generated, and how many of them are the likeliest to JORA too, given the same beginning. */
+  readonly tokens: number
+  readonly sameTokens: number
+  /** How far below JORA's likeliest token llama.cpp's came at most, in nats: beside 0, no more than rounding if the file is right. */
+  readonly largestGap: number
+}
+
+/**
+ * Generates greedily with llama.cpp from each prompt, and holds every token against the logits of JORA's decoder (float32,
+ * the weights as they are in `modelDir`) after the same tokens. So a near tie that falls the other way does not make all
+ * that follows look wrong.
+ * @throws ConfigError when node-llama-cpp is not installed; as loadModel and loadAdapter for folders that cannot be used
+ */
+export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comparison> {
+  const { modelDir, adapterDir, gguf, lora, from, prompts, count = 32, device } = options
+  const theirs = await tokenizeWithLlamaCpp({ gguf, from, texts: prompts.map(({ text }) => text) })
+
+  const model = await loadModel(modelDir, { device })
+  const { bosTokenId } = model.config
+  // llama.cpp's tokenize leaves BOS to the caller.
+  const sameIds = prompts.filter(({ ids }, i) => bare(ids, bosTokenId).join() === bare(theirs[i]!, bosTokenId).join())
+  const adapter = adapterDir === undefined ? undefined : await loadAdapter(adapterDir, model.config, device)
+  const decoder: Decoder = adapter ? { ...model, linear: loraLinear(adapter.adapter, adapter.config) } : model
+  const forward = jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))
+  let [tokens, sameTokens, largestGap] = [0, 0, 0]
+  for (const { ids: prompt } of prompts) {
+    const room = Math.min(count, model.config.maxPositions - prompt.length)
+    const continued = await greedyWithLlamaCpp({ gguf, lora, from, tokens: prompt, count: room })
+    const ids = [...prompt, ...continued]
+    const input = tensor(Int32Array.from(ids), { shape: [1, ids.length], device })
+    const scores = forward(input)
+    const values = (await scores.data()) as Float32Array
+    const vocab = model.config.vocabSize
+    for (const [i, id] of continued.entries()) {
+      const at = (prompt.length + i - 1) * vocab
+      const row = values.subarray(at, at + vocab)
+      const gap = row.reduce((most, value) => Math.max(most, value), -Infinity) - row[id]!
+      tokens++
+      if (gap === 0) sameTokens++
+      largestGap = Math.max(largestGap, gap)
+    }
+    input.dispose()
+    scores.dispose()
+  }
+  forward.dispose()
+  return { sameIds: sameIds.length, prompts: prompts.length, tokens, sameTokens, largestGap }
+}
+
+/** The ids behind BOS. */
+const bare = (ids: readonly number[], bosId: number | undefined): readonly number[] =>
+  bosId !== undefined && ids[0] === bosId ? ids.slice(1) : ids

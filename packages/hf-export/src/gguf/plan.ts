@@ -1,0 +1,140 @@
+// What a model's GGUF file holds: metadata, and each tensor with where its rows come from.
+import { basename, dirname, resolve } from 'node:path'
+import { weightShapes } from '@jora/llama'
+import type { MergedTensors } from '../merged-tensors'
+import {
+  architectureMetadata,
+  architectureOf,
+  checkArchitecture,
+  interleavedHeads,
+  ropeFactors,
+  tensorName,
+} from './architectures'
+import { fileTypes, string, tensorTypes, u32, type GgufTensorType, type Metadata } from './format'
+import { interleaveRows } from './interleave'
+import { encodeRows } from './quantize'
+import { readVocabulary } from './vocabulary'
+import type { GgufTensor } from './write'
+
+/** A tensor as float32, from which its bytes are made. */
+export interface PlannedTensor {
+  readonly name: string
+  readonly type: GgufTensorType
+  /** Outermost first. */
+  readonly shape: readonly number[]
+  /** Its rows in the file's order, a block of whole ones at a time. */
+  readonly rows: () => AsyncIterable<Float32Array>
+}
+
+export interface Plan {
+  readonly metadata: Metadata
+  readonly tensors: readonly PlannedTensor[]
+  /** What a user may want to know of the file. */
+  readonly notes: readonly string[]
+}
+
+/** Version of ggml's quantised formats. */
+const quantizationVersion = 2
+
+/** The keys every file has. `name` is for people. */
+export const generalMetadata = (
+  type: 'model' | 'adapter',
+  arch: string,
+  name: string,
+  dtype: GgufTensorType,
+): Metadata =>
+  new Map([
+    ['general.type', string(type)],
+    ['general.architecture', string(arch)],
+    ['general.name', string(name)],
+    ['general.file_type', u32(fileTypes[dtype])],
+    ['general.quantization_version', u32(quantizationVersion)],
+  ])
+
+/** A model folder's name for people: of the Hub's cache the repository's, else the folder's own. */
+export function modelName(folder: string): string {
+  const path = resolve(folder)
+  const repository = /^models--(.+)$/.exec(basename(dirname(dirname(path))))?.[1]
+  return basename(dirname(path)) === 'snapshots' && repository !== undefined
+    ? repository.replaceAll('--', '/')
+    : basename(path)
+}
+
+/** Tensor types by rule, as llama.cpp's converter and its quantiser have them. */
+function typeOf(name: string, shape: readonly number[], dtype: GgufTensorType, tiedHead: boolean): GgufTensorType {
+  // Norms and biases are a thousandth of a model and are added and multiplied in float32.
+  if (shape.length === 1) return 'f32'
+  const columns = shape.at(-1)!
+  // The head decides between tokens: llama.cpp's quantiser gives it q6_K under q4_0, and q8_0 where q6_K does not fit.
+  const isHead = name === 'output.weight' || (tiedHead && name === 'token_embd.weight')
+  const type = dtype === 'q4_0' && isHead ? 'q8_0' : dtype
+  return columns % tensorTypes[type].blockElements === 0 ? type : 'f16'
+}
+
+/**
+ * The GGUF file of the model in `modelDir`, which `source` reads, with most tensors as `dtype`.
+ * @throws ConfigError for a model or tokenizer that llama.cpp has no counterpart for
+ */
+export async function planModel(source: MergedTensors, modelDir: string, dtype: GgufTensorType): Promise<Plan> {
+  const { config } = source
+  const notes = checkArchitecture(config)
+  const vocabulary = await readVocabulary(modelDir, config.vocabSize)
+  notes.push(...vocabulary.notes)
+  const tensors = [...weightShapes(config)].map(([stored, shape]): PlannedTensor => {
+    const name = tensorName(stored, config)
+    const type = typeOf(name, shape, dtype, config.tiedHead)
+    return { name, type, shape, rows: () => modelRows(source, stored) }
+  })
+  const whole = tensors.filter(({ type, shape }) => shape.length > 1 && type === 'f16' && dtype !== 'f16')
+  if (whole.length > 0)
+    notes.push(
+      `${whole.length} tensors are f16, whose rows are no multiple of ${tensorTypes[dtype].blockElements} elements: ${whole[0]!.name} and so on, rows of ${whole[0]!.shape.at(-1)}`,
+    )
+  const factors = ropeFactors(config)
+  if (factors)
+    tensors.push({ name: 'rope_freqs.weight', type: 'f32', shape: [factors.length], rows: () => once(factors) })
+  const { arch } = architectureOf(config)
+  const metadata = new Map([
+    ...generalMetadata('model', arch, modelName(modelDir), dtype),
+    ...architectureMetadata(config),
+    ...vocabulary.metadata,
+  ])
+  return { metadata, tensors, notes }
+}
+
+/** Rows of a weight as llama.cpp wants them: query and key rows in its order, Gemma's norms with their 1 added. */
+async function* modelRows(source: MergedTensors, name: string): AsyncGenerator<Float32Array> {
+  const { config } = source
+  const heads = interleavedHeads(name, config)
+  const offset = name.endsWith('norm.weight') ? config.normOffset : 0
+  const { shape } = source.tensors.get(name)!.info
+  const columns = shape.length === 1 ? 1 : shape[1]!
+  for await (const { values } of source.rows(name, heads > 0 ? config.headDim : 1)) {
+    for (let i = 0; offset > 0 && i < values.length; i++) values[i]! += offset
+    yield heads > 0 ? interleaveRows(values, config.headDim, columns) : values
+  }
+}
+
+/** All rows at once. */
+export async function* once(values: Float32Array): AsyncGenerator<Float32Array> {
+  yield values
+}
+
+/** The plan's tensors as bytes. @throws RangeError naming the tensor for a value its type cannot hold */
+export const encodeTensor = ({ name, type, shape, rows }: PlannedTensor): GgufTensor => ({
+  name,
+  type,
+  shape,
+  data: async function* () {
+    for await (const values of rows()) yield encodeNamed(name, values, type)
+  },
+})
+
+/** As encodeRows, with the tensor's name in errors. */
+export function encodeNamed(name: string, values: Float32Array, type: GgufTensorType): Uint8Array {
+  try {
+    return encodeRows(values, type)
+  } catch (error) {
+    throw new RangeError(`${name}: ${(error as Error).message}; export with dtype f32`, { cause: error })
+  }
+}

@@ -1,0 +1,156 @@
+// Float32 rows as ggml's element types and back, each type as ggml's reference routine has it.
+import { decodeFloats, encodeFloats, type FloatDType } from '@jora/tensor/safetensors'
+import { tensorBytes, tensorTypes, type GgufTensorType } from './format'
+
+interface Codec {
+  /** `values` is a whole number of blocks. */
+  readonly encode: (values: Float32Array) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => Float32Array
+}
+
+const plain = (dtype: FloatDType): Codec => ({
+  encode: (values) => encodeFloats(values, dtype),
+  decode: (bytes) => decodeFloats(bytes, dtype),
+})
+
+const { fround } = Math
+const blockSize = 32
+
+/** Scales as f16, which blocks carry. @throws RangeError for one past f16, and so for values that are not finite */
+function encodeScales(scales: Float32Array, values: Float32Array): Uint16Array {
+  const at = scales.findIndex((scale) => !Number.isFinite(scale))
+  if (at >= 0) {
+    const worst = values.subarray(at * blockSize, (at + 1) * blockSize).find((value) => !Number.isFinite(value))
+    throw new RangeError(`${worst} cannot be quantised`)
+  }
+  const bytes = encodeFloats(scales, 'F16')
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, scales.length)
+}
+
+/** The largest magnitude of a block; NaN when one of its values is. */
+function largest(values: Float32Array, from: number): number {
+  let max = 0
+  for (let i = from; i < from + blockSize; i++) {
+    const magnitude = Math.abs(values[i]!)
+    if (!(magnitude <= max)) max = magnitude
+    if (Number.isNaN(max)) break
+  }
+  return max
+}
+
+/**
+ * q8_0: 32 elements as an f16 scale d and 32 int8. d = max|x| / 127; q = x / d, rounded half away from zero. The
+ * quantiser divides by the float32 d, the reader multiplies by the f16 one.
+ */
+const q8_0: Codec = {
+  encode(values) {
+    const blocks = values.length / blockSize
+    const out = new Uint8Array(tensorBytes('q8_0', values.length))
+    const scales = new Float32Array(blocks)
+    for (let block = 0; block < blocks; block++) scales[block] = largest(values, block * blockSize) / 127
+    const patterns = encodeScales(scales, values)
+    for (let block = 0; block < blocks; block++) {
+      const at = block * tensorTypes.q8_0.blockBytes
+      const scale = scales[block]!
+      const inverse = scale === 0 ? 0 : fround(1 / scale)
+      out[at] = patterns[block]! & 255
+      out[at + 1] = patterns[block]! >>> 8
+      for (let i = 0; i < blockSize; i++) {
+        const x = fround(values[block * blockSize + i]! * inverse)
+        out[at + 2 + i] = x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5)
+      }
+    }
+    return out
+  },
+  decode(bytes) {
+    const { blockBytes } = tensorTypes.q8_0
+    const blocks = bytes.length / blockBytes
+    const scales = decodeScales(bytes, blockBytes)
+    const values = new Float32Array(blocks * blockSize)
+    for (let block = 0; block < blocks; block++) {
+      const at = block * blockBytes + 2
+      for (let i = 0; i < blockSize; i++)
+        values[block * blockSize + i] = ((bytes[at + i]! << 24) >> 24) * scales[block]!
+    }
+    return values
+  },
+}
+
+/**
+ * q4_0: 32 elements as an f16 scale d and 16 bytes. d = m / −8, where m is the value of largest magnitude, the first of
+ * several, with its sign, so that it becomes 0 of 0…15; q = x / d + 8.5, cut to an integer, at most 15. A byte has
+ * element i in its low half, element i + 16 in its high half.
+ */
+const q4_0: Codec = {
+  encode(values) {
+    const blocks = values.length / blockSize
+    const out = new Uint8Array(tensorBytes('q4_0', values.length))
+    const scales = new Float32Array(blocks)
+    for (let block = 0; block < blocks; block++) {
+      const max = largest(values, block * blockSize)
+      let signed = max
+      // Of zeros only, ggml has +0 for it whatever their signs.
+      for (let i = block * blockSize; max > 0 && i < (block + 1) * blockSize; i++) {
+        if (Math.abs(values[i]!) !== max) continue
+        signed = values[i]!
+        break
+      }
+      scales[block] = signed / -8
+    }
+    const patterns = encodeScales(scales, values)
+    for (let block = 0; block < blocks; block++) {
+      const at = block * tensorTypes.q4_0.blockBytes
+      const scale = scales[block]!
+      const inverse = scale === 0 ? 0 : fround(1 / scale)
+      const level = (i: number) => {
+        const x = fround(values[block * blockSize + i]! * inverse)
+        return Math.min(15, Math.trunc(fround(x + 8.5)))
+      }
+      out[at] = patterns[block]! & 255
+      out[at + 1] = patterns[block]! >>> 8
+      for (let i = 0; i < 16; i++) out[at + 2 + i] = level(i) | (level(i + 16) << 4)
+    }
+    return out
+  },
+  decode(bytes) {
+    const { blockBytes } = tensorTypes.q4_0
+    const blocks = bytes.length / blockBytes
+    const scales = decodeScales(bytes, blockBytes)
+    const values = new Float32Array(blocks * blockSize)
+    for (let block = 0; block < blocks; block++) {
+      const at = block * blockBytes + 2
+      const to = block * blockSize
+      for (let i = 0; i < 16; i++) {
+        values[to + i] = ((bytes[at + i]! & 15) - 8) * scales[block]!
+        values[to + i + 16] = ((bytes[at + i]! >>> 4) - 8) * scales[block]!
+      }
+    }
+    return values
+  },
+}
+
+function decodeScales(bytes: Uint8Array, blockBytes: number): Float32Array {
+  const patterns = new Uint8Array((bytes.length / blockBytes) * 2)
+  for (let at = 0, to = 0; at < bytes.length; at += blockBytes, to += 2) {
+    patterns[to] = bytes[at]!
+    patterns[to + 1] = bytes[at + 1]!
+  }
+  return decodeFloats(patterns, 'F16')
+}
+
+const codecs: Readonly<Record<GgufTensorType, Codec>> = {
+  f32: plain('F32'),
+  f16: plain('F16'),
+  bf16: plain('BF16'),
+  q8_0,
+  q4_0,
+}
+
+/**
+ * Whole rows as elements of `type`; a row is a whole number of its blocks.
+ * @throws RangeError for a value that `type` cannot hold
+ */
+export const encodeRows = (values: Float32Array, type: GgufTensorType): Uint8Array => codecs[type].encode(values)
+
+/** The float32 values of elements of `type`. */
+export const decodeRows = (bytes: Uint8Array, type: GgufTensorType): Float32Array => codecs[type].decode(bytes)

@@ -1,0 +1,5 @@
+// What other clients of the Hub share with the download: settings, names, and requests that wait and retry.
+
+export { sendWithRetries, type HubAccess } from './http'
+export { checkFileName, checkRevision, isCommit, isModelId, isPath } from './names'
+export { expandHome, hubSettings, type HubSettings, type SettingsOptions } from './settings'
