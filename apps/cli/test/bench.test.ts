@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import type { BenchResult, StepResultWithFloor } from '../src/commands/bench'
 import { stepFlops } from '../src/measure/flops'
-import { shapeConfig } from '../src/measure/shapes'
+import { parameterCount, shapeConfig } from '../src/measure/shapes'
 import { jora, modelSource, workspace } from './harness'
 
 await softwareVulkan()
@@ -44,6 +44,29 @@ const measured = async (line: string): Promise<BenchResult> => {
   return JSON.parse(out) as BenchResult
 }
 const small = '--shape stories260k --seq 32 --steps 2 --lora-r 4'
+
+test('shapes have as many weights as the published models', () => {
+  // The counts that the Hub shows of their checkpoints.
+  expect(
+    (
+      [
+        'llama-2-7b',
+        'llama-3.2-1b',
+        'llama-3.1-8b',
+        'mistral-7b',
+        'qwen2.5-7b',
+        'qwen3-8b',
+        'gemma-2b',
+        'gemma-7b',
+        'gemma-2-2b',
+        'gemma-2-9b',
+      ] as const
+    ).map((name) => parameterCount(shapeConfig(name))),
+  ).toEqual([
+    6_738_415_616, 1_235_814_400, 8_030_261_248, 7_248_023_552, 7_615_616_512, 8_190_735_360, 2_506_172_416,
+    8_537_680_896, 2_614_341_888, 9_241_705_984,
+  ])
+})
 
 describe('jora estimate', () => {
   test.each([1, 8])(

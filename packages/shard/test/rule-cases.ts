@@ -363,7 +363,6 @@ export const cases: { readonly [K in Exclude<OpName, CollectiveOp>]: readonly Ca
         [[8, 6], 'scc'],
         [[4], 'k', 'i32', labels],
         [[4], 'kc', 'f32', logSums],
-        [[4], 'kc'],
       ],
     },
   ],

@@ -34,7 +34,12 @@ const { loraR, loraAlpha, targetModules, useRslora } = trainFlags
 
 const flags = {
   ...grouped('The step:', {
-    shape: withDefault(choice('shape of the model; its weights are random', shapeNames), 'llama-2-7b'),
+    shape: withDefault(
+      choice(`shape of the model, whose weights are random: ${shapeNames.join(', ')}`, shapeNames, {
+        placeholder: 'NAME',
+      }),
+      'llama-2-7b',
+    ),
     seq: withDefault(integers('tokens of a row, all labelled; one step each', 2), [512, 2048]),
     batch: withDefault(integer('rows of a step', 1, { aliases: ['batch-size'] }), 1),
     loraR,

@@ -25,7 +25,9 @@ const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, grad
 const flags = {
   ...grouped('Model and rows:', {
     model: text('a folder in Hugging Face layout, or a Hub id', 'DIR or hub id'),
-    shape: choice('a model by its sizes alone, with bf16 weights', shapeNames),
+    shape: choice(`a model by its sizes alone, with bf16 weights: ${shapeNames.join(', ')}`, shapeNames, {
+      placeholder: 'NAME',
+    }),
     seq: withDefault(integers('tokens of the longest row, one estimate each', 2), [512, 2048]),
     batchSize: { ...batchSize, aliases: ['batch', ...(batchSize.aliases ?? [])] },
     gradientAccumulationSteps,

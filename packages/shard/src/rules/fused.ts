@@ -139,19 +139,14 @@ export const attentionGrad: PartitionRule<'attentionGrad'> = {
 
 /** Rows (dimension 0 of `rows`) or the vocabulary (dimension 0 of the weight, input 1) may be split. */
 const overVocabulary =
-  (rows: readonly number[], outputs: { rows: AxisState; vocabulary: AxisState }) =>
+  (rows: readonly number[], outputs: { rows: readonly AxisState[]; vocabulary: readonly AxisState[] }) =>
   (states: readonly AxisState[], view: AxisView): AxisDecision => {
-    if (states[1] === 0)
-      return decide(
-        view,
-        [undefined, 0],
-        view.outputs.map(() => outputs.vocabulary),
-      )
+    if (states[1] === 0) return decide(view, [undefined, 0], outputs.vocabulary)
     if (rows.some((i) => states[i] === 0))
       return decide(
         view,
         view.inputs.map((_, i) => (rows.includes(i) ? 0 : 'replicated')),
-        view.outputs.map(() => outputs.rows),
+        outputs.rows,
       )
     return whole(view)
   }
@@ -162,12 +157,13 @@ const vocabularyPart = <K extends `linearCrossEntropy${'' | 'GradInput' | 'GradW
 ): OpParams[K] => (view.split(1, 0).count === 1 ? view.params : { ...view.params, vocabStart: view.start(1, 0) })
 
 export const crossEntropy: PartitionRule<'linearCrossEntropy'> = {
-  axis: overVocabulary([0, 2], { rows: 0, vocabulary: 'replicated' }),
+  axis: overVocabulary([0, 2], { rows: [0, 0, 0], vocabulary: ['replicated', 'replicated', 'unreduced'] }),
   // Three numbers a row travel: the largest log Σ exp, the sum of its exponentials and the label's logit (Shoeybi et al. 2019).
   local: ([h, w, labels], view) => {
     const part = vocabularyPart(view)
-    const [loss, logSum] = applyAll('linearCrossEntropy', [h!, w!, labels!], part) as [Tensor, Tensor]
-    if (part.vocabStart === undefined) return [loss, logSum]
+    const own = applyAll('linearCrossEntropy', [h!, w!, labels!], part) as [Tensor, Tensor, Tensor]
+    if (part.vocabStart === undefined) return own
+    const [loss, logSum] = own
     const over = view.split(1, 0)
     const rows = loss.shape[0]!
     const largest = apply('allReduce', [logSum], { ...over, reduction: 'max' })
@@ -175,16 +171,17 @@ export const crossEntropy: PartitionRule<'linearCrossEntropy'> = {
     const terms = concat([exp(sub(logSum, largest)), where(labelled, sub(logSum, loss), 0)])
     const sums = apply('allReduce', [terms], { ...over, reduction: 'sum' })
     const whole = add(largest, log(slice(sums, [0], [rows])))
-    return [where(labelled, sub(whole, slice(sums, [rows], [2 * rows])), 0), whole]
+    const pull = apply('linearCrossEntropyGradInput', [h!, w!, labels!, whole], part)
+    return [where(labelled, sub(whole, slice(sums, [rows], [2 * rows])), 0), whole, pull]
   },
 }
 
 export const crossEntropyGradInput: PartitionRule<'linearCrossEntropyGradInput'> = {
-  axis: overVocabulary([0, 2, 3, 4], { rows: 0, vocabulary: 'unreduced' }),
+  axis: overVocabulary([0, 2, 3], { rows: [0], vocabulary: ['unreduced'] }),
   local: (inputs, view) => applyAll('linearCrossEntropyGradInput', inputs, vocabularyPart(view)),
 }
 
 export const crossEntropyGradWeight: PartitionRule<'linearCrossEntropyGradWeight'> = {
-  axis: overVocabulary([0, 2, 3, 4], { rows: 'unreduced', vocabulary: 0 }),
+  axis: overVocabulary([0, 2, 3, 4], { rows: ['unreduced'], vocabulary: [0] }),
   local: (inputs, view) => applyAll('linearCrossEntropyGradWeight', inputs, vocabularyPart(view)),
 }

@@ -230,10 +230,10 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     return applyAll('attentionGrad', [input(0), input(1), input(2), output(0), output(1), g, ...extra], params)
   },
   linearCrossEntropy: (g, { input, output, needs, params }) => {
-    const inputs = [input(0), input(1), input(2), output(1), g]
+    const [h, w, labels] = [input(0), input(1), input(2)]
     return [
-      needs(0) ? apply('linearCrossEntropyGradInput', inputs, params) : undefined,
-      needs(1) ? apply('linearCrossEntropyGradWeight', inputs, params) : undefined,
+      needs(0) ? cast(mul(output(2), reshape(g, [-1, 1])), h.dtype) : undefined,
+      needs(1) ? apply('linearCrossEntropyGradWeight', [h, w, labels, output(1), g], params) : undefined,
     ]
   },
   rmsNormGrad: 'decompose',

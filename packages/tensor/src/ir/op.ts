@@ -108,8 +108,11 @@ export interface OpParams {
   rope: None
   attention: AttentionParams
   attentionGrad: AttentionParams
+  /** Of each row: its loss, its log Σ exp, and the gradient of its loss by its hidden vector. */
   linearCrossEntropy: HeadParams
+  /** That gradient for a part of the vocabulary, given the log Σ exp of the whole. */
   linearCrossEntropyGradInput: HeadParams
+  /** The gradient of Σ g · loss by the weight. */
   linearCrossEntropyGradWeight: HeadParams
   // between the devices of a mesh: written by the partitioner, carried out between programs
   /** Sum or maximum over the `count` devices that differ only along the mesh axes. */
@@ -455,15 +458,17 @@ export const shapeRules: { readonly [K in OpName]: ShapeRule<K> } = {
     return inputs.slice(0, 3)
   },
   linearCrossEntropy: (inputs, params, op) => {
-    const [n] = checkLinearCrossEntropy(op, inputs, params)
+    const [n, d] = checkLinearCrossEntropy(op, inputs, params)
     return [
       { shape: [n], dtype: 'f32' },
       { shape: [n], dtype: 'f32' },
+      { shape: [n, d], dtype: 'f32' },
     ]
   },
   linearCrossEntropyGradInput: (inputs, params, op) => {
-    checkLinearCrossEntropy(op, inputs, params)
-    return [input(op, inputs, 0)]
+    const [n, d] = checkLinearCrossEntropy(op, inputs, params)
+    expectShape(op, 'log Σ exp', input(op, inputs, 3), [n])
+    return [{ shape: [n, d], dtype: 'f32' }]
   },
   linearCrossEntropyGradWeight: (inputs, params, op) => {
     checkLinearCrossEntropy(op, inputs, params)

@@ -4,6 +4,7 @@ import type { OpName, OpParams } from '../ir/op'
 import {
   add,
   cast,
+  eq,
   exp,
   ge,
   le,
@@ -217,7 +218,7 @@ function labelRows(
 }
 
 /**
- * Runs `body` over blocks of labelled rows: logits are never whole, and forward and backward share them. With a part of
+ * Runs `body` over blocks of labelled rows: logits are never whole, and loss and gradient share a block's. With a part of
  * the vocabulary they do not, as the other parts' log-sum-exps come in between; gradients then exponentiate once.
  */
 function eachHeadBlock<R>(
@@ -250,9 +251,22 @@ function headLoss({ logits, probabilities, has, safe, own }: HeadRows): { loss: 
   return { loss: where(has, sub(logSum, own(pick(logits, safe))), 0), logSum }
 }
 
-/** What belongs to each row's label, `[rows, …]`, times the slope of the cap at its logit. */
-const labelTerm = ({ own, slope, safe }: HeadRows, x: Tensor): Tensor =>
-  own(slope ? mul(x, reshape(pick(slope, safe), [-1, 1])) : x)
+/** By how much a row's loss grows with each logit before its cap: (softmax − 1 at the label) · slope. */
+function cappedGrad({ safe, own }: HeadRows, probabilities: Tensor, slope: Tensor): Tensor {
+  const [rows = 0, vocab = 0] = probabilities.shape
+  const label = own(where(eq(iota([1, vocab], 1), reshape(safe, [rows, 1])), full([], 1), 0))
+  return mul(sub(probabilities, label), slope)
+}
+
+/** By how much a row's loss grows with its hidden vector: softmax(h Wᵀ) W − W[label], with slopes where logits are capped. */
+function headPull(rows: HeadRows, probabilities: Tensor, w: Tensor): Tensor {
+  const { slope, own, safe, has } = rows
+  const times = (x: Tensor) => inF32(dot(cast(x, w.dtype), w))
+  const pull = slope
+    ? times(cappedGrad(rows, probabilities, slope))
+    : sub(times(probabilities), own(inF32(gather(w, safe))))
+  return where(reshape(has, [-1, 1]), pull, 0)
+}
 
 export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
   silu: ([x]) => [mul(x!, sigmoid(x!))],
@@ -332,32 +346,32 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     return grads.map((grad) => cast(grad, at(inputs, 0).dtype))
   },
   linearCrossEntropy: (inputs, params) => {
-    const blocks = eachHeadBlock(inputs, params, headLoss)
-    return [concat(blocks.map((b) => b.loss)), concat(blocks.map((b) => b.logSum))]
-  },
-  // dh = g∘(softmax(h Wᵀ) W − W[label]); under a cap each term times the slope at its logit
-  linearCrossEntropyGradInput: (inputs, params) => {
-    const [w, g] = [at(inputs, 1), at(inputs, 4)]
     const blocks = eachHeadBlock(inputs, params, (b) => {
+      const { loss, logSum } = headLoss(b)
       // A block's loss comes first, so that its logits are gone before the next block's are made.
-      const p =
-        params.vocabStart === undefined ? apply('barrier', [b.probabilities, headLoss(b).loss], {}) : b.probabilities
-      const expected = inF32(dot(cast(throughCap(p, b.slope), w.dtype), w))
-      return cast(mul(sub(expected, labelTerm(b, inF32(gather(w, b.safe)))), b.weigh(g)), b.h.dtype)
+      return { loss, logSum, pull: headPull(b, apply('barrier', [b.probabilities, loss], {}), at(inputs, 1)) }
     })
-    return [concat(blocks)]
+    return (['loss', 'logSum', 'pull'] as const).map((name) => concat(blocks.map((b) => b[name])))
   },
+  linearCrossEntropyGradInput: (inputs, params) => [
+    concat(eachHeadBlock(inputs, params, (b) => headPull(b, b.probabilities, at(inputs, 1)))),
+  ],
   // dW = softmaxᵀ (g∘h) − rows of g∘h added at their labels
   linearCrossEntropyGradWeight: (inputs, params) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
     const blocks = eachHeadBlock(inputs, params, (b) => {
       const weighted = mul(inF32(b.h), b.weigh(g))
-      const dense = dot(throughCap(b.probabilities, b.slope), weighted, { transposeA: true })
-      return { safe: b.safe, weighted: labelTerm(b, weighted), dense }
+      const slopes = b.slope && cappedGrad(b, b.probabilities, b.slope)
+      return {
+        dense: dot(slopes ?? b.probabilities, weighted, { transposeA: true }),
+        sparse: slopes ? [] : [{ safe: b.safe, weighted: b.own(weighted) }],
+      }
     })
-    const added = scatterAdd(concat(blocks.map((b) => b.safe)), concat(blocks.map((b) => b.weighted)), w.shape[0]!)
     const dense = blocks.map((b) => b.dense).reduce((a, b) => add(a, b))
-    return [cast(sub(dense, added), w.dtype)]
+    const sparse = blocks.flatMap((b) => b.sparse)
+    if (sparse.length === 0) return [cast(dense, w.dtype)]
+    const rows = (name: 'safe' | 'weighted') => concat(sparse.map((b) => b[name]))
+    return [cast(sub(dense, scatterAdd(rows('safe'), rows('weighted'), w.shape[0]!)), w.dtype)]
   },
 }
 
