@@ -1,3 +1,3 @@
 import { preset } from '@jora-tooling/tsup'
 
-export default preset({ index: 'src/index.ts' })
+export default preset({ index: 'src/index.ts', api: 'src/api.ts', client: 'src/client.ts' })

@@ -50,6 +50,9 @@ test('tells what goes and where it is, with a card of its own', async () => {
     pipeline_tag: 'text-generation',
     tags: ['lora', 'jora'],
   })
+  await writeFile(join(input, 'README.md'), '# mine\n')
+  expect((await push('--dry-run', '--base-model', 'org/other')).err).toMatch(/^note: README\.md of the folder is kept/)
+  await rm(join(input, 'README.md'))
   const second = await push()
   expect(second.err).toMatch(/done {3}all 2 files were there already/)
 })

@@ -1,12 +1,13 @@
 // checkMerged, checkPeft: a written model or adapter folder read back and held against what it was made from.
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { loadConfig, readCheckpoint } from '@jora/llama'
+import { basename, join } from 'node:path'
+import { loadConfig, readCheckpoint, type StoredTensor } from '@jora/llama'
 import { loraScaling, readAdapter } from '@jora/lora'
 import { decodeFloats, encodeFloats, floatBytes, isFloatDType, openSafetensors } from '@jora/tensor/safetensors'
 import { ExportError } from './export-error'
 import { MergedTensors } from './merged-tensors'
 import { companionsOf } from './model-files'
+import { indexFile } from './shards'
 
 export interface FolderReport {
   readonly tensors: number
@@ -47,15 +48,36 @@ async function checkTensor(source: MergedTensors, name: string, path: string): P
       )
     }
     const decoded = decodeFloats(found, dtype)
-    for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(decoded[i]! - values[i]!))
+    for (let i = 0; i < values.length; i++) {
+      const error = Math.abs(decoded[i]! - values[i]!)
+      if (error > largest) largest = error
+    }
     at += bytes
   }
   return largest
 }
 
+/** @throws ExportError when the folder's index, where there is one, names another file of a tensor than the one it is in */
+async function checkIndex(folder: string, stored: ReadonlyMap<string, StoredTensor>): Promise<void> {
+  const path = join(folder, indexFile)
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  if (text === undefined) return
+  const { weight_map: named } = JSON.parse(text) as { weight_map: Record<string, string> }
+  for (const name of new Set([...stored.keys(), ...Object.keys(named)])) {
+    const place = stored.get(name)
+    const file = place && basename(place.file)
+    if (named[name] !== file)
+      throw new ExportError(
+        `${path}: ${name} is said to be in ${named[name] ?? 'no file'}, but is in ${file ?? 'none'}`,
+      )
+  }
+}
+
 /**
  * Reads a folder that mergeAdapter wrote, as any program would, and compares all of it with the model and adapter it came
- * from: the configuration, names, shapes and every tensor's bytes, streamed; tokenizer and template files byte for byte.
+ * from: the configuration, names, shapes, the index and every tensor's bytes, streamed; tokenizer and template files byte for byte.
  * @throws ExportError at the first difference, naming file and tensor; as mergeAdapter for folders that cannot be read
  */
 export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMergedOptions): Promise<FolderReport> {
@@ -78,6 +100,7 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
   )
   if (odd !== undefined)
     throw new ExportError(`${outputDir}: ${odd} is ${stored.has(odd) ? 'not a tensor of the model' : 'missing'}`)
+  await checkIndex(outputDir, stored)
   let [bytes, maxError] = [0, 0]
   for (const [name, { file, info }] of stored) {
     const { shape } = source.tensors.get(name)!.info

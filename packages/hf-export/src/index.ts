@@ -18,5 +18,4 @@ export { compareWithLlamaCpp, type ComparedPrompt, type CompareOptions, type Com
 export { exportGguf, type GgufOptions, type GgufResult } from './gguf/export'
 export { GgufError, type GgufTensorType } from './gguf/format'
 export { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type GreedyOptions, type LlamaCppOptions } from './gguf/llama-cpp'
-export { readCardInfo, type CardOptions } from './card-info'
-export { modelCard, type CardInfo, type CardLora, type CardTraining } from './model-card'
+export { modelCard, readCardInfo, type CardInfo, type CardLora, type CardOptions, type CardTraining } from '@jora/lora'

@@ -12,7 +12,7 @@ import {
 } from '@jora/tensor/safetensors'
 import { MergedTensors } from './merged-tensors'
 import { copyConfig, copyModelFiles } from './model-files'
-import { planShards, shardIndex } from './shards'
+import { indexFile, planShards, shardIndex } from './shards'
 
 export interface MergeOptions {
   /** Folder of the base model, in Hugging Face layout. */
@@ -138,8 +138,8 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
       await writeSafetensors(join(folder, file), entries, { format: 'pt' })
     }
     if (shards.length > 1) {
-      await writeFile(join(folder, 'model.safetensors.index.json'), shardIndex(shards))
-      files.push('model.safetensors.index.json')
+      await writeFile(join(folder, indexFile), shardIndex(shards))
+      files.push(indexFile)
     }
     await copyConfig(modelDir, folder, wanted)
     files.push(...(await copyModelFiles(modelDir, folder)))

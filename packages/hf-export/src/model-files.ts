@@ -2,10 +2,8 @@
 import { chmod, copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { companionFiles } from '@jora/llama'
+import { isLicence } from '@jora/lora'
 import type { FloatDType } from '@jora/tensor/safetensors'
-
-/** Licences ask to travel with the weights. */
-export const isLicence = (name: string): boolean => /^(licen[cs]e|notice|use_policy)(\.|$)/i.test(name)
 
 /** Of a model folder's files, those that come along with its weights: tokenizer, generation settings, template, licence. */
 export const companionsOf = (names: readonly string[]): string[] =>

@@ -24,7 +24,10 @@ export function planShards<T extends { readonly bytes: number }>(tensors: readon
   return groups.map((group, i) => ({ file: name(i), tensors: group }))
 }
 
-/** The text of model.safetensors.index.json. */
+/** The file that tells which tensor is where. */
+export const indexFile = 'model.safetensors.index.json'
+
+/** The text of {@link indexFile}. */
 export function shardIndex(shards: readonly Shard<{ readonly name: string; readonly bytes: number }>[]): string {
   const files = shards.flatMap(({ file, tensors }) => tensors.map(({ name }) => [name, file] as const))
   const totalSize = shards.reduce((sum, { tensors }) => sum + tensors.reduce((n, { bytes }) => n + bytes, 0), 0)

@@ -176,20 +176,19 @@ describe('a push', () => {
     expect(hub.writes()).toEqual([])
   })
 
-  test('a card where neither side has a README, or the folder has what `jora train` left', async () => {
-    await rm(join(adapter, 'README.md'))
+  test('a card where neither side has a README', async () => {
+    const own = join(adapter, 'README.md')
+    await rm(own)
     await push({ folder: adapter, card: '# made\n' })
     const readme = () => hub.repos['ali/tuned']!.branches.main!['README.md']!.toString()
     expect(readme()).toBe('# made\n')
-    const left = `---\nlibrary_name: peft\ntags:\n  - lora\n  - jora\n---\n\n# LoRA adapter for /models/x\n\nTrained with JORA: 4 optimiser steps.\n\n\`\`\`json\n{\n${'  "modelPath": "/models/x",\n'.repeat(40)}}\n\`\`\`\n`
-    await writeFile(join(adapter, 'README.md'), left)
     expect((await push({ folder: adapter, card: '# newer\n' })).notes).toEqual([
       expect.stringContaining('README.md of the repository is kept'),
     ])
     expect(readme()).toBe('# made\n')
-    await writeFile(join(adapter, 'README.md'), `${left}and my own words\n`)
-    await push({ folder: adapter, card: '# newer\n' })
-    expect(readme()).toContain('my own words')
+    await writeFile(own, '# my own words\n')
+    expect((await push({ folder: adapter, card: '# newer\n' })).notes).toEqual([])
+    expect(readme()).toBe('# my own words\n')
   })
 })
 

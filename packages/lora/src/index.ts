@@ -1,9 +1,11 @@
 // @jora/lora: LoRA fine-tuning.
 export * from './portable'
+export { readCardInfo, type CardOptions } from './card-info'
 export { listCheckpoints, loadCheckpoint, saveCheckpoint, type SavedProgress } from './checkpoint'
 export { generateAlpacaDataset, modelFolder, type JoraDataset } from './dataset'
 export { makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from './files'
 export { fingerprint, hashModel } from './hashes'
+export { isLicence } from './licence'
 export { openDevice, type DeviceOptions } from './open-device'
 export { openMesh, readMesh, type Launcher, type MeshOptions } from './open-mesh'
 export { savePeftAdapter } from './peft-folder'

@@ -14,6 +14,7 @@ export {
   type LoraScale,
   type Patterns,
 } from './lora-config'
+export { modelCard, type CardInfo, type CardLora, type CardTraining } from './model-card'
 export {
   anyProcess,
   batchSharding,

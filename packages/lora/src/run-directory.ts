@@ -2,17 +2,19 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Adapter } from './adapter'
+import { readCardInfo } from './card-info'
 import type { TrainEvent } from './events'
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from './lora-config'
+import { modelCard } from './model-card'
 import type { PeftInfo } from './peft-config'
 import { savePeftAdapter } from './peft-folder'
 
 /** Appends to metrics.jsonl, each line written before the next event. */
 export class RunDirectory {
   #metrics: FileHandle | undefined
-  /** The last losses of the steps that are kept; undefined in a new run. */
-  readonly earlier: { finalLoss?: number; evalLoss?: number } = {}
+  /** The last loss of the steps that are kept; undefined in a new run. */
+  readonly earlier: { finalLoss?: number } = {}
 
   private constructor(readonly path: string) {}
 
@@ -47,7 +49,6 @@ export class RunDirectory {
           if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
           kept += `${line}\n`
           if (event.type === 'step') directory.earlier.finalLoss = event.loss
-          if (event.type === 'eval') directory.earlier.evalLoss = event.loss
         } catch {
           // The empty end, or a line cut by a kill.
         }
@@ -66,43 +67,14 @@ export class RunDirectory {
     await this.#metrics?.appendFile(`${JSON.stringify(event)}\n`)
   }
 
-  /** Writes the trained adapter and its model card. */
-  async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo, card: string): Promise<void> {
+  /** Writes the trained adapter and its model card, of what the directory's files say by now. */
+  async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo): Promise<void> {
     await savePeftAdapter(this.path, adapter, lora, info)
-    if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), card)
+    if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), modelCard(await readCardInfo(this.path)))
   }
 
   async close(): Promise<void> {
     await this.#metrics?.close()
     this.#metrics = undefined
   }
-}
-
-/** Model card of a trained adapter, with the front matter the Hub reads. */
-export function modelCard(
-  info: PeftInfo,
-  settings: Record<string, unknown>,
-  last: { steps: number; loss: number | undefined; evalLoss: number | undefined },
-): string {
-  const figures = [
-    `${last.steps} optimiser steps`,
-    last.loss === undefined ? '' : `last training loss ${last.loss.toFixed(4)}`,
-    last.evalLoss === undefined ? '' : `held-out loss ${last.evalLoss.toFixed(4)}`,
-  ]
-  const isHubId = /^[\w.-]+\/[\w.-]+$/.test(info.baseModel)
-  return `---
-library_name: peft
-${isHubId ? `base_model: ${info.baseModel}\n` : ''}tags:
-  - lora
-  - jora
----
-
-# LoRA adapter for ${info.baseModel}
-
-Trained with JORA: ${figures.filter(Boolean).join(', ')}.
-
-\`\`\`json
-${JSON.stringify(settings, null, 2)}
-\`\`\`
-`
 }

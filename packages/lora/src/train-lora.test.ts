@@ -13,6 +13,7 @@ import { tinyConfig, writeTinyModel } from '../../llama/test/tiny-model'
 import {
   generateAlpacaDataset,
   JoraConfig,
+  joraVersion,
   listCheckpoints,
   loadAdapter,
   ParagemmaConfig,
@@ -161,9 +162,28 @@ describe('the three calls', () => {
     expect(file.tensors.size).toBe(8)
 
     const card = await readFile(join(out, 'README.md'), 'utf8')
-    expect(card).toMatch(/^---\nlibrary_name: peft\ntags:\n/)
-    expect(card).toContain('4 optimiser steps')
-    expect(card).toMatch(/held-out loss \d/)
+    expect(card).toMatch(
+      /^---\nlibrary_name: peft\n# license: .*\npipeline_tag: text-generation\ntags:\n {2}- lora\n {2}- jora\n---\n\n# run\n/,
+    )
+    expect(card.slice(card.indexOf('## Training')).replaceAll(/\d\.\d{4}\n/g, 'LOSS\n')).toBe(`## Training
+
+- LoRA: rank 4, alpha 8, dropout 0.05, on \`q_proj\`, \`v_proj\`
+- Dataset: \`rows.json\`
+- Samples: 10
+- Tokens: ${events.reduce((n, event) => n + (event.type === 'step' ? event.tokens : 0), 0)} computed
+- Epochs: 2
+- Optimiser steps: 4
+- Samples a step: 4
+- Learning rate: 0.01, cosine
+- Longest sample: 2,000 tokens
+- Prompt: the none template
+- Seed: 3
+- Last training loss: LOSS
+- Held-out loss: LOSS
+- JORA: ${joraVersion}
+`)
+    expect(card).toContain(`- Last training loss: ${summary.finalLoss!.toFixed(4)}\n`)
+    for (const path of [root, models, modelPath, tmpdir()]) expect(card).not.toContain(path)
   })
 
   test('iterated, they tell every event as it is written; then the summary can be awaited', async () => {
@@ -248,7 +268,7 @@ describe('a directory that holds a run', () => {
     const { finalLoss } = await train(configOf({ saveEvery: 100 }), join(root, 'other'))
     expect(again).toMatchObject({ finished: true, steps: 4, finalLoss })
     expect(await adapterBytes(out)).toEqual(expected)
-    expect(await readFile(join(out, 'README.md'), 'utf8')).toMatch(/last training loss \d.*held-out loss \d/)
+    expect(await readFile(join(out, 'README.md'), 'utf8')).toMatch(/\n- Last training loss: \d.*\n- Held-out loss: \d/)
     expect((await metrics()).filter(({ type }) => type === 'done')).toHaveLength(1)
   })
 

@@ -15,7 +15,7 @@ import { ConfigError, loraRank, loraScaling, type LoraConfig } from './lora-conf
 import { fromFirst, writesFiles } from './on-mesh'
 import { openMesh } from './open-mesh'
 import { loadAdapter } from './read-adapter'
-import { modelCard, RunDirectory } from './run-directory'
+import { RunDirectory } from './run-directory'
 import { countSteps, runTraining } from './trainer'
 
 export interface TrainOptions {
@@ -148,7 +148,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
     const directory = keeps ? await RunDirectory.open(outputDir, record, resumeStep) : RunDirectory.none(outputDir)
     if (keeps) await removeUnfinishedCheckpoints(outputDir)
     const peft = { baseModel: id ?? settings.modelPath, revision }
-    let { finalLoss, evalLoss } = directory.earlier
+    let { finalLoss } = directory.earlier
     const training = runTraining({
       model,
       config: config.train,
@@ -168,7 +168,6 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       for (; !next.done; next = await training.next()) {
         const event = next.value
         if (event.type === 'step') finalLoss = event.loss
-        if (event.type === 'eval') evalLoss = event.loss
         // The adapter stands in the directory before the run says that it is done.
         if (event.type === 'done') break
         await directory.append(event)
@@ -178,13 +177,7 @@ export class TrainRun implements PromiseLike<TrainSummary>, AsyncIterable<TrainE
       const result = next.done ? next : await training.next()
       if (!result.done) throw new Error('the trainer went on after its last event')
       const { adapter, steps, finished } = result.value
-      if (finished)
-        await directory.finish(
-          adapter,
-          lora,
-          peft,
-          modelCard(peft, { ...settings }, { steps, loss: finalLoss, evalLoss }),
-        )
+      if (finished) await directory.finish(adapter, lora, peft)
       if (doneEvent) {
         await directory.append(doneEvent)
         yield doneEvent

@@ -1,5 +1,6 @@
 // jora push: an adapter, a model or GGUF files to the Hugging Face Hub.
 import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { modelCard, pushToHub, readCardInfo } from '@jora/hf-export'
 import { hubClient } from '@jora/llama'
@@ -53,6 +54,8 @@ async function push(values: ValuesOf<typeof flags>, { io, json }: CommandContext
     const isFile = (await stat(input).catch(() => undefined))?.isFile() ?? false
     // A single file joins what is there, which has a card of its own.
     const card = isFile ? undefined : modelCard(await readCardInfo(input, { repo, baseModel }))
+    if (baseModel !== undefined && !isFile && (await stat(join(input, 'README.md')).catch(() => undefined)))
+      display.log(style.yellow('note: README.md of the folder is kept as it is: --base-model is for a new one'))
     const result = await pushToHub({
       ...(isFile ? { files: [input] } : { folder: input }),
       repo,

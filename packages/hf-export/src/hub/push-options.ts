@@ -13,7 +13,7 @@ interface PushTarget extends hubClient.SettingsOptions {
   readonly commitMessage?: string | undefined
   /** Opens a pull request instead of changing the branch. */
   readonly createPullRequest?: boolean | undefined
-  /** Text of a README.md, used where neither folder nor repository has one. The card `jora train` leaves counts as none. */
+  /** Text of a README.md, used where neither folder nor repository has one. */
   readonly card?: string | undefined
   /** Looks and tells, and changes nothing; works offline too. */
   readonly dryRun?: boolean | undefined

@@ -1,5 +1,4 @@
 // pushToHub: an adapter, model or GGUF to a repository on the Hugging Face Hub, in commits that can be gone on with.
-import { readFile } from 'node:fs/promises'
 import { hubClient, HubError } from '@jora/llama'
 import { planCommits } from './plan-commits'
 import type { PushAccess } from './push-fetch'
@@ -19,7 +18,6 @@ import { refuseSecrets } from './secrets'
 import { noteLocalPaths, selectFiles, selectFolder, type LocalFile } from './select-files'
 import { compare, sendAll } from './send'
 import { SentBytes } from './sent-bytes'
-import { isTrainCard } from './train-card'
 
 /**
  * Pushes an adapter, model or GGUF to the Hub. Files the repository has with the same content are not sent again, so a push
@@ -131,15 +129,11 @@ async function withCard(
   repository: Repository | undefined,
   notes: string[],
 ): Promise<Outgoing[]> {
-  if (card === undefined) return [...files]
-  const own = files.find(({ name }) => name === 'README.md')
-  if (own && !isTrainCard(await readFile(own.path, 'utf8'))) return [...files]
-  const rest = files.filter((file) => file !== own)
-  const text = card
-  const made: Outgoing = { name: 'README.md', bytes: Buffer.byteLength(text), text }
+  if (card === undefined || files.some(({ name }) => name === 'README.md')) return [...files]
+  const made: Outgoing = { name: 'README.md', bytes: Buffer.byteLength(card), text: card }
   const there = repository?.files?.get('README.md')
-  if (there === undefined) return [...rest, made]
+  if (there === undefined) return [...files, made]
   if (!(await isThere(made, there, { signal: undefined, onProgress: undefined })))
     notes.push('README.md of the repository is kept: see whether it still fits, or put one into the folder')
-  return rest
+  return [...files]
 }

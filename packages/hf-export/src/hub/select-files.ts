@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
 import { companionFiles, hubClient, HubError, resolveModel } from '@jora/llama'
-import { isLicence } from '../model-files'
+import { isLicence } from '@jora/lora'
 
 /** A file to be pushed. */
 export interface LocalFile {
