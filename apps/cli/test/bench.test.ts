@@ -110,7 +110,7 @@ describe('jora estimate', () => {
   test.each([
     ['', 'give --model or --shape, one of them'],
     ['--shape 26m --model x', 'give --model or --shape, one of them'],
-    ['--shape 27m', '--shape: got "27m", expected llama-2-7b, llama-3.2-1b, 26m or stories260k'],
+    ['--shape 27m', '--shape: got "27m", expected llama-2-7b, llama-3.2-1b, llama-3.1-8b, '],
     ['--shape 26m --seq 5,x', '--seq: got "5,x", expected integers ≥ 2 separated by commas'],
     ['--shape 26m --device cpu', '--device cpu is not available in this version; expected auto or webgpu'],
     ['--shape 26m --bench nowhere.json', '--bench: nowhere.json cannot be read'],
