@@ -34,7 +34,9 @@ export const modelFlag = required(
     aliases: ['model-name-or-path', 'base-model'],
   }),
 )
-export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR')
+export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR', {
+  aliases: ['adapter-name-or-path', 'adapter-path'],
+})
 
 /** The model's folder; a Hub id is downloaded on first use, with progress on stderr. */
 export async function openFolder(model: string, { stderr, env }: Io): Promise<ResolvedModel> {

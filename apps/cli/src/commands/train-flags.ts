@@ -55,7 +55,7 @@ export const trainFlags = {
     }),
     loraDropout: withDefault(number('dropout on the adapter’s input', 'from 0 to below 1', share), paper.loraDropout),
     targetModules: list('adapted modules, or all-linear', 'NAMES', {
-      aliases: ['lora-target'],
+      aliases: ['lora-target', 'lora-target-modules'],
       shown: [paper.targetModules].flat().join(','),
     }),
     useRslora: toggle('scale by alpha / √r'),
