@@ -15,7 +15,7 @@ describe('help', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     for (const name of ['quickstart', 'train', 'eval', 'generate', 'merge', 'push', 'data', 'devices'])
       expect(out).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
-    expect(out).not.toMatch(/^  gui\b/m)
+    expect(out).toMatch(/^  gui\b/m)
   })
 
   test.each(commands.filter((name) => name !== 'quickstart'))('%s --help has an example', async (name) => {
@@ -110,7 +110,12 @@ describe('refused with 2', () => {
       ['push', '--input', 'x', '--repo-id', id],
       `error: --repo-id: got "${id}", expected USER/NAME, of letters, digits, "-", "_" and "."`,
     ]),
-    [['gui', '--port', '0'], 'error: jora gui is not available in this version'],
+    [['gui', '--port', '70000'], 'error: --port: got "70000", expected a port up to 65535'],
+    [
+      ['gui', '--no-open', '--host', '0.0.0.0'],
+      'error: --host 0.0.0.0 lets others in: give a password with --password-file FILE or JORA_GUI_PASSWORD',
+    ],
+    [['gui', '--no-open', '--root', 'nowhere'], 'error: --root nowhere: no such folder'],
     [['data', 'import', '--format', 'squad'], 'error: --input DIR|FILE is required (jora data import --help)'],
   ])('%j', async (argv, message) => {
     expect(await jora(argv)).toEqual({ code: 2, out: '', err: `${message}\n` })

@@ -1,9 +1,9 @@
-// Folders are made, or refused at once.
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+// Folders are made, or refused at once; what finds no room says so.
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { makeFolder } from './index'
+import { makeFolder, writeFolderAtomic } from './index'
 
 let root: string
 beforeAll(async () => {
@@ -31,3 +31,18 @@ test.runIf(process.platform === 'linux')(
     await expect(makeFolder('/proc/jora/deeper')).rejects.toThrow('ENOENT')
   },
 )
+
+test('a write that finds no room names what was to be written; other errors stay as they are', async () => {
+  const path = join(root, 'none/out')
+  const failing = (code: string) => {
+    const error = Object.assign(new Error(`${code}: write`), { code })
+    return { error, done: writeFolderAtomic(path, () => Promise.reject(error)) }
+  }
+  await expect(failing('ENOSPC').done).rejects.toMatchObject({
+    message: `${path} cannot be written: the disk is full (ENOSPC)`,
+    code: 'ENOSPC',
+  })
+  const { error, done } = failing('EIO')
+  await expect(done).rejects.toBe(error)
+  expect(await readdir(join(root, 'none'))).toEqual([])
+})

@@ -1,6 +1,7 @@
 // Writing files and folders whole or not at all.
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { explainNoRoom } from './no-room'
 
 /**
  * Makes `path` and the folders above it that are missing. Node's own recursive mkdir never returns where the system says
@@ -34,7 +35,7 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}) // the first error is the one to tell
-    throw error
+    throw explainNoRoom(error, path)
   }
 }
 
@@ -46,13 +47,13 @@ export const writeJsonAtomic = (path: string, value: unknown): Promise<void> =>
 export async function writeFolderAtomic(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`)
   await rm(temporary, { recursive: true, force: true })
-  await mkdir(temporary, { recursive: true })
   try {
+    await mkdir(temporary, { recursive: true })
     await fill(temporary)
     await rm(path, { recursive: true, force: true })
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
-    throw error
+    await rm(temporary, { recursive: true, force: true }).catch(() => {}) // likewise
+    throw explainNoRoom(error, path)
   }
 }

@@ -5,6 +5,7 @@ import { writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensor
 import type { Adapter } from './adapter'
 import { writeJsonAtomic } from './files'
 import type { LoraConfig } from './lora-config'
+import { explainNoRoom } from './no-room'
 import { writesFiles } from './on-mesh'
 import { adapterEntries, adapterWeightsFile } from './peft'
 import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
@@ -20,7 +21,12 @@ export async function savePeftAdapter(
   info: PeftInfo,
 ): Promise<void> {
   const entries = await adapterEntries(adapter)
-  if (keepsFiles(adapter)) await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
+  if (!keepsFiles(adapter)) return
+  try {
+    await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
+  } catch (error) {
+    throw explainNoRoom(error, folder)
+  }
 }
 
 /** The two files, of tensors that are on the host. */

@@ -1,6 +1,7 @@
 // Writes GGUF files: header, then tensors one block after another, flushed, then renamed over the old one.
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { explainNoRoom } from '@jora/lora'
 import {
   aligned,
   magic,
@@ -131,7 +132,7 @@ let writes = 0
  * Writes a GGUF file to `<path>.tmp-<pid>-<n>`, flushes it to the disk and renames it over `path`, so that `path` is never
  * half written. On failure the temporary file is removed and the error passed on, an older `path` left as it was.
  * Returns the file's length in bytes.
- * @throws RangeError when a tensor's data is not what its shape and type call for; the system's error for a disk that is full
+ * @throws RangeError when a tensor's data is not what its shape and type call for; an error that says so where there is no room
  */
 export async function writeGguf(
   path: string,
@@ -189,12 +190,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function explain(error: unknown, path: string, infos: readonly GgufTensorInfo[]): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   const last = infos.at(-1)
   const bytes = last ? last.offset + last.bytes : 0
-  return Object.assign(
-    new Error(`${path}: the disk is full; the file takes about ${Math.ceil(bytes / 2 ** 20)} MiB`, { cause: error }),
-    { code },
-  )
+  return explainNoRoom(error, path, `; the file takes about ${Math.ceil(bytes / 2 ** 20)} MiB`)
 }

@@ -1,0 +1,20 @@
+// An export in a process of its own: options come as JSON, time and peak of resident memory go out.
+import { exportGguf, mergeAdapter, type GgufOptions, type MergeOptions } from '../src/index'
+
+/** What is to be done. */
+export type Job = ({ readonly what: 'merge' } & MergeOptions) | ({ readonly what: 'gguf' } & GgufOptions)
+
+export interface Measured {
+  readonly seconds: number
+  /** Bytes. */
+  readonly peakMemory: number
+}
+
+const job = JSON.parse(process.argv[2]!) as Job
+const begun = performance.now()
+await (job.what === 'merge' ? mergeAdapter(job) : exportGguf(job))
+const measured: Measured = {
+  seconds: (performance.now() - begun) / 1000,
+  peakMemory: process.resourceUsage().maxRSS * 1024,
+}
+process.stdout.write(JSON.stringify(measured))

@@ -1,0 +1,139 @@
+// What a folder tells of itself for its model card: adapter_config.json, run.json, metrics.jsonl, licence files.
+import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { hubClient } from '@jora/llama'
+import { licenceOf } from './licence'
+import type { CardInfo, CardLora, CardTraining } from './model-card'
+
+export interface CardOptions {
+  /** Hub id the folder will have. */
+  readonly repo?: string | undefined
+  /** Hub id of the base model, where the folder does not tell. */
+  readonly baseModel?: string | undefined
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const number = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+
+/** The object in a JSON file; an empty one where there is none. */
+async function readJson(path: string): Promise<Json> {
+  try {
+    return object(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    return {} // A card says less then.
+  }
+}
+
+/** Reads what is known of `path`, a folder or a GGUF file, from it and from the run that made it. Missing parts are left out. */
+export async function readCardInfo(path: string, { repo, baseModel }: CardOptions = {}): Promise<CardInfo> {
+  const full = resolve(hubClient.expandHome(path))
+  const isFolder = (await stat(full).catch(() => undefined))?.isDirectory() ?? false
+  const folder = isFolder ? full : join(full, '..')
+  const names = isFolder ? await readdir(full) : [basename(full)]
+  const has = (name: string) => names.includes(name)
+  const ggufFiles = names.filter((name) => /\.gguf$/i.test(name)).sort()
+  const adapter = has('adapter_config.json') ? await readJson(join(folder, 'adapter_config.json')) : undefined
+  const run = isFolder ? await readJson(join(folder, 'run.json')) : {}
+  const model = object(run.model)
+  const known =
+    baseModel ?? (await hubId(adapter?.base_model_name_or_path, run)) ?? (await nameInConfig(folder, isFolder))
+  const plainKind = adapter ? 'adapter' : has('config.json') || ggufFiles.length === 0 ? 'model' : 'gguf'
+  const kind = plainKind === 'gguf' && (await isGgufAdapter(join(folder, ggufFiles[0]!))) ? 'gguf-adapter' : plainKind
+  return {
+    kind,
+    title: repo?.split('/').at(-1) ?? basename(full).replace(/\.gguf$/i, ''),
+    repo,
+    baseModel: known,
+    license:
+      (await licenceOf(folder)) ??
+      (text(model.folder) === undefined ? undefined : await licenceOf(text(model.folder)!)),
+    ggufFiles,
+    lora: adapter && loraOf(adapter),
+    training: Object.keys(run).length > 0 ? await trainingOf(run, join(folder, 'metrics.jsonl')) : undefined,
+  }
+}
+
+/** The base model by its Hub id. A name that is a folder on this machine is nobody else's. */
+async function hubId(name: unknown, { model, settings }: Json): Promise<string | undefined> {
+  const fromRun = text(object(model).id)
+  if (fromRun !== undefined) return fromRun
+  const given = text(name)
+  if (given === undefined || !isPublicName(given) || given === text(object(settings).modelPath)) return undefined
+  return (await stat(resolve(given)).catch(() => undefined)) ? undefined : given
+}
+
+const isPublicName = (name: string): boolean =>
+  name.includes('/') && hubClient.isModelId(name) && !hubClient.isPath(name)
+
+/** Older configs say what they were made from. */
+async function nameInConfig(folder: string, isFolder: boolean): Promise<string | undefined> {
+  if (!isFolder) return undefined
+  const name = text((await readJson(join(folder, 'config.json')))._name_or_path)
+  return name !== undefined && isPublicName(name) && !(await stat(resolve(name)).catch(() => undefined))
+    ? name
+    : undefined
+}
+
+function loraOf(config: Json): CardLora | undefined {
+  const [r, alpha] = [number(config.r), number(config.lora_alpha)]
+  const modules = config.target_modules
+  if (r === undefined || alpha === undefined) return undefined
+  const targetModules = Array.isArray(modules)
+    ? modules.filter((name) => typeof name === 'string')
+    : [text(modules) ?? '?']
+  return { r, alpha, targetModules, dropout: number(config.lora_dropout), useRslora: config.use_rslora === true }
+}
+
+async function trainingOf(run: Json, metricsPath: string): Promise<CardTraining> {
+  const [settings, dataset] = [object(run.settings), object(run.dataset)]
+  const statistics = object(dataset.statistics)
+  const [batch, accumulation] = [number(settings.batchSize), number(settings.gradientAccumulationSteps)]
+  const datasetPath = text(dataset.path)
+  return {
+    joraVersion: text(run.version),
+    datasetFile: datasetPath === undefined ? undefined : datasetPath.split(/[\\/]/).at(-1),
+    promptTemplate: text(settings.promptTemplate),
+    samples: number(statistics.samples),
+    contexts: number(statistics.contexts),
+    learningRate: number(settings.learningRate),
+    scheduler: text(settings.scheduler),
+    maxSeqLength: number(settings.maxSeqLength),
+    seed: number(settings.seed),
+    samplesPerStep: batch === undefined || accumulation === undefined ? undefined : batch * accumulation,
+    ...(await readMetrics(metricsPath)),
+  }
+}
+
+/** What the lines of metrics.jsonl come to. */
+async function readMetrics(path: string): Promise<CardTraining> {
+  const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n')
+  let tokens = 0
+  let last: { -readonly [K in 'steps' | 'epochs' | 'finalLoss' | 'evalLoss']?: number | undefined } = {}
+  for (const line of lines) {
+    let event: Json
+    try {
+      event = object(JSON.parse(line))
+    } catch {
+      continue // the empty end
+    }
+    if (event.type === 'eval') last.evalLoss = number(event.loss)
+    if (event.type !== 'step') continue
+    tokens += number(event.tokens) ?? 0
+    last = { ...last, steps: number(event.step), epochs: rounded(number(event.epoch)), finalLoss: number(event.loss) }
+  }
+  return { ...last, ...(tokens > 0 && { tokens }) }
+}
+
+const rounded = (n: number | undefined): number | undefined => (n === undefined ? undefined : Math.round(n * 100) / 100)
+
+/** A LoRA in GGUF says so among its first keys. */
+async function isGgufAdapter(path: string): Promise<boolean> {
+  await using file = await open(path)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0)
+  return buffer.subarray(0, bytesRead).includes('adapter.lora.alpha')
+}

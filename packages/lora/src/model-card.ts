@@ -1,0 +1,183 @@
+// The model card of an adapter, a merged model or GGUF files: README.md with the metadata block the Hub reads.
+
+export interface CardInfo {
+  readonly kind: 'adapter' | 'model' | 'gguf' | 'gguf-adapter'
+  /** What it is called; a repository's name. */
+  readonly title: string
+  /** Hub id it will have; commands name it. */
+  readonly repo?: string | undefined
+  /** Hub id of the base model; absent where it has none, or none is known. */
+  readonly baseModel?: string | undefined
+  /** The Hub's identifier of a licence, such as `apache-2.0`. */
+  readonly license?: string | undefined
+  /** Hub ids. */
+  readonly datasets?: readonly string[] | undefined
+  /** GGUF files, by name. */
+  readonly ggufFiles?: readonly string[] | undefined
+  readonly lora?: CardLora | undefined
+  readonly training?: CardTraining | undefined
+}
+
+export interface CardLora {
+  readonly r: number
+  readonly alpha: number
+  readonly targetModules: readonly string[]
+  readonly dropout?: number | undefined
+  readonly useRslora?: boolean | undefined
+}
+
+/** What is known of the run; what is not known is not in the card. */
+export interface CardTraining {
+  readonly joraVersion?: string | undefined
+  /** Name of the dataset file. */
+  readonly datasetFile?: string | undefined
+  readonly promptTemplate?: string | undefined
+  readonly samples?: number | undefined
+  /** Of the samples; fewer than they where questions share a context. */
+  readonly contexts?: number | undefined
+  /** Computed over the whole run, padding included. */
+  readonly tokens?: number | undefined
+  readonly steps?: number | undefined
+  readonly epochs?: number | undefined
+  readonly samplesPerStep?: number | undefined
+  readonly learningRate?: number | undefined
+  readonly scheduler?: string | undefined
+  readonly maxSeqLength?: number | undefined
+  readonly seed?: number | undefined
+  /** Mean over the labelled tokens of the last step, in nats. */
+  readonly finalLoss?: number | undefined
+  readonly evalLoss?: number | undefined
+}
+
+const plain = /^[A-Za-z][\w.-]*(\/[\w.-]+)?$/
+const reserved = /^(true|false|yes|no|on|off|y|n|null)$/i
+
+/** A string as YAML: plain where that is safe, else as JSON, which is YAML too. */
+const scalar = (text: string): string => (plain.test(text) && !reserved.test(text) ? text : JSON.stringify(text))
+
+const list = (key: string, values: readonly string[]): string[] =>
+  values.length === 0 ? [] : [`${key}:`, ...values.map((value) => `  - ${scalar(value)}`)]
+
+const kinds: Readonly<Record<CardInfo['kind'], { library: string; relation: string; what: string }>> = {
+  adapter: { library: 'peft', relation: 'adapter', what: 'A LoRA adapter' },
+  model: {
+    library: 'transformers',
+    relation: 'finetune',
+    what: 'A fine-tuned model: a LoRA adapter merged into its base',
+  },
+  gguf: { library: 'gguf', relation: 'quantized', what: 'A model in GGUF, for llama.cpp and what builds on it' },
+  'gguf-adapter': { library: 'gguf', relation: 'adapter', what: 'A LoRA adapter in GGUF, for llama.cpp' },
+}
+
+function metadata(info: CardInfo): string[] {
+  const { kind, baseModel, license, datasets = [], training } = info
+  const isRaft =
+    training?.contexts !== undefined && training.samples !== undefined && training.contexts < training.samples
+  return [
+    ...(baseModel === undefined
+      ? []
+      : [`base_model: ${scalar(baseModel)}`, `base_model_relation: ${kinds[kind].relation}`]),
+    `library_name: ${kinds[kind].library}`,
+    license === undefined ? '# license: that of the base model; name it here' : `license: ${scalar(license)}`,
+    'pipeline_tag: text-generation',
+    ...list('datasets', datasets),
+    ...list('tags', ['lora', 'jora', ...(isRaft ? ['raft'] : []), ...(kinds[kind].library === 'gguf' ? ['gguf'] : [])]),
+  ]
+}
+
+const count = (n: number): string => n.toLocaleString('en-US')
+
+/** Text between backticks: one line, whatever it holds. */
+const code = (text: string): string => `\`${text.replace(/[`\s]+/g, ' ').trim()}\``
+
+/** Rows of what is known, as a Markdown list. */
+function trainingLines({ lora, training = {} }: CardInfo): string[] {
+  const { samples, contexts, epochs, steps, samplesPerStep, learningRate, scheduler } = training
+  const modules = lora?.targetModules.map(code).join(', ')
+  const scale = lora && `rank ${lora.r}, alpha ${lora.alpha}${lora.useRslora ? ', rank-stabilised (rsLoRA)' : ''}`
+  const dropout = lora?.dropout ? `, dropout ${lora.dropout}` : ''
+  const shared =
+    contexts !== undefined && samples !== undefined && contexts < samples ? ` on ${count(contexts)} contexts` : ''
+  const rows: [label: string, value: string | undefined][] = [
+    ['LoRA', lora && `${scale}${dropout}, on ${modules}`],
+    ['Dataset', training.datasetFile && code(training.datasetFile)],
+    ['Samples', samples === undefined ? undefined : `${count(samples)}${shared}`],
+    ['Tokens', training.tokens === undefined ? undefined : `${count(training.tokens)} computed`],
+    ['Epochs', epochs === undefined ? undefined : String(epochs)],
+    ['Optimiser steps', steps === undefined ? undefined : count(steps)],
+    ['Samples a step', samplesPerStep === undefined ? undefined : count(samplesPerStep)],
+    ['Learning rate', learningRate === undefined ? undefined : `${learningRate}${scheduler ? `, ${scheduler}` : ''}`],
+    ['Longest sample', training.maxSeqLength === undefined ? undefined : `${count(training.maxSeqLength)} tokens`],
+    ['Prompt', training.promptTemplate && `the ${training.promptTemplate} template`],
+    ['Seed', training.seed === undefined ? undefined : String(training.seed)],
+    ['Last training loss', training.finalLoss?.toFixed(4)],
+    ['Held-out loss', training.evalLoss?.toFixed(4)],
+    ['JORA', training.joraVersion],
+  ]
+  return rows.flatMap(([label, value]) => (value === undefined ? [] : [`- ${label}: ${value}`]))
+}
+
+const fence = (language: string, lines: readonly string[]): string => `\`\`\`${language}\n${lines.join('\n')}\n\`\`\``
+
+function usage({ kind, title, repo, baseModel, ggufFiles = [] }: CardInfo): string[] {
+  const [here, base] = [repo ?? title, baseModel ?? 'BASE_MODEL']
+  const [python, shell] = [(lines: string[]) => fence('python', lines), (lines: string[]) => fence('bash', lines)]
+  const quoted = (text: string) => JSON.stringify(text)
+  const word = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+  const fetched = repo === undefined ? [] : [`hf download ${word(repo)} --local-dir ${word(title)}`]
+  if (kind === 'adapter') {
+    return [
+      'With PEFT:',
+      python([
+        'from peft import AutoPeftModelForCausalLM',
+        'from transformers import AutoTokenizer',
+        '',
+        `model = AutoPeftModelForCausalLM.from_pretrained(${quoted(here)})`,
+        `tokenizer = AutoTokenizer.from_pretrained(${quoted(base)})`,
+      ]),
+      'With JORA:',
+      shell([...fetched, `jora generate --model ${word(base)} --adapter ${word(title)} --prompt "…"`]),
+    ]
+  }
+  if (kind === 'model') {
+    return [
+      'With transformers:',
+      python([
+        'from transformers import AutoModelForCausalLM, AutoTokenizer',
+        '',
+        `model = AutoModelForCausalLM.from_pretrained(${quoted(here)})`,
+        `tokenizer = AutoTokenizer.from_pretrained(${quoted(here)})`,
+      ]),
+      'With JORA:',
+      shell([`jora generate --model ${word(here)} --prompt "…"`]),
+    ]
+  }
+  const file = ggufFiles[0] ?? 'FILE.gguf'
+  const from = repo === undefined ? `-m ${word(file)}` : `--hf-repo ${word(repo)} --hf-file ${word(file)}`
+  return kind === 'gguf'
+    ? ['With llama.cpp:', shell([`llama-cli ${from} -p "…"`])]
+    : [
+        'With llama.cpp, on the base model in GGUF:',
+        shell([
+          ...fetched,
+          `llama-cli -m BASE.gguf --lora ${word(repo === undefined ? file : `${title}/${file}`)} -p "…"`,
+        ]),
+      ]
+}
+
+/** The text of README.md. It says what `info` says, and nothing else. */
+export function modelCard(info: CardInfo): string {
+  const { kind, title, baseModel } = info
+  const of = baseModel === undefined ? '' : ` of [${baseModel}](https://huggingface.co/${baseModel})`
+  const what = kind === 'model' && baseModel === undefined ? 'A language model' : kinds[kind].what
+  const training = trainingLines(info)
+  const sections = [
+    ['---', ...metadata(info), '---'].join('\n'),
+    `# ${title.replace(/\s+/g, ' ')}`,
+    `${what}${kind === 'adapter' || kind === 'gguf-adapter' ? of.replace(' of ', ' for ') : of}, made with JORA.`,
+    '## Use',
+    ...usage(info),
+    ...(training.length === 0 ? [] : ['## Training', training.join('\n')]),
+  ]
+  return `${sections.join('\n\n')}\n`
+}
