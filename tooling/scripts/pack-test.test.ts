@@ -89,7 +89,7 @@ const snippets: Record<string, string> = {
     })
     assert.deepEqual(inverseFrequencies(config), [0.5, 0.05])
     assert.deepEqual(weightShapes(config).get('model.layers.0.mlp.down_proj.weight'), [8, 16])
-    assert.throws(() => parseConfig({ model_type: 'mamba' }), /"model_type" is "mamba"; expected "llama"/)`,
+    assert.throws(() => parseConfig({ model_type: 'mamba' }), /"model_type" is "mamba"; expected one of llama, mistral/)`,
   '@jora/lora': `
     import assert from 'node:assert/strict'
     import { JoraConfig, learningRateAt, loraScaling } from '@jora/lora'
