@@ -1,3 +1,9 @@
 import { preset } from '@jora-tooling/tsup'
 
-export default preset({ index: 'src/index.ts', api: 'src/api.ts', client: 'src/client.ts' })
+export default preset({
+  index: 'src/index.ts',
+  api: 'src/api.ts',
+  client: 'src/client.ts',
+  'inspect-worker': 'src/datasets/inspect-worker.ts',
+  'playground-worker': 'src/playground/playground-worker.ts',
+})

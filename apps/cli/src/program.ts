@@ -10,24 +10,15 @@ import { registerEstimate } from './commands/estimate'
 import { registerEval } from './commands/eval'
 import { registerExport } from './commands/export'
 import { registerGenerate } from './commands/generate'
+import { registerGui } from './commands/gui'
 import { registerImport } from './commands/import'
 import { registerMerge } from './commands/merge'
 import { registerPush } from './commands/push'
 import { registerQuickstart } from './commands/quickstart'
 import { registerTrain } from './commands/train'
-import { exitCode, notAvailable, reportError, UsageError } from './errors'
+import { exitCode, reportError } from './errors'
 import type { Io, Output, Session } from './io'
 import { styleFor } from './ui/style'
-
-/** Commands of the contract that are still to come: known by name, absent from help. */
-function registerLater(parent: Command, names: readonly string[]): void {
-  for (const name of names) {
-    const command = parent.command(name, { hidden: true }).allowUnknownOption().allowExcessArguments().helpOption(false)
-    command.action(() => {
-      throw new UsageError(`jora ${parent.parent ? `${parent.name()} ` : ''}${name} ${notAvailable}`)
-    })
-  }
-}
 
 /** A log has no width: long lines are wrapped for reading. */
 const widthOfHelp = ({ isTTY, columns }: Output): number => (isTTY ? Math.min(120, columns) : 110)
@@ -63,6 +54,7 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
       '\nExample:\n  $ jora train --model models/llama --dataset rows.json --output-dir out\n\n`jora COMMAND --help` tells the flags of a command.',
     )
   registerQuickstart(program, io)
+  registerGui(program, io)
   registerTrain(program, io)
   registerEval(program, io)
   registerGenerate(program, io)
@@ -77,7 +69,6 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerDevices(program, io)
   registerEstimate(program, io)
   registerBench(program, io)
-  registerLater(program, ['gui'])
   return program
 }
 

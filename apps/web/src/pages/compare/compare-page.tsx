@@ -1,0 +1,44 @@
+// Several runs side by side: their curves over each other, and the settings in which they differ.
+import { api } from '../../api/client'
+import { useKnown } from '../../api/store'
+import { useRequest } from '../../api/use-request'
+import { PageTitle } from '../../shell/page-title'
+import { navigate, to } from '../../shell/router'
+import { Problem } from '../../ui/problem'
+import { ComparedCurves } from './compared-curves'
+import { Differences } from './differences'
+import { RunPicker, mostRuns } from './run-picker'
+
+export default function ComparePage({ ids }: { readonly ids: readonly string[] }) {
+  const { runs } = useKnown()
+  const chosen = ids.slice(0, mostRuns)
+  const { data, error, busy, again } = useRequest(chosen.length === 0 ? undefined : chosen.join(' '), () =>
+    api.compare(chosen),
+  )
+  const shown = data !== undefined && chosen.length > 0 ? data : undefined
+  return (
+    <>
+      <div className="stack stack-s">
+        <PageTitle title="Compare runs" />
+        <p className="soft">Choose up to {mostRuns} runs. The address of this page keeps the choice.</p>
+      </div>
+      <div className="compare">
+        <RunPicker
+          runs={runs}
+          chosen={chosen}
+          onChange={(next) => navigate(to.compare(next), { replace: true })}
+        />
+        <div className="stack stack-l grow" aria-busy={busy}>
+          {error && <Problem what="The runs could not be compared" error={error} again={again} />}
+          {chosen.length === 0 && <p className="empty">No run is chosen yet.</p>}
+          {shown && (
+            <>
+              <ComparedCurves comparison={shown} />
+              <Differences comparison={shown} />
+            </>
+          )}
+        </div>
+      </div>
+    </>
+  )
+}

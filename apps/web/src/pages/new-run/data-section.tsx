@@ -1,0 +1,87 @@
+// Which data: a file that is dropped or chosen, or a bundled one; then what is in it, and what the model learns of it.
+import { useState } from 'react'
+import type { RunSettings } from '@jora/gui/client'
+import { api } from '../../api/client'
+import { useRequest } from '../../api/use-request'
+import { lastPart } from '../../format'
+import { useSession } from '../../shell/session'
+import { FileBrowser } from '../../ui/file-browser'
+import { Problem } from '../../ui/problem'
+import { DropZone } from './drop-zone'
+import { InspectionView } from './inspection-view'
+import { PreviewView } from './preview-view'
+import { Section, type SectionStatus } from './section'
+
+interface DataSectionProps {
+  readonly chosen: string | undefined
+  /** Complete and right settings, for the preview; undefined while something is missing. */
+  readonly settings: RunSettings | undefined
+  readonly hasModel: boolean
+  readonly status: SectionStatus
+  readonly onChoose: (path: string | undefined) => void
+}
+
+export function DataSection({ chosen, settings, hasModel, status, onChoose }: DataSectionProps) {
+  const bundled = useSession().data?.bundled.datasets ?? []
+  const [browsing, setBrowsing] = useState(false)
+  const inspection = useRequest(chosen, (signal) => api.inspect(chosen!, 3, signal))
+  const current = inspection.data?.path === chosen ? inspection.data : undefined
+  return (
+    <Section id="data" number={2} title="Data" status={status}>
+      <DropZone onUploaded={onChoose} />
+      {bundled.length > 0 && (
+        <fieldset>
+          <legend className="field-label">Or an example that comes with JORA</legend>
+          <div className="cards">
+            {bundled.map(({ path, name }) => (
+              <label key={path} className="card">
+                <input type="radio" name="dataset" checked={path === chosen} onChange={() => onChoose(path)} />
+                <span className="grow">
+                  <span className="card-title">{name}</span>
+                </span>
+              </label>
+            ))}
+          </div>
+        </fieldset>
+      )}
+      <details open={browsing} onToggle={({ currentTarget }) => setBrowsing(currentTarget.open)}>
+        <summary>Choose a file on this machine</summary>
+        {browsing && (
+          <FileBrowser
+            use="dataset"
+            onChoose={({ path }) => {
+              onChoose(path)
+              setBrowsing(false)
+            }}
+          />
+        )}
+      </details>
+      {chosen !== undefined && (
+        <div className="chosen stack" aria-live="polite">
+          <div className="row row-between">
+            <h3 className="wrap-anywhere">{lastPart(chosen)}</h3>
+            <button type="button" className="button button-small" onClick={() => onChoose(undefined)}>
+              Choose another
+            </button>
+          </div>
+          {inspection.error && (
+            <Problem what="The file could not be read" error={inspection.error} again={inspection.again} />
+          )}
+          {inspection.busy && current === undefined && <p className="soft">Reading …</p>}
+          {current && <InspectionView inspection={current} />}
+        </div>
+      )}
+      {current !== undefined &&
+        current.format !== null &&
+        (settings === undefined ? (
+          <p className="soft">
+            {hasModel
+              ? 'What the model learns is shown here once the settings below are right.'
+              : 'Choose a model too, to see the tokens it learns.'}
+          </p>
+        ) : (
+          <PreviewView settings={settings} />
+        ))}
+    </Section>
+  )
+}

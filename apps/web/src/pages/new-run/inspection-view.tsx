@@ -1,0 +1,80 @@
+// What lies in a file: its format, its size, its first rows, and every row that cannot be used.
+import type { DatasetFormat, Inspection } from '@jora/gui/client'
+import { bytes, integer, plural } from '../../format'
+import { Notice } from '../../ui/notice'
+
+const formats: Readonly<Record<DatasetFormat, string>> = {
+  alpaca: 'instructions and answers (Alpaca)',
+  completion: 'prompts and completions',
+  chat: 'chats (messages)',
+  sharegpt: 'chats (ShareGPT)',
+  raft: 'documents with questions (RAFT)',
+  tokens: 'token ids',
+}
+
+export function InspectionView({ inspection }: { readonly inspection: Inspection }) {
+  const { format, formats: all, layout, rows, first, errors, errorCount, hint } = inspection
+  return (
+    <>
+      <p className="num">
+        {format === null ? (
+          'No known format'
+        ) : (
+          <>
+            <strong>{integer(rows)}</strong> rows of{' '}
+            {(all.length > 1 ? all : [format]).map((one) => formats[one]).join(' and ')}
+          </>
+        )}
+        <span className="soft">
+          {' '}
+          · {bytes(inspection.bytes)}, {layout === 'lines' ? 'one JSON object a line' : 'one JSON list'}
+        </span>
+      </p>
+      {format === null && (
+        <Notice tone="bad" title="The rows are of no format that JORA knows">
+          <p>{hint ?? 'A row needs an instruction and an output, or a context with questions, or messages.'}</p>
+        </Notice>
+      )}
+      {errorCount > 0 && (
+        <Notice tone="bad" title={`${plural(errorCount, 'row')} cannot be used`}>
+          <p>{hint ?? 'Correct them in the file and choose it again; a run stops at such rows before it trains.'}</p>
+          <div className="scroll-x row-errors" tabIndex={0} role="region" aria-label="Rows that cannot be used">
+            <table className="table">
+              <thead>
+                <tr>
+                  <th scope="col" className="right">
+                    Row
+                  </th>
+                  <th scope="col" className="right">
+                    Line
+                  </th>
+                  <th scope="col">Key</th>
+                  <th scope="col">What is wrong</th>
+                </tr>
+              </thead>
+              <tbody>
+                {errors.map(({ row, line, key, message }, i) => (
+                  <tr key={i}>
+                    <td className="right">{row ?? '–'}</td>
+                    <td className="right">{line ?? '–'}</td>
+                    <td>{key === null ? '–' : <code>{key}</code>}</td>
+                    <td>{message}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {errors.length < errorCount && <p className="small">The first {errors.length} are shown.</p>}
+        </Notice>
+      )}
+      {first.length > 0 && (
+        <details>
+          <summary>{first.length === 1 ? 'The first row' : `The first ${first.length} rows`} as they stand</summary>
+          <pre className="log" tabIndex={0} role="region" aria-label="First rows">
+            {first.map((row) => JSON.stringify(row, null, 2)).join('\n')}
+          </pre>
+        </details>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,64 @@
+// The settings: the five that matter most, the others folded, each with a sentence and its default.
+import type { SettingsDefaults } from '@jora/gui/client'
+import { typedOf, type DraftAction } from '../../settings/draft'
+import { fields, groupTitles, settingKeys, type FieldGroup, type SettingKey } from '../../settings/fields'
+import { Section, type SectionStatus } from './section'
+import { SettingControl } from './setting-control'
+
+interface SettingsSectionProps {
+  readonly typed: Readonly<Partial<Record<SettingKey, string>>>
+  readonly defaults: SettingsDefaults
+  readonly errors: Readonly<Partial<Record<SettingKey, string>>>
+  readonly status: SectionStatus
+  readonly onChange: (action: DraftAction) => void
+}
+
+const keysOf = (group: FieldGroup): readonly SettingKey[] => settingKeys.filter((key) => fields[key].group === group)
+const advanced = Object.keys(groupTitles) as Exclude<FieldGroup, 'basic'>[]
+
+export function SettingsSection({ typed, defaults, errors, status, onChange }: SettingsSectionProps) {
+  const changed = Object.keys(typed) as SettingKey[]
+  const hidden = changed.filter((key) => fields[key].group !== 'basic').length
+  const wrongInside = advanced.some((group) => keysOf(group).some((key) => errors[key] !== undefined))
+  const control = (key: SettingKey) => (
+    <SettingControl
+      key={key}
+      name={key}
+      value={typed[key] ?? typedOf(defaults[key])}
+      fallback={typedOf(defaults[key])}
+      changed={typed[key] !== undefined}
+      error={errors[key]}
+      onChange={(text) => onChange({ type: 'set', key, text, fallback: typedOf(defaults[key]) })}
+      onReset={() => onChange({ type: 'reset', keys: [key] })}
+    />
+  )
+  return (
+    <Section id="settings" number={3} title="Settings" status={status}>
+      <p className="soft small">
+        The defaults are those of the paper that JORA follows, and work for most data. Changed ones are marked.
+      </p>
+      <div className="columns">{keysOf('basic').map(control)}</div>
+      <details {...(wrongInside && { open: true })}>
+        <summary>
+          Advanced settings
+          {hidden > 0 && ` (${hidden} changed)`}
+        </summary>
+        <div className="stack stack-l">
+          {advanced.map((group) => (
+            <fieldset key={group} className="stack">
+              <legend className="group-title">{groupTitles[group]}</legend>
+              <div className="columns">{keysOf(group).map(control)}</div>
+            </fieldset>
+          ))}
+        </div>
+      </details>
+      {changed.length > 0 && (
+        <div className="row">
+          <button type="button" className="button" onClick={() => onChange({ type: 'reset', keys: changed })}>
+            Back to the defaults
+          </button>
+        </div>
+      )}
+    </Section>
+  )
+}

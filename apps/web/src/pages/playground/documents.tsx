@@ -1,0 +1,116 @@
+// The documents a question is about: pasted or from files; those the models saw are marked with their rank.
+import { useRef } from 'react'
+import { plural } from '../../format'
+import { Field } from '../../ui/field'
+import { Icon } from '../../ui/icon'
+import type { Answers } from './answers'
+
+export interface Doc {
+  readonly id: string
+  readonly title: string
+  readonly text: string
+}
+
+/** What the server takes. */
+const [mostDocuments, longest] = [500, 200_000]
+
+interface DocumentsProps {
+  readonly documents: readonly Doc[]
+  readonly used: Answers['context']
+  readonly retrieve: number
+  readonly onChange: (documents: readonly Doc[]) => void
+  readonly onRetrieve: (count: number) => void
+}
+
+export function Documents({ documents, used, retrieve, onChange, onRetrieve }: DocumentsProps) {
+  const input = useRef<HTMLInputElement>(null)
+  const add = (title: string, text: string): Doc => ({ id: crypto.randomUUID(), title, text })
+  const takeFiles = async (files: FileList | null) => {
+    const read = await Promise.all([...(files ?? [])].map(async (file) => add(file.name, (await file.text()).slice(0, longest))))
+    onChange([...documents, ...read].slice(0, mostDocuments))
+  }
+  const change = (id: string, text: string) =>
+    onChange(documents.map((doc) => (doc.id === id ? { ...doc, text } : doc)))
+  return (
+    <fieldset className="stack">
+      <legend className="field-label">Documents it may look things up in</legend>
+      {documents.map((doc, index) => {
+        const rank = used.findIndex((one) => one.index === index)
+        return (
+          <details key={doc.id} className={`doc ${rank >= 0 ? 'doc-used' : ''}`} open={doc.text === ''}>
+            <summary>
+              {doc.title} <span className="soft small">{plural(doc.text.length, 'character')}</span>
+              {rank >= 0 && <span className="tag tag-used">read, no. {rank + 1}</span>}
+            </summary>
+            <div className="stack stack-s">
+              <textarea
+                className="input"
+                rows={4}
+                aria-label={`Text of ${doc.title}`}
+                maxLength={longest}
+                value={doc.text}
+                onChange={(event) => change(doc.id, event.target.value)}
+              />
+              <div>
+                <button
+                  type="button"
+                  className="button button-small"
+                  onClick={() => onChange(documents.filter(({ id }) => id !== doc.id))}
+                >
+                  Remove<span className="visually-hidden"> {doc.title}</span>
+                </button>
+              </div>
+            </div>
+          </details>
+        )
+      })}
+      <div className="row">
+        <button
+          type="button"
+          className="button button-small"
+          onClick={() => onChange([...documents, add(`Document ${documents.length + 1}`, '')])}
+        >
+          <Icon name="plus" />
+          Paste a text
+        </button>
+        <button type="button" className="button button-small" onClick={() => input.current?.click()}>
+          <Icon name="file" />
+          From files
+        </button>
+        <input
+          ref={input}
+          className="visually-hidden"
+          type="file"
+          multiple
+          accept=".txt,.md,.csv,.json,text/*"
+          aria-label="Documents from files"
+          tabIndex={-1}
+          onChange={(event) => {
+            void takeFiles(event.target.files)
+            event.target.value = ''
+          }}
+        />
+        {documents.length > 0 && (
+          <button type="button" className="button button-small button-quiet" onClick={() => onChange([])}>
+            Remove all
+          </button>
+        )}
+      </div>
+      {documents.length > 1 && (
+        <Field label="How many it reads" hint="The best, by the words they share with the question (BM25).">
+          {(control) => (
+            <input
+              {...control}
+              className="input input-short"
+              type="number"
+              min={1}
+              max={20}
+              value={retrieve}
+              onChange={(event) => onRetrieve(event.target.valueAsNumber)}
+            />
+          )}
+        </Field>
+      )}
+    </fieldset>
+  )
+}

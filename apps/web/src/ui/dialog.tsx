@@ -1,0 +1,34 @@
+// A question before something is lost: the browser's own dialog, which keeps the focus and gives it back.
+import { useEffect, useRef, type ReactNode } from 'react'
+
+interface ConfirmProps {
+  readonly title: string
+  readonly children: ReactNode
+  readonly confirm: string
+  readonly danger?: boolean
+  readonly onConfirm: () => void
+  readonly onClose: () => void
+}
+
+export function ConfirmDialog({ title, children, confirm, danger = false, onConfirm, onClose }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const element = dialog.current
+    element?.showModal()
+    return () => element?.close()
+  }, [])
+  return (
+    <dialog ref={dialog} className="dialog" aria-labelledby="dialog-title" onClose={onClose}>
+      <h2 id="dialog-title">{title}</h2>
+      <div className="stack">{children}</div>
+      <div className="row row-end">
+        <button type="button" className="button" onClick={onClose}>
+          Go back
+        </button>
+        <button type="button" className={`button ${danger ? 'button-danger' : 'button-primary'}`} onClick={onConfirm}>
+          {confirm}
+        </button>
+      </div>
+    </dialog>
+  )
+}

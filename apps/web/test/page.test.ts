@@ -1,0 +1,275 @@
+// The page in a real browser against a fake server: every page in both themes and on a phone, under the security policy.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasChromium, launch, needsChromium } from './browser'
+import { startFakeServer, type FakeServer } from './fake-server'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Kept where JORA_SCREENSHOTS says; else looked at by nobody. */
+const shots = process.env.JORA_SCREENSHOTS ?? join(tmpdir(), 'jora-screenshots')
+
+let folder: string
+let server: FakeServer
+let browser: Browser
+
+beforeAll(async () => {
+  if (!hasChromium) return
+  folder = mkdtempSync(join(tmpdir(), 'jora-web-'))
+  mkdirSync(shots, { recursive: true })
+  await build({ root: join(import.meta.dirname, '..'), logLevel: 'error', build: { outDir: folder, emptyOutDir: true } })
+  server = await startFakeServer(folder)
+  browser = await launch()
+})
+afterAll(async () => {
+  await browser?.close()
+  await server?.close()
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+})
+
+interface Opened {
+  readonly page: Page
+  readonly context: BrowserContext
+  /** Errors of the console and of the page; none is right. */
+  readonly errors: string[]
+}
+
+async function open(path: string, { dark = false, width = 1280 } = {}): Promise<Opened> {
+  const context = await browser.newContext({
+    colorScheme: dark ? 'dark' : 'light',
+    viewport: { width, height: width < 500 ? 844 : 860 },
+    reducedMotion: 'reduce',
+  })
+  const page = await context.newPage()
+  const errors: string[] = []
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+  page.on('pageerror', (error) => errors.push(String(error)))
+  await page.goto(server.url + path)
+  return { page, context, errors }
+}
+
+/** What a page must show before it is looked at. */
+const pages: readonly { readonly name: string; readonly path: string; readonly ready: (page: Page) => Promise<unknown> }[] =
+  [
+    {
+      name: 'home',
+      path: '/',
+      ready: (page) => page.locator('.run-row .spark').nth(2).waitFor(),
+    },
+    {
+      name: 'new-run',
+      path: '/new',
+      async ready(page) {
+        await page.getByRole('radio', { name: /tiny-llama/ }).check()
+        await page.getByRole('radio', { name: /Countries/ }).check()
+        await page.getByText('What the model learns', { exact: true }).waitFor()
+        await page.locator('#check .section-status', { hasText: 'ready to start' }).waitFor()
+        await page.getByLabel('Split the model over').selectOption('2')
+        await page.getByText('Device 1', { exact: true }).first().waitFor()
+      },
+    },
+    { name: 'run-live', path: '/runs/two-devices', ready: (page) => page.locator('.uplot').nth(2).waitFor() },
+    {
+      name: 'run-done',
+      path: '/runs/quickstart',
+      ready: (page) => page.getByText('Answered exactly right').waitFor(),
+    },
+    { name: 'run-failed', path: '/runs/too-large', ready: (page) => page.getByText('The run has failed').waitFor() },
+    {
+      name: 'compare',
+      path: '/compare?run=quickstart&run=rank-32&run=terminal-run',
+      ready: (page) => page.locator('.uplot').first().waitFor(),
+    },
+    {
+      name: 'playground',
+      path: '/playground?run=quickstart',
+      async ready(page) {
+        await page.getByRole('button', { name: 'Where is Peru?' }).click()
+        await page.getByRole('button', { name: 'Ask' }).click()
+        await page.getByText(/tokens in/).nth(1).waitFor()
+      },
+    },
+  ]
+
+const looks = [
+  { look: 'light', dark: false, width: 1280 },
+  { look: 'dark', dark: true, width: 1280 },
+  { look: 'phone', dark: false, width: 390 },
+]
+
+describe('every page', () => {
+  test.each(looks.flatMap((look) => pages.map((page) => ({ ...look, ...page }))))(
+    '$name, $look: nothing in the console, no serious finding of axe, nothing wider than the window',
+    async ({ name, path, ready, look, dark, width }) => {
+      const { page, context, errors } = await open(path, { dark, width })
+      await ready(page)
+      await page.waitForTimeout(150)
+      await page.screenshot({ path: join(shots, `${name}-${look}.png`), fullPage: true })
+      const found = await page.evaluate<AxeResults>(
+        `(() => { const module = undefined; const define = undefined; ${axe}; return axe.run(document) })()`,
+      )
+      const bad = found.violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n  ')}`)
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+      const broken = await page.evaluate(() => 'broken' in window)
+      await context.close()
+      expect({ bad, errors, wide: Math.max(0, wide), broken }).toEqual({ bad: [], errors: [], wide: 0, broken: false })
+    },
+  )
+})
+
+describe('what people do', () => {
+  test('a history of 10,000 steps is drawn within 200 ms', async () => {
+    const { page, context } = await open('/runs/long-history')
+    await page.locator('.uplot').first().waitFor()
+    await page.waitForTimeout(500)
+    const { drawn, whole } = await page.evaluate(() => {
+      const measures = performance.getEntriesByName('jora-chart') as PerformanceMeasure[]
+      const entries = performance.getEntriesByType('resource')
+      const answered = entries.find(({ name }) => name.endsWith('/metrics')) as PerformanceResourceTiming
+      const first = measures.find(({ detail }) => detail === 10_000)!
+      return {
+        drawn: first.duration,
+        // From the answer's last byte to the curve: parsing and React's part included.
+        whole: first.startTime + first.duration - answered.responseEnd,
+      }
+    })
+    await context.close()
+    console.log(`10,000 steps: ${drawn.toFixed(0)} ms for the chart, ${whole.toFixed(0)} ms from the answer on`)
+    expect(whole).toBeLessThan(200)
+  })
+
+  test('the first page can be used within a second', async () => {
+    const { page, context } = await open('/')
+    await page.getByRole('button', { name: 'Start the quickstart' }).waitFor()
+    const ready = await page.evaluate(() => performance.now())
+    await context.close()
+    console.log(`usable after ${ready.toFixed(0)} ms`)
+    expect(ready).toBeLessThan(1000)
+  })
+
+  test('100 events a second are followed', async () => {
+    const { page, context } = await open('/runs/two-devices')
+    await page.locator('.uplot').first().waitFor()
+    const started = Date.now()
+    for (let step = 241; step <= 540; step++) {
+      server.tell(
+        'two-devices',
+        {
+          event: 'metric',
+          position: step,
+          metric: {
+            type: 'step',
+            step,
+            epoch: 1,
+            loss: 0.3,
+            learningRate: 1e-3,
+            gradNorm: 0.2,
+            tokens: 640,
+            targetTokens: 70,
+            samples: 8,
+            stepMs: 10,
+            deviceBytes: [31e6, 33e6],
+          },
+        },
+        String(step),
+      )
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, (step - 240) * 10 - (Date.now() - started))))
+    }
+    await page.getByText('step 540').first().waitFor({ timeout: 1000 })
+    await context.close()
+  })
+
+  test('keys alone: start the quickstart, stop it, and the other viewer is told', async () => {
+    const { page, context, errors } = await open('/')
+    const button = page.getByRole('button', { name: 'Start the quickstart' })
+    for (let i = 0; i < 20 && !(await button.evaluate((element) => element === document.activeElement)); i++)
+      await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'quickstart 2' }).waitFor()
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1')
+    const other = await open(new URL(page.url()).pathname)
+    await other.page.getByRole('heading', { name: 'quickstart 2' }).waitFor()
+    await page.getByRole('button', { name: 'Stop' }).focus()
+    await page.keyboard.press('Enter')
+    const dialog = page.getByRole('dialog')
+    await dialog.waitFor()
+    await page.screenshot({ path: join(shots, 'stop-dialog.png') })
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Stop the run' }).focus()
+    await page.keyboard.press('Enter')
+    await page.locator('.state', { hasText: 'stopped' }).waitFor()
+    await other.page.getByText('stopped from another window').waitFor()
+    await other.page.locator('[aria-live]', { hasText: 'was stopped at step' }).first().waitFor({ state: 'attached' })
+    await other.page.screenshot({ path: join(shots, 'told.png') })
+    expect(await page.getByText('stopped from another window').count()).toBe(0)
+    await other.context.close()
+    await context.close()
+    expect(errors).toEqual([])
+  })
+
+  test('a lost connection is shown, and taken up again', async () => {
+    const { page, context } = await open('/')
+    await page.locator('.run-row').first().waitFor()
+    server.vanish(true)
+    await page.getByText('Connection lost').waitFor()
+    await page.screenshot({ path: join(shots, 'lost.png') })
+    server.vanish(false)
+    await page.getByRole('button', { name: 'Try now' }).click()
+    await page.getByText('Connection lost').waitFor({ state: 'detached' })
+    await context.close()
+  })
+
+  test('a file with broken rows: each is named; a wrong setting is told at once', async () => {
+    const { page, context, errors } = await open('/new')
+    await page
+      .getByLabel('File with rows')
+      .setInputFiles({ name: 'broken.jsonl', mimeType: 'application/json', buffer: Buffer.from('{}') })
+    await page.getByText('2 rows cannot be used').waitFor()
+    await page.getByLabel('Rank', { exact: true }).fill('0')
+    await page.getByText('Expected an integer ≥ 1.').waitFor()
+    await page.screenshot({ path: join(shots, 'errors.png'), fullPage: true })
+    await page.getByRole('button', { name: /^reset to 16/ }).click()
+    await page.getByText('Expected an integer ≥ 1.').waitFor({ state: 'detached' })
+    await page.getByText('Advanced settings').click()
+    await page.getByText('Find one on the Hugging Face Hub').click()
+    await page.getByLabel('Search for models').fill('smol')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: /Download HuggingFaceTB/ }).click()
+    await page.getByText('Choose a folder', { exact: true }).click()
+    await page.getByRole('button', { name: 'models' }).first().click()
+    await page.getByRole('button', { name: 'Choose SmolLM2-135M' }).waitFor()
+    await page.screenshot({ path: join(shots, 'new-run-unfolded.png'), fullPage: true })
+    await context.close()
+    expect(errors).toEqual([])
+  })
+
+  test('chart: as a table, by keys, and without smoothing', async () => {
+    const { page, context, errors } = await open('/runs/quickstart')
+    const chart = page.getByRole('slider', { name: 'Loss by step', exact: true })
+    await chart.focus()
+    await page.keyboard.press('Home')
+    await page.locator('.chart-readout', { hasText: 'step 1 ' }).first().waitFor({ timeout: 3000 }).catch(() => {})
+    const spoken = await chart.getAttribute('aria-valuetext')
+    expect(spoken).toMatch(/^step 1: loss \d/)
+    await page.getByRole('radio', { name: 'Log' }).check()
+    await page.getByLabel('Show as table').first().check()
+    await page.getByRole('region', { name: 'Loss by step, as a table' }).waitFor()
+    await page.getByText('Publish to the Hugging Face Hub').click()
+    await page.getByRole('button', { name: 'Export GGUF q4_0' }).click()
+    await page.getByRole('link', { name: 'Download model-q4_0.gguf' }).waitFor()
+    await page.screenshot({ path: join(shots, 'run-table.png'), fullPage: true })
+    await context.close()
+    expect(errors).toEqual([])
+  })
+})
+
+if (!hasChromium) test('the page in a browser', (ctx) => ctx.skip(needsChromium))

@@ -1,0 +1,11 @@
+// @jora/gui/api: schemas of everything that goes between page and server, the types they make, and the table of routes.
+export * from './api/chat'
+export * from './api/datasets'
+export * from './api/error'
+export * from './api/jobs'
+export * from './api/metrics'
+export * from './api/models'
+export * from './api/routes'
+export * from './api/runs'
+export * from './api/session'
+export * from './api/settings'

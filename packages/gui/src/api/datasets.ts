@@ -1,0 +1,107 @@
+// Files under the roots, uploads, and what a dataset's rows become.
+import { z } from 'zod'
+import { pathSchema, settingsSchema } from './settings'
+
+export const fileEntrySchema = z.object({
+  name: z.string(),
+  path: z.string(),
+  kind: z.enum(['folder', 'file']),
+  bytes: z.number(),
+  modifiedAt: z.string(),
+  /** What it can be used as, told from its name and what lies in it. */
+  use: z.enum(['model', 'adapter', 'run', 'dataset']).nullable(),
+})
+export type FileEntry = z.infer<typeof fileEntrySchema>
+export const filesSchema = z.object({
+  /** Null: the list of roots. */
+  path: z.string().nullable(),
+  /** Null where one goes back to the list of roots. */
+  parent: z.string().nullable(),
+  entries: z.array(fileEntrySchema),
+  /** Entries there were beyond the first 2,000. */
+  leftOut: z.number(),
+})
+export type Files = z.infer<typeof filesSchema>
+
+export const uploadSchema = z.object({ path: z.string(), name: z.string(), bytes: z.number() })
+export type Upload = z.infer<typeof uploadSchema>
+
+export const datasetFormats = ['alpaca', 'completion', 'chat', 'sharegpt', 'raft', 'tokens'] as const
+export type DatasetFormat = (typeof datasetFormats)[number]
+
+export const inspectRequestSchema = z.strictObject({
+  dataset: pathSchema,
+  rows: z.number().int().min(0).max(100).optional(),
+})
+/** A file without a model: its format, its first rows, and every row that cannot be used. */
+export const inspectionSchema = z.object({
+  path: z.string(),
+  bytes: z.number(),
+  /** Null when no row is of a known format. */
+  format: z.enum(datasetFormats).nullable(),
+  /** The formats of the rows, where there are several. */
+  formats: z.array(z.enum(datasetFormats)),
+  layout: z.enum(['array', 'lines']),
+  rows: z.number(),
+  /** The first rows as they stand. */
+  first: z.array(z.unknown()),
+  /** The first 100. */
+  errors: z.array(
+    z.object({
+      row: z.number().nullable(),
+      line: z.number().nullable(),
+      key: z.string().nullable(),
+      message: z.string(),
+    }),
+  ),
+  errorCount: z.number(),
+  /** What to do about a file that cannot be used. */
+  hint: z.string().nullable(),
+})
+export type Inspection = z.infer<typeof inspectionSchema>
+
+export const previewRequestSchema = z.strictObject({
+  settings: settingsSchema,
+  /** Which sample, from 0. */
+  index: z.number().int().min(0).optional(),
+})
+/** `end` is a learned EOS; `prompt` is what is not learned where a row has no context. */
+export const tokenKinds = ['context', 'question', 'prompt', 'answer', 'end'] as const
+export type TokenKind = (typeof tokenKinds)[number]
+
+const statistics = z.object({
+  samples: z.number(),
+  contexts: z.number(),
+  tokens: z.number(),
+  separateTokens: z.number(),
+  targetTokens: z.number(),
+  dropped: z.number(),
+  truncated: z.number(),
+})
+/** A sample as the model is trained on it, and figures of the whole file. */
+export const previewSchema = z.object({
+  index: z.number(),
+  /** In the file, from 1. */
+  row: z.number(),
+  /** `text` of all tokens makes the sample's; `branch` is the question of a shared context, from 0. */
+  tokens: z.array(
+    z.object({
+      id: z.number(),
+      text: z.string(),
+      learned: z.boolean(),
+      kind: z.enum(tokenKinds),
+      branch: z.number().optional(),
+    }),
+  ),
+  packing: z.enum(['none', 'tree']),
+  statistics: statistics.extend({ train: statistics, heldOut: statistics }),
+  lengths: z.object({
+    shortest: z.number(),
+    median: z.number(),
+    longest: z.number(),
+    /** Samples in each of some bins of equal width, from shortest to longest. */
+    histogram: z.array(z.number()),
+  }),
+  plan: z.object({ stepsPerEpoch: z.number(), steps: z.number() }),
+})
+export type Preview = z.infer<typeof previewSchema>

@@ -1,0 +1,100 @@
+// The table of routes: method, path, what is sent, what comes back. Server, client and README follow it.
+import { chatEventSchema, chatSchema } from './chat'
+import {
+  filesSchema,
+  inspectionSchema,
+  inspectRequestSchema,
+  previewRequestSchema,
+  previewSchema,
+  uploadSchema,
+} from './datasets'
+import { exportSchema, jobSchema, jobsSchema, pushSchema } from './jobs'
+import { metricsColumnsSchema } from './metrics'
+import {
+  devicesSchema,
+  estimateRequestSchema,
+  estimateSchema,
+  hubDownloadSchema,
+  hubSearchSchema,
+  meshRequestSchema,
+  meshSchema,
+  modelSchema,
+  modelsSchema,
+} from './models'
+import {
+  comparisonSchema,
+  createRunSchema,
+  logSchema,
+  runDetailSchema,
+  runEventSchema,
+  runFilesSchema,
+  runSchema,
+  runsSchema,
+} from './runs'
+import { changeEventSchema, sessionSchema } from './session'
+
+/** `json` comes whole; `events` is a stream of SSE; `lines` of JSON lines; `bytes` is a file. */
+export const routes = {
+  session: { method: 'GET', path: '/api/session', answer: sessionSchema, as: 'json' },
+  events: { method: 'GET', path: '/api/events', answer: changeEventSchema, as: 'events' },
+
+  models: { method: 'GET', path: '/api/models', answer: modelsSchema, as: 'json' },
+  /** `?model=REF` */
+  model: { method: 'GET', path: '/api/model', answer: modelSchema, as: 'json' },
+  /** `?query=TEXT` */
+  hubSearch: { method: 'GET', path: '/api/hub/search', answer: hubSearchSchema, as: 'json' },
+  hubDownload: { method: 'POST', path: '/api/hub/download', body: hubDownloadSchema, answer: jobSchema, as: 'json' },
+  devices: { method: 'GET', path: '/api/devices', answer: devicesSchema, as: 'json' },
+  mesh: { method: 'POST', path: '/api/mesh', body: meshRequestSchema, answer: meshSchema, as: 'json' },
+  estimate: { method: 'POST', path: '/api/estimate', body: estimateRequestSchema, answer: estimateSchema, as: 'json' },
+
+  /** `?path=FOLDER`; without it the roots */
+  files: { method: 'GET', path: '/api/files', answer: filesSchema, as: 'json' },
+  /** `?name=FILE`; the file itself is the body, as application/octet-stream */
+  upload: { method: 'POST', path: '/api/datasets', answer: uploadSchema, as: 'json' },
+  inspect: {
+    method: 'POST',
+    path: '/api/datasets/inspect',
+    body: inspectRequestSchema,
+    answer: inspectionSchema,
+    as: 'json',
+  },
+  preview: {
+    method: 'POST',
+    path: '/api/datasets/preview',
+    body: previewRequestSchema,
+    answer: previewSchema,
+    as: 'json',
+  },
+
+  runs: { method: 'GET', path: '/api/runs', answer: runsSchema, as: 'json' },
+  createRun: { method: 'POST', path: '/api/runs', body: createRunSchema, answer: runSchema, as: 'json' },
+  run: { method: 'GET', path: '/api/runs/:id', answer: runDetailSchema, as: 'json' },
+  /** Only from the queue: what a run has written stays on disk. */
+  removeRun: { method: 'DELETE', path: '/api/runs/:id', answer: runSchema, as: 'json' },
+  pauseRun: { method: 'POST', path: '/api/runs/:id/pause', answer: runSchema, as: 'json' },
+  resumeRun: { method: 'POST', path: '/api/runs/:id/resume', answer: runSchema, as: 'json' },
+  stopRun: { method: 'POST', path: '/api/runs/:id/stop', answer: runSchema, as: 'json' },
+  /** `?from=ID`, or the header Last-Event-ID */
+  runEvents: { method: 'GET', path: '/api/runs/:id/events', answer: runEventSchema, as: 'events' },
+  /** `?from=LINE` */
+  metrics: { method: 'GET', path: '/api/runs/:id/metrics', answer: metricsColumnsSchema, as: 'json' },
+  /** `?from=BYTE`; without it the last 64 KB */
+  log: { method: 'GET', path: '/api/runs/:id/log', answer: logSchema, as: 'json' },
+  runFiles: { method: 'GET', path: '/api/runs/:id/files', answer: runFilesSchema, as: 'json' },
+  runFile: { method: 'GET', path: '/api/runs/:id/files/:path{.+}', as: 'bytes' },
+  /** A zip of the adapter, or with `?path=FOLDER` of a folder in the run's */
+  download: { method: 'GET', path: '/api/runs/:id/download', as: 'bytes' },
+  exportRun: { method: 'POST', path: '/api/runs/:id/export', body: exportSchema, answer: jobSchema, as: 'json' },
+  pushRun: { method: 'POST', path: '/api/runs/:id/push', body: pushSchema, answer: jobSchema, as: 'json' },
+  /** `?ids=A,B,…` */
+  compare: { method: 'GET', path: '/api/compare', answer: comparisonSchema, as: 'json' },
+
+  jobs: { method: 'GET', path: '/api/jobs', answer: jobsSchema, as: 'json' },
+  job: { method: 'GET', path: '/api/jobs/:id', answer: jobSchema, as: 'json' },
+  cancelJob: { method: 'DELETE', path: '/api/jobs/:id', answer: jobSchema, as: 'json' },
+
+  chat: { method: 'POST', path: '/api/chat', body: chatSchema, answer: chatEventSchema, as: 'lines' },
+} as const
+export type Routes = typeof routes
+export type RouteName = keyof Routes

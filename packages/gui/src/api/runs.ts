@@ -1,0 +1,118 @@
+// Runs: what there is to know of one, and what can be asked of it.
+import { z } from 'zod'
+import { metricsColumnsSchema, metricSchema } from './metrics'
+import { lineSchema, pathSchema, settingsSchema } from './settings'
+
+export const runStates = ['queued', 'running', 'paused', 'stopped', 'failed', 'done'] as const
+export type RunState = (typeof runStates)[number]
+
+/** What can be done to a run now; the others are refused with `conflict`. */
+export const runActions = ['pause', 'resume', 'stop', 'remove'] as const
+export type RunAction = (typeof runActions)[number]
+
+const optionalNumber = z.number().nullable()
+
+export const runSchema = z.object({
+  /** Of the folder: the same after a restart. */
+  id: z.string(),
+  name: z.string(),
+  folder: z.string(),
+  /** `terminal`: started by someone else; it is shown and can be downloaded, exported and talked to. */
+  source: z.enum(['gui', 'terminal']),
+  kind: z.enum(['train', 'quickstart']),
+  state: z.enum(runStates),
+  /** What was asked of a running run and is not done yet. */
+  pending: z.enum(['pause', 'stop']).nullable(),
+  actions: z.array(z.enum(runActions)),
+  /** Why it failed, or is as it is. */
+  message: z.string().nullable(),
+  /** In the queue, from 1. */
+  queuePosition: optionalNumber,
+  /** ISO dates. */
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  updatedAt: z.string(),
+  model: z.string().nullable(),
+  dataset: z.string().nullable(),
+  device: z.string().nullable(),
+  step: z.number(),
+  totalSteps: optionalNumber,
+  epoch: optionalNumber,
+  loss: optionalNumber,
+  evalLoss: optionalNumber,
+  /** Over the last steps. */
+  tokensPerSecond: optionalNumber,
+  etaSeconds: optionalNumber,
+  /** Whether the trained adapter is there: it can be downloaded, exported and talked to. */
+  hasAdapter: z.boolean(),
+  hasCheckpoint: z.boolean(),
+})
+export type Run = z.infer<typeof runSchema>
+
+export const runDetailSchema = z.object({
+  run: runSchema,
+  /** As asked for here; null for a run of a terminal. */
+  settings: settingsSchema.nullable(),
+  /** run.json as it stands; null until the run has written it. */
+  record: z.record(z.string(), z.unknown()).nullable(),
+  /** quickstart.json, of a quickstart that is done. */
+  quickstart: z.record(z.string(), z.unknown()).nullable(),
+  /** Adapter of the newest checkpoint or the finished run; for `ChatRequest.adapter`, null when there is none. */
+  adapter: z.string().nullable(),
+})
+export type RunDetail = z.infer<typeof runDetailSchema>
+
+export const runsSchema = z.object({ runs: z.array(runSchema) })
+
+const newRun = {
+  /** What it is called; its folder is named after it. Absent: the time. */
+  name: lineSchema(80).optional(),
+  /** Folder under a root in which the run's own is made; absent: `jora-runs` in the first root. */
+  folder: pathSchema.optional(),
+}
+export const createRunSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('train'), ...newRun, settings: settingsSchema }),
+  z.strictObject({
+    kind: z.literal('quickstart'),
+    ...newRun,
+    device: z.enum(['auto', 'cpu', 'webgpu']).optional(),
+  }),
+])
+export type CreateRun = z.infer<typeof createRunSchema>
+
+/** Text of the run's log from byte `from` to byte `next`; the next piece is asked for with `from: next`. */
+export const logSchema = z.object({ from: z.number(), next: z.number(), bytes: z.number(), text: z.string() })
+export type LogPiece = z.infer<typeof logSchema>
+
+export const runFileSchema = z.object({
+  /** In the run's folder, `/`-separated. */
+  path: z.string(),
+  bytes: z.number(),
+  modifiedAt: z.string(),
+})
+export const runFilesSchema = z.object({ files: z.array(runFileSchema) })
+export type RunFile = z.infer<typeof runFileSchema>
+
+export const comparisonSchema = z.object({
+  runs: z.array(
+    z.object({ run: runSchema, settings: z.record(z.string(), z.unknown()), metrics: metricsColumnsSchema }),
+  ),
+  /** Settings in which the runs differ, a value for each run. */
+  differences: z.array(z.object({ key: z.string(), values: z.array(z.unknown()) })),
+})
+export type Comparison = z.infer<typeof comparisonSchema>
+
+/**
+ * Messages of `GET /api/runs/:id/events`, by the name of their SSE event. A `metric` carries an id, from which the stream is
+ * taken up again; ids begin with the number of lines read, and are else opaque.
+ */
+export const runEventSchema = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('metric'), position: z.number(), metric: metricSchema }),
+  /** Lines from `position` (counted from 0) on are void: the run was resumed from an earlier checkpoint. */
+  z.object({ event: z.literal('rewind'), position: z.number() }),
+  /** First of all, and whenever something of it changes. */
+  z.object({ event: z.literal('run'), run: runSchema }),
+  /** The run was removed. The stream ends. */
+  z.object({ event: z.literal('removed'), id: z.string() }),
+])
+export type RunEvent = z.infer<typeof runEventSchema>

@@ -1,0 +1,33 @@
+// What a dataset file is, told by a process that reads it.
+import { stat } from 'node:fs/promises'
+import type { Inspection } from '../api'
+import { Commands } from '../process/command'
+import { scriptPath } from '../process/scripts'
+import { Failure } from '../server/failure'
+
+const largestBytes = 1 << 30
+/** A process that reads a gigabyte of rows holds several. */
+const heapMegabytes = 8192
+
+export class Inspector {
+  readonly #commands = new Commands([process.execPath, `--max-old-space-size=${heapMegabytes}`])
+
+  constructor(readonly cwd: string) {}
+
+  /** @param path a true path under a root */
+  async inspect(path: string, rows: number, signal: AbortSignal): Promise<Inspection> {
+    const { size } = await stat(path)
+    if (size > largestBytes)
+      throw new Failure(
+        'too_large',
+        'The file is larger than 1 GB: split it, or train on it with jora train in a terminal.',
+      )
+    const { code, stdout, stderr } = await this.#commands.run([scriptPath('inspect-worker'), path, String(rows)], {
+      cwd: this.cwd,
+      signal,
+      timeoutMs: 120_000,
+    })
+    if (code !== 0) throw new Failure('bad_request', stderr.trim().replace(/^error: /, '') || `${path} cannot be read.`)
+    return { path, bytes: size, ...(JSON.parse(stdout) as Omit<Inspection, 'path' | 'bytes'>) }
+  }
+}

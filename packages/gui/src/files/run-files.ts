@@ -1,0 +1,66 @@
+// Files of one run's folder: their list, one of them, and a zip of the adapter or of a folder.
+import { createReadStream } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { basename, join, relative, sep } from 'node:path'
+import { Readable } from 'node:stream'
+import type { RunFile } from '../api'
+import { Failure } from '../server/failure'
+import { zipOf } from './zip'
+
+const mostFiles = 2000
+const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors', 'README.md']
+
+/** All files below `folder`; links and hidden files are none. */
+export async function listFiles(folder: string): Promise<RunFile[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
+  const files = entries
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .slice(0, mostFiles)
+  return Promise.all(
+    files.map(async (path) => {
+      const { size, mtime } = await stat(path)
+      return { path: relative(folder, path).split(sep).join('/'), bytes: size, modifiedAt: mtime.toISOString() }
+    }),
+  )
+}
+
+/** The true path of something in a run's folder. @throws Failure when it is not in there, or leads out */
+export async function inRun(folder: string, path: string): Promise<string> {
+  const parts = path.split('/')
+  const isPlain = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[\\:\p{Cc}]/u.test(part))
+  const real = isPlain ? await realpath(join(folder, ...parts)).catch(() => undefined) : undefined
+  if (real === undefined || !real.startsWith(`${folder}${sep}`))
+    throw new Failure('not_found', 'This run has no such file.')
+  return real
+}
+
+/** Never shown by a browser as a page: what a file holds is data. */
+const asDownload = (name: string, bytes?: number): Record<string, string> => ({
+  'content-type': 'application/octet-stream',
+  'content-disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"; filename*=UTF-8''${encodeURIComponent(name).replace(/['()*]/g, '')}`,
+  ...(bytes === undefined ? {} : { 'content-length': String(bytes) }),
+})
+
+export async function sendFile(folder: string, path: string): Promise<Response> {
+  const real = await inRun(folder, path)
+  const found = await stat(real)
+  if (!found.isFile()) throw new Failure('bad_request', `${path} is a folder: download it as a zip.`)
+  const body = Readable.toWeb(createReadStream(real)) as ReadableStream<Uint8Array>
+  return new Response(body, { headers: asDownload(basename(real), found.size) })
+}
+
+/** @param path a folder of the run; undefined: its adapter */
+export async function sendZip(folder: string, name: string, path: string | undefined): Promise<Response> {
+  const base = path === undefined ? folder : await inRun(folder, path)
+  const listed = path === undefined ? adapterFiles : (await listFiles(base)).map((file) => file.path)
+  const there: { name: string; path: string }[] = []
+  for (const file of listed) {
+    const full = join(base, ...file.split('/'))
+    if (await stat(full).catch(() => undefined)) there.push({ name: file, path: full })
+  }
+  if (path === undefined && !there.some((file) => file.name === 'adapter_model.safetensors'))
+    throw new Failure('conflict', 'This run has no trained adapter yet: it is written when training is done.')
+  return new Response(await zipOf(there), { headers: asDownload(`${name}.zip`) })
+}

@@ -1,0 +1,171 @@
+// What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
+import { loadConfig } from '@jora/llama'
+import { adaptedModules, defaultJoraSettings, loraRank, readMesh, type LoraConfig } from '@jora/lora'
+import { z } from 'zod'
+import type { Devices, Estimate, RunSettings } from '../api'
+import { readPreview, type PreviewOptions } from '../datasets/preview'
+import { flags, type Commands } from '../process/command'
+import { meshPicture } from './mesh-picture'
+import { modelInfo } from './model-info'
+
+/** What `jora estimate --json` prints of one length. */
+const planSchema = z.looseObject({
+  estimates: z.array(
+    z.looseObject({
+      checkpointing: z.boolean(),
+      auto: z.boolean(),
+      weightBytes: z.number(),
+      stateBytes: z.number(),
+      activationBytes: z.number(),
+      totalBytes: z.number(),
+      fits: z.boolean().nullable(),
+      stepSeconds: z.number().nullable(),
+    }),
+  ),
+})
+
+export interface EstimateInputs {
+  readonly commands: Commands
+  readonly devices: Devices
+  readonly settings: RunSettings
+  readonly modelDir: string
+  readonly options: Pick<PreviewOptions, 'cwd' | 'signal'>
+}
+
+/** Adapter and the two moments of AdamW, float32. */
+async function stateBytesOf(settings: RunSettings, modelDir: string): Promise<number> {
+  const targets = settings.targetModules ?? [defaultJoraSettings.targetModules].flat()
+  const lora: LoraConfig = {
+    r: settings.loraR ?? defaultJoraSettings.loraR,
+    alpha: settings.loraAlpha ?? defaultJoraSettings.loraAlpha,
+    dropout: 0,
+    targetModules: targets.join() === 'all-linear' ? 'all-linear' : targets,
+    useRslora: settings.useRslora ?? false,
+  }
+  const modules = adaptedModules(await loadConfig(modelDir), lora)
+  const weights = modules.reduce(
+    (n, module) => n + loraRank(lora, module.name) * (module.inFeatures + module.outFeatures),
+    0,
+  )
+  return weights * 4 * 3
+}
+
+/** @throws Failure as previews do */
+export async function estimateRun({
+  commands,
+  devices,
+  settings,
+  modelDir,
+  options,
+}: EstimateInputs): Promise<Estimate> {
+  const meshText = settings.mesh ?? defaultJoraSettings.mesh
+  const mesh = readMesh(meshText)
+  const chosen = settings.device ?? 'auto'
+  const kind = chosen === 'auto' ? (devices.default === 'webgpu' ? 'webgpu' : 'cpu') : chosen
+  const found = devices.devices.find((each) => each.kind === kind && (each.auto || kind === chosen))
+  const info = await modelInfo({ ref: modelDir, source: 'folder', path: modelDir })
+  const [preview, picture, stateBytes] = await Promise.all([
+    readPreview(commands, settings, modelDir, { ...options, measure: kind === 'cpu' }),
+    meshPicture(modelDir, meshText, 'settings.mesh', (info?.bytes ?? 0) / Math.max(1, info?.parameters ?? 1) || 2),
+    stateBytesOf(settings, modelDir),
+  ])
+  const { statistics, lengths, plan } = preview
+  const shared = {
+    steps: plan.steps,
+    stepsPerEpoch: plan.stepsPerEpoch,
+    samples: statistics.train.samples,
+    tokens: statistics.train.tokens,
+    longestTokens: lengths.longest,
+    device: kind,
+    deviceName: found?.name ?? (kind === 'webgpu' ? 'a GPU' : 'CPU'),
+    mesh: picture,
+  } as const
+  const notes: string[] = []
+  if (statistics.dropped > 0) notes.push(`${statistics.dropped} rows are too long and are left out.`)
+  if (statistics.truncated > 0) notes.push(`${statistics.truncated} samples are too long and are cut.`)
+  if (kind === 'cpu') return { ...shared, ...onCpu({ info, stateBytes, preview, mesh: mesh.size, notes, found }) }
+
+  const printed = await commands.json(
+    [
+      'estimate',
+      ...flags({
+        model: modelDir,
+        seq: Math.max(2, lengths.longest),
+        'batch-size': settings.batchSize,
+        'gradient-accumulation-steps': settings.gradientAccumulationSteps,
+        'lora-r': settings.loraR,
+        'lora-alpha': settings.loraAlpha,
+        'target-modules': settings.targetModules?.join(','),
+        'use-rslora': settings.useRslora ? true : undefined,
+        gpu: settings.gpu,
+        'device-memory': settings.deviceMemory,
+        dtype: settings.dtype,
+        'gradient-checkpointing': settings.gradientCheckpointing,
+        mesh: meshText,
+      }),
+    ],
+    planSchema,
+    options,
+  )
+  const taken = printed.estimates.find(({ auto }) => auto) ?? printed.estimates[0]!
+  if (settings.deviceMemory === undefined)
+    notes.push('How much memory the GPU has is not told to programs: give it, to know whether the run fits.')
+  if (found === undefined) notes.push('There is no GPU here: the figures are those of one as data centres have it.')
+  notes.push('How long a step takes on this GPU is known once the run has begun.')
+  const { weightBytes, activationBytes, totalBytes, fits, checkpointing } = taken
+  return {
+    ...shared,
+    memory: {
+      devices: mesh.size,
+      weightBytes,
+      stateBytes: taken.stateBytes,
+      activationBytes,
+      totalBytes,
+      fits,
+      checkpointing,
+    },
+    seconds: taken.stepSeconds === null ? null : taken.stepSeconds * plan.steps,
+    notes,
+  }
+}
+
+interface CpuInputs {
+  readonly info: Awaited<ReturnType<typeof modelInfo>>
+  readonly stateBytes: number
+  readonly preview: Awaited<ReturnType<typeof readPreview>>
+  readonly mesh: number
+  readonly notes: string[]
+  readonly found: Devices['devices'][number] | undefined
+}
+
+/** On the CPU weights are mapped from their files, and memory is the machine's own. */
+function onCpu({
+  info,
+  stateBytes,
+  preview,
+  mesh,
+  notes,
+  found,
+}: CpuInputs): Pick<Estimate, 'memory' | 'seconds' | 'notes'> {
+  const weightBytes = info?.bytes ?? 0
+  const known = weightBytes + stateBytes
+  const memory = found?.memoryBytes
+  return {
+    memory: {
+      devices: mesh,
+      weightBytes,
+      stateBytes,
+      activationBytes: null,
+      totalBytes: null,
+      // It cannot fit where the weights alone do not; more is not known.
+      fits: memory !== undefined && known > memory ? false : null,
+      checkpointing: false,
+    },
+    seconds: preview.plan.cpuSeconds ?? null,
+    notes: [
+      ...notes,
+      'On the CPU, what activations take is not planned before the run; weights are read from their files as needed.',
+      ...(preview.plan.cpuSeconds === undefined ? [] : ['The time is a lower bound, from the speed of this CPU.']),
+    ],
+  }
+}

@@ -1,0 +1,21 @@
+// What server and playground process say to each other.
+import type { ChatEvent, ChatRequest } from '../api'
+
+/** A request with everything found: folders instead of names. */
+export interface Ask extends Omit<ChatRequest, 'runId' | 'model' | 'adapter' | 'sides' | 'mode'> {
+  readonly modelDir: string
+  readonly adapterDir: string | null
+  readonly sides: NonNullable<ChatRequest['sides']>
+  readonly mode: NonNullable<ChatRequest['mode']>
+  readonly contextTemplate: 'auto' | 'document' | 'plain'
+}
+
+export type ToWorker =
+  | { readonly type: 'ask'; readonly id: number; readonly ask: Ask }
+  | { readonly type: 'abort'; readonly id: number }
+
+/** Without an event: nothing more will come for this id. */
+export interface FromWorker {
+  readonly id: number
+  readonly event?: ChatEvent
+}
