@@ -1,5 +1,5 @@
 // The playground: one prompt to the base and the tuned model, answered side by side as lines of JSON.
-import { z } from 'zod'
+import { z } from './zod'
 import { modelRefSchema, pathSchema } from './settings'
 
 export const sides = ['base', 'tuned'] as const

@@ -1,5 +1,5 @@
 // Files under the roots, uploads, and what a dataset's rows become.
-import { z } from 'zod'
+import { z } from './zod'
 import { pathSchema, settingsSchema } from './settings'
 
 export const fileEntrySchema = z.object({

@@ -1,5 +1,5 @@
 // What every refusal and failure looks like.
-import { z } from 'zod'
+import { z } from './zod'
 
 export const errorCodes = [
   'bad_request', // 400: malformed, or a value out of range; `issues` names each

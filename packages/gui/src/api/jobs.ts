@@ -1,5 +1,5 @@
 // Jobs: what takes a while and is no run: downloads from the Hub, exports, pushes.
-import { z } from 'zod'
+import { z } from './zod'
 import { lineSchema } from './settings'
 
 export const jobSchema = z.object({

@@ -1,5 +1,5 @@
 // What a run tells: the lines of metrics.jsonl one by one, and in bulk as columns.
-import { z } from 'zod'
+import { z } from './zod'
 
 /** A line of metrics.jsonl; keys that are not named here pass through. */
 export const metricSchema = z.discriminatedUnion('type', [

@@ -1,5 +1,5 @@
 // Models there are, models of the Hub, devices, and what a run would take on them.
-import { z } from 'zod'
+import { z } from './zod'
 import { modelRefSchema, settingsSchema } from './settings'
 
 export const modelSchema = z.object({

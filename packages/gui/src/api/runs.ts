@@ -1,5 +1,5 @@
 // Runs: what there is to know of one, and what can be asked of it.
-import { z } from 'zod'
+import { z } from './zod'
 import { metricsColumnsSchema, metricSchema } from './metrics'
 import { lineSchema, pathSchema, settingsSchema } from './settings'
 

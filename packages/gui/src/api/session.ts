@@ -1,5 +1,5 @@
 // What a page must know before it shows anything; and the stream of what changes.
-import { z } from 'zod'
+import { z } from './zod'
 import { jobSchema } from './jobs'
 import { runSchema } from './runs'
 import { settingsSchema } from './settings'

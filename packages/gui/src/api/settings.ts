@@ -1,5 +1,5 @@
 // Settings of a training run: the flags of `jora train` in camel case, with the same ranges.
-import { z } from 'zod'
+import { z } from './zod'
 
 const atLeast = (least: number) =>
   z.number().int(`expected an integer ≥ ${least}`).min(least, `expected an integer ≥ ${least}`)
