@@ -75,6 +75,8 @@ const scenarios: Record<string, (transport: MpiTransport) => Promise<unknown>> =
   async silent(transport) {
     await greet(transport, 'a first greeting')
     console.log('greeted')
+    // Only now: on a busy machine processes may take longer to start than anyone wants to wait for this.
+    Object.assign(transport, { timeoutSeconds: 5 })
     if (transport.rank === transport.size - 1) await sleep(60_000)
     await greet(transport, 'gradients of step 12')
   },
