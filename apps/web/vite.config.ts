@@ -8,7 +8,11 @@ export default defineConfig({
   plugins: [react()],
   // The client comes from its sources, as everywhere in this repository.
   resolve: { conditions: ['@jora/source', 'browser', 'module', 'import', 'default'] },
-  server: { proxy: { '/api': { target: gui, changeOrigin: true, headers: { origin: new URL(gui).origin } } } },
+  // The same host as `jora gui` has: cookies know hosts, not ports.
+  server: {
+    host: '127.0.0.1',
+    proxy: { '/api': { target: gui, changeOrigin: true, headers: { origin: new URL(gui).origin } } },
+  },
   build: {
     target: 'es2022',
     // Nothing becomes a data: address in a script or style: the page's security policy stays simple.

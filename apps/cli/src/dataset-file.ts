@@ -14,7 +14,10 @@ export const rowFlags = {
     'alpaca',
   ),
   contextTemplate: withDefault(choice('how the documents of a context are written', contextTemplates), 'auto'),
-  maxSeqLength: withDefault(integer('longest sample, in tokens', 2, { aliases: ['max-seq-len', 'max-length', 'cutoff-len'] }), 2000),
+  maxSeqLength: withDefault(
+    integer('longest sample, in tokens', 2, { aliases: ['max-seq-len', 'max-length', 'cutoff-len'] }),
+    2000,
+  ),
   onOverflow: withDefault(choice('what to do with longer samples', ['error', 'drop', 'truncate']), 'error'),
   packing: withDefault(
     choice('questions that share a context share its computation (tree), or do not; auto does where it pays', packings),

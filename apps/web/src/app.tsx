@@ -1,5 +1,6 @@
 // The page for an address. Each is loaded when it is first gone to.
 import { lazy, Suspense, useMemo } from 'react'
+import { ErrorBoundary } from './shell/error-boundary'
 import { Frame } from './shell/frame'
 import { Link } from './shell/link'
 import { PageTitle } from './shell/page-title'
@@ -18,9 +19,11 @@ export function App() {
   return (
     <SessionProvider>
       <Frame page={route.page}>
-        <Suspense fallback={<p className="soft">Loading …</p>}>
-          <Page route={route} />
-        </Suspense>
+        <ErrorBoundary key={route.page}>
+          <Suspense fallback={<p className="soft">Loading …</p>}>
+            <Page route={route} />
+          </Suspense>
+        </ErrorBoundary>
       </Frame>
     </SessionProvider>
   )

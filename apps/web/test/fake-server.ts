@@ -8,7 +8,7 @@ import * as fixtures from './fixtures'
 
 /** What the real server sends; the page has to live with it. */
 const policy =
-  "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+  "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -108,7 +108,11 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
         return fixtures.files(url.searchParams.get('path'))
       case 'POST datasets':
         await textOf(request)
-        return { path: `${fixtures.root}/${url.searchParams.get('name')}`, name: url.searchParams.get('name'), bytes: 10 }
+        return {
+          path: `${fixtures.root}/${url.searchParams.get('name')}`,
+          name: url.searchParams.get('name'),
+          bytes: 10,
+        }
       case 'POST datasets/…':
         return second === 'inspect'
           ? fixtures.inspection(String((await body()).dataset))
@@ -215,7 +219,9 @@ async function page(folder: string, path: string, response: ServerResponse): Pro
   const name = extname(path) === '' ? 'index.html' : normalize(path)
   try {
     const bytes = await readFile(join(folder, name))
-    response.writeHead(200, { ...headers, 'content-type': types[extname(name)] ?? 'application/octet-stream' }).end(bytes)
+    response
+      .writeHead(200, { ...headers, 'content-type': types[extname(name)] ?? 'application/octet-stream' })
+      .end(bytes)
   } catch {
     response.writeHead(404, headers).end()
   }
@@ -246,7 +252,10 @@ function logOf(url: URL): unknown {
 }
 
 /** Two answers, word by word. */
-async function chat(response: ServerResponse, { documents = [], sides = ['base', 'tuned'] }: ReturnType<typeof chatSchema.parse>) {
+async function chat(
+  response: ServerResponse,
+  { documents = [], sides = ['base', 'tuned'] }: ReturnType<typeof chatSchema.parse>,
+) {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   const line = (event: object) => response.write(`${JSON.stringify(event)}\n`)
   if (documents.length > 0)

@@ -79,7 +79,9 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
   const [uploadsFolder, cwd] = [join(stateDir, 'uploads'), join(stateDir, 'empty')]
 
   const { model, datasets = [] } = options.bundled ?? {}
-  const { cacheDir } = await hubClient.hubSettings('the cache', {})
+  const { cacheDir } = await hubClient.hubSettings('Hugging Face', {}).catch((error: Error) => {
+    throw new GuiError(error.message)
+  })
   const readable = [cacheDir, ...(model === undefined ? [] : [model]), ...datasets.map(({ path }) => path)]
   const roots = await Roots.open(options.roots, uploadsFolder, readable).catch((error: Error) => {
     throw new GuiError(error.message)
@@ -88,7 +90,15 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
   const runsFolder = join(roots.roots[0]!.path, 'jora-runs')
   const commands = new Commands(options.command)
   const concurrency = options.concurrency ?? 1
-  const runs = new RunManager({ roots, command: options.command, cwd, concurrency, runsFolder })
+  const sessions = await Sessions.open(stateDir)
+  const runs = new RunManager({
+    roots,
+    command: options.command,
+    cwd,
+    concurrency,
+    runsFolder,
+    seal: (text) => sessions.seal(text),
+  })
   const services: Services = {
     version: packageJson.version,
     roots,
@@ -108,7 +118,6 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
     concurrency,
     cwd,
   }
-  const sessions = await Sessions.open(stateDir)
   const app = createApp(services, {
     names: ownNames(host),
     sessions,
@@ -129,7 +138,7 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
     runningRuns: () => runs.list().filter(({ source, state }) => source === 'gui' && state === 'running').length,
     async close() {
       services.streams.closeAll()
-      services.playground.close()
+      for (const part of [services.playground, services.commands, services.inspector]) part.close()
       const closed = new Promise<void>((done) => server.close(() => done()))
       server.closeAllConnections()
       await Promise.all([closed, runs.close(), services.jobs.close()])

@@ -20,7 +20,6 @@ export function adviceFor(error: Error): string | undefined {
     case 'too_many':
       return 'Wait a moment and try again.'
     case 'offline':
-      return 'Models on this machine can be used without a connection.'
     case 'bad_request':
     case 'failed':
       return undefined

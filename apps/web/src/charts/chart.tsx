@@ -4,7 +4,7 @@ import type uPlot from 'uplot'
 import { integer, number } from '../format'
 import { useShade } from '../shell/theme'
 import { ChartTable } from './chart-table'
-import { valueAt, type Line } from './lines'
+import { lastOf, valueAt, type Line } from './lines'
 import { createPlot, plotData } from './plot'
 
 interface ChartProps {
@@ -41,6 +41,7 @@ export function Chart({ title, x, lines, height = 280, log = false, smoothing = 
   useLayoutEffect(() => {
     const element = host.current
     if (asTable || element === null) return
+    element.style.setProperty('--chart-height', `${height}px`)
     started.current = performance.now()
     drawn.current = data.current.lines
     const made = createPlot(element, data.current.x, data.current.lines, {
@@ -76,10 +77,10 @@ export function Chart({ title, x, lines, height = 280, log = false, smoothing = 
   const readout = useMemo(
     () =>
       lines.map((line) => {
-        const value = valueAt(line, at)
+        const value = cursor === undefined ? lastOf(line) : valueAt(line, at)
         return { line, text: value === null ? '–' : (line.format ?? number)(value) }
       }),
-    [lines, at],
+    [lines, at, cursor],
   )
   const spoken = `step ${x[at] ?? 0}: ${readout.map(({ line, text }) => `${line.label} ${text}`).join(', ')}`
 

@@ -23,6 +23,10 @@ export function valueAt({ values, sparse = false }: Line, index: number): number
   return null
 }
 
+/** The line's last value, wherever it ends. */
+export const lastOf = ({ values }: Pick<Line, 'values'>): number | null =>
+  values.findLast((value) => value !== null) ?? null
+
 /** Curves of several runs on one axis: the union of their steps, holes where a run has none. */
 export function align(curves: readonly { readonly x: readonly number[]; readonly y: readonly (number | null)[] }[]): {
   readonly x: readonly number[]

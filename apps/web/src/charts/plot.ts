@@ -16,6 +16,14 @@ export interface PlotOptions {
 
 const dashes: readonly (readonly number[])[] = [[], [7, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 4]]
 
+/** Steps are whole: 1, 2, 5, 10, 20, 25, 50, … */
+const stepIncrements = [
+  1,
+  2,
+  5,
+  ...Array.from({ length: 32 }, (_, i) => [10, 20, 25, 50][i % 4]! * 10 ** Math.floor(i / 4)),
+]
+
 /** Series for uPlot: each line that is smoothed has its raw values, faint, under it. */
 export function plotData(x: readonly number[], lines: readonly Line[], smoothing: number): uPlot.AlignedData {
   const columns = lines.flatMap((line) =>
@@ -24,7 +32,7 @@ export function plotData(x: readonly number[], lines: readonly Line[], smoothing
   return [x, ...columns] as unknown as uPlot.AlignedData
 }
 
-export const isSmoothed = (line: Line, smoothing: number): boolean => smoothing > 0 && line.sparse !== true
+const isSmoothed = (line: Line, smoothing: number): boolean => smoothing > 0 && line.sparse !== true
 
 export function createPlot(
   host: HTMLElement,
@@ -34,6 +42,7 @@ export function createPlot(
 ): uPlot {
   const colour = colourReader(host)
   const [soft, grid] = [colour('--ink-soft'), colour('--line')]
+  const told = lines[0]?.format ?? axisText
   const axis = {
     stroke: soft,
     font: `12px ${getComputedStyle(host).fontFamily}`,
@@ -48,7 +57,8 @@ export function createPlot(
       width: 2,
       spanGaps: line.sparse === true,
       dash: [...(dashes[line.sparse === true ? 1 : line.colour === 2 ? 0 : line.colour - 1] ?? [])],
-      points: line.sparse === true ? { show: true, size: 7, fill: stroke } : { show: lines[0]!.values.length < 2 },
+      points:
+        line.sparse === true ? { show: true, size: 7, fill: stroke } : { show: (plot) => plot.data[0].length === 1 },
     }
     const raw: uPlot.Series = { ...drawn, width: 1, alpha: 0.28, dash: [], points: { show: false } }
     return isSmoothed(line, smoothing) ? [raw, drawn] : [drawn]
@@ -61,8 +71,12 @@ export function createPlot(
       cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
       scales: { x: { time: false }, y: log ? { distr: 3, log: 10 } : {} },
       axes: [
-        { ...axis, space: 70, size: 34 },
-        { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? '' : axisText(tick))) },
+        { ...axis, space: 55, size: 34, incrs: [...stepIncrements] },
+        {
+          ...axis,
+          size: told === axisText ? 50 : 68,
+          values: (_plot, ticks) => ticks.map((tick) => (tick === null ? '' : told(tick))),
+        },
       ],
       series: [{ label: 'step' }, ...series],
       hooks: {
@@ -85,7 +99,9 @@ export function createPlot(
 
 /** 0.05, 2.5, 1e-5: as short as it can be told. */
 const axisText = (value: number): string =>
-  value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1).replace('.0', '') : String(Number(value.toPrecision(4)))
+  value !== 0 && Math.abs(value) < 1e-3
+    ? value.toExponential(1).replace('.0', '')
+    : String(Number(value.toPrecision(4)))
 
 /** Reads a custom property as the colour it comes to in the present theme. */
 function colourReader(host: HTMLElement): (property: string) => string {

@@ -1,4 +1,5 @@
 // What is typed on the page for a new run, and the request that it makes. Pure; checked by the server's own schema.
+import './no-eval'
 import { settingsSchema } from '@jora/gui/api'
 import type { RunSettings, SettingsDefaults } from '@jora/gui/client'
 import { fields, settingKeys, type SettingKey } from './fields'

@@ -279,6 +279,13 @@ const otherNames: Readonly<Record<string, string>> = {
 export const labelOf = (key: string): string =>
   (fields as Readonly<Record<string, SettingField | undefined>>)[key]?.label ?? otherNames[key] ?? spaced(key)
 
+/** Settings in the order of the table, the model and the data first, those without a place last. */
+export function inOrder<T>(entries: readonly (readonly [string, T])[]): (readonly [string, T])[] {
+  const order = ['Model', 'Data', ...settingKeys.map((key) => fields[key].label)]
+  const place = (key: string) => (order.indexOf(labelOf(key)) + order.length + 1) % (order.length + 1)
+  return [...entries].sort(([a], [b]) => place(a) - place(b))
+}
+
 /** `totalSteps` → `Total steps` */
 function spaced(key: string): string {
   const words = key.replace(/([a-z\d])([A-Z])/g, '$1 $2').toLowerCase()

@@ -84,7 +84,8 @@ function ConnectionBanner() {
         <Icon name="warn" />
         <span className="grow">
           <strong>{status === 'waiting' ? 'Connection lost. ' : 'Not connected. '}</strong>
-          {error?.message ?? 'Trying again.'} {error && adviceFor(error)}
+          {error === undefined || error.code === 'unreachable' ? 'The server does not answer.' : error.message}{' '}
+          {error && adviceFor(error)}
         </span>
         <button type="button" className="button button-small" onClick={reconnect}>
           Try now

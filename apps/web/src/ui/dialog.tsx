@@ -13,19 +13,28 @@ interface ConfirmProps {
 export function ConfirmDialog({ title, children, confirm, danger = false, onConfirm, onClose }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => {
-    const element = dialog.current
-    element?.showModal()
-    return () => element?.close()
+    if (!dialog.current!.open) dialog.current!.showModal()
   }, [])
+  // Every way out goes through `close`, so that the focus returns to where it was.
+  const leave = (answer: '' | 'confirmed') => dialog.current?.close(answer)
   return (
-    <dialog ref={dialog} className="dialog" aria-labelledby="dialog-title" onClose={onClose}>
+    <dialog
+      ref={dialog}
+      className="dialog"
+      aria-labelledby="dialog-title"
+      onClose={({ currentTarget }) => (currentTarget.returnValue === 'confirmed' ? onConfirm() : onClose())}
+    >
       <h2 id="dialog-title">{title}</h2>
       <div className="stack">{children}</div>
       <div className="row row-end">
-        <button type="button" className="button" onClick={onClose}>
+        <button type="button" className="button" onClick={() => leave('')}>
           Go back
         </button>
-        <button type="button" className={`button ${danger ? 'button-danger' : 'button-primary'}`} onClick={onConfirm}>
+        <button
+          type="button"
+          className={`button ${danger ? 'button-danger' : 'button-primary'}`}
+          onClick={() => leave('confirmed')}
+        >
           {confirm}
         </button>
       </div>

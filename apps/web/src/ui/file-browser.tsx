@@ -25,7 +25,13 @@ export function FileBrowser({ use, onChoose }: FileBrowserProps) {
           </button>
         )}
         <span className="small wrap-anywhere grow" aria-live="polite">
-          {data === undefined ? 'Loading …' : data.path === null ? 'Folders that JORA may read' : <code>{data.path}</code>}
+          {data === undefined ? (
+            'Loading …'
+          ) : data.path === null ? (
+            'Folders that JORA may read'
+          ) : (
+            <code>{data.path}</code>
+          )}
         </span>
         {busy && data !== undefined && <span className="soft small">…</span>}
       </div>

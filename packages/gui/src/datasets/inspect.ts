@@ -14,6 +14,10 @@ export class Inspector {
 
   constructor(readonly cwd: string) {}
 
+  close(): void {
+    this.#commands.close()
+  }
+
   /** @param path a true path under a root */
   async inspect(path: string, rows: number, signal: AbortSignal): Promise<Inspection> {
     const { size } = await stat(path)

@@ -57,8 +57,8 @@ export async function sendZip(folder: string, name: string, path: string | undef
   const listed = path === undefined ? adapterFiles : (await listFiles(base)).map((file) => file.path)
   const there: { name: string; path: string }[] = []
   for (const file of listed) {
-    const full = join(base, ...file.split('/'))
-    if (await stat(full).catch(() => undefined)) there.push({ name: file, path: full })
+    const full = await inRun(base, file).catch(() => undefined)
+    if (full !== undefined) there.push({ name: file, path: full })
   }
   if (path === undefined && !there.some((file) => file.name === 'adapter_model.safetensors'))
     throw new Failure('conflict', 'This run has no trained adapter yet: it is written when training is done.')

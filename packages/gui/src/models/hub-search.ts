@@ -1,5 +1,5 @@
 // Text-generation models of the Hub that have safetensors weights, most downloaded first.
-import { hubClient } from '@jora/llama'
+import { hubClient, type DecoderConfig } from '@jora/llama'
 import { z } from 'zod'
 import type { HubModel } from '../api'
 import { Failure } from '../server/failure'
@@ -7,7 +7,14 @@ import { Failure } from '../server/failure'
 const [limit, timeoutMs] = [30, 10_000]
 
 /** Families that JORA computes. */
-const families = ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma', 'gemma2']
+const families: Readonly<Record<DecoderConfig['modelType'], true>> = {
+  llama: true,
+  mistral: true,
+  qwen2: true,
+  qwen3: true,
+  gemma: true,
+  gemma2: true,
+}
 
 const answerSchema = z.array(
   z.looseObject({
@@ -70,7 +77,7 @@ export async function searchHub(query: string, cached: ReadonlySet<string>, sign
       return {
         id,
         family,
-        supported: family !== null && families.includes(family),
+        supported: family !== null && Object.hasOwn(families, family),
         parameters: safetensors?.total ?? null,
         downloads,
         likes,

@@ -79,8 +79,7 @@ export class Playground {
     this.#said = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said = `${this.#said}${text}`.slice(-2000)))
     child.on('message', (message: FromWorker) => this.#asks.get(message.id)?.(message))
-    child.on('error', () => {})
-    child.on('exit', () => {
+    const gone = () => {
       if (this.#child === child) this.#child = undefined
       const why = this.#said.trim().split('\n').at(-1)
       const message = `The process that holds the model has ended${why ? `: ${why}` : ', perhaps for want of memory'}. Ask again to start it anew.`
@@ -88,7 +87,9 @@ export class Playground {
         tell({ id, event: { type: 'error', message } })
         tell({ id })
       }
-    })
+    }
+    child.on('error', gone)
+    child.on('exit', gone)
     child.unref()
     child.channel?.unref()
     return child

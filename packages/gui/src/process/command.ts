@@ -36,7 +36,7 @@ const outputLimitBytes = 64 << 20
 const [most, mostWaiting] = [2, 16]
 
 /** Asks to end; after a while, ends. */
-export function endSoon(child: ChildProcess, graceMs = 2000): void {
+function endSoon(child: ChildProcess, graceMs = 2000): void {
   child.kill('SIGINT')
   setTimeout(() => child.kill('SIGKILL'), graceMs).unref()
 }
@@ -45,6 +45,7 @@ export function endSoon(child: ChildProcess, graceMs = 2000): void {
 export class Commands {
   #running = 0
   readonly #waiting: (() => void)[] = []
+  readonly #end = new AbortController()
 
   constructor(readonly command: Command) {}
 
@@ -56,13 +57,19 @@ export class Commands {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     } else this.#running++
     try {
-      options.signal?.throwIfAborted()
-      return await finish(this.command, args, options)
+      const signal = options.signal ? AbortSignal.any([options.signal, this.#end.signal]) : this.#end.signal
+      signal.throwIfAborted()
+      return await finish(this.command, args, { ...options, signal })
     } finally {
       const next = this.#waiting.shift()
       if (next) next()
       else this.#running--
     }
+  }
+
+  /** Ends what runs, and starts nothing more. */
+  close(): void {
+    this.#end.abort(new Failure('failed', 'The server ends.'))
   }
 
   /** The JSON that a command prints. @throws Failure with the command's own error */
@@ -88,7 +95,7 @@ function parsed(text: string): unknown {
 }
 
 /** The error that a command told last. */
-export function errorOf(stderr: string, code: number | null): string {
+function errorOf(stderr: string, code: number | null): string {
   const lines = stderr.trim().split('\n')
   const told = lines.findLast((line) => line.startsWith('error: '))?.slice(7)
   return told ?? (lines.at(-1)?.trim() || `it ended with code ${code ?? 'none: it was killed'}`)

@@ -1,7 +1,7 @@
 // The lines of metrics.jsonl as columns, which take a tenth of the lines' room and draw at once.
 import { readFile } from 'node:fs/promises'
 import type { Metric, MetricsColumns } from '../api'
-import { idAt } from './metrics-file'
+import { idAt, linesOf } from './metrics-file'
 
 type Column = (number | null)[]
 const numberOf = (value: unknown): number | null => (typeof value === 'number' ? value : null)
@@ -22,7 +22,22 @@ const evalKeys = ['step', 'loss', 'perplexity', 'exactMatch'] as const
 const columnsFor = <K extends string>(keys: readonly K[]): Record<K, Column> =>
   Object.fromEntries(keys.map((key) => [key, [] as Column])) as Record<K, Column>
 
-export function columnsOf(lines: readonly string[], from: number): MetricsColumns {
+/** All of a file's lines from `from` on. */
+export async function readColumns(path: string, from: number): Promise<MetricsColumns> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1).split('\n')
+  const lines = whole.filter((line) => line.startsWith('{'))
+  try {
+    // At once: several times as fast as line by line.
+    return columnsOf(lines, JSON.parse(`[${lines.join()}]`) as Metric[], from)
+  } catch {
+    const valid = linesOf(whole.join('\n'))
+    const metrics = valid.map((line) => JSON.parse(line) as Metric)
+    return columnsOf(valid, metrics, from)
+  }
+}
+
+function columnsOf(lines: readonly string[], metrics: readonly Metric[], from: number): MetricsColumns {
   const [steps, evals] = [columnsFor(stepKeys), columnsFor(evalKeys)]
   const deviceBytes: Column[] = []
   const columns: MetricsColumns = {
@@ -32,8 +47,7 @@ export function columnsOf(lines: readonly string[], from: number): MetricsColumn
     evals,
     checkpoints: [],
   }
-  for (const line of lines.slice(from)) {
-    const metric = JSON.parse(line) as Metric
+  for (const metric of metrics.slice(from)) {
     if (metric.type === 'step') {
       for (const key of stepKeys) steps[key].push(numberOf(metric[key]))
       const bytes = Array.isArray(metric.deviceBytes) ? metric.deviceBytes : []
@@ -46,13 +60,4 @@ export function columnsOf(lines: readonly string[], from: number): MetricsColumn
     else if (metric.type === 'error') columns.error = String(metric.message)
   }
   return columns
-}
-
-/** The whole object lines of a file; none where there is no file. */
-export async function readLines(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .filter((line) => line.startsWith('{') && line.endsWith('}'))
 }

@@ -5,7 +5,7 @@ import { writeJsonAtomic } from '@jora/lora'
 import { z } from 'zod'
 import { runStates, settingsSchema } from '../api'
 
-export const recordFile = 'gui.json'
+const recordFile = 'gui.json'
 export const logFile = 'gui.log'
 export const configFile = 'config.yaml'
 
@@ -32,14 +32,37 @@ const recordSchema = z.object({
 })
 export type GuiRecord = z.infer<typeof recordSchema>
 
+/** Marks a text as this server's own. */
+export type Seal = (text: string) => string
+
+const sealOf = (folder: string, record: GuiRecord, seal: Seal): string => seal(`${folder}\n${JSON.stringify(record)}`)
+
+export interface FoundRecord {
+  readonly record: GuiRecord
+  /** Whether a server with this key wrote it, for this folder. */
+  readonly isSealed: boolean
+}
+
 /** Undefined when there is none, or none that this version reads. */
-export async function readRecord(folder: string): Promise<GuiRecord | undefined> {
+export async function readRecord(folder: string, seal: Seal): Promise<FoundRecord | undefined> {
   try {
-    return recordSchema.parse(JSON.parse(await readFile(join(folder, recordFile), 'utf8')))
+    const json = JSON.parse(await readFile(join(folder, recordFile), 'utf8')) as { seal?: unknown }
+    const record = recordSchema.parse(json)
+    return { record, isSealed: json.seal === sealOf(folder, record, seal) }
   } catch {
     return undefined
   }
 }
 
-export const writeRecord = (folder: string, record: GuiRecord): Promise<void> =>
-  writeJsonAtomic(join(folder, recordFile), record)
+/** A record of a folder that was moved here, or came from elsewhere: by what it says nothing is started or ended. */
+export function strayed(record: GuiRecord): GuiRecord {
+  const message = 'Its folder was moved, or comes from elsewhere: it waits to be resumed.'
+  const isOpen = record.state === 'running' || record.state === 'queued'
+  return { ...record, ...(isOpen ? { state: 'stopped', message } : {}), pending: null, process: null, server: null }
+}
+
+export const writeRecord = (folder: string, record: GuiRecord, seal: Seal): Promise<void> =>
+  writeJsonAtomic(join(folder, recordFile), {
+    ...recordSchema.parse(record),
+    seal: sealOf(folder, recordSchema.parse(record), seal),
+  })

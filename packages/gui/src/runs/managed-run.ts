@@ -162,7 +162,7 @@ export class ManagedRun {
 
   #message(): string | null {
     if (this.isForeign && this.record?.state !== 'done')
-      return `It belongs to another jora gui (process ${this.record?.server?.pid}): use that one's page to change it.`
+      return 'It belongs to another jora gui: use the page of that one to change it.'
     if (this.record) return this.record.message
     if (this.state === 'failed') return this.tail?.error ?? null
     return this.state === 'stopped'

@@ -19,7 +19,7 @@ export function positionOf(lines: readonly string[], id: string): number | undef
 export const isId = (text: string): boolean => /^\d{1,12}(-[0-9a-z]{1,10})?$/.test(text)
 
 /** Complete lines that are JSON objects. What a kill cut short is none. */
-function linesOf(text: string): string[] {
+export function linesOf(text: string): string[] {
   return text.split('\n').filter((line) => {
     if (!line.startsWith('{')) return false
     try {
@@ -119,6 +119,8 @@ export interface HeldMetrics {
   /** Replaced or appended to with every change. */
   readonly lines: readonly string[]
   onChange(listener: Listener): () => void
+  /** Reads what is written by now, without waiting for its turn. */
+  refresh(): Promise<void>
   release(): void
 }
 
@@ -141,6 +143,10 @@ export class MetricsFiles {
       onChange(listener) {
         file.listeners.add(listener)
         return () => void file.listeners.delete(listener)
+      },
+      async refresh() {
+        // One that has begun may have looked too early.
+        for (let n = 0; n < 2; n++) await file.read().catch(() => {})
       },
       release: () => {
         if (!held) return

@@ -1,18 +1,21 @@
 // All runs: those of this server, queued and one at a time, and those that others left or leave under the roots.
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, writeFileAtomic } from '@jora/lora'
+import { writeFileAtomic } from '@jora/lora'
 import type { ChangeEvent, CreateRun, Run, RunAction } from '../api'
 import type { Roots } from '../files/roots'
-import { isAlive, markOf, type ProcessMark } from '../process/alive'
+import { isAlive, markOf } from '../process/alive'
 import { flags, type Command } from '../process/command'
 import { Failure } from '../server/failure'
-import { configFile, logFile, readRecord, writeRecord, type GuiRecord } from './gui-record'
+import { configFile, readRecord, strayed, writeRecord, type GuiRecord, type Seal } from './gui-record'
 import { idOf, ManagedRun } from './managed-run'
+import { newRunFolder } from './new-folder'
+import { outcomeOf, type ProcessEnd } from './outcome'
 import { configText } from './run-config'
-import { interrupt, kill, startRun } from './run-process'
+import { interrupt, startRun } from './run-process'
 import { scanFolders } from './scan'
+import { Stopper } from './stopper'
 
 export interface RunManagerOptions {
   readonly roots: Roots
@@ -23,8 +26,8 @@ export interface RunManagerOptions {
   readonly concurrency: number
   /** Where runs are made unless they say otherwise. */
   readonly runsFolder: string
-  /** From asking a run to stop: asked again, and ended. */
-  readonly stopAfterMs?: readonly [again: number, kill: number]
+  /** Marks records as this server's own. */
+  readonly seal: Seal
 }
 
 type Listener = (change: Extract<ChangeEvent, { event: 'run' | 'removed' }>) => void
@@ -32,21 +35,12 @@ type Listener = (change: Extract<ChangeEvent, { event: 'run' | 'removed' }>) => 
 const pollMs = 500
 const scanMs = 3000
 
-/** A name as a folder's. */
-const folderName = (name: string): string =>
-  name
-    .normalize('NFC')
-    .replace(/[^\p{L}\p{M}\p{N}._-]+/gu, '-')
-    .replace(/^[-.]+|[-.]+$/g, '')
-    .slice(0, 60) || 'run'
-
 export class RunManager {
   readonly #runs = new Map<string, ManagedRun>()
   readonly #listeners = new Set<Listener>()
   readonly #options: RunManagerOptions
   readonly #writes = new Map<string, Promise<void>>()
-  /** Timers that end runs which do not stop. */
-  readonly #stopping = new Map<string, NodeJS.Timeout[]>()
+  readonly #stopper = new Stopper()
   /** Taken out for good: a scan that began earlier may still find them. */
   readonly #removed = new Set<string>()
   /** Written into the records of the runs it has. */
@@ -88,8 +82,8 @@ export class RunManager {
     this.#closed = true
     clearTimeout(this.#poll)
     clearTimeout(this.#scanTimer)
-    for (const timers of this.#stopping.values()) timers.forEach(clearTimeout)
-    await this.#filling.catch(() => {})
+    this.#stopper.close()
+    await Promise.allSettled([this.#filling, this.#scanning])
     for (const run of this.#runs.values()) {
       if (!run.isOwn || (run.state !== 'running' && run.state !== 'queued')) continue
       run.record!.server = null
@@ -132,7 +126,7 @@ export class RunManager {
     const now = new Date()
     const name = request.name?.trim() || `${request.kind} ${now.toISOString().slice(0, 16).replace('T', ' ')}`
     const parent = await this.#options.roots.newFolder(request.folder ?? this.#options.runsFolder, 'folder')
-    const folder = await this.#makeFolder(parent, folderName(name))
+    const folder = await newRunFolder(parent, name)
     const run = new ManagedRun(folder)
     this.#removed.delete(run.id)
     run.record = {
@@ -150,7 +144,6 @@ export class RunManager {
       process: null,
       server: this.#self,
     }
-    if (request.kind === 'train') await writeFileAtomic(join(folder, configFile), configText(request.settings, folder))
     this.#runs.set(run.id, run)
     await this.#save(run)
     this.#fill()
@@ -187,7 +180,7 @@ export class RunManager {
     const isAsked = record.pending === 'pause'
     record.pending = 'stop'
     await this.#save(run)
-    this.#end(run, isAsked)
+    if (record.process) this.#stopper.stop(id, record.process, isAsked)
     return run.toRun()
   }
 
@@ -223,40 +216,10 @@ export class RunManager {
     throw new Failure('conflict', `This run cannot ${action} now: ${why}.`)
   }
 
-  async #makeFolder(parent: string, name: string): Promise<string> {
-    await makeFolder(parent)
-    for (let n = 1; n < 1000; n++) {
-      const folder = join(parent, n === 1 ? name : `${name}-${n}`)
-      try {
-        await mkdir(folder)
-        return folder
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-        throw new Failure('failed', `${folder} cannot be made: ${(error as Error).message}`)
-      }
-    }
-    throw new Failure('conflict', `There are a thousand runs called ${name} already; choose another name.`)
-  }
-
-  /** Interrupts a run, and ends it if it does not stop. */
-  #end(run: ManagedRun, isAsked = false): void {
-    const { process: mark } = run.record!
-    if (!mark) return
-    if (!isAsked) interrupt(mark)
-    const [again, end] = this.#options.stopAfterMs ?? [3500, 4500]
-    const still = async (act: (mark: ProcessMark) => void) => {
-      if (run.record?.process === mark && (await isAlive(mark))) act(mark)
-    }
-    this.#stopping.set(run.id, [
-      setTimeout(() => void still(interrupt), isAsked ? 0 : again),
-      setTimeout(() => void still(kill), end),
-    ])
-  }
-
   /** Starts what the queue holds, as far as there is room; one call after another. */
   #fill(): void {
     this.#numberQueue()
-    this.#filling = this.#filling.then(async () => {
+    const fill = async () => {
       while (!this.#closed) {
         const own = [...this.#runs.values()].filter((run) => run.isOwn)
         const running = own.filter((run) => run.record!.state === 'running')
@@ -265,7 +228,9 @@ export class RunManager {
         await this.#start(next)
       }
       this.#numberQueue()
-    })
+    }
+    // What cannot be written does not hold up the others.
+    this.#filling = this.#filling.then(fill).catch(() => {})
   }
 
   #queue(): ManagedRun[] {
@@ -301,7 +266,7 @@ export class RunManager {
         server: this.#self,
       })
       run.isChild = true
-      void ended.then(({ code, error }) => this.#settle(run, code, error))
+      void ended.then((end) => this.#settle(run, end)).catch(() => {})
     } catch (error) {
       failed = error as Error
     }
@@ -310,8 +275,10 @@ export class RunManager {
   }
 
   async #argumentsOf(run: ManagedRun): Promise<string[]> {
-    const { kind, device } = run.record!
+    const { kind, device, settings } = run.record!
     if (kind === 'train') {
+      // Anew with each start: what is checked is what is run.
+      await writeFileAtomic(join(run.folder, configFile), configText(settings!, run.folder))
       const resume = run.tail === undefined ? undefined : 'auto'
       return ['train', ...flags({ config: join(run.folder, configFile), resume })]
     }
@@ -320,50 +287,16 @@ export class RunManager {
     return ['quickstart', ...flags({ 'output-dir': run.folder, device })]
   }
 
-  /** A run's process has ended. `code` is not known of a process that was taken up after a restart. */
-  async #settle(run: ManagedRun, code: number | null | undefined, error?: Error): Promise<void> {
+  /** A run's process has ended. */
+  async #settle(run: ManagedRun, end: ProcessEnd): Promise<void> {
     const { record } = run
     if (this.#closed || record?.state !== 'running') return
-    this.#stopping.get(run.id)?.forEach(clearTimeout)
-    this.#stopping.delete(run.id)
+    this.#stopper.release(run.id)
     await run.refresh().catch(() => {})
-    Object.assign(record, { ...(await this.#outcome(run, code, error)), pending: null, process: null })
+    Object.assign(record, { ...(await outcomeOf(run, end)), pending: null, process: null })
     run.isChild = false
     await this.#save(run)
     this.#fill()
-  }
-
-  async #outcome(
-    run: ManagedRun,
-    code: number | null | undefined,
-    error: Error | undefined,
-  ): Promise<Pick<GuiRecord, 'state' | 'message'>> {
-    const { kind, pending } = run.record!
-    if (error) return { state: 'failed', message: `It could not be started: ${error.message}` }
-    const left = await readFile(join(run.folder, 'quickstart.json')).catch(() => undefined)
-    const isDone = kind === 'train' ? run.tail?.done === true : left !== undefined
-    if (isDone && (code === 0 || code === undefined || pending !== null)) return { state: 'done', message: null }
-    const goesOn = run.hasCheckpoint && kind === 'train'
-    const kept = goesOn ? null : 'There is no checkpoint yet: it will begin anew when it is resumed.'
-    if (pending !== null) return { state: pending === 'pause' && goesOn ? 'paused' : 'stopped', message: kept }
-    const told = await this.#lastError(run)
-    const interrupted = code === 130 || (code === undefined && told === undefined && run.tail?.last === 'checkpoint')
-    if (interrupted) return { state: 'stopped', message: 'It was interrupted by someone else.' }
-    const message =
-      told ??
-      run.tail?.error ??
-      `It ended without a reason${code == null ? '' : ` (code ${code})`}; its log may tell more.`
-    return { state: 'failed', message }
-  }
-
-  async #lastError(run: ManagedRun): Promise<string | undefined> {
-    const text = await readFile(join(run.folder, logFile), 'utf8').catch(() => '')
-    const lines = text.slice(-20_000).trimEnd().split('\n')
-    // Only of this start: an earlier one's error stands further up.
-    return lines
-      .slice(-3)
-      .findLast((line) => line.startsWith('error: '))
-      ?.slice(7)
   }
 
   async #scan(): Promise<void> {
@@ -372,15 +305,10 @@ export class RunManager {
     this.#models = found.models
     const ids = new Set(found.runs.map(idOf))
     for (const folder of found.runs) {
+      if (this.#closed) return
       if (this.#removed.has(idOf(folder))) continue
-      const known = this.#runs.get(idOf(folder))
-      const run = known ?? new ManagedRun(folder)
-      if (known === undefined || known.isForeign || !known.record) await this.#take(run)
-      await run.refresh().catch(() => {})
-      // gui.json of another version, or damaged, and nothing beside it.
-      if (!run.record && !run.tail) continue
-      this.#runs.set(run.id, run)
-      this.#tellRun(run)
+      // What cannot be read or written does not hide the others.
+      await this.#look(folder).catch(() => {})
     }
     for (const [id, run] of this.#runs) {
       const isBusy = run.record?.state === 'running' || run.record?.state === 'queued'
@@ -390,24 +318,38 @@ export class RunManager {
     }
   }
 
+  async #look(folder: string): Promise<void> {
+    const known = this.#runs.get(idOf(folder))
+    const run = known ?? new ManagedRun(folder)
+    if (known === undefined || known.isForeign || !known.record) await this.#take(run)
+    await run.refresh()
+    // gui.json of another version, or damaged, and nothing beside it.
+    if (!run.record && !run.tail) return
+    this.#runs.set(run.id, run)
+    this.#tellRun(run)
+  }
+
   /** Reads gui.json of a run that is not ours yet, and makes it ours if no other server lives that has it. */
   async #take(run: ManagedRun): Promise<void> {
-    const record = await readRecord(run.folder)
-    if (!record) return
+    const found = await readRecord(run.folder, this.#options.seal)
     // Created in this very moment by create(): that is the one in charge.
-    if (this.#runs.get(run.id)?.isOwn) return
+    if (!found || this.#runs.get(run.id)?.isOwn) return
+    const { isSealed } = found
+    const { server, process: started } = found.record
+    const isSelf = server !== null && server.instance === this.#self?.instance
+    const isHeld = server !== null && !isSelf && (await isAlive(server))
+    // Of a server with another state folder, only looked at while its process runs.
+    run.isForeign = isHeld || (!isSealed && started !== null && (await isAlive(started)))
+    const record = run.isForeign || isSealed ? found.record : strayed(found.record)
     run.record = record
-    const { server } = record
-    const isSelf = server?.instance === this.#self?.instance
-    run.isForeign = server !== null && !isSelf && (await isAlive(server))
     if (run.isForeign) return
     if (record.state === 'running') {
       this.#runs.set(run.id, run)
       record.server = this.#self
       if (record.process && (await isAlive(record.process))) {
-        if (record.pending === 'stop') this.#end(run)
+        if (record.pending === 'stop') this.#stopper.stop(run.id, record.process, false)
         await this.#save(run)
-      } else await this.#settle(run, undefined)
+      } else await this.#settle(run, {})
     } else if (record.state === 'queued') {
       record.server = this.#self
       this.#runs.set(run.id, run)
@@ -422,7 +364,7 @@ export class RunManager {
       await run.refresh().catch(() => {})
       const { record } = run
       const isTakenUp = run.isOwn && !run.isChild && record?.state === 'running'
-      if (isTakenUp && !(record.process && (await isAlive(record.process)))) await this.#settle(run, undefined)
+      if (isTakenUp && !(record.process && (await isAlive(record.process)))) await this.#settle(run, {})
       this.#tellRun(run)
     }
   }
@@ -446,7 +388,7 @@ export class RunManager {
     const text = structuredClone(run.record!)
     const write = (this.#writes.get(run.id) ?? Promise.resolve())
       .catch(() => {})
-      .then(() => writeRecord(run.folder, text))
+      .then(() => writeRecord(run.folder, text, this.#options.seal))
     this.#writes.set(run.id, write)
     return write
   }

@@ -1,10 +1,13 @@
 // The process of a run: it has a session of its own, so that it outlives the server, and a file for what it says.
 import { spawn } from 'node:child_process'
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { markOf, type ProcessMark } from '../process/alive'
 import { childEnv, type Command } from '../process/command'
 import { logFile } from './gui-record'
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
 
 export interface StartedRun {
   readonly mark: ProcessMark | undefined
@@ -19,7 +22,8 @@ export async function startRun(
   folder: string,
   cwd: string,
 ): Promise<StartedRun> {
-  const log = await open(join(folder, logFile), 'a')
+  // A link would be followed out of the folder.
+  const log = await open(join(folder, logFile), O_APPEND | O_CREAT | O_WRONLY | (O_NOFOLLOW ?? 0))
   try {
     const child = spawn(program, [...first, ...args], {
       cwd,

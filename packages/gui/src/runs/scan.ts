@@ -22,7 +22,8 @@ export async function scanFolders(roots: readonly string[]): Promise<Scan> {
     for (const folder of level) {
       if (++seen > mostFolders) return { runs: runs!, models: models! }
       const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-      const files = new Set(entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name))
+      // Links lead anywhere.
+      const files = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name))
       if (files.has('gui.json') || (files.has('run.json') && files.has('metrics.jsonl'))) runs!.push(folder)
       if (files.has('config.json')) models!.push(folder)
       for (const entry of entries)

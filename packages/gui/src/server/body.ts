@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { Failure, schemaFailure } from './failure'
 
-export const jsonLimitBytes = 1 << 20
+const jsonLimitBytes = 1 << 20
 
 const tooLarge = (limit: number): Failure =>
   new Failure('too_large', `The request is larger than the ${Math.round(limit / 1024)} KB that are allowed here.`)

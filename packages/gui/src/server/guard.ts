@@ -50,6 +50,9 @@ export function checkOrigin(names: ReadonlySet<string>): MiddlewareHandler {
         'forbidden',
         `This server is not ${host.slice(0, 100)}. Open the address that jora gui printed.`,
       )
+    // Its answer would be made, streams and all, and thrown away.
+    if (c.req.method === 'HEAD' && c.req.path.startsWith('/api/'))
+      throw new Failure('bad_request', 'The API knows no HEAD: ask with GET.', [], 405)
     const changes = c.req.method !== 'GET' && c.req.method !== 'HEAD'
     if (changes || c.req.path.startsWith('/api/')) {
       const origin = c.req.header('origin')

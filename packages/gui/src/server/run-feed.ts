@@ -15,7 +15,8 @@ export class RunFeed implements Feed {
   #position: number
   /** To be told before the lines behind it. */
   #rewound: number | undefined
-  #hasNews = true
+  #isFirst = true
+  #hasNews = false
   #removed = false
   #wake = () => {}
 
@@ -35,12 +36,18 @@ export class RunFeed implements Feed {
       }),
       runs.onChange((change) => {
         if (change.event === 'run' ? change.run.id !== run.id : change.id !== run.id) return
-        if (change.event === 'run') this.#hasNews = true
-        else this.#removed = true
+        if (change.event === 'removed') this.#removed = true
+        // A state is told behind the lines that led to it: after the end, readers leave.
+        else return void metrics.refresh().then(() => this.#noteState())
         this.#wake()
       }),
       () => metrics.release(),
     )
+  }
+
+  #noteState(): void {
+    this.#hasNews = true
+    this.#wake()
   }
 
   /** @param from id of the last event that is known, `0` for none */
@@ -49,14 +56,11 @@ export class RunFeed implements Feed {
   }
 
   take(): string {
-    let text = ''
+    let text = this.#isFirst ? this.#state() : ''
+    this.#isFirst = false
     if (this.#rewound !== undefined) {
       text += message('rewind', `{"position":${this.#rewound}}`, idAt(this.#metrics.lines, this.#position))
       this.#rewound = undefined
-    }
-    if (this.#hasNews) {
-      text += message('run', JSON.stringify({ run: this.#run.toRun() }))
-      this.#hasNews = false
     }
     const { lines } = this.#metrics
     const end = Math.min(lines.length, this.#position + batch)
@@ -64,12 +68,20 @@ export class RunFeed implements Feed {
       const data = `{"position":${this.#position},"metric":${lines[this.#position]}}`
       text += message('metric', data, idAt(lines, this.#position + 1))
     }
+    if (this.#hasNews && end === lines.length) {
+      text += this.#state()
+      this.#hasNews = false
+    }
     if (this.#removed) {
       text += message('removed', JSON.stringify({ id: this.#run.id }))
       this.#removed = false
       this.ended = true
     }
     return text
+  }
+
+  #state(): string {
+    return message('run', JSON.stringify({ run: this.#run.toRun() }))
   }
 
   onReady(wake: () => void): () => void {

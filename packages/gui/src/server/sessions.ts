@@ -70,6 +70,11 @@ export class Sessions {
     return false
   }
 
+  /** A mark by which a text is known to be of this server, or of an earlier one with the same key. */
+  seal(text: string): string {
+    return this.#sign(`seal:${text}`)
+  }
+
   #sign(payload: string): string {
     return createHmac('sha256', this.#key).update(payload).digest('base64url')
   }

@@ -47,6 +47,8 @@ export function staticFiles(folder: string | undefined): Handler {
       etag,
     }
     if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers })
+    if (c.req.method === 'HEAD')
+      return new Response(null, { headers: { ...headers, 'content-length': String(found.size) } })
     const body = Readable.toWeb(createReadStream(real)) as ReadableStream<Uint8Array>
     return new Response(body, { headers: { ...headers, 'content-length': String(found.size) } })
   }

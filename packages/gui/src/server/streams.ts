@@ -34,9 +34,14 @@ export class Streams {
     throw new Failure('too_many', `${this.limit} pages follow this server already. Close some of them, then try again.`)
   }
 
-  /** Answers with what `feed` sends until its reader leaves, or it ends. */
+  /** Answers with what `feed` sends until its reader leaves, or it ends. @throws Failure as {@link checkRoom}; the feed is closed */
   answer(feed: Feed): Response {
-    this.checkRoom()
+    try {
+      this.checkRoom()
+    } catch (error) {
+      feed.close()
+      throw error
+    }
     const encoder = new TextEncoder()
     let wake = () => {}
     const release = feed.onReady(() => wake())

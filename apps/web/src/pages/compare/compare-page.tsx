@@ -1,4 +1,5 @@
 // Several runs side by side: their curves over each other, and the settings in which they differ.
+import { useEffect } from 'react'
 import { api } from '../../api/client'
 import { useKnown } from '../../api/store'
 import { useRequest } from '../../api/use-request'
@@ -9,12 +10,21 @@ import { ComparedCurves } from './compared-curves'
 import { Differences } from './differences'
 import { RunPicker, mostRuns } from './run-picker'
 
+/** How often curves that still grow are read. */
+const readEveryMs = 5000
+
 export default function ComparePage({ ids }: { readonly ids: readonly string[] }) {
   const { runs } = useKnown()
   const chosen = ids.slice(0, mostRuns)
   const { data, error, busy, again } = useRequest(chosen.length === 0 ? undefined : chosen.join(' '), () =>
     api.compare(chosen),
   )
+  const moving = runs.some(({ id, state }) => state === 'running' && chosen.includes(id))
+  useEffect(() => {
+    if (!moving) return
+    const timer = setInterval(again, readEveryMs)
+    return () => clearInterval(timer)
+  }, [moving, again])
   const shown = data !== undefined && chosen.length > 0 ? data : undefined
   return (
     <>
@@ -23,11 +33,7 @@ export default function ComparePage({ ids }: { readonly ids: readonly string[] }
         <p className="soft">Choose up to {mostRuns} runs. The address of this page keeps the choice.</p>
       </div>
       <div className="compare">
-        <RunPicker
-          runs={runs}
-          chosen={chosen}
-          onChange={(next) => navigate(to.compare(next), { replace: true })}
-        />
+        <RunPicker runs={runs} chosen={chosen} onChange={(next) => navigate(to.compare(next), { replace: true })} />
         <div className="stack stack-l grow" aria-busy={busy}>
           {error && <Problem what="The runs could not be compared" error={error} again={again} />}
           {chosen.length === 0 && <p className="empty">No run is chosen yet.</p>}

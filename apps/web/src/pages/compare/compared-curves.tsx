@@ -19,14 +19,12 @@ export function ComparedCurves({ comparison }: { readonly comparison: Comparison
     })
     const aligned = align(curves)
     const names = distinct(comparison.runs.map(({ run }) => run.name))
-    const lines = names.map(
-      (label, i): Line => ({
-        label,
-        colour: ((i % 6) + 1) as Colour,
-        values: aligned.ys[i]!,
-        ...(shown === 'heldOut' && { sparse: true }),
-      }),
-    )
+    const lines = names.map((label, i): Line => ({
+      label,
+      colour: ((i % 6) + 1) as Colour,
+      values: aligned.ys[i]!,
+      ...(shown === 'heldOut' && { sparse: true }),
+    }))
     return { x: aligned.x, lines }
   }, [comparison, shown])
   return (

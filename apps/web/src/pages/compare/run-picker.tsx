@@ -26,9 +26,7 @@ export function RunPicker({ runs, chosen, onChange }: RunPickerProps) {
                   type="checkbox"
                   checked={ticked}
                   disabled={!ticked && chosen.length >= mostRuns}
-                  onChange={() =>
-                    onChange(ticked ? chosen.filter((id) => id !== run.id) : [...chosen, run.id])
-                  }
+                  onChange={() => onChange(ticked ? chosen.filter((id) => id !== run.id) : [...chosen, run.id])}
                 />
                 <span className="grow">
                   <span className="wrap-anywhere">{run.name}</span>

@@ -20,6 +20,8 @@ import { Section, type SectionStatus } from './section'
 
 interface CheckSectionProps {
   readonly draft: Draft
+  /** Why the data cannot be used; undefined when nothing is known against it. */
+  readonly faults: string | undefined
   readonly settings: RunSettings | undefined
   readonly estimate: Requested<Estimate>
   readonly status: SectionStatus
@@ -28,7 +30,7 @@ interface CheckSectionProps {
   readonly onRefused: (error: Error | undefined) => void
 }
 
-export function CheckSection({ draft, settings, estimate, status, onChange, onRefused }: CheckSectionProps) {
+export function CheckSection({ draft, faults, settings, estimate, status, onChange, onRefused }: CheckSectionProps) {
   const { busy, error, run } = useAction()
   const [name, setName] = useState(draft.name)
   const start = () =>
@@ -36,7 +38,11 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
       onRefused(undefined)
       try {
         const title = name.trim()
-        const created = await api.createRun({ kind: 'train', settings: settings!, ...(title !== '' && { name: title }) })
+        const created = await api.createRun({
+          kind: 'train',
+          settings: settings!,
+          ...(title !== '' && { name: title }),
+        })
         learn({ run: created })
         keepDraft({ ...emptyDraft, model: draft.model })
         navigate(to.run(created.id))
@@ -45,7 +51,7 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
         throw reason
       }
     })
-  const known = settings === undefined ? undefined : estimate.data
+  const known = settings === undefined || faults !== undefined ? undefined : estimate.data
   return (
     <Section id="check" number={4} title="Check and start" status={status}>
       {settings === undefined && (
@@ -58,7 +64,7 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
           Then memory, steps and time are worked out here.
         </p>
       )}
-      {settings !== undefined && estimate.error && (
+      {settings !== undefined && faults === undefined && estimate.error && (
         <Problem what="What it takes could not be worked out" error={estimate.error} again={estimate.again} />
       )}
       {settings !== undefined && known === undefined && estimate.busy && <p className="soft">Working it out …</p>}
@@ -88,7 +94,9 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
           </dl>
           {known.memory.fits === false && (
             <Notice tone="warn" title="This will not fit into the memory of the device">
-              <p>Make the batch size or the longest sample smaller, recompute activations, or choose a smaller model.</p>
+              <p>
+                Make the batch size or the longest sample smaller, recompute activations, or choose a smaller model.
+              </p>
             </Notice>
           )}
           {known.notes.length > 0 && (
@@ -106,6 +114,7 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
           <MeshPicture mesh={known.mesh} />
         </div>
       )}
+      {faults !== undefined && <Notice tone="warn" title={`The data cannot be trained on yet: ${faults}.`} />}
       <div className="start">
         <Field label="Name of the run" hint="Its folder is called so too. Empty: the time.">
           {(control) => (
@@ -123,7 +132,7 @@ export function CheckSection({ draft, settings, estimate, status, onChange, onRe
         <button
           type="button"
           className="button button-primary button-large"
-          disabled={busy || settings === undefined}
+          disabled={busy || settings === undefined || faults !== undefined}
           onClick={start}
         >
           <Icon name="play" />

@@ -1,8 +1,7 @@
 // Which data: a file that is dropped or chosen, or a bundled one; then what is in it, and what the model learns of it.
 import { useState } from 'react'
-import type { RunSettings } from '@jora/gui/client'
-import { api } from '../../api/client'
-import { useRequest } from '../../api/use-request'
+import type { Inspection, RunSettings } from '@jora/gui/client'
+import type { Requested } from '../../api/use-request'
 import { lastPart } from '../../format'
 import { useSession } from '../../shell/session'
 import { FileBrowser } from '../../ui/file-browser'
@@ -14,6 +13,8 @@ import { Section, type SectionStatus } from './section'
 
 interface DataSectionProps {
   readonly chosen: string | undefined
+  /** Of the chosen file. */
+  readonly inspection: Requested<Inspection>
   /** Complete and right settings, for the preview; undefined while something is missing. */
   readonly settings: RunSettings | undefined
   readonly hasModel: boolean
@@ -21,10 +22,9 @@ interface DataSectionProps {
   readonly onChoose: (path: string | undefined) => void
 }
 
-export function DataSection({ chosen, settings, hasModel, status, onChoose }: DataSectionProps) {
+export function DataSection({ chosen, inspection, settings, hasModel, status, onChoose }: DataSectionProps) {
   const bundled = useSession().data?.bundled.datasets ?? []
   const [browsing, setBrowsing] = useState(false)
-  const inspection = useRequest(chosen, (signal) => api.inspect(chosen!, 3, signal))
   const current = inspection.data?.path === chosen ? inspection.data : undefined
   return (
     <Section id="data" number={2} title="Data" status={status}>
@@ -73,6 +73,7 @@ export function DataSection({ chosen, settings, hasModel, status, onChoose }: Da
       )}
       {current !== undefined &&
         current.format !== null &&
+        current.errorCount === 0 &&
         (settings === undefined ? (
           <p className="soft">
             {hasModel
@@ -80,7 +81,7 @@ export function DataSection({ chosen, settings, hasModel, status, onChoose }: Da
               : 'Choose a model too, to see the tokens it learns.'}
           </p>
         ) : (
-          <PreviewView settings={settings} />
+          <PreviewView key={`${settings.model} ${settings.dataset}`} settings={settings} />
         ))}
     </Section>
   )

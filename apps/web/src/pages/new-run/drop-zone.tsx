@@ -69,6 +69,7 @@ export function DropZone({ onUploaded }: { readonly onUploaded: (path: string) =
           Choose a file
         </button>
       </div>
+      {busy && <progress className="progress" aria-label={`Uploading ${name}`} />}
       {error && <Problem what="The file could not be uploaded" error={error} again={clear} />}
     </>
   )

@@ -59,7 +59,9 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
             {part.name} {bytes(part.bytes)}
           </li>
         ))}
-        {memory.activationBytes === null && <li>what is computed in between: not known before the run on this device</li>}
+        {memory.activationBytes === null && (
+          <li>what is computed in between: not known before the run on this device</li>
+        )}
         {memory.checkpointing && <li>activations are computed again to save memory</li>}
       </ul>
     </div>

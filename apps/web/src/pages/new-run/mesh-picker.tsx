@@ -35,7 +35,10 @@ export function MeshPicker({ mesh, onChange }: MeshPickerProps) {
           </select>
         )}
       </Field>
-      <Field label="Split the rows over" hint="Each device takes its share of a batch, with the whole model: for speed.">
+      <Field
+        label="Split the rows over"
+        hint="Each device takes its share of a batch, with the whole model: for speed."
+      >
         {(control) => (
           <select
             {...control}

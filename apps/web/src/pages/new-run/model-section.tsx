@@ -33,7 +33,12 @@ export function ModelSection({ chosen, status, onChoose }: ModelSectionProps) {
         <legend className="visually-hidden">Models on this machine</legend>
         <div className="cards">
           {cards.map((model) => (
-            <ModelCard key={model.ref} model={model} chosen={model.ref === chosen} onChoose={() => onChoose(model.ref)} />
+            <ModelCard
+              key={model.ref}
+              model={model}
+              chosen={model.ref === chosen}
+              onChoose={() => onChoose(model.ref)}
+            />
           ))}
         </div>
       </fieldset>

@@ -1,9 +1,8 @@
 // A new run on one page: model, data, settings, check; filled in any order, checked as it is typed.
 import { useEffect, useMemo, useReducer, useState } from 'react'
-import type { RunSettings, SettingsDefaults } from '@jora/gui/client'
-import { ApiError } from '@jora/gui/client'
+import { ApiError, type Inspection, type RunSettings, type SettingsDefaults } from '@jora/gui/client'
 import { api } from '../../api/client'
-import { useRequest } from '../../api/use-request'
+import { useRequest, type Requested } from '../../api/use-request'
 import { lastPart, plural } from '../../format'
 import { draftOf, draftReducer, parseDraft, type Draft } from '../../settings/draft'
 import { settingKeys, type SettingKey } from '../../settings/fields'
@@ -22,7 +21,8 @@ export default function NewRunPage({ from }: { readonly from: string | undefined
   const session = useSession()
   const source = useRequest(from, () => api.run(from!))
   const defaults = session.data?.defaults
-  const ready = defaults !== undefined && (from === undefined || source.data !== undefined || source.error !== undefined)
+  const ready =
+    defaults !== undefined && (from === undefined || source.data !== undefined || source.error !== undefined)
   return (
     <>
       <div className="stack stack-s">
@@ -51,7 +51,10 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
   )
   useEffect(() => keepDraft(draft), [draft])
   const parsed = useMemo(() => parseDraft(draft), [draft])
-  const key = parsed.settings && JSON.stringify(parsed.settings)
+  const inspection = useRequest(draft.dataset, (signal) => api.inspect(draft.dataset!, 3, signal))
+  const faults = faultsOf(inspection.data?.path === draft.dataset ? inspection : undefined)
+  // Rows that cannot be used would fail again, with fewer words.
+  const key = parsed.settings && faults === undefined ? JSON.stringify(parsed.settings) : undefined
   const estimate = useRequest(key, (signal) => api.estimate(parsed.settings!, signal), 500)
   const [refused, setRefused] = useState<Error>()
   const errors = useMemo(
@@ -63,17 +66,17 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
   const status: Record<SectionId, SectionStatus> = {
     model: { ready: draft.model !== undefined, text: draft.model === undefined ? 'not chosen' : lastPart(draft.model) },
     data: {
-      ready: draft.dataset !== undefined,
-      text: draft.dataset === undefined ? 'not chosen' : lastPart(draft.dataset),
+      ready: draft.dataset !== undefined && faults === undefined,
+      text: draft.dataset === undefined ? 'not chosen' : (faults ?? lastPart(draft.dataset)),
     },
     settings: {
       ready: wrong === 0,
       text: wrong > 0 ? `${wrong} to correct` : changed === 0 ? 'defaults' : `${plural(changed, 'change')}`,
     },
     check: {
-      ready: estimate.data !== undefined && parsed.settings !== undefined && estimate.error === undefined,
+      ready: estimate.data !== undefined && key !== undefined && estimate.error === undefined,
       text:
-        parsed.settings === undefined
+        key === undefined
           ? 'waits for the parts above'
           : estimate.busy
             ? 'working it out …'
@@ -93,6 +96,7 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
         />
         <DataSection
           chosen={draft.dataset}
+          inspection={inspection}
           settings={parsed.settings}
           hasModel={draft.model !== undefined}
           status={status.data}
@@ -107,6 +111,7 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
         />
         <CheckSection
           draft={draft}
+          faults={faults}
           settings={parsed.settings}
           estimate={estimate}
           status={status.check}
@@ -116,6 +121,14 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
       </div>
     </div>
   )
+}
+
+/** Why the chosen file cannot be trained on; undefined when it can, or is not read yet. */
+function faultsOf(inspection: Requested<Inspection> | undefined): string | undefined {
+  const { data } = inspection ?? {}
+  if (data === undefined) return undefined
+  if (data.format === null) return 'no known format'
+  return data.errorCount > 0 ? `${plural(data.errorCount, 'row')} to correct` : undefined
 }
 
 /** What the server found wrong, by setting. */

@@ -18,7 +18,11 @@ export function SettingControl(props: SettingControlProps) {
   const { name, fallback, changed, error, onReset } = props
   const { label, about, control } = fields[name]
   const shown =
-    control.kind === 'choice' ? control.options[fallback] : control.kind === 'toggle' ? undefined : fallback || undefined
+    control.kind === 'choice'
+      ? control.options[fallback]
+      : control.kind === 'toggle'
+        ? undefined
+        : fallback || undefined
   return (
     <Field
       label={label}

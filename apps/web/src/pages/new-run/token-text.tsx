@@ -11,14 +11,14 @@ const legend: readonly (readonly [TokenKind, string])[] = [
   ['end', 'end of the answer (EOS): learned, in a box'],
 ]
 
-export interface Passage {
+interface Passage {
   readonly kind: TokenKind
   readonly branch: number | undefined
   readonly tokens: readonly Token[]
 }
 
 /** Neighbours of one kind and one question; the end of an answer belongs to it. */
-export function passages(tokens: readonly Token[]): Passage[] {
+function passages(tokens: readonly Token[]): Passage[] {
   const found: { kind: TokenKind; branch: number | undefined; tokens: Token[] }[] = []
   for (const token of tokens) {
     const last = found.at(-1)

@@ -15,7 +15,11 @@ export function AnswerPanels({ answers, asked, busy, onlyBase }: AnswerPanelsPro
   const { loading, context, prompt, sides, error } = answers
   return (
     <>
-      {error !== undefined && <Notice tone="bad" title="The answer broke off" alert>{error}</Notice>}
+      {error !== undefined && (
+        <Notice tone="bad" title="The answer broke off" alert>
+          {error}
+        </Notice>
+      )}
       <div className={`answers ${onlyBase ? 'answers-one' : ''}`} aria-busy={busy}>
         {sidesShown(onlyBase).map(({ side, title }) => (
           <section key={side} className={`panel answer answer-${side}`} aria-labelledby={`answer-${side}`}>

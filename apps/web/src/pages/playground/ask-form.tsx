@@ -9,6 +9,8 @@ import { ExamplePicker } from './example-picker'
 
 export interface Asked {
   readonly text: string
+  /** What an instruction is about; '' when there is nothing. */
+  readonly input: string
   readonly documents: readonly Doc[]
   readonly mode: NonNullable<ChatRequest['mode']>
   readonly temperature: number
@@ -35,24 +37,33 @@ const modes: Readonly<Record<Asked['mode'], string>> = {
 
 export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormProps) {
   const [text, setText] = useState('')
+  const [input, setInput] = useState('')
   const [documents, setDocuments] = useState<readonly Doc[]>([])
-  const [expected, setExpected] = useState<{ readonly question: string; readonly answer: string }>()
+  const [expected, setExpected] = useState<{
+    readonly question: string
+    readonly input: string
+    readonly answer: string
+  }>()
   const [mode, setMode] = useState<Asked['mode']>('instruction')
   const [temperature, setTemperature] = useState(0)
   const [maxNewTokens, setMaxNewTokens] = useState(128)
   const [retrieve, setRetrieve] = useState(3)
+
+  /** Only the Alpaca prompt has a place for it. */
+  const takesInput = mode === 'instruction' && documents.length === 0
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
     if (busy || !ready || text.trim() === '') return
     onAsk({
       text,
+      input: takesInput ? input : '',
       documents: documents.filter((doc) => doc.text.trim() !== ''),
       mode,
       temperature,
       maxNewTokens: Math.min(4096, Math.max(1, Math.round(maxNewTokens) || 128)),
       retrieve: Math.min(20, Math.max(1, Math.round(retrieve) || 3)),
-      expected: expected?.question === text ? expected.answer : undefined,
+      expected: expected?.question === text && expected.input === input ? expected.answer : undefined,
     })
   }
   const submitByKey = (event: KeyboardEvent<HTMLTextAreaElement>) => {
@@ -63,10 +74,11 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       {dataset !== undefined && (
         <ExamplePicker
           dataset={dataset}
-          onChoose={({ question, documents: given, expected: answer }) => {
+          onChoose={({ question, input: about, documents: given, expected: answer }) => {
             setText(question)
+            setInput(about)
             setDocuments(given.map((body, i) => ({ id: crypto.randomUUID(), title: `Document ${i + 1}`, text: body })))
-            setExpected({ question, answer })
+            setExpected({ question, input: about, answer })
           }}
         />
       )}
@@ -82,7 +94,27 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
           />
         )}
       </Field>
-      <Documents documents={documents} used={used} retrieve={retrieve} onChange={setDocuments} onRetrieve={setRetrieve} />
+      {takesInput && (
+        <Field label="Input" hint="What the instruction is about, if the data keeps it apart. May stay empty.">
+          {(control) => (
+            <textarea
+              {...control}
+              className="input"
+              rows={input === '' ? 1 : 4}
+              value={input}
+              onChange={(event) => setInput(event.target.value)}
+              onKeyDown={submitByKey}
+            />
+          )}
+        </Field>
+      )}
+      <Documents
+        documents={documents}
+        used={used}
+        retrieve={retrieve}
+        onChange={setDocuments}
+        onRetrieve={setRetrieve}
+      />
       <div className="columns columns-narrow">
         <Field label="Temperature" hint={temperature === 0 ? 'Always the likeliest word.' : 'More is more varied.'}>
           {(control) => (

@@ -26,7 +26,9 @@ export function Documents({ documents, used, retrieve, onChange, onRetrieve }: D
   const input = useRef<HTMLInputElement>(null)
   const add = (title: string, text: string): Doc => ({ id: crypto.randomUUID(), title, text })
   const takeFiles = async (files: FileList | null) => {
-    const read = await Promise.all([...(files ?? [])].map(async (file) => add(file.name, (await file.text()).slice(0, longest))))
+    const read = await Promise.all(
+      [...(files ?? [])].map(async (file) => add(file.name, (await file.text()).slice(0, longest))),
+    )
     onChange([...documents, ...read].slice(0, mostDocuments))
   }
   const change = (id: string, text: string) =>

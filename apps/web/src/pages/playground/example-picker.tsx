@@ -2,9 +2,9 @@
 import { useMemo } from 'react'
 import { api } from '../../api/client'
 import { useRequest } from '../../api/use-request'
-import { examplesOf, type Example } from './examples'
+import { examplesOf, nameOf, type Example } from './examples'
 
-const most = 8
+const most = 6
 
 interface ExamplePickerProps {
   readonly dataset: string
@@ -25,7 +25,7 @@ export function ExamplePicker({ dataset, onChoose }: ExamplePickerProps) {
         {examples.map((example, i) => (
           <li key={i}>
             <button type="button" className="example" onClick={() => onChoose(example)}>
-              {example.question.length > 90 ? `${example.question.slice(0, 88)} …` : example.question}
+              {nameOf(example)}
             </button>
           </li>
         ))}

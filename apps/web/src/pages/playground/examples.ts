@@ -2,6 +2,8 @@
 
 export interface Example {
   readonly question: string
+  /** What an instruction is about, where its row keeps that apart. */
+  readonly input: string
   readonly documents: readonly string[]
   readonly expected: string
   /** Whether its row says that it is held out; rows that say nothing may have been learned. */
@@ -28,19 +30,30 @@ export function examplesOf(rows: readonly unknown[], most: number): Example[] {
       const documents = documentsOf(row.context)
       const pairs = (row.questions as unknown[]).flatMap((part) => {
         const [question, expected] = [text(record(part).question), text(record(part).answer)]
-        return question !== undefined && expected !== undefined ? [{ question, documents, expected, heldOut }] : []
+        return question !== undefined && expected !== undefined
+          ? [{ question, input: '', documents, expected, heldOut }]
+          : []
       })
       return pairs.slice(0, 1)
     }
     const question = text(row.instruction) ?? text(row.prompt)
     const expected = text(row.output) ?? text(row.completion)
-    if (question !== undefined && expected !== undefined) {
-      const input = text(row.input)
-      return [{ question: input === undefined ? question : `${question}\n\n${input}`, documents: [], expected, heldOut }]
-    }
-    return []
+    return question !== undefined && expected !== undefined
+      ? [{ question, input: text(row.input) ?? '', documents: [], expected, heldOut }]
+      : []
   })
   return [...found.filter(({ heldOut }) => heldOut), ...found.filter(({ heldOut }) => !heldOut)].slice(0, most)
+}
+
+/** A line that tells an example from the others: its question, or the end of its input, where that is what differs. */
+export function nameOf({ question, input }: Pick<Example, 'question' | 'input'>, longest = 80): string {
+  if (input === '') return question.length > longest ? `${question.slice(0, longest - 2)} …` : question
+  const lines = input.trim().split('\n')
+  const last = lines.at(-1)!
+  if (lines.length > 1 && last.length <= longest) return last
+  const line = lines.join(' ').replace(/\s+/g, ' ')
+  // From the start of a word on.
+  return line.length > longest ? `… ${line.slice(2 - longest).replace(/^\S* /, '')}` : line
 }
 
 /** Where a run's rows lie: as asked for, or as run.json has it. */

@@ -52,7 +52,7 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
         grown = addChatEvent(grown, event)
         show()
       }
-      announce('Both answers are there.')
+      announce('The answer is complete.')
     } catch (reason) {
       if (!controller.signal.aborted) setError(reason as Error)
     } finally {
@@ -105,7 +105,7 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
 }
 
 function requestOf(
-  { text, documents, mode, temperature, maxNewTokens, retrieve }: Asked,
+  { text, input, documents, mode, temperature, maxNewTokens, retrieve }: Asked,
   runId: string | undefined,
   model: string | undefined,
 ): ChatRequest {
@@ -113,8 +113,12 @@ function requestOf(
     text,
     temperature,
     maxNewTokens,
+    ...(input.trim() !== '' && { input }),
     ...(mode !== 'instruction' && { mode }),
-    ...(documents.length > 0 && { documents: documents.map(({ title, text: body }) => ({ title, text: body })), retrieve }),
+    ...(documents.length > 0 && {
+      documents: documents.map(({ title, text: body }) => ({ title, text: body })),
+      retrieve,
+    }),
     ...(runId !== undefined ? { runId } : { ...(model !== undefined && { model }), sides: ['base'] }),
   }
 }

@@ -25,14 +25,16 @@ export function FailedNotice({ run }: { readonly run: Run }) {
         {adviceForRun(run.message).map((sentence) => (
           <li key={sentence}>{sentence}</li>
         ))}
-        {run.hasCheckpoint && <li>What was learned up to the last checkpoint is kept; the run can go on from there.</li>}
+        {run.hasCheckpoint && (
+          <li>What was learned up to the last checkpoint is kept; the run can go on from there.</li>
+        )}
       </ul>
     </Notice>
   )
 }
 
 /** quickstart.json's figure, where it has one. */
-export function exactMatch(quickstart: RunDetail['quickstart']): { base: number; tuned: number } | undefined {
+function exactMatch(quickstart: RunDetail['quickstart']): { base: number; tuned: number } | undefined {
   const figure = quickstart?.exactMatch
   if (typeof figure !== 'object' || figure === null) return undefined
   const { base, tuned } = figure as { base?: unknown; tuned?: unknown }

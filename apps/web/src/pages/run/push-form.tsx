@@ -39,7 +39,10 @@ export function PushForm({ run, jobs }: { readonly run: Run; readonly jobs: read
   if (hub?.offline) return <Notice tone="info" title="JORA was started offline: nothing can be published now." />
   return (
     <form className="stack measure" onSubmit={submit} autoComplete="off">
-      <Field label="Repository" hint="Your name on the Hub, a slash, and the model’s name. It is made if it is not there.">
+      <Field
+        label="Repository"
+        hint="Your name on the Hub, a slash, and the model’s name. It is made if it is not there."
+      >
         {(control) => (
           <input
             {...control}

@@ -78,7 +78,10 @@ export default function RunPage({ id }: { readonly id: string }) {
       {run.state === 'failed' && <FailedNotice run={run} />}
       {run.state !== 'failed' && run.message !== null && <Notice tone="info" title={run.message} />}
       {run.source === 'terminal' && run.state === 'running' && (
-        <Notice tone="info" title="It was started in a terminal, and is stopped there: Ctrl-C ends it with a checkpoint." />
+        <Notice
+          tone="info"
+          title="It was started in a terminal, and is stopped there: Ctrl-C ends it with a checkpoint."
+        />
       )}
       {detail.data && <QuickstartResult detail={detail.data} />}
       <RunProgress run={run} columns={columns} />
@@ -92,7 +95,9 @@ export default function RunPage({ id }: { readonly id: string }) {
         </>
       ) : (
         <>
-          {live && <p className="empty">The curves begin with the first step. Reading model and data takes a moment.</p>}
+          {live && (
+            <p className="empty">The curves begin with the first step. Reading model and data takes a moment.</p>
+          )}
           <TakeAway run={run} />
         </>
       )}

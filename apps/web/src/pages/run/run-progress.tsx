@@ -14,11 +14,13 @@ export function RunProgress({ run, columns }: RunProgressProps) {
   const tenth = totalSteps === null || totalSteps === 0 ? 0 : Math.floor((10 * step) / totalSteps)
   const said = useRef(tenth)
   useEffect(() => {
-    if (tenth > said.current && tenth < 10 && run.state === 'running') announce(`${tenth * 10} percent of the steps done`)
+    if (tenth > said.current && tenth < 10 && run.state === 'running')
+      announce(`${tenth * 10} percent of the steps done`)
     said.current = tenth
   }, [tenth, run.state])
 
   const active = run.state === 'running' || run.state === 'paused'
+  const checkpoint = columns?.checkpoints.at(-1)
   const seconds = columns?.done?.seconds ?? sum(columns?.steps.stepMs) / 1000
   return (
     <section className="panel stack" aria-label="Progress">
@@ -61,6 +63,10 @@ export function RunProgress({ run, columns }: RunProgressProps) {
             <div>
               <dt>Time left</dt>
               <dd>{run.etaSeconds === null ? '–' : duration(run.etaSeconds)}</dd>
+            </div>
+            <div>
+              <dt>Last checkpoint</dt>
+              <dd>{checkpoint === undefined ? 'none yet' : `step ${integer(checkpoint.step)}`}</dd>
             </div>
           </>
         ) : (

@@ -1,15 +1,18 @@
 // The settings a run was started with, and what its record says of versions, model and data.
 import type { RunDetail } from '@jora/gui/client'
-import { show } from '../../settings/show'
-import { labelOf } from '../../settings/fields'
+import { inOrder, labelOf } from '../../settings/fields'
+import { flatten, show } from '../../settings/show'
 import { Link } from '../../shell/link'
 import { to } from '../../shell/router'
+import { RunFiles } from './run-files'
 
 export function SettingsUsed({ detail }: { readonly detail: RunDetail }) {
   const { run, settings, record } = detail
   // What the run has made of the settings tells more than what was asked for.
-  const used = Object.entries(asObject(record?.settings) ?? settings ?? {}).filter(([, value]) => show(value) !== '–')
-  const facts = Object.entries(record ?? {}).filter(([key, value]) => key !== 'settings' && show(value) !== '–')
+  const { settings: resolved, ...facts } = record ?? {}
+  const used = Object.entries(isObject(resolved) ? resolved : (settings ?? {})).filter(
+    ([, value]) => show(value) !== '–',
+  )
   return (
     <section className="panel stack" aria-labelledby="settings-title">
       <div className="row row-between">
@@ -20,28 +23,17 @@ export function SettingsUsed({ detail }: { readonly detail: RunDetail }) {
           </Link>
         )}
       </div>
-      {used.length === 0 && facts.length === 0 && <p className="soft">The run has not written them yet.</p>}
-      <dl className="pairs pairs-columns">
-        {used.map(([key, value]) => (
-          <div key={key}>
-            <dt>{labelOf(key)}</dt>
-            <dd>{show(value)}</dd>
-          </div>
-        ))}
-      </dl>
-      {facts.length > 0 && (
+      {used.length === 0 && <p className="soft">The run has not written them yet.</p>}
+      <Pairs pairs={inOrder(used).map(([key, value]) => [labelOf(key), show(value)])} />
+      {record !== null && (
         <details>
           <summary>Record of the run</summary>
-          <dl className="pairs pairs-columns">
-            {facts.map(([key, value]) => (
-              <div key={key}>
-                <dt>{labelOf(key)}</dt>
-                <dd>{show(value)}</dd>
-              </div>
-            ))}
-          </dl>
+          <Pairs
+            pairs={flatten(facts).map(([keys, value]) => [keys.map((key) => labelOf(key)).join(', '), show(value)])}
+          />
         </details>
       )}
+      <RunFiles id={run.id} />
       <p className="small soft wrap-anywhere">
         In <code>{run.folder}</code>
       </p>
@@ -49,5 +41,16 @@ export function SettingsUsed({ detail }: { readonly detail: RunDetail }) {
   )
 }
 
-const asObject = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+const Pairs = ({ pairs }: { readonly pairs: readonly (readonly [string, string])[] }) => (
+  <dl className="pairs pairs-columns">
+    {pairs.map(([label, text]) => (
+      <div key={label}>
+        <dt>{label}</dt>
+        <dd>{text}</dd>
+      </div>
+    ))}
+  </dl>
+)
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

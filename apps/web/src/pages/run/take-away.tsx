@@ -34,7 +34,7 @@ const exports: readonly { readonly title: string; readonly about: string; readon
 ]
 
 /** Where a finished export is fetched from: a file as it is, a folder as a zip. */
-export function exportUrl(runId: string, job: Job): string | undefined {
+function exportUrl(runId: string, job: Job): string | undefined {
   const file = job.result?.file
   if (typeof file !== 'string') return undefined
   return /\.(gguf|zip)$/i.test(file) ? api.runFileUrl(runId, file) : api.downloadUrl(runId, file)
@@ -76,13 +76,7 @@ export function TakeAway({ run }: { readonly run: Run }) {
             </div>
             <span className="row">
               {choices.map(({ label, request }) => (
-                <button
-                  key={label}
-                  type="button"
-                  className="button"
-                  disabled={busy}
-                  onClick={() => start(request)}
-                >
+                <button key={label} type="button" className="button" disabled={busy} onClick={() => start(request)}>
                   {request.format === 'gguf' && <span className="visually-hidden">Export GGUF </span>}
                   {label}
                 </button>

@@ -1,11 +1,10 @@
 // Routes on runs: what there is, what is done with them, what they tell.
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Hono, type Context } from 'hono'
 import { createRunSchema, routes, type Comparison, type LogPiece, type RunDetail } from '../../api'
-import { listFiles, sendFile, sendZip } from '../../files/run-files'
+import { inRun, listFiles, sendFile, sendZip } from '../../files/run-files'
 import { checkSettings } from '../../runs/check-settings'
-import { columnsOf, readLines } from '../../runs/columns'
+import { readColumns } from '../../runs/columns'
 import { logFile } from '../../runs/gui-record'
 import type { ManagedRun } from '../../runs/managed-run'
 import { isId } from '../../runs/metrics-file'
@@ -47,8 +46,7 @@ export function runRoutes(services: Services): Hono {
     return streams.answer(await RunFeed.open(run, runs, metrics, from))
   })
   app.get(routes.metrics.path, async (c) => {
-    const lines = await readLines(runs.get(idOf(c)).metricsPath)
-    return c.json(columnsOf(lines, queryCount(c, 'from') ?? 0))
+    return c.json(await readColumns(runs.get(idOf(c)).metricsPath, queryCount(c, 'from') ?? 0))
   })
   app.get(routes.log.path, async (c) => c.json(await readLog(runs.get(idOf(c)).folder, queryCount(c, 'from'))))
   app.get(routes.runFiles.path, async (c) => c.json({ files: await listFiles(runs.get(idOf(c)).folder) }))
@@ -86,7 +84,7 @@ async function comparisonOf(runs: readonly ManagedRun[]): Promise<Comparison> {
     compared.push({
       run: run.toRun(),
       settings: settings[i]!,
-      metrics: columnsOf(await readLines(run.metricsPath), 0),
+      metrics: await readColumns(run.metricsPath, 0),
     })
   const differences = keys
     .map((key) => ({ key, values: settings.map((each) => each[key] ?? null) }))
@@ -96,7 +94,8 @@ async function comparisonOf(runs: readonly ManagedRun[]): Promise<Comparison> {
 
 /** A run's log from byte `from` on; of a run of a terminal there is none. */
 async function readLog(folder: string, from: number | undefined): Promise<LogPiece> {
-  const file = await open(join(folder, logFile), 'r').catch(() => undefined)
+  const path = await inRun(folder, logFile).catch(() => undefined)
+  const file = path === undefined ? undefined : await open(path, 'r')
   if (!file) return { from: 0, next: 0, bytes: 0, text: '' }
   try {
     const { size } = await file.stat()
