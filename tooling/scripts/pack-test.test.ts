@@ -119,7 +119,20 @@ const snippets: Record<string, string> = {
     const merged = await openSafetensors('merged/model.safetensors')
     assert.deepEqual(new Float32Array((await merged.read(q + '.weight')).buffer), Float32Array.of(3, 3, 3, 3)) // 1 + (alpha/r)·1·1
     await merged.close()`,
-  '@jora/gui': `import '@jora/gui'`,
+  '@jora/gui': `
+    import assert from 'node:assert/strict'
+    import { startGui } from '@jora/gui'
+    const gui = await startGui({ roots: ['.'], stateDir: 'state', command: [process.execPath, 'none.mjs'] })
+    assert.equal((await fetch(gui.address + '/api/session')).status, 401)
+    await gui.close()`,
+  '@jora/gui/client': `
+    import assert from 'node:assert/strict'
+    import { JoraClient } from '@jora/gui/client'
+    await assert.rejects(new JoraClient({ baseUrl: 'http://127.0.0.1:9' }).session())`,
+  '@jora/gui/api': `
+    import assert from 'node:assert/strict'
+    import { settingsSchema } from '@jora/gui/api'
+    assert.ok(!settingsSchema.safeParse({ model: 3 }).success)`,
 }
 
 /** A TypeScript program over the public types; it must compile under Node's own module resolution, library checks on. */
