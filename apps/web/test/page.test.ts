@@ -218,6 +218,8 @@ describe('what people do', () => {
     await page.screenshot({ path: join(shots, 'stop-dialog.png') })
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
+    // The focus is back where the question was asked.
+    await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('Stop')
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: 'Stop the run' }).focus()
     await page.keyboard.press('Enter')

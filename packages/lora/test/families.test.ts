@@ -84,8 +84,8 @@ const backends = [
   {
     backend: 'WebGPU',
     open: (): Promise<Device> => openWebGpuDevice(),
-    // What the others do beside these is in their kernels too.
-    cases: golden.cases.filter(({ name }) => ['gemma 2', 'qwen 3'].includes(name)),
+    // What the others do is in its kernels too, but for a bias and the norms of heads.
+    cases: golden.cases.filter(({ name }) => name === 'gemma 2'),
     there: (await findAdapter()) !== undefined,
   },
   {
