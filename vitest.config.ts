@@ -1,5 +1,6 @@
 // Tests run from source: the `@jora/source` export condition resolves every @jora package to its src/.
 import { defineConfig } from 'vitest/config'
+import SlowFirst from './tooling/scripts/slow-first.mjs'
 
 const source = ['@jora/source']
 
@@ -22,5 +23,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    sequence: { sequencer: SlowFirst },
   },
 })

@@ -214,17 +214,21 @@ export const cases: readonly Case[] = [
   smooth('rope', [f(2, 3, 4, 6), frozen(1, 4, 3)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('rope, a table a row', [f(2, 1, 3, 4), frozen(2, 3, 2)], (x, angle) => j.rope(x, j.cos(angle), j.sin(angle))),
   smooth('attention', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) => j.attention(q, k, v)),
-  smooth('attention, more keys than queries', [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)], (q, k, v) =>
-    j.attention(q, k, v, { scale: 0.7 }),
+  smoothAs(
+    'attention in a window over several query blocks',
+    'attention, more keys than queries',
+    [f(1, 2, 2, 4), f(1, 2, 6, 4), f(1, 2, 6, 4)],
+    (q, k, v) => j.attention(q, k, v, { scale: 0.7 }),
   ),
-  smooth('attention with heads of 24', [f(1, 2, 5, 24), f(1, 1, 5, 24), f(1, 1, 5, 24)], (q, k, v) =>
+  smoothAs('attention', 'attention with heads of 24', [f(1, 2, 5, 24), f(1, 1, 5, 24), f(1, 1, 5, 24)], (q, k, v) =>
     j.attention(q, k, v),
   ),
   // Two pieces of a head at a time. Its gradients, made of the same parts, take a driver on the CPU a minute to compile.
   exact('attention with heads of 40', [f(1, 2, 5, 40), f(1, 1, 5, 40), f(1, 1, 5, 40)], (q, k, v) => [
     j.attention(q, k, v),
   ]),
-  smooth(
+  smoothAs(
+    'attention with capped scores over packed trees in a window',
     'attention over context trees',
     [f(2, 4, 6, 2), f(2, 2, 6, 2), f(2, 2, 6, 2), fixed(treeVisibility, 2, 6, 4)],
     (q, k, v, visibility) => j.attention(q, k, v, { visibility }),
@@ -270,8 +274,11 @@ export const cases: readonly Case[] = [
     [f(1, 1, 193, 2), f(1, 1, 193, 2), f(1, 1, 193, 2), fixed(packedTrees(193, 50), 1, 193, 4)],
     (q, k, v, visibility) => j.attention(q, k, v, { visibility, window: 50 }),
   ),
-  smooth('attention with capped scores', [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)], (q, k, v) =>
-    j.attention(q, k, v, { scale: 2, softcap: 1.5 }),
+  smoothAs(
+    'attention with capped scores over packed trees in a window',
+    'attention with capped scores',
+    [f(2, 4, 5, 4), f(2, 2, 5, 4), f(2, 2, 5, 4)],
+    (q, k, v) => j.attention(q, k, v, { scale: 2, softcap: 1.5 }),
   ),
   smooth(
     'attention with capped scores over packed trees in a window',
