@@ -40,7 +40,7 @@ const flags = {
   model: modelFlag,
   adapter: adapterFlag,
   output: required(text('the folder to make (hf, peft) or the file (gguf, gguf-lora)', 'DIR or FILE')),
-  dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf, gguf-lora: f16' }),
+  dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf: f16; gguf-lora: f32' }),
   check: choice(
     'read it back and compare all of it; with llamacpp, run the GGUF file in node-llama-cpp too',
     ['files', 'llamacpp'],
@@ -155,7 +155,7 @@ async function writeExport(values: Values, sources: Sources, onProgress: Progres
         modelDir,
         adapterDir,
         output,
-        dtype: dtype ?? 'f16',
+        dtype,
         overwrite,
         onProgress,
       })
@@ -167,7 +167,7 @@ async function writeExport(values: Values, sources: Sources, onProgress: Progres
       }
     }
     case 'gguf-lora': {
-      const type = (dtype ?? 'f16') as 'f32' | 'f16' | 'bf16'
+      const type = dtype as 'f32' | 'f16' | 'bf16' | undefined
       const { notes, ...result } = await exportGgufAdapter({
         modelDir,
         adapterDir: adapterDir!,

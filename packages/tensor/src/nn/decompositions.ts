@@ -176,7 +176,6 @@ const headRows = 256
 
 interface HeadRows {
   readonly h: Tensor
-  readonly labels: Tensor
   /** Where there is a label. */
   readonly has: Tensor
   /** The labels' rows of the weight, 0 where there is none: safe to gather with. */
@@ -240,7 +239,7 @@ function eachHeadBlock<R>(
       given && vocabStart !== undefined
         ? exp(sub(logits, reshape(sliceAxis(given, 0, from, to), [to - from, 1])))
         : softmax(logits)
-    return body({ h, labels, ...rows, logits, slope, probabilities, weigh })
+    return body({ h, ...rows, logits, slope, probabilities, weigh })
   })
 }
 
