@@ -44,7 +44,7 @@ const cases: Case[] = [
   { file: 'packages/tensor/src/backend-webgpu/node.ts', imports: 'node:fs', refused: true },
   { file: 'packages/tensor/src/backend-webgpu/index.ts', imports: 'node:fs', refused: false },
   { file: 'packages/data/src/node.ts', imports: 'node:fs', refused: true },
-  { file: 'packages/data/src/files.ts', imports: 'node:fs', refused: false },
+  { file: 'packages/data/src/rows/files.ts', imports: 'node:fs', refused: false },
   { file: 'packages/data/src/bare.ts', imports: 'fs', refused: true },
   { file: 'packages/tensor/src/jit/core.ts', imports: '../backend-onnx/index', refused: true },
   { file: 'packages/tensor/src/core.ts', imports: './backend-webgpu/device', refused: true },

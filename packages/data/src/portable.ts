@@ -1,9 +1,9 @@
 // The part of @jora/data that runs in a page too: all of it but reading files.
 
-export { questionsOf, type AskedQuestion } from './asked'
-export { planBatches, type BatchPlan, type PlanOptions } from './batches'
-export { ChatTemplate, chatTemplateOf, type UserFrame } from './chat'
-export { collate, paddedLength, type Batch, type CollateOptions, type PackedRows } from './collate'
+export { questionsOf, type AskedQuestion } from './prompt/asked'
+export { planBatches, type BatchPlan, type PlanOptions } from './trees/batches'
+export { ChatTemplate, chatTemplateOf, type UserFrame } from './prompt/chat'
+export { collate, paddedLength, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
 export {
   packings,
   prepareDataset,
@@ -12,9 +12,9 @@ export {
   type Packing,
   type PreparedDataset,
   type PrepareOptions,
-} from './dataset'
-export { parseCsv, type CsvOptions, type CsvRecord } from './csv'
-export type { DecodeOptions, TextStream } from './decoder'
+} from './rows/dataset'
+export { parseCsv, type CsvOptions, type CsvRecord } from './rows/csv'
+export type { DecodeOptions, TextStream } from './tokenizer/decoder'
 export { DatasetError, type DatasetErrorDetails, type RowOrigin } from './errors'
 export { importFormats, type ImportFormat, type ImportFormatName } from './import/index'
 export {
@@ -27,8 +27,8 @@ export {
   type Refusal,
   type TableFormat,
 } from './import/imported'
-export { describeTokens, type TokenDescription, type TokenPart } from './preview'
-export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './plan'
+export { describeTokens, type TokenDescription, type TokenPart } from './prompt/preview'
+export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
 export {
   contextTemplates,
   parsePromptTemplate,
@@ -36,7 +36,7 @@ export {
   renderPrompt,
   type ContextTemplate,
   type PromptTemplate,
-} from './prompt'
+} from './prompt/prompt'
 export { buildRaft, DEFAULT_REFUSAL, type RaftData, type RaftOptions, type RefusedQuestion } from './raft/build'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
 export { parseDocuments, type RaftDocument, type TableDocument, type TextDocument } from './raft/documents'
@@ -60,12 +60,12 @@ export {
   type ContextRow,
   type Row,
   type TokenRow,
-} from './row-formats'
-export { parseRows } from './rows'
-export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './sample'
-export type { TemplateOptions } from './segments'
-export { tokenizeRow, tokenizeTree, type TokenizeOptions } from './tokenize'
-export { parseTokenizer, type TokenizerFiles } from './tokenizer-files'
+} from './rows/row-formats'
+export { parseRows } from './rows/rows'
+export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'
+export type { TemplateOptions } from './prompt/segments'
+export { tokenizeRow, tokenizeTree, type TokenizeOptions } from './prompt/tokenize'
+export { parseTokenizer, type TokenizerFiles } from './tokenizer/tokenizer-files'
 export {
   createTextStream,
   createTokenizer,
@@ -73,9 +73,9 @@ export {
   type CreateTokenizerOptions,
   type EncodeOptions,
   type Tokenizer,
-} from './tokenizer'
-export { splitRows } from './split'
-export { separateSamples, treeSamples, type Branch, type Tree } from './tree'
+} from './tokenizer/tokenizer'
+export { splitRows } from './rows/split'
+export { separateSamples, treeSamples, type Branch, type Tree } from './trees/tree'
 export { denotationMatch } from './metrics/denotation'
 export { replyMatch, type ReplyMatch } from './metrics/reply'
 export { exactMatch, f1, normalizeAnswer, squadExactMatch } from './metrics/squad'

@@ -8,7 +8,7 @@ export {
   readCheckpoint,
   type Model,
   type StoredTensor,
-} from './folder'
+} from './open/folder'
 export {
   companionFiles,
   hubClient,
@@ -18,4 +18,4 @@ export {
   type ResolvedModel,
   type ResolveOptions,
 } from './hub'
-export { importLlama2c, type ImportedLlama2c, type ImportLlama2cOptions } from './import-llama2c'
+export { importLlama2c, type ImportedLlama2c, type ImportLlama2cOptions } from './import/import-llama2c'

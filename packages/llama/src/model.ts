@@ -2,8 +2,8 @@
 // 2024), as a pure function of its weights. Families differ in their configuration only.
 import * as t from '@jora/tensor'
 import type { Tensor } from '@jora/tensor'
-import type { DecoderConfig } from './config'
-import { ropeTables } from './rope-frequencies'
+import type { DecoderConfig } from './config/config'
+import { ropeTables } from './config/rope-frequencies'
 
 /** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
 export type Weights = Readonly<Record<string, Tensor>>

@@ -1,6 +1,6 @@
 // How the decoder's weights are split over a mesh: Megatron's plan (Shoeybi et al. 2019), as data beside the model.
 import { P, ShardingError, type Mesh, type PartitionSpec } from '@jora/shard'
-import type { DecoderConfig } from './config'
+import type { DecoderConfig } from './config/config'
 
 /** The axis of the mesh that weights are split over. */
 export const modelAxis = 'model'

@@ -1,7 +1,7 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
-export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config'
-export { modelFromBytes, type ModelBytes, type WeightFile } from './from-bytes'
-export { Generator, type ContextPrompts, type Generated, type GenerateOptions } from './generate'
+export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config/config'
+export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
+export { Generator, type ContextPrompts, type Generated, type GenerateOptions } from './generate/generate'
 export {
   decode,
   denseLinear,
@@ -16,7 +16,7 @@ export {
   type Linear,
   type Weights,
 } from './model'
-export { inverseFrequencies } from './rope-frequencies'
-export { checkSampling, sampleToken, type SamplingOptions } from './sampling'
+export { inverseFrequencies } from './config/rope-frequencies'
+export { checkSampling, sampleToken, type SamplingOptions } from './generate/sampling'
 export { modelAxis, modelSplits, partitionPlan, weightSharding } from './partition'
-export { weightShapes } from './weights'
+export { weightShapes } from './open/weights'

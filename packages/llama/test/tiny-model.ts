@@ -2,8 +2,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
-import { parseConfig } from '../src/config'
-import { weightShapes } from '../src/weights'
+import { parseConfig } from '../src/config/config'
+import { weightShapes } from '../src/open/weights'
 
 /** config.json of a decoder small enough to run in milliseconds. */
 export const tinyConfig = {

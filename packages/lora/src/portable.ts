@@ -1,10 +1,16 @@
 // The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
-export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter'
-export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer'
-export { chooseDType, type DTypeSetting } from './compute-dtype'
-export { Evaluator, type Evaluation } from './evaluate'
-export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './events'
-export { defaultJoraSettings, JoraConfig, ParagemmaConfig, ParallamaConfig, type JoraSettings } from './jora-config'
+export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter/adapter'
+export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer/answer'
+export { chooseDType, type DTypeSetting } from './settings/compute-dtype'
+export { Evaluator, type Evaluation } from './train/evaluate'
+export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './runs/events'
+export {
+  defaultJoraSettings,
+  JoraConfig,
+  ParagemmaConfig,
+  ParallamaConfig,
+  type JoraSettings,
+} from './settings/jora-config'
 export {
   ConfigError,
   defaultLoraConfig,
@@ -13,8 +19,8 @@ export {
   type LoraConfig,
   type LoraScale,
   type Patterns,
-} from './lora-config'
-export { modelCard, type CardInfo, type CardLora, type CardTraining } from './model-card'
+} from './settings/lora-config'
+export { modelCard, type CardInfo, type CardLora, type CardTraining } from './card/model-card'
 export {
   anyProcess,
   batchSharding,
@@ -24,7 +30,7 @@ export {
   joinForGroups,
   placeAdapter,
   writesFiles,
-} from './on-mesh'
+} from './train/on-mesh'
 export {
   adamw,
   clipByGlobalNorm,
@@ -33,7 +39,7 @@ export {
   stepNumbers,
   type AdamWConfig,
   type AdamWState,
-} from './optimizer'
+} from './train/optimizer'
 export {
   parsePeftAdapter,
   serializePeftAdapter,
@@ -41,12 +47,12 @@ export {
   type AdapterArrays,
   type PeftAdapter,
   type PeftFiles,
-} from './peft'
-export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './peft-config'
-export { peftName } from './peft-names'
-export { samplesFromRows, type JoraSamples } from './samples'
-export { learningRateAt, type ScheduleConfig, type SchedulerName } from './schedule'
-export { adaptedModules, type AdaptedModule, type TargetSettings } from './target-modules'
-export { defaultTrainConfig, type TrainConfig } from './train-config'
-export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './trainer'
-export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './training-step'
+} from './adapter/peft/peft'
+export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './adapter/peft/peft-config'
+export { peftName } from './adapter/peft/peft-names'
+export { samplesFromRows, type JoraSamples } from './train/samples'
+export { learningRateAt, type ScheduleConfig, type SchedulerName } from './train/schedule'
+export { adaptedModules, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
+export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
+export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
+export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './train/training-step'

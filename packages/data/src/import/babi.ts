@@ -1,6 +1,6 @@
 // bAbI (Weston et al. 2015): small stories, told a statement a line, with questions in between.
 
-import type { ContextDocument, ContextQuestion } from '../row-formats'
+import type { ContextDocument, ContextQuestion } from '../rows/row-formats'
 import { linesOf, stemOf, type Imported, type InputFiles } from './imported'
 
 interface Story {

@@ -1,8 +1,8 @@
 // Records of any keys: a mapping says which of them hold question, answer and context.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { isRecord } from '../json'
-import type { ContextQuestion } from '../row-formats'
+import { isRecord } from '../rows/json'
+import type { ContextQuestion } from '../rows/row-formats'
 import type { ImportColumns, Imported, ImportOptions, InputFiles } from './imported'
 import { importRecords } from './records'
 

@@ -1,6 +1,6 @@
 // What every importer takes and gives.
 
-import type { Row } from '../row-formats'
+import type { Row } from '../rows/row-formats'
 
 /**
  * Text files by path relative to the input, with `/` on every system. An input that is one file stands alone, under the name

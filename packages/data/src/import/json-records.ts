@@ -1,7 +1,7 @@
 // JSON text as the values it holds, before any row is checked.
 
 import { DatasetError } from '../errors'
-import { findJsonError, lineOf } from '../json-location'
+import { findJsonError, lineOf } from '../rows/json-location'
 
 /** @throws DatasetError naming the line where the text stops being JSON */
 export function parseJson(text: string, file: string): unknown {

@@ -3,7 +3,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { DatasetError } from '../errors'
-import { readText } from '../files'
+import { readText } from '../rows/files'
 import { importFormats, type ImportFormat, type ImportFormatName } from './index'
 import type { Imported, ImportOptions, InputFiles } from './imported'
 

@@ -1,8 +1,8 @@
 // Records that are rows already: Alpaca, chat messages and ShareGPT, checked one by one.
 
 import { DatasetError, type RowOrigin } from '../errors'
-import { asRecord, isRecord, type JsonRecord } from '../json'
-import { checkRow, type Row } from '../row-formats'
+import { asRecord, isRecord, type JsonRecord } from '../rows/json'
+import { checkRow, type Row } from '../rows/row-formats'
 import { onlyFile, type Convert, type Imported, type InputFiles } from './imported'
 import { parseRecords } from './json-records'
 

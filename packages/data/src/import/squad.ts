@@ -1,8 +1,8 @@
 // SQuAD 1.1 and 2.0, and XQuAD: questions on paragraphs, answered by words that stand there.
 
 import { DatasetError, describeValue } from '../errors'
-import { asRecord, asString, isRecord } from '../json'
-import type { ContextDocument, ContextQuestion } from '../row-formats'
+import { asRecord, asString, isRecord } from '../rows/json'
+import type { ContextDocument, ContextQuestion } from '../rows/row-formats'
 import { onlyFile, type Imported, type ImportOptions, type InputFiles } from './imported'
 import { parseJson } from './json-records'
 

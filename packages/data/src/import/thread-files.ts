@@ -1,7 +1,7 @@
 // Threads in files: the IRC logs of Kummerfeld et al. (2019) with their links, and a plain JSON format.
 
 import { describeValue } from '../errors'
-import { asRecord } from '../json'
+import { asRecord } from '../rows/json'
 import { linesOf, type Imported, type InputFiles } from './imported'
 import { parseRecords } from './json-records'
 import type { AskedPost } from './thread-links'

@@ -1,7 +1,7 @@
 // Reply links: windows, both kinds of files, and links that cannot be.
 
 import { expect, test } from 'vitest'
-import type { ContextDocument, ContextRow } from '../row-formats'
+import type { ContextDocument, ContextRow } from '../rows/row-formats'
 import { countQuestions, type ImportOptions } from './imported'
 import { importThreads } from './threads'
 

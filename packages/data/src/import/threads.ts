@@ -1,6 +1,6 @@
 // Whom does a post answer? Reply links of forums and chats, as questions on windows of posts.
 
-import type { ContextQuestion, Row } from '../row-formats'
+import type { ContextQuestion, Row } from '../rows/row-formats'
 import { onlyFile, type Imported, type ImportOptions, type InputFiles } from './imported'
 import { readIrc, readThreads, isIrcFile, type Thread } from './thread-files'
 import { findCycles, linkProblem, type AskedPost } from './thread-links'

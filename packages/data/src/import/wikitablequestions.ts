@@ -1,8 +1,8 @@
 // WikiTableQuestions (Pasupat and Liang 2015): questions on tables of Wikipedia, in the layout of the official release.
 
-import { parseCsv } from '../csv'
+import { parseCsv } from '../rows/csv'
 import { DatasetError } from '../errors'
-import type { ContextQuestion } from '../row-formats'
+import type { ContextQuestion } from '../rows/row-formats'
 import type { Imported, ImportOptions, InputFiles, TableFormat } from './imported'
 import { splitTsv, tableText, unescapeTsv } from './tables'
 

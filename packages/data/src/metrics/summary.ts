@@ -1,6 +1,6 @@
 // What an evaluation reports of its answers: each scored on its own, then means over all.
 
-import type { AnswerMetric } from '../row-formats'
+import type { AnswerMetric } from '../rows/row-formats'
 import { denotationMatch } from './denotation'
 import { replyMatch } from './reply'
 import { exactMatch, f1 } from './squad'

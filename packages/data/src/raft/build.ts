@@ -2,7 +2,7 @@
 
 import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
-import type { ContextDocument, ContextQuestion, ContextRow } from '../row-formats'
+import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import { chunkDocument, type ChunkOptions } from './chunk'
 import { distractorFinder } from './distractors'
 import { checkIds, type RaftDocument } from './documents'

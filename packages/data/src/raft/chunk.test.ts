@@ -2,8 +2,8 @@
 
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { loadTokenizer } from '../files'
-import type { Tokenizer } from '../tokenizer'
+import { loadTokenizer } from '../rows/files'
+import type { Tokenizer } from '../tokenizer/tokenizer'
 import { chunkDocument, type ChunkOptions } from './chunk'
 import { parseTable } from './table'
 

@@ -2,7 +2,7 @@
 
 import type { TableFormat } from '../import/imported'
 import { tableText } from '../import/tables'
-import type { Tokenizer } from '../tokenizer'
+import type { Tokenizer } from '../tokenizer/tokenizer'
 import type { RaftDocument } from './documents'
 import type { Table } from './table'
 

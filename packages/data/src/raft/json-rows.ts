@@ -2,7 +2,7 @@
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { parseRecords } from '../import/json-records'
-import { isRecord, type JsonRecord } from '../json'
+import { isRecord, type JsonRecord } from '../rows/json'
 
 interface JsonRow {
   value: JsonRecord

@@ -3,7 +3,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { DatasetError } from '../errors'
-import { readText } from '../files'
+import { readText } from '../rows/files'
 import { parseDocuments, type RaftDocument } from './documents'
 import { parseQuestions, type RaftQuestion } from './questions'
 import { parseTable } from './table'

@@ -1,6 +1,6 @@
 // What building RAFT data came to, in figures.
 
-import type { ContextDocument, ContextRow } from '../row-formats'
+import type { ContextDocument, ContextRow } from '../rows/row-formats'
 import type { RaftDocument } from './documents'
 import type { Source } from './golden'
 import type { Side } from './split-documents'

@@ -1,6 +1,6 @@
 // Tables as documents, read from CSV and TSV.
 
-import { parseCsv } from '../csv'
+import { parseCsv } from '../rows/csv'
 import { DatasetError } from '../errors'
 
 /** Cells by column; every row is as long as the header. */

@@ -6,14 +6,14 @@ import { setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { FileRange } from '../backend/backend'
-import { describeAdapter, nameAdapter, type AdapterDescription } from './adapters'
-import { openOnAdapter, type Platform, type WebGpuDevice, type WebGpuDeviceOptions } from './device'
-import { tuningFile } from './tuning-file'
+import { describeAdapter, nameAdapter, type AdapterDescription } from './device/adapters'
+import { openOnAdapter, type Platform, type WebGpuDevice, type WebGpuDeviceOptions } from './device/device'
+import { tuningFile } from './device/tuning-file'
 
-export { firstGpu, missingFrom, type AdapterDescription } from './adapters'
-export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
-export { openPlanningDevice, type PlanningDevice } from './planning'
-export { referenceGpu, type GpuProfile, type MatrixUnit } from './profile'
+export { firstGpu, missingFrom, type AdapterDescription } from './device/adapters'
+export type { WebGpuDevice, WebGpuDeviceOptions } from './device/device'
+export { openPlanningDevice, type PlanningDevice } from './device/planning'
+export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile'
 
 /** Dawn instances: collected while a device of theirs lives, the next call would crash. */
 const instances: GPU[] = []

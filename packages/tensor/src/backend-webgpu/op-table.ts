@@ -15,7 +15,7 @@ import {
   sinusoid,
   sizeAt,
   type Expression,
-} from './expressions'
+} from './fusion/expressions'
 import { argmaxKernel } from './kernels/argmax.wgsl'
 import { attentionGradKernels } from './kernels/attention-grad.wgsl'
 import { attentionKernel, attentionLayout } from './kernels/attention.wgsl'
@@ -23,8 +23,8 @@ import { dotKernel, dotOperand } from './kernels/dot.wgsl'
 import { reduceKernel } from './kernels/reduce.wgsl'
 import { rmsNormGradKernel, rmsNormKernel, softmaxKernel } from './kernels/rows.wgsl'
 import { scatterAddKernel } from './kernels/scatter-add.wgsl'
-import type { Kernel } from './kernel'
-import { f32, Position, u32 } from './writer'
+import type { Kernel } from './fusion/kernel'
+import { f32, Position, u32 } from './fusion/writer'
 
 /** An op that is read: inlined where its value is used. */
 interface Read<K extends OpName> {

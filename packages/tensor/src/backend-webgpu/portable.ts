@@ -1,11 +1,11 @@
 // @jora/tensor/webgpu in a page: devices through navigator.gpu.
-import { describeAdapter, type AdapterDescription } from './adapters'
-import { openOnAdapter, type WebGpuDevice, type WebGpuDeviceOptions } from './device'
+import { describeAdapter, type AdapterDescription } from './device/adapters'
+import { openOnAdapter, type WebGpuDevice, type WebGpuDeviceOptions } from './device/device'
 
-export type { AdapterDescription } from './adapters'
-export type { WebGpuDevice, WebGpuDeviceOptions } from './device'
-export { openPlanningDevice, type PlanningDevice } from './planning'
-export { referenceGpu, type GpuProfile, type MatrixUnit } from './profile'
+export type { AdapterDescription } from './device/adapters'
+export type { WebGpuDevice, WebGpuDeviceOptions } from './device/device'
+export { openPlanningDevice, type PlanningDevice } from './device/planning'
+export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile'
 
 export type OpenWebGpuOptions = WebGpuDeviceOptions
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findAdapter, openWebGpuDevice } from '../../src/backend-webgpu/index'
-import { tuningVersion } from '../../src/backend-webgpu/tuning'
+import { tuningVersion } from '../../src/backend-webgpu/device/tuning'
 import { dot, jit, tensor } from '../../src/index'
 import type { Tensor } from '../../src/index'
 

@@ -1,7 +1,7 @@
 // argmax: one invocation an output; the first of equal elements wins.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../kernel'
-import { KernelWriter, Position, type Draft } from '../writer'
+import type { KernelContext } from '../fusion/kernel'
+import { KernelWriter, Position, type Draft } from '../fusion/writer'
 
 export function argmaxKernel(context: KernelContext<'argmax'>): Draft {
   const { axis } = context.node.params

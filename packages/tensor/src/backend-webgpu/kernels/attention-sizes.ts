@@ -1,6 +1,6 @@
 // Sizes of an attention call, and what a query's place alone says of the keys it can see.
 import type { Node } from '../../ir/graph'
-import { plus, u32, type Block } from '../writer'
+import { plus, u32, type Block } from '../fusion/writer'
 
 /** q [batch, heads, queries, headDim], k and v [batch, kvHeads, keys, headDim]. */
 export interface AttentionSizes {

@@ -1,7 +1,7 @@
 // The kernel of a cluster without an anchor: one invocation an element.
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../kernel'
-import { KernelWriter, Position, type Draft } from '../writer'
+import type { KernelContext } from '../fusion/kernel'
+import { KernelWriter, Position, type Draft } from '../fusion/writer'
 
 export function elementwiseKernel(context: KernelContext<OpName>): Draft {
   const { roots, size } = context.cluster

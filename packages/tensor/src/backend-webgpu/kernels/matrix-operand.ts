@@ -1,9 +1,9 @@
 // How a matrix kernel reads one operand: element by element, or four at a time along the direction in which it is contiguous.
 import { sizeOf, type Shape } from '../../shape'
-import { operandPosition } from '../inline-dot'
-import type { KernelContext } from '../kernel'
-import { reshapeView, type View } from '../storage'
-import { nestedIndex, over, plus, Position, times, u32, type Block } from '../writer'
+import { operandPosition } from '../fusion/inline-dot'
+import type { KernelContext } from '../fusion/kernel'
+import { reshapeView, type View } from '../fusion/storage'
+import { nestedIndex, over, plus, Position, times, u32, type Block } from '../fusion/writer'
 
 /** One operand of a product; `outer` is its row of the result (left) or column (right), `k` the inner index. */
 export interface MatrixOperand {

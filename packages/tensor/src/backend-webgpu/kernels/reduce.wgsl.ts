@@ -1,7 +1,7 @@
 // sum and max over any axes: each output is a row of the elements that are reduced into it.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../kernel'
-import { Position, type Block, type Draft } from '../writer'
+import type { KernelContext } from '../fusion/kernel'
+import { Position, type Block, type Draft } from '../fusion/writer'
 import { RowWriter, type Combine } from './rows.wgsl'
 
 /** Elements from which the lanes of a workgroup share one output. */

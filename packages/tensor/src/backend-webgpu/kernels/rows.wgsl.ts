@@ -1,8 +1,8 @@
 // Row kernels: a workgroup reduces a row in one or more passes and then writes it. softmax, rmsNorm and its gradient.
 import { sizeOf } from '../../shape'
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../kernel'
-import { f32, KernelWriter, nestedIndex, Position, type Block, type Draft } from '../writer'
+import type { KernelContext } from '../fusion/kernel'
+import { f32, KernelWriter, nestedIndex, Position, type Block, type Draft } from '../fusion/writer'
 
 export type Combine = 'sum' | 'max'
 

@@ -1,7 +1,7 @@
 // scatterAdd: a workgroup an output row looks for its number among the indices and adds the rows it finds, in their order.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../kernel'
-import { KernelWriter, nestedIndex, plus, Position, type Draft } from '../writer'
+import type { KernelContext } from '../fusion/kernel'
+import { KernelWriter, nestedIndex, plus, Position, type Draft } from '../fusion/writer'
 
 const lanes = 64
 

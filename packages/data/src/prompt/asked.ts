@@ -1,0 +1,63 @@
+// Rows as questions for a model to answer, with the ids they have in training.
+
+import type { AnswerMetric, Row } from '../rows/row-formats'
+import { IGNORED_LABEL } from '../trees/sample'
+import { tokenizeRow, tokenizeTree, type TokenizeOptions } from './tokenize'
+import type { Tokenizer } from '../tokenizer/tokenizer'
+
+export interface AskedQuestion {
+  /** Row number in its file, from 1, and number of the question in its row, from 0. */
+  readonly row: number
+  readonly question: number
+  readonly id?: string
+  /** What is asked, without context and template. */
+  readonly text: string
+  /** All answers that count as right. */
+  readonly answers: readonly string[]
+  readonly metric?: AnswerMetric
+  /** Ids of the context: one array for all questions that share it, empty without one. */
+  readonly context: readonly number[]
+  /** It continues the first so many tokens of the context. */
+  readonly contextLength: number
+  /** Ids of the prompt behind the context, up to where the answer begins. */
+  readonly prompt: readonly number[]
+}
+
+/** The questions of a row; none where it is pre-tokenised. Of a conversation the last turn of the assistant is asked for. */
+export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOptions): AskedQuestion[] {
+  if ('input_ids' in row) return []
+  const number = row.origin?.row ?? 0
+  if (!('questions' in row)) {
+    const { ids, labels } = tokenizeRow(row, tokenizer, options)
+    let end = labels.findLastIndex((label) => label !== IGNORED_LABEL)
+    while (end > 0 && labels[end - 1] !== IGNORED_LABEL) end--
+    const prompt = [...ids.subarray(0, end)]
+    return [{ row: number, question: 0, ...spoken(row), context: [], contextLength: 0, prompt }]
+  }
+  const { context, branches } = tokenizeTree(row, tokenizer, options)
+  const shared = [...context]
+  return branches.map(({ ids, labels, contextLength }, question) => {
+    const { id, question: text, answer, answers = [answer] } = row.questions[question]!
+    const begin = labels.findIndex((label) => label !== IGNORED_LABEL)
+    return {
+      row: number,
+      question,
+      ...(id === undefined ? {} : { id }),
+      text,
+      answers,
+      ...(row.metric === undefined ? {} : { metric: row.metric }),
+      context: shared,
+      contextLength,
+      prompt: [...ids.subarray(0, begin < 0 ? ids.length : begin)],
+    }
+  })
+}
+
+function spoken(
+  row: Exclude<Row, { input_ids: unknown } | { questions: unknown }>,
+): Pick<AskedQuestion, 'text' | 'answers'> {
+  if ('completion' in row) return { text: row.prompt, answers: [row.completion] }
+  if ('output' in row) return { text: [row.instruction, row.input ?? ''].join('\n').trim(), answers: [row.output] }
+  const last = row.messages.findLastIndex(({ role }) => role === 'assistant')
+  return { text: row.messages[last - 1]?.content ?? '', answers: [row.messages[last]!.content] }
+}

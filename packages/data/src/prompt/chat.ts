@@ -1,0 +1,123 @@
+// Chat templates: a conversation as the texts that are learned and those that are not, by where messages begin and end.
+
+import { Template } from '@huggingface/jinja'
+import type { ChatMessage } from '../rows/row-formats'
+import type { Segment } from './segments'
+import type { Tokenizer } from '../tokenizer/tokenizer'
+
+/** What stands around the text of a lone user message: before it, and from it to where the answer begins. */
+export interface UserFrame {
+  readonly before: string
+  readonly after: string
+}
+
+const commonStart = (a: string, b: string): number => {
+  let n = 0
+  while (n < a.length && a[n] === b[n]) n++
+  return n
+}
+
+/** The chat template of a tokenizer. */
+export class ChatTemplate {
+  readonly #template: Template
+  readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
+  #frame: UserFrame | undefined
+
+  /** @throws Error when the tokenizer has no chat template, or it is no Jinja */
+  constructor(tokenizer: Tokenizer) {
+    const { chatTemplate, name, bosId, eosId } = tokenizer
+    if (chatTemplate === undefined) {
+      throw new Error(
+        `tokenizer ${name} has no chat template; expected "chat_template" in tokenizer_config.json or a chat_template.jinja`,
+      )
+    }
+    try {
+      this.#template = new Template(chatTemplate)
+    } catch (error) {
+      throw new Error(`tokenizer ${name}: the chat template cannot be read: ${(error as Error).message}`)
+    }
+    const token = (id: number | undefined) => (id === undefined ? '' : (tokenizer.idToToken(id) ?? ''))
+    this.#tokens = { bos_token: token(bosId), eos_token: token(eosId) }
+  }
+
+  /** @throws Error with the template's own words when it refuses the messages */
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
+    try {
+      const text: unknown = this.#template.render({
+        messages: [...messages],
+        add_generation_prompt: addGenerationPrompt,
+        ...this.#tokens,
+      })
+      return String(text)
+    } catch (error) {
+      throw new Error(`the chat template refuses the messages: ${(error as Error).message}`)
+    }
+  }
+
+  /**
+   * The conversation in pieces that make its rendered text: every assistant's words with the marker that ends them are
+   * learned. What is learned is known from where renderings of ever more messages end, not by searching for a marker.
+   *
+   * @throws Error when the template drops an answer, or renders a message otherwise once others follow
+   */
+  segments(messages: readonly ChatMessage[]): Segment[] {
+    const segments: Segment[] = []
+    let done = ''
+    messages.forEach(({ role, content }, i) => {
+      if (role !== 'assistant') return
+      const before = this.render(messages.slice(0, i), true)
+      if (!before.startsWith(done))
+        throw new Error(`the chat template renders messages[${i - 1}] and those before otherwise once more follow`)
+      const answer = this.#answer(before, this.render(messages.slice(0, i + 1), false), content, `messages[${i}]`)
+      segments.push({ text: before.slice(done.length), learned: false }, answer)
+      done = before + answer.text
+    })
+    return segments
+  }
+
+  /** What stands around a lone user message. @throws Error when the template drops or changes its text */
+  frame(): UserFrame {
+    if (this.#frame === undefined) {
+      const [a, b] = ['A', 'B'].map((content) => this.render([{ role: 'user', content }], true)) as [string, string]
+      const start = commonStart(a, b)
+      const frame = { before: a.slice(0, start), after: a.slice(start + 1) }
+      if (a[start] !== 'A' || b !== `${frame.before}B${frame.after}`)
+        throw new Error('the chat template does not show a user message once, as it stands')
+      this.#frame = frame
+    }
+    return this.#frame
+  }
+
+  /** The learned part after a lone user message. */
+  answer(content: string): Segment {
+    const { before, after } = this.frame()
+    const prompt = `${before}A${after}`
+    const whole = this.render(
+      [
+        { role: 'user', content: 'A' },
+        { role: 'assistant', content },
+      ],
+      false,
+    )
+    return this.#answer(prompt, whole, content, 'the answer')
+  }
+
+  #answer(before: string, whole: string, content: string, what: string): Segment {
+    if (!whole.startsWith(before))
+      throw new Error(`the chat template does not begin ${what} with its own generation prompt`)
+    const rest = whole.slice(before.length)
+    if (!rest.includes(content.trim())) throw new Error(`the chat template drops ${what}`)
+    // White space behind the end marker belongs to the next message: generation has stopped by then.
+    const text = rest.trimEnd()
+    return { text, learned: true, ends: text === content.trim() }
+  }
+}
+
+const known = new WeakMap<Tokenizer, ChatTemplate>()
+
+/** The tokenizer's chat template, read once. @throws Error as the constructor does */
+export function chatTemplateOf(tokenizer: Tokenizer): ChatTemplate {
+  let template = known.get(tokenizer)
+  if (!template) known.set(tokenizer, (template = new ChatTemplate(tokenizer)))
+  return template
+}

@@ -1,0 +1,55 @@
+// Which samples make up which batch, in which order, epoch by epoch.
+
+import { deriveSeed, shuffle } from '../random'
+import type { Sample } from './sample'
+
+export interface PlanOptions {
+  /** Samples a batch. */
+  batchSize: number
+  /** From 0; every epoch has its own order. */
+  epoch: number
+  seed: number
+  /** false keeps the order of the samples exactly: no sorting by length either. */
+  shuffle: boolean
+  /** Lengths that differ by less than this, in tokens, count as equal when sorting (default 32). */
+  lengthBucket?: number
+  /** Samples sorted together, in batches (default 50, as `group_by_length` in transformers). */
+  window?: number
+}
+
+/** Index lists into the samples, one a batch, in training order. */
+export type BatchPlan = readonly (readonly number[])[]
+
+/**
+ * Plans one epoch. Every sample comes exactly once; a last, smaller batch is kept. With `shuffle`, samples of similar length
+ * share a batch: shuffle, cut into windows, sort each window by length bucket, cut into batches, shuffle the batches. The same
+ * (samples, seed, epoch) gives the same plan.
+ *
+ * @throws RangeError on a batch size, bucket or window that is no positive integer
+ */
+export function planBatches(samples: readonly Pick<Sample, 'ids'>[], options: PlanOptions): BatchPlan {
+  const { batchSize, epoch, seed, lengthBucket = 32, window = 50 } = options
+  for (const [name, value] of Object.entries({ batchSize, lengthBucket, window })) {
+    if (!(Number.isInteger(value) && value > 0))
+      throw new RangeError(`planBatches: ${name} ${value} is no positive integer`)
+  }
+  const fileOrder = [...samples.keys()]
+  if (!options.shuffle) return chunks(fileOrder, batchSize)
+  const bucketOf = (index: number) => Math.ceil((samples[index]?.ids.length ?? 0) / lengthBucket)
+  const order = shuffle(fileOrder, deriveSeed(seed, 'samples', epoch))
+  // The sort is stable: within a bucket the shuffled order stays.
+  const batches = chunks(order, batchSize * window).flatMap((part) =>
+    chunks(
+      part.sort((a, b) => bucketOf(a) - bucketOf(b)),
+      batchSize,
+    ),
+  )
+  return shuffle(batches, deriveSeed(seed, 'batches', epoch))
+}
+
+/** `array` in runs of `size`; the last may be shorter. */
+export function chunks<T>(array: readonly T[], size: number): T[][] {
+  const result: T[][] = []
+  for (let start = 0; start < array.length; start += size) result.push(array.slice(start, start + size))
+  return result
+}

@@ -1,0 +1,74 @@
+// One epoch as optimiser steps: which samples lie in which row of which batch.
+
+import { chunks, planBatches, type PlanOptions } from './batches'
+import { deriveSeed, shuffle } from '../random'
+import { countSamples, type Sample } from './sample'
+
+/** A row of a batch: a sample, or several that lie in it one after another and do not see each other. */
+export type BatchRow = number | readonly number[]
+
+export interface StepPlanOptions extends PlanOptions {
+  /** Micro-batches of an optimiser step. */
+  gradientAccumulationSteps: number
+  /** Longest row that trees are put into, in tokens (default: the longest sample). */
+  rowTokens?: number
+}
+
+/** Micro-batches of each optimiser step. */
+export type StepPlan = readonly (readonly (readonly BatchRow[])[])[]
+
+const isPacked = (samples: readonly Sample[]): boolean => samples.some(({ branches }) => branches !== undefined)
+
+/**
+ * Plans one epoch. A step has `batchSize · gradientAccumulationSteps` samples. Where there are context trees, a step takes
+ * trees until it has that many (a tree is not cut for it), puts them into as few rows as hold them, of even length, and a
+ * micro-batch has up to `batchSize` of these rows. The same (samples, seed, epoch) gives the same plan.
+ *
+ * @throws RangeError on an option that is no positive integer
+ */
+export function planSteps(samples: readonly Sample[], options: StepPlanOptions): StepPlan {
+  const { batchSize, gradientAccumulationSteps, seed, epoch } = options
+  if (!isPacked(samples)) return chunks(planBatches(samples, options), gradientAccumulationSteps)
+  const longest = samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)
+  const capacity = Math.max(longest, options.rowTokens ?? 0)
+  const inOrder = [...samples.keys()]
+  const order = options.shuffle ? shuffle(inOrder, deriveSeed(seed, 'samples', epoch)) : inOrder
+  const steps: BatchRow[][][] = []
+  let [open, count]: [number[], number] = [[], 0]
+  const close = () => {
+    if (open.length > 0) steps.push(chunks(fillRows(samples, open, capacity), batchSize))
+    open = []
+    count = 0
+  }
+  for (const index of order) {
+    open.push(index)
+    count += countSamples(samples[index]!)
+    if (count >= batchSize * gradientAccumulationSteps) close()
+  }
+  close()
+  return steps
+}
+
+/** Optimiser steps of one epoch, which for trees depends on its order. */
+export const countEpochSteps = (samples: readonly Sample[], options: StepPlanOptions): number =>
+  isPacked(samples)
+    ? planSteps(samples, options).length
+    : Math.ceil(Math.ceil(samples.length / options.batchSize) / options.gradientAccumulationSteps)
+
+/** As few rows of at most `capacity` tokens as hold these samples: the longest sample first, always into the emptiest row. */
+function fillRows(samples: readonly Sample[], indices: readonly number[], capacity: number): BatchRow[] {
+  const length = (index: number) => samples[index]!.ids.length
+  const total = indices.reduce((n, index) => n + length(index), 0)
+  const longestFirst = [...indices].sort((a, b) => length(b) - length(a))
+  for (let count = Math.ceil(total / capacity); ; count++) {
+    const rows = Array.from({ length: count }, () => ({ members: [] as number[], tokens: 0 }))
+    for (const index of longestFirst) {
+      const row = rows.reduce((a, b) => (b.tokens < a.tokens ? b : a))
+      row.members.push(index)
+      row.tokens += length(index)
+    }
+    // With a row for each sample it always fits.
+    if (rows.every(({ tokens }) => tokens <= capacity))
+      return rows.sort((a, b) => b.tokens - a.tokens).map(({ members }) => members)
+  }
+}

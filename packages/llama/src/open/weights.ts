@@ -1,0 +1,72 @@
+// The weights a config calls for, and the check that a checkpoint has them.
+import type { TensorInfo } from '@jora/tensor/safetensors'
+import { ModelError, type DecoderConfig } from '../config/config'
+
+/** Shape of every weight by Hugging Face name, in checkpoint order. */
+export function weightShapes(config: DecoderConfig): Map<string, readonly number[]> {
+  const { hiddenSize: hidden, intermediateSize: ffn, vocabSize: vocab } = config
+  const [queries, keys] = [config.heads * config.headDim, config.kvHeads * config.headDim]
+  const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocab, hidden]]])
+  for (let i = 0; i < config.layers; i++) {
+    const norms = (names: readonly string[], size: number) => names.map((name) => [name, [size]] as const)
+    const layer: (readonly [name: string, shape: readonly number[]])[] = [
+      ['input_layernorm', [hidden]],
+      ['self_attn.q_proj', [queries, hidden]],
+      ['self_attn.k_proj', [keys, hidden]],
+      ['self_attn.v_proj', [keys, hidden]],
+      ['self_attn.o_proj', [hidden, queries]],
+      ...norms(config.headNorms ? ['self_attn.q_norm', 'self_attn.k_norm'] : [], config.headDim),
+      ['post_attention_layernorm', [hidden]],
+      ...norms(config.outputNorms ? ['pre_feedforward_layernorm', 'post_feedforward_layernorm'] : [], hidden),
+      ['mlp.gate_proj', [ffn, hidden]],
+      ['mlp.up_proj', [ffn, hidden]],
+      ['mlp.down_proj', [hidden, ffn]],
+    ]
+    for (const [name, shape] of layer) {
+      shapes.set(`model.layers.${i}.${name}.weight`, shape)
+      const biased = config.biases.includes(name.split('.').at(-1)!)
+      if (biased) shapes.set(`model.layers.${i}.${name}.bias`, shape.slice(0, 1))
+    }
+  }
+  shapes.set('model.norm.weight', [hidden])
+  if (!config.tiedHead) shapes.set('lm_head.weight', [vocab, hidden])
+  return shapes
+}
+
+/**
+ * Holds the tensors of a checkpoint, one file after another, against a config: all weights it calls for must be there,
+ * each in one file, with its shape and in F32, F16 or BF16.
+ */
+export class CheckpointCheck {
+  readonly #expected: Map<string, readonly number[]>
+  readonly #files = new Map<string, string>()
+
+  constructor(config: DecoderConfig) {
+    this.#expected = weightShapes(config)
+  }
+
+  /** Whether the config calls for this tensor of `file`. @throws ModelError when it cannot be used */
+  add(file: string, { name, shape, dtype }: TensorInfo): boolean {
+    const twice = this.#files.get(name)
+    if (twice !== undefined)
+      throw new ModelError(`${file}: ${name} is also in ${twice}; each weight must stand in one file`)
+    this.#files.set(name, file)
+    const expected = this.#expected.get(name)
+    if (!expected) return false
+    if (expected.join() !== shape.join()) {
+      throw new ModelError(
+        `${file}: ${name} has shape [${shape.join(',')}], config.json calls for [${expected.join(',')}]`,
+      )
+    }
+    if (!['F32', 'F16', 'BF16'].includes(dtype))
+      throw new ModelError(`${file}: ${name} is ${dtype}; expected F32, F16 or BF16`)
+    return true
+  }
+
+  /** After the last file. @throws ModelError when `source`, which names the model, lacks a weight */
+  finish(source: string): void {
+    const absent = [...this.#expected.keys()].filter((name) => !this.#files.has(name))
+    if (absent.length > 0)
+      throw new ModelError(`${source} lacks ${absent.length} of ${this.#expected.size} weights, first ${absent[0]}`)
+  }
+}

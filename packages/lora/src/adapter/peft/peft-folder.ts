@@ -1,0 +1,46 @@
+// PEFT adapters written into folders.
+import { join } from 'node:path'
+import { treeLeaves } from '@jora/tensor'
+import { writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
+import type { Adapter } from '../adapter'
+import { writeJsonAtomic } from '../../runs/files'
+import type { LoraConfig } from '../../settings/lora-config'
+import { explainNoRoom } from '../../runs/no-room'
+import { writesFiles } from '../../train/on-mesh'
+import { adapterEntries, adapterWeightsFile } from './peft'
+import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
+
+/**
+ * Writes the adapter into `folder`, each file whole or not at all. Of a job's processes all must call it, and the first
+ * writes.
+ */
+export async function savePeftAdapter(
+  folder: string,
+  adapter: Adapter,
+  config: LoraConfig,
+  info: PeftInfo,
+): Promise<void> {
+  const entries = await adapterEntries(adapter)
+  if (!keepsFiles(adapter)) return
+  try {
+    await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
+  } catch (error) {
+    throw explainNoRoom(error, folder)
+  }
+}
+
+/** The two files, of tensors that are on the host. */
+export async function writePeftFiles(
+  folder: string,
+  entries: readonly SafetensorsEntry<Uint8Array>[],
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await writeSafetensors(join(folder, adapterWeightsFile), entries, { format: 'pt' })
+  await writeJsonAtomic(join(folder, adapterConfigFile), config)
+}
+
+/** Whether this process writes what is on the device of these tensors. */
+export const keepsFiles = (adapter: Adapter): boolean => {
+  const [first] = treeLeaves(adapter)
+  return first === undefined || writesFiles(first.buffer.device)
+}

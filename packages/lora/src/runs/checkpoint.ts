@@ -1,0 +1,106 @@
+// Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import { defaultDevice, type Device } from '@jora/tensor'
+import type { DecoderConfig } from '@jora/llama'
+import { writeFolderAtomic, writeJsonAtomic } from './files'
+import { ConfigError, type LoraConfig } from '../settings/lora-config'
+import { fromFirst } from '../train/on-mesh'
+import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from '../adapter/peft/peft'
+import { peftConfig, type PeftInfo } from '../adapter/peft/peft-config'
+import { keepsFiles, writePeftFiles } from '../adapter/peft/peft-folder'
+import { adaptedModules } from '../adapter/target-modules'
+import type { Progress } from '../train/trainer'
+import type { TrainState } from '../train/training-step'
+
+/** Where a run stands, and what must be the same to resume it exactly; see `fingerprint`. */
+export interface SavedProgress extends Progress {
+  readonly fingerprint: string
+}
+
+const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetensors' } as const
+const progressFile = 'trainer_state.json'
+const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
+
+/**
+ * Writes `checkpoints/step-…` under `outputDir` and returns that path, with forward slashes on every system. The state is
+ * saved whole, however it lies on its device. Of a job's processes all must call it, and the first writes.
+ */
+export async function saveCheckpoint(
+  outputDir: string,
+  state: TrainState,
+  progress: SavedProgress,
+  lora: LoraConfig,
+  info: PeftInfo,
+): Promise<string> {
+  const relative = `checkpoints/${folderName(progress.step)}`
+  const entries = {
+    adapter: await adapterEntries(state.adapter),
+    m: await adapterEntries(state.m),
+    v: await adapterEntries(state.v),
+  }
+  if (!keepsFiles(state.adapter)) return relative
+  await writeFolderAtomic(join(outputDir, relative), async (folder) => {
+    await writePeftFiles(folder, entries.adapter, peftConfig(lora, Object.keys(state.adapter), info))
+    for (const part of ['m', 'v'] as const)
+      await writeSafetensors(join(folder, optimizerFiles[part]), entries[part], { format: 'pt' })
+    await writeJsonAtomic(join(folder, progressFile), progress)
+  })
+  return relative
+}
+
+/** Folders of complete checkpoints, oldest first. */
+export async function listCheckpoints(outputDir: string): Promise<string[]> {
+  const names = await readdir(join(outputDir, 'checkpoints')).catch(() => [] as string[])
+  return names
+    .filter((name) => /^step-\d{8}$/.test(name))
+    .sort()
+    .map((name) => join(outputDir, 'checkpoints', name))
+}
+
+/** Removes what runs that were killed while they saved a checkpoint left behind. */
+export async function removeUnfinishedCheckpoints(outputDir: string): Promise<void> {
+  const folder = join(outputDir, 'checkpoints')
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (/^\.step-\d{8}\.tmp-\d+$/.test(name)) await rm(join(folder, name), { recursive: true, force: true })
+}
+
+/**
+ * The state and progress kept in `folder`. Of a job's processes the first reads.
+ * @throws ConfigError when the folder is no checkpoint of these settings
+ */
+export async function loadCheckpoint(
+  folder: string,
+  model: DecoderConfig,
+  lora: LoraConfig,
+  fingerprint: string,
+  device: Device = defaultDevice(),
+): Promise<{ state: TrainState; progress: SavedProgress }> {
+  const read = (file: string) => fromFirst(device, () => readFile(join(folder, file)))
+  const text = await read(progressFile).catch(() => {
+    throw new ConfigError(`${folder} is not a checkpoint: ${progressFile} is missing`)
+  })
+  const progress = JSON.parse(new TextDecoder().decode(text)) as SavedProgress
+  if (progress.fingerprint !== fingerprint) {
+    throw new ConfigError(
+      `${folder} was made with other settings (model, dataset, prompt, split, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
+    )
+  }
+  const modules = adaptedModules(model, lora)
+  const tensors = async (file: string) => {
+    const path = join(folder, file)
+    const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
+    })
+    return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora), lora, device)
+  }
+  return {
+    state: {
+      adapter: await tensors(adapterWeightsFile),
+      m: await tensors(optimizerFiles.m),
+      v: await tensors(optimizerFiles.v),
+    },
+    progress,
+  }
+}

@@ -1,0 +1,48 @@
+// Hashes that tell runs apart: of the model, of the samples, and of all that decides a run's course.
+import { createHash } from 'node:crypto'
+import { open, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Sample } from '@jora/data'
+import { checkpointFiles } from '@jora/llama'
+import type { TrainConfig } from '../settings/train-config'
+
+/** SHA-256 of config.json and of each weight file's size and 64 blocks spread over it: quick, and tells models apart. */
+export async function hashModel(folder: string): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(join(folder, 'config.json')))
+  const block = Buffer.alloc(16_384)
+  for (const path of await checkpointFiles(folder)) {
+    const { size } = await stat(path)
+    hash.update(String(size))
+    const file = await open(path)
+    try {
+      for (let i = 0; i < 64; i++) {
+        const { bytesRead } = await file.read(block, 0, block.length, Math.floor((size * i) / 64))
+        hash.update(block.subarray(0, bytesRead))
+      }
+    } finally {
+      await file.close()
+    }
+  }
+  return hash.digest('hex')
+}
+
+/** SHA-256 of what is trained on: file, template, split, limits, mix and the rows' length for trees all show in it. */
+export function hashSamples(samples: readonly Sample[], rowTokens?: number): string {
+  const hash = createHash('sha256')
+  if (rowTokens !== undefined) hash.update(`rows of ${rowTokens}:`)
+  for (const { ids, labels, branches } of samples) {
+    hash.update(`${ids.length}:`).update(ids).update(labels)
+    if (branches) hash.update(JSON.stringify(branches))
+  }
+  return hash.digest('hex')
+}
+
+/** Changes when anything that decides the course of training does: settings, model or data. */
+export function fingerprint(config: TrainConfig, model: string, data: string): string {
+  // A run may go on with other memory, or on another device and in its type.
+  const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, dtype: _dtype, ...course } = config
+  return createHash('sha256')
+    .update(JSON.stringify([course, model, data]))
+    .digest('hex')
+    .slice(0, 16)
+}

@@ -1,0 +1,80 @@
+// The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
+import { open, readFile, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Adapter } from '../adapter/adapter'
+import { readCardInfo } from '../card/card-info'
+import type { TrainEvent } from './events'
+import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
+import { ConfigError, type LoraConfig } from '../settings/lora-config'
+import { modelCard } from '../card/model-card'
+import type { PeftInfo } from '../adapter/peft/peft-config'
+import { savePeftAdapter } from '../adapter/peft/peft-folder'
+
+/** Appends to metrics.jsonl, each line written before the next event. */
+export class RunDirectory {
+  #metrics: FileHandle | undefined
+  /** The last loss of the steps that are kept; undefined in a new run. */
+  readonly earlier: { finalLoss?: number } = {}
+
+  private constructor(readonly path: string) {}
+
+  /** Of a process that keeps no files: the first of its job does. */
+  static none(path: string): RunDirectory {
+    return new RunDirectory(path)
+  }
+
+  /**
+   * Opens `path` for a new run, or to continue one after `resumeStep` (later lines of metrics.jsonl are dropped: those
+   * steps will be done again).
+   * @throws ConfigError when it cannot be written, or holds a run that is not to be resumed
+   */
+  static async open(
+    path: string,
+    settings: Record<string, unknown>,
+    resumeStep: number | undefined,
+  ): Promise<RunDirectory> {
+    const directory = new RunDirectory(path)
+    const metricsPath = join(path, 'metrics.jsonl')
+    try {
+      await makeFolder(path)
+      let kept = ''
+      const old = await readFile(metricsPath, 'utf8').catch(() => undefined)
+      if (old !== undefined && resumeStep === undefined)
+        throw new ConfigError(
+          `${path} already holds a run; continue it with --resume or choose another output directory`,
+        )
+      for (const line of (old ?? '').split('\n')) {
+        try {
+          const event = JSON.parse(line) as TrainEvent
+          if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
+          kept += `${line}\n`
+          if (event.type === 'step') directory.earlier.finalLoss = event.loss
+        } catch {
+          // The empty end, or a line cut by a kill.
+        }
+      }
+      await writeFileAtomic(metricsPath, kept)
+      await writeJsonAtomic(join(path, 'run.json'), settings)
+      directory.#metrics = await open(metricsPath, 'a')
+    } catch (error) {
+      if (error instanceof ConfigError) throw error
+      throw new ConfigError(`output directory ${path} cannot be written: ${(error as Error).message}`)
+    }
+    return directory
+  }
+
+  async append(event: TrainEvent): Promise<void> {
+    await this.#metrics?.appendFile(`${JSON.stringify(event)}\n`)
+  }
+
+  /** Writes the trained adapter and its model card, of what the directory's files say by now. */
+  async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo): Promise<void> {
+    await savePeftAdapter(this.path, adapter, lora, info)
+    if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), modelCard(await readCardInfo(this.path)))
+  }
+
+  async close(): Promise<void> {
+    await this.#metrics?.close()
+    this.#metrics = undefined
+  }
+}

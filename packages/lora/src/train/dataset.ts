@@ -1,0 +1,49 @@
+// Rows of a file as training and held-out samples of a model's tokenizer.
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { loadRows, loadTokenizer } from '@jora/data'
+import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
+import type { JoraConfig } from '../settings/jora-config'
+import { samplesFromRows, type JoraSamples } from './samples'
+
+/** Samples of a file. */
+export interface JoraDataset extends JoraSamples {
+  readonly path: string
+  /** SHA-256 of the files the samples come from. */
+  readonly hash: string
+}
+
+const resolved = new Map<string, Promise<ResolvedModel>>()
+
+/** The model's folder, downloaded on first use when it is a Hub id. */
+export function modelFolder(modelPath: string, options?: ResolveOptions): Promise<ResolvedModel> {
+  let found = resolved.get(modelPath)
+  if (!found) {
+    found = resolveModel(modelPath, options)
+    resolved.set(modelPath, found)
+    found.catch(() => resolved.delete(modelPath))
+  }
+  return found
+}
+
+/**
+ * Reads rows of any kind that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises them with the model's tokenizer and
+ * splits them: 'train' gives the training share (general rows mixed in) with the held-out rows beside it, 'test' the
+ * held-out rows alone.
+ * @throws DatasetError naming file, row and key
+ */
+export async function generateAlpacaDataset(
+  path: string,
+  part: 'train' | 'test',
+  config: JoraConfig,
+): Promise<JoraDataset> {
+  const { settings } = config
+  const { dir } = await modelFolder(settings.modelPath)
+  const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path)]
+  const mixFile = settings.alpacaMixFile
+  const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile)
+  const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize: model.vocabSize })
+  const hash = createHash('sha256').update(await readFile(path))
+  if (mixFile !== undefined) hash.update(await readFile(mixFile))
+  return { ...samples, path, hash: hash.digest('hex') }
+}

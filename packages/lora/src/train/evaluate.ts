@@ -1,0 +1,59 @@
+// Evaluation: mean loss and perplexity over samples, without dropout.
+import { disposeTree, jit, sum, type Device } from '@jora/tensor'
+import { tokenLosses, type Decoder } from '@jora/llama'
+import { collate, countSamples, planSteps, type Sample } from '@jora/data'
+import { loraLinear, type Adapter } from '../adapter/adapter'
+import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
+import type { LoraConfig } from '../settings/lora-config'
+
+export interface Evaluation {
+  /** Mean −log p of the labelled tokens, in nats. */
+  readonly loss: number
+  /** e^loss. */
+  readonly perplexity: number
+  readonly targetTokens: number
+  readonly samples: number
+}
+
+/** Evaluates a model with or without an adapter, keeping compiled programs between calls. */
+export class Evaluator {
+  readonly #device: Device | undefined
+  readonly #losses
+
+  constructor(decoder: Decoder, lora?: LoraConfig, device?: Device) {
+    this.#device = device
+    this.#losses = jit((adapter: Adapter, batch: DeviceBatch) => {
+      const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
+      return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
+    })
+  }
+
+  /**
+   * Mean loss over `samples`; the adapter is `{}` for the base model. `groups` cuts each batch as `collate` says.
+   * @throws the signal's reason once it is aborted
+   */
+  async run(
+    samples: readonly Sample[],
+    adapter: Adapter,
+    options: { batchSize: number; padId: number; groups?: number; signal?: AbortSignal | undefined },
+  ): Promise<Evaluation> {
+    const { batchSize, padId, groups = 1, signal } = options
+    let [total, targetTokens] = [0, 0]
+    const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
+    for (const rows of plan.flat()) {
+      signal?.throwIfAborted()
+      const batch = collate(samples, rows, { padId, groups })
+      const inputs = uploadBatch(batch, this.#device)
+      const loss = this.#losses(adapter, inputs)
+      total += await loss.item()
+      disposeTree([loss, inputs])
+      targetTokens += batch.targetTokens
+    }
+    const loss = total / targetTokens
+    return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }
+  }
+
+  dispose(): void {
+    this.#losses.dispose()
+  }
+}

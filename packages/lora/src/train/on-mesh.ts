@@ -1,0 +1,83 @@
+// What a run does otherwise on a mesh: where adapter and batches lie, and what its processes must agree on.
+import { weightSharding, type DecoderConfig } from '@jora/llama'
+import { devicePut, MeshDevice, P } from '@jora/shard'
+import type { Device, MemoryStats } from '@jora/tensor'
+import type { Adapter } from '../adapter/adapter'
+import { ConfigError } from '../settings/lora-config'
+
+/** The axis of the mesh that a batch's rows are split over. */
+const dataAxis = 'data'
+
+/** How a batch's arrays lie: rows, or groups of label slots, over the data axis. */
+export const batchSharding = P(dataAxis)
+
+/** Runs of rows that a batch is cut into: one for each part of the data axis. */
+export const dataGroups = (device: Device): number => (device instanceof MeshDevice ? device.mesh.along(dataAxis) : 1)
+
+/**
+ * The adapter lying as what it is added to: of a layer split by column B is, of one split by row A is. A layer's products then
+ * join its own sum, and no activation moves for the adapter's sake (Shoeybi et al. 2019 for the layer itself).
+ */
+export function placeAdapter(adapter: Adapter, model: DecoderConfig, device: Device): Adapter {
+  if (!(device instanceof MeshDevice)) return adapter
+  const specOf = weightSharding(model, device.mesh)
+  return Object.fromEntries(
+    Object.entries(adapter).map(([module, { loraA, loraB }]) => {
+      const [out = [], input = []] = specOf(`${module}.weight`).dimensions
+      const placed = { loraA: devicePut(loraA, device, P(null, input)), loraB: devicePut(loraB, device, P(out, null)) }
+      if (placed.loraA !== loraA) loraA.dispose()
+      if (placed.loraB !== loraB) loraB.dispose()
+      return [module, placed]
+    }),
+  )
+}
+
+/**
+ * The micro-batches of one optimiser step, as many joined as it takes to give each of `groups` a row. The step's samples, and
+ * so its loss and gradient, stay the same.
+ */
+export function joinForGroups<T>(micro: readonly (readonly T[])[], groups: number): readonly (readonly T[])[] {
+  const largest = Math.max(...micro.map((rows) => rows.length))
+  const together = Math.ceil(groups / largest)
+  const joined: T[][] = []
+  for (let i = 0; i < micro.length; i += together) joined.push(micro.slice(i, i + together).flat())
+  return joined
+}
+
+/** @throws ConfigError when a step has fewer samples than the mesh has parts to give them to */
+export function checkDataParallel(groups: number, batchSize: number, accumulation: number): void {
+  if (groups > batchSize * accumulation)
+    throw new ConfigError(
+      `mesh has data=${groups}, but a step has ${batchSize * accumulation} samples (batch size ${batchSize}, ${accumulation} micro-steps); use data=${batchSize * accumulation} or less, or larger steps`,
+    )
+}
+
+/** Whether any process of the job was asked to stop, and the memory of every device of it. */
+export async function agree(device: Device, stopping: boolean): Promise<{ stopping: boolean; memory: MemoryStats[] }> {
+  if (!(device instanceof MeshDevice)) return { stopping, memory: [await device.memory()] }
+  const own = device.kind === 'cpu' ? [await device.memory()] : await device.memories()
+  const all = await device.gatherNumbers([stopping ? 1 : 0, ...own.flatMap((m) => [m.bytes, m.peakBytes])])
+  const memory = all.flatMap(([, ...numbers]) =>
+    own.map((_, i) => ({ bytes: numbers[2 * i]!, peakBytes: numbers[2 * i + 1]! })),
+  )
+  return { stopping: all.some(([flag]) => flag === 1), memory }
+}
+
+/** Whether any process of the job says so: what all of them must then do. */
+export async function anyProcess(device: Device, says: boolean): Promise<boolean> {
+  if (!(device instanceof MeshDevice)) return says
+  return (await device.gatherNumbers([says ? 1 : 0])).some(([flag]) => flag === 1)
+}
+
+/** Whether this process is one of several that run the same program. */
+export const isJob = (device: Device): boolean => device instanceof MeshDevice && device.transport !== undefined
+
+/** Whether this process keeps the run's files: of a job, only the first does. */
+export const writesFiles = (device: Device): boolean =>
+  !(device instanceof MeshDevice) || (device.transport?.rank ?? 0) === 0
+
+/** What the first process of a job reads, in all of them: files need to be on its host only. */
+export async function fromFirst(device: Device, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  if (!(device instanceof MeshDevice) || !device.transport) return read()
+  return device.fromFirst(device.transport.rank === 0 ? await read() : undefined)
+}

@@ -1,0 +1,49 @@
+// Rows as training and held-out samples, by a run's settings.
+import { prepareDataset, requireEos, type DatasetStatistics, type Row, type Sample, type Tokenizer } from '@jora/data'
+import type { JoraConfig } from '../settings/jora-config'
+
+/** Samples ready to train on. */
+export interface JoraSamples {
+  /** What to train (or, of the 'test' split, to evaluate). */
+  readonly samples: readonly Sample[]
+  readonly heldOut: readonly Sample[]
+  /** Whether questions that share a context share a row. */
+  readonly packing: 'none' | 'tree'
+  readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
+  readonly tokenizer: Tokenizer
+}
+
+/**
+ * Tokenises rows and splits them: 'train' gives the training share (`mixRows`, general ones, mixed in) with the held-out
+ * rows beside it, 'test' the held-out rows alone. What `generateAlpacaDataset` makes of files.
+ * @param model `vocabSize` is the model's, from its config.json
+ * @throws DatasetError naming row and key
+ */
+export function samplesFromRows(
+  { rows, mixRows }: { readonly rows: readonly Row[]; readonly mixRows?: readonly Row[] | undefined },
+  part: 'train' | 'test',
+  { settings }: JoraConfig,
+  { tokenizer, vocabSize }: { readonly tokenizer: Tokenizer; readonly vocabSize: number },
+): JoraSamples {
+  requireEos(tokenizer)
+  const prepared = prepareDataset({
+    rows,
+    tokenizer,
+    template: settings.promptTemplate,
+    contextTemplate: settings.contextTemplate,
+    packing: settings.packing,
+    maxSeqLength: settings.maxSeqLength,
+    onOverflow: settings.onOverflow,
+    split: settings.split,
+    seed: settings.seed,
+    vocabSize,
+    ...(mixRows ? { mixRows, mix: settings.alpacaMix } : {}),
+  })
+  return {
+    samples: part === 'train' ? prepared.train : prepared.heldOut,
+    heldOut: part === 'train' ? prepared.heldOut : [],
+    packing: prepared.packing,
+    statistics: prepared.statistics,
+    tokenizer,
+  }
+}

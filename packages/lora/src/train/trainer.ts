@@ -1,0 +1,199 @@
+// The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
+import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
+import { defaultDevice, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
+import type { Decoder } from '@jora/llama'
+import { initAdapter, type Adapter } from '../adapter/adapter'
+import { chooseDType } from '../settings/compute-dtype'
+import { Evaluator } from './evaluate'
+import type { TrainEvent } from '../runs/events'
+import { ConfigError } from '../settings/lora-config'
+import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
+import { learningRateAt } from './schedule'
+import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
+import { initState, TrainingStep, type TrainState } from './training-step'
+
+/** Where a run stands. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
+export interface Progress {
+  /** Optimiser steps done. */
+  readonly step: number
+  /** Epoch the next micro-batch belongs to, from 0. */
+  readonly epoch: number
+  /** Steps of that epoch already done. */
+  readonly epochStep: number
+  /** Seconds trained so far, earlier runs included. */
+  readonly seconds: number
+}
+
+export interface TrainInputs {
+  readonly model: Decoder
+  readonly config: TrainConfig
+  readonly train: readonly Sample[]
+  readonly heldOut: readonly Sample[]
+  /** Fills the end of shorter rows; never learned. */
+  readonly padId: number
+  /** Longest row that context trees are put into, in tokens (default: the longest sample). */
+  readonly rowTokens?: number | undefined
+  /** Start from this adapter instead of a fresh one. */
+  readonly initialAdapter?: Adapter | undefined
+  /** Where an earlier run stood: this one goes on from there, and consumes its state. */
+  readonly resume?: { readonly state: TrainState; readonly progress: Progress } | undefined
+  /** Keeps a checkpoint and returns its path, for the event that tells of it; none are made when absent. */
+  readonly saveCheckpoint?: ((state: TrainState, progress: Progress) => Promise<string>) | undefined
+  /** Stops after the running step, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined
+  readonly device?: Device | undefined
+}
+
+/** Options of the plan of one epoch. */
+const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefined): StepPlanOptions => ({
+  batchSize: config.batchSize,
+  gradientAccumulationSteps: config.gradientAccumulationSteps,
+  epoch,
+  seed: config.seed,
+  shuffle: config.shuffle,
+  ...(rowTokens === undefined ? {} : { rowTokens }),
+})
+
+/** Optimiser steps of the whole run; `rowTokens` as in `planSteps`. */
+export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
+  const most = config.maxSteps ?? Infinity
+  let steps = 0
+  for (let epoch = 0; epoch < config.epochs && steps < most; epoch++)
+    steps += countEpochSteps(samples, planOf(config, epoch, rowTokens))
+  return Math.min(steps, most)
+}
+
+/** A trained adapter, and whether all steps were done. */
+export interface TrainResult {
+  readonly adapter: Adapter
+  readonly steps: number
+  readonly finished: boolean
+}
+
+/** Trains `samples` and returns the adapter; every event of the run is yielded as it happens. */
+export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
+  const { model, config, train, heldOut, padId, rowTokens, saveCheckpoint, signal } = inputs
+  checkTrainConfig(config)
+  if (train.length === 0) throw new ConfigError('there is no training sample')
+  const device = inputs.device ?? defaultDevice()
+  const groups = dataGroups(device)
+  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
+  const totalSteps = countSteps(train, config, rowTokens)
+  const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
+  const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
+  const dtype = await chooseDType(config.dtype, device, model.weights)
+  const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
+
+  let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, epochStep: 0, seconds: 0 }
+  const place = (adapter: Adapter) => placeAdapter(adapter, model.config, device)
+  const resumed = inputs.resume?.state
+  let state: TrainState = resumed
+    ? { adapter: place(resumed.adapter), m: place(resumed.m), v: place(resumed.v) }
+    : initState(place(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device)))
+  const earlier = progress.seconds
+  const started = performance.now()
+  const seconds = () => earlier + (performance.now() - started) / 1000
+  const stepper = new TrainingStep(
+    decoder,
+    {
+      lora: config.lora,
+      adamw: {
+        beta1: config.adamBeta1,
+        beta2: config.adamBeta2,
+        epsilon: config.adamEpsilon,
+        weightDecay: config.weightDecay,
+      },
+      maxGradNorm: config.maxGradNorm,
+    },
+    device,
+  )
+  const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
+  let savedAt = progress.step
+  const save = async (): Promise<TrainEvent[]> => {
+    if (!saveCheckpoint || savedAt === progress.step) return []
+    const path = await saveCheckpoint(state, { ...progress, seconds: seconds() })
+    savedAt = progress.step
+    return [{ type: 'checkpoint', step: progress.step, path }]
+  }
+  const evaluate = async (): Promise<TrainEvent[]> => {
+    if (heldOut.length === 0) return []
+    try {
+      // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
+      const alone = isJob(device) ? undefined : signal
+      const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
+      const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, options)
+      return [{ type: 'eval', step: progress.step, loss, perplexity }]
+    } catch (error) {
+      if (signal?.aborted) return [] // stopped: a checkpoint is worth more than the rest of the evaluation
+      throw error
+    }
+  }
+
+  try {
+    while (progress.step < totalSteps) {
+      const steps = planSteps(train, planOf(config, progress.epoch, rowTokens))
+      const first = progress.epochStep
+      for (const [index, micro] of steps.entries()) {
+        if (index < first) continue
+        const begun = performance.now()
+        const step = progress.step + 1
+        const batches: Batch[] = joinForGroups(micro, groups).map((rows) => collate(train, rows, { padId, groups }))
+        const learningRate = learningRateAt(progress.step, schedule)
+        const result = stepper.run(state, batches, { step, learningRate, seed: config.seed })
+        state = result.state
+        const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
+        result.loss.dispose()
+        result.gradNorm.dispose()
+        if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+          // The step changed nothing: where it began can be kept, and computed again to see what broke.
+          yield* await save()
+          const what = Number.isFinite(loss) ? `the gradient norm is ${gradNorm}` : `the loss is ${loss}`
+          const numbers = { step, seed: config.seed }
+          const found = await stepper.firstNonFinite(state.adapter, batches, numbers).catch(() => undefined)
+          const first = found ? `first in ${showNonFinite(found)}; ` : ''
+          const check =
+            found?.op === 'input' ? 'check the model and the adapter' : 'lower the learning rate or check the data'
+          throw new Error(`step ${step}: ${what}; ${first}${check}`)
+        }
+        const isLast = index === steps.length - 1
+        progress = {
+          ...progress,
+          step,
+          ...(isLast ? { epoch: progress.epoch + 1, epochStep: 0 } : { epochStep: index + 1 }),
+        }
+        const { stopping: asked, memory } = await agree(device, signal?.aborted === true)
+        yield {
+          type: 'step',
+          step,
+          epoch: isLast ? progress.epoch : progress.epoch + (index + 1) / steps.length,
+          loss,
+          learningRate,
+          gradNorm,
+          tokens: batches.reduce((n, b) => n + b.batchSize * b.seqLen, 0),
+          targetTokens: batches.reduce((n, b) => n + b.targetTokens, 0),
+          samples: batches.reduce((n, b) => n + b.sampleCount, 0),
+          stepMs: performance.now() - begun,
+          deviceBytes: memory.map((m) => m.bytes),
+        }
+        const last = step === totalSteps
+        if (last || (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0)) yield* await evaluate()
+        const stopping = asked || (!isJob(device) && signal?.aborted === true)
+        if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
+          yield* await save()
+        if (last) break
+        if (stopping) return { adapter: state.adapter, steps: step, finished: false }
+      }
+    }
+    yield {
+      type: 'done',
+      steps: progress.step,
+      seconds: seconds(),
+      peakDeviceBytes: (await agree(device, false)).memory.map((m) => m.peakBytes),
+    }
+    return { adapter: state.adapter, steps: progress.step, finished: true }
+  } finally {
+    stepper.dispose()
+    evaluator.dispose()
+    for (const leaf of treeLeaves([state.m, state.v])) leaf.dispose()
+  }
+}

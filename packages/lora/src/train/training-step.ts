@@ -1,0 +1,201 @@
+// The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
+import {
+  add,
+  defaultDevice,
+  disposeTree,
+  firstNonFinite,
+  jit,
+  keyWords,
+  logicalAnd,
+  lt,
+  mul,
+  sum,
+  tensor,
+  treeLeaves,
+  treeMap,
+  valueAndGrad,
+  where,
+  zeros,
+  type Device,
+  type NonFinite,
+  type Tensor,
+} from '@jora/tensor'
+import { tokenLosses, type Decoder } from '@jora/llama'
+import type { Batch } from '@jora/data'
+import { devicePut } from '@jora/shard'
+import { loraLinear, type Adapter } from '../adapter/adapter'
+import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
+import type { LoraConfig } from '../settings/lora-config'
+import { batchSharding } from './on-mesh'
+import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
+
+/** Everything training changes: the adapter and AdamW's moments. */
+export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
+
+export interface StepConfig {
+  readonly lora: LoraConfig
+  readonly adamw: AdamWConfig
+  /** 0: no clipping. */
+  readonly maxGradNorm: number
+}
+
+export interface StepResult {
+  readonly state: TrainState
+  /** Mean over the labelled tokens of the whole step. */
+  readonly loss: Tensor
+  /** Global norm of the gradient before clipping. */
+  readonly gradNorm: Tensor
+}
+
+type TrainingBatch = DeviceBatch & {
+  /** A dropout key for each row, u32 `[batch, 2]`. */
+  readonly keys: Tensor
+}
+type Sums = { readonly loss: Tensor; readonly grads: Adapter }
+
+/** Below the largest f32, above every loss and norm that training goes on from. */
+const largest = 3e38
+
+/** A state with zero moments. */
+export const initState = (adapter: Adapter): TrainState => {
+  const make = jit((a: Adapter) => initAdamW(a))
+  const state = { adapter, ...make(adapter) }
+  make.dispose()
+  return state
+}
+
+/** Steps over micro-batches. Programs are compiled once per batch shape. */
+export class TrainingStep {
+  readonly #device: Device
+  readonly #config: StepConfig
+  readonly #single
+  readonly #accumulate
+  readonly #apply
+  readonly #zero
+  readonly #gradients
+
+  constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
+    this.#device = device
+    this.#config = config
+    const lossSum = (adapter: Adapter, { keys, ...batch }: TrainingBatch): Tensor => {
+      const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? keys : undefined)
+      return sum(tokenLosses({ ...decoder, linear }, ...lossInputs(batch)))
+    }
+    /** `inverse` is 1 / labelled tokens of the step. */
+    const update = (
+      { adapter, m, v }: TrainState,
+      { loss, grads }: Sums,
+      numbers: Tensor,
+      inverse: Tensor,
+    ): StepResult & { state: TrainState } => {
+      const mean = treeMap((g) => mul(g, inverse), grads)
+      const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
+      const meanLoss = mul(loss, inverse)
+      const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
+      // Neither NaN nor ∞ is below: such a step leaves everything as it was.
+      const finite = logicalAnd(lt(clipped.norm, largest), lt(meanLoss, largest))
+      const keep = (after: Adapter, before: Adapter): Adapter => {
+        const old = treeLeaves(before)
+        return treeMap((value, i) => where(finite, value, old[i]!), after)
+      }
+      const state = { adapter: keep(next.params, adapter), m: keep(next.state.m, m), v: keep(next.state.v, v) }
+      return { state, loss: meanLoss, gradNorm: clipped.norm }
+    }
+    const gradients = (adapter: Adapter, batch: TrainingBatch): Sums => {
+      const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, batch))(adapter)
+      return { loss, grads }
+    }
+    this.#gradients = gradients
+    this.#single = jit(
+      (state: TrainState, batch: TrainingBatch, numbers: Tensor, inverse: Tensor) => {
+        const { state: next, loss, gradNorm } = update(state, gradients(state.adapter, batch), numbers, inverse)
+        return { state: next, loss, gradNorm }
+      },
+      { donate: [0, 1, 2, 3] },
+    )
+    this.#accumulate = jit(
+      (sums: Sums, adapter: Adapter, batch: TrainingBatch) => {
+        const next = gradients(adapter, batch)
+        const total = Object.fromEntries(
+          Object.entries(sums.grads).map(([name, pair]) => [
+            name,
+            { loraA: add(pair.loraA, next.grads[name]!.loraA), loraB: add(pair.loraB, next.grads[name]!.loraB) },
+          ]),
+        )
+        return { loss: add(sums.loss, next.loss), grads: total }
+      },
+      { donate: [0, 2] },
+    )
+    this.#apply = jit(
+      (state: TrainState, sums: Sums, numbers: Tensor, inverse: Tensor) => {
+        const { state: next, loss, gradNorm } = update(state, sums, numbers, inverse)
+        return { state: next, loss, gradNorm }
+      },
+      { donate: [0, 1, 2, 3] },
+    )
+    this.#zero = jit((adapter: Adapter) => ({ loss: zeros([]), grads: treeMap((p) => zeros(p.shape), adapter) }))
+  }
+
+  #upload(data: Float32Array | Uint32Array, shape: readonly number[]): Tensor {
+    return tensor(data, { shape, device: this.#device })
+  }
+
+  /**
+   * The step's micro-batches, each uploaded when it is asked for. A row's dropout key is made of its number among the
+   * step's rows: how these are cut into batches, and what pads a batch, leaves the masks as they are.
+   */
+  *#uploads(batches: readonly Batch[], seed: number, step: number): Generator<TrainingBatch, undefined> {
+    let first = 0
+    for (const batch of batches) {
+      const words = Array.from({ length: batch.batchSize }, (_, row) => keyWords(seed, step, first + row))
+      const shape = [batch.batchSize, 2]
+      const keys = devicePut(Uint32Array.from(words.flat()), this.#device, batchSharding, { shape, dtype: 'u32' })
+      yield { ...uploadBatch(batch, this.#device), keys }
+      first += batch.rowCount
+    }
+    return undefined
+  }
+
+  /**
+   * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; the scalars tell when it ran.
+   * Where loss or gradient are not finite, the new state equals the old one.
+   * @param step 1 for the first
+   */
+  run(
+    state: TrainState,
+    batches: readonly Batch[],
+    { step, learningRate, seed }: { step: number; learningRate: number; seed: number },
+  ): StepResult {
+    const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
+    const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
+    const inverse = this.#upload(Float32Array.of(1 / targets), [])
+    const uploads = this.#uploads(batches, seed, step)
+    if (batches.length === 1) return this.#single(state, uploads.next().value!, numbers, inverse)
+    let sums: Sums = this.#zero(state.adapter)
+    for (const batch of uploads) sums = this.#accumulate(sums, state.adapter, batch)
+    return this.#apply(state, sums, numbers, inverse)
+  }
+
+  /** Where loss or gradient of such a step stop being finite, computed op by op; undefined when they do not. */
+  async firstNonFinite(
+    adapter: Adapter,
+    batches: readonly Batch[],
+    { step, seed }: { step: number; seed: number },
+  ): Promise<NonFinite | undefined> {
+    for (const inputs of this.#uploads(batches, seed, step)) {
+      const losses = (a: Adapter, b: TrainingBatch) => {
+        const sums = this.#gradients(a, b)
+        return { ...sums, norm: globalNorm(sums.grads) }
+      }
+      const found = await firstNonFinite(losses, [adapter, inputs])
+      disposeTree(inputs)
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** Releases the compiled programs. */
+  dispose(): void {
+    for (const program of [this.#single, this.#accumulate, this.#apply, this.#zero]) program.dispose()
+  }
+}
