@@ -49,6 +49,6 @@ export function describeValue(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object') return 'an object'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value as number | bigint | boolean | symbol)
   return `the ${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`
 }

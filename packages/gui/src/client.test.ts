@@ -21,7 +21,7 @@ test('imports its own files, and of the API only types', () => {
 function answering(...answers: (() => Response)[]) {
   const asked: string[] = []
   const send = (async (input: string | URL | Request) => {
-    asked.push(String(input))
+    asked.push(input instanceof Request ? input.url : String(input))
     const answer = answers.shift()
     if (!answer) throw new TypeError('fetch failed')
     return answer()

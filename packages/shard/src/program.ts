@@ -213,7 +213,7 @@ export class MeshProgram {
         })
         if (this.host.mailboxes) {
           this.#post(step, tables, this.host.mailboxes)
-          await undefined // lets what was posted go
+          await Promise.resolve() // lets what was posted go
         } else if (exchanges.length > 0) {
           underWay = this.#exchange(step, tables)
           underWay.catch(() => {}) // thrown where it is awaited

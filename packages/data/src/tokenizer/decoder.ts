@@ -92,7 +92,7 @@ export function compileDecoder(config: unknown, name: string): PieceDecoder {
         result.stripContent = asString(step.content) ?? ' '
         break
       default:
-        throw unsupported(String(step.type ?? 'null'))
+        throw unsupported(asString(step.type) ?? JSON.stringify(step.type ?? null))
     }
   }
   const toBytes = (piece: string) => {

@@ -33,7 +33,7 @@ export class Jobs {
   }
 
   /** @throws Failure when too many go on at once */
-  start({ kind, title, runId = undefined, run }: JobWork): Job {
+  start({ kind, title, runId, run }: JobWork): Job {
     const running = [...this.#jobs.values()].filter(({ job }) => job.state === 'running')
     if (running.length >= mostRunning)
       throw new Failure('too_many', 'Too many jobs go on at once: wait until one is done.')

@@ -108,7 +108,7 @@ const plainInits = ['gaussian', 'eva', 'orthogonal', 'mica', 'true', 'false']
 const otherBases = ['olora', 'corda', 'loftq', 'lora_ga']
 
 function checkInit(init: unknown, refuse: (key: string, expected: string) => never): void {
-  const name = String(init ?? true).toLowerCase()
+  const name = (typeof init === 'string' ? init : JSON.stringify(init ?? true)).toLowerCase()
   if (plainInits.includes(name)) return
   const changes = otherBases.includes(name) || name.startsWith('pissa')
   refuse(

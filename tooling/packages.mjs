@@ -1,0 +1,22 @@
+// The one table of packages: who may import whom, and which files touch Node. The linter's import rules are made from it
+// (oxlint.config.mjs), tests show each rule a file that breaks it, and docs/architecture.md explains it.
+
+/**
+ * @typedef {object} PackageRules
+ * @property {readonly string[]} may Packages of ours that it may import, by their folder's name.
+ * @property {readonly string[]} [node] Files, from its `src/`, that may import `node:` modules. Absent: all of them.
+ */
+
+/** @type {Readonly<Record<string, PackageRules>>} */
+export const packages = {
+  tensor: {
+    may: [],
+    node: ['safetensors/**', 'backend-onnx/**', 'backend-webgpu/index.ts', 'backend-webgpu/device/tuning-file.ts'],
+  },
+  data: { may: [], node: ['rows/files.ts', 'import/read-folder.ts', 'raft/read-sources.ts'] },
+  shard: { may: ['tensor'] },
+  llama: { may: ['shard', 'tensor'] },
+  lora: { may: ['data', 'llama', 'shard', 'tensor'] },
+  'hf-export': { may: ['lora', 'llama', 'tensor'] },
+  gui: { may: ['lora', 'llama', 'data', 'hf-export', 'shard', 'tensor'] },
+}
