@@ -59,7 +59,13 @@ const tensorRules = (() => {
       node.map((glob) => `${source}/${glob}`),
       [none, byPath, coreLoadsNone],
     ),
-    restricted([`${source}/backend-onnx/**`, ...node.filter((glob) => glob.startsWith('backend-')).map((glob) => `${source}/${glob}`)], [none, byPath, noOther]),
+    restricted(
+      [
+        `${source}/backend-onnx/**`,
+        ...node.filter((glob) => glob.startsWith('backend-')).map((glob) => `${source}/${glob}`),
+      ],
+      [none, byPath, noOther],
+    ),
     restricted([`${source}/**/*.test.ts`], [ours('tensor', ['tensor']), byPath]),
   ]
 })()

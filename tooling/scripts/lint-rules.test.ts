@@ -56,7 +56,10 @@ function lint(files: Record<string, string>) {
     mkdirSync(dirname(join(dir, file)), { recursive: true })
     writeFileSync(join(dir, file), text)
   }
-  const { stdout } = spawnSync(process.execPath, [oxlint, '-c', 'oxlint.config.mjs', '--format=json'], { cwd: dir, encoding: 'utf8' })
+  const { stdout } = spawnSync(process.execPath, [oxlint, '-c', 'oxlint.config.mjs', '--format=json'], {
+    cwd: dir,
+    encoding: 'utf8',
+  })
   const { diagnostics } = JSON.parse(stdout) as { diagnostics: { code: string; filename: string }[] }
   return diagnostics.map(({ code, filename }) => ({ code, file: filename.replaceAll('\\', '/') }))
 }

@@ -64,7 +64,10 @@ export const defaultTrainConfig: TrainConfig = {
 export function checkTrainConfig(config: TrainConfig): void {
   checkLoraConfig(config.lora)
   const check = (name: keyof TrainConfig, ok: boolean, expected: string) => {
-    if (!ok) throw new ConfigError(`${name} is ${String(config[name] as string | number | boolean | undefined)}, expected ${expected}`)
+    if (!ok)
+      throw new ConfigError(
+        `${name} is ${String(config[name] as string | number | boolean | undefined)}, expected ${expected}`,
+      )
   }
   const atLeastOne = (value: number | undefined) => value === undefined || (Number.isInteger(value) && value >= 1)
   check('dtype', ['auto', 'f32', 'f16'].includes(config.dtype), 'auto, f32 or f16')
