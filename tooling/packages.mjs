@@ -11,7 +11,7 @@
 export const packages = {
   tensor: {
     may: [],
-    node: ['safetensors/**', 'backend-onnx/**', 'backend-webgpu/index.ts', 'backend-webgpu/device/tuning-file.ts'],
+    node: ['weights/**', 'backend-onnx/**', 'backend-webgpu/index.ts', 'backend-webgpu/device/tuning-file.ts'],
   },
   data: { may: [], node: ['rows/files.ts', 'import/read-folder.ts', 'raft/read-sources.ts'] },
   shard: { may: ['tensor'] },

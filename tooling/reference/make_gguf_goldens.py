@@ -1,6 +1,6 @@
-"""ggml's block quantisation in numpy, for packages/hf-export's tests.
+"""ggml's block quantisation in numpy, for packages/tensor's tests.
 
-    python3 tooling/reference/make_gguf_goldens.py > packages/hf-export/test/goldens/gguf-quants.json
+    python3 tooling/reference/make_gguf_goldens.py > packages/tensor/test/goldens/gguf-quants.json
 
 Needs numpy only. Written from the definition of the formats, not from anybody's code:
 q8_0: 32 values a block; d = max|x| / 127 in float32, stored as f16; q = round half away from zero of x * (1 / d).

@@ -55,6 +55,10 @@ const snippets: Record<string, string> = {
     const file = await openSafetensors('one.safetensors')
     assert.deepEqual(await file.read('w'), tensors[0].data)
     await file.close()`,
+  '@jora/tensor/weights': `
+    import assert from 'node:assert/strict'
+    import { decodeRows, encodeRows } from '@jora/tensor/weights'
+    assert.deepEqual(decodeRows(encodeRows(new Float32Array(32).fill(-8), 'q4_0'), 'q4_0'), new Float32Array(32).fill(-8))`,
   '@jora/shard': `import '@jora/shard'`,
   '@jora/shard/mpi': `
     import assert from 'node:assert/strict'

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as j from '../src/index'
 import type { Tensor } from '../src/index'
 import { openCpuDevice } from '../src/backend-onnx/index'
-import { openSafetensors, writeSafetensors } from '../src/safetensors/index'
+import { openSafetensors, writeSafetensors } from '../src/weights/safetensors/index'
 
 let device: j.Device
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 // What llama.cpp calls each decoder family: tensor names, metadata keys, and what it cannot compute.
 import { inverseFrequencies, type DecoderConfig } from '@jora/llama'
 import { ConfigError } from '@jora/lora'
-import { f32, string, u32, type GgufValue } from './format'
+import { f32, string, u32, type GgufValue } from '@jora/tensor/weights'
 
 /** How llama.cpp computes one of its architectures, where that differs from family to family. */
 interface Architecture {

@@ -1,6 +1,6 @@
 // Byte-level BPE (Llama 3, Qwen): llama.cpp's "gpt2" tokenizer.
 import { ConfigError } from '@jora/lora'
-import { string, strings } from './format'
+import { string, strings } from '@jora/tensor/weights'
 import { list, record, type TokenizerFiles } from './tokenizer-files'
 import { tokensById, type Vocabulary } from './tokens'
 

@@ -1,12 +1,18 @@
 // checkGguf: a written GGUF file read back and held, byte for byte, against the model it came from.
 import { ConfigError } from '@jora/lora'
+import {
+  decodeRows,
+  GgufError,
+  openGguf,
+  type GgufFile,
+  type GgufValue,
+  type Metadata,
+  type PackedType,
+} from '@jora/tensor/weights'
 import { MergedTensors } from '../merged-tensors'
 import { planAdapter, type GgufAdapterOptions } from './adapter'
 import type { GgufOptions } from './export'
-import { fileTypes, GgufError, type GgufTensorType, type GgufValue, type Metadata } from './format'
-import { encodeNamed, planModel, type Plan, type PlannedTensor } from './plan'
-import { decodeRows } from './quantize'
-import { openGguf, type GgufFile } from './read'
+import { encodeNamed, fileTypes, planModel, type Plan, type PlannedTensor } from './plan'
 
 export interface GgufReport {
   readonly tensors: number
@@ -17,11 +23,11 @@ export interface GgufReport {
 }
 
 /** The type most tensors have, which the metadata names. */
-function fileType(file: GgufFile): GgufTensorType {
+function fileType(file: GgufFile): PackedType {
   const value = file.metadata.get('general.file_type')?.value
   const found = Object.entries(fileTypes).find(([, id]) => id === value)
   if (!found) throw new GgufError(`${file.path}: general.file_type is ${String(value)}, none that JORA writes`)
-  return found[0] as GgufTensorType
+  return found[0] as PackedType
 }
 
 const show = (value: GgufValue | undefined): string => {
@@ -39,6 +45,8 @@ function checkMetadata(path: string, found: Metadata, expected: Metadata): void 
 }
 
 function checkLayout(file: GgufFile, tensors: readonly PlannedTensor[]): void {
+  if (file.length !== file.end)
+    throw new GgufError(`${file.path}: has ${file.length} bytes; its header calls for ${file.end}`)
   const names = [...file.tensors.keys()]
   for (const [i, { name, type, shape }] of tensors.entries()) {
     const there = file.tensors.get(names[i] ?? '')

@@ -1,7 +1,7 @@
 // exportGguf: a Hugging Face model folder, with a LoRA adapter or without, as one GGUF file.
 import { ConfigError } from '@jora/lora'
 import { MergedTensors } from '../merged-tensors'
-import { tensorTypes, type GgufTensorType } from './format'
+import { packedTypes, type PackedType } from '@jora/tensor/weights'
 import { checkOutputFile } from './output'
 import { encodeTensor, planModel, type Plan } from './plan'
 import { writeGguf } from './write'
@@ -14,7 +14,7 @@ export interface GgufOptions {
   /** The file to write. Its folder must exist. */
   readonly output: string
   /** Element type of the matrices; f16 when absent. Vectors are f32 always. */
-  readonly dtype?: GgufTensorType | undefined
+  readonly dtype?: PackedType | undefined
   /** Whether a GGUF file of that name may be replaced. */
   readonly overwrite?: boolean | undefined
   /** Called after each tensor, with how many are written and how many there are. */
@@ -43,7 +43,7 @@ export async function writePlan(
 }
 
 /** @throws ConfigError for a type that is none of `allowed` */
-export function checkDtype(dtype: string, allowed: readonly GgufTensorType[]): void {
+export function checkDtype(dtype: string, allowed: readonly PackedType[]): void {
   if (!allowed.some((type) => type === dtype))
     throw new ConfigError(`dtype is ${dtype}, expected ${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`)
 }
@@ -57,7 +57,7 @@ export function checkDtype(dtype: string, allowed: readonly GgufTensorType[]): v
  */
 export async function exportGguf(options: GgufOptions): Promise<GgufResult> {
   const { modelDir, adapterDir, dtype = 'f16' } = options
-  checkDtype(dtype, Object.keys(tensorTypes) as GgufTensorType[])
+  checkDtype(dtype, packedTypes)
   await checkOutputFile(options.output, options.overwrite ?? false)
   await using source = await MergedTensors.open(modelDir, adapterDir)
   const result = await writePlan(options, await planModel(source, modelDir, dtype))

@@ -19,10 +19,8 @@ import {
 import { entry, tinyWeights, writeTinyModel } from '../../../llama/test/tiny-model'
 import { checkGguf, checkGgufAdapter, exportGguf, exportGgufAdapter, mergeAdapter, type GgufOptions } from '../index'
 import { ropeFactors } from './architectures'
-import { f32, strings, u32, type GgufTensorType } from './format'
+import { decodeRows, f32, openGguf, strings, u32, type PackedType } from '@jora/tensor/weights'
 import { interleaveRows } from './interleave'
-import { decodeRows } from './quantize'
-import { openGguf } from './read'
 import { writeGguf } from './write'
 
 let root: string
@@ -131,7 +129,7 @@ describe('the values', () => {
     for (const [i, from] of [16, 24, 17, 25, 18].entries()) expect(row(theirs, 16 + i)).toEqual(row(ours, from))
   })
 
-  test.each(['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] satisfies GgufTensorType[])(
+  test.each(['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] satisfies PackedType[])(
     'of %s pass the check',
     async (dtype) => {
       const { bytes } = await exportGguf({ ...options, dtype })
@@ -319,19 +317,19 @@ describe('the check finds', () => {
   test('a file cut short, or longer', async () => {
     const { length } = await readFile(options.output)
     truncateSync(options.output, length - 32)
-    await found(new RegExp(`model\\.gguf: has ${length - 32} bytes; its header calls for ${length}`))
+    await found(/model\.gguf: tensor output\.weight ends at byte \d+, the file at \d+: the file is cut/)
     truncateSync(options.output, length + 32)
     await found(new RegExp(`model\\.gguf: has ${length + 32} bytes; its header calls for ${length}`))
     truncateSync(options.output, 3000)
-    await found(/model\.gguf: .*past the file's end|ends within its header/)
+    await found(/model\.gguf: .*past the file's end|ends within its header|the file is cut/)
     await damaged(() => Buffer.from('GGUF'))
     await found(/past the file's end/)
   })
   test('what is no GGUF', async () => {
     await copyFile(join(options.modelDir, 'config.json'), options.output)
     await found(/does not begin with "GGUF"/)
-    await damaged(() => Buffer.from('4747554602000000', 'hex'))
-    await found(/GGUF version 2, expected 3/)
+    await damaged(() => Buffer.from('4747554604000000', 'hex'))
+    await found(/GGUF version 4; expected 2 or 3/)
   })
 })
 

@@ -2,7 +2,7 @@
 import { open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError } from '@jora/lora'
-import { magic } from './format'
+import { magic } from '@jora/tensor/weights'
 
 /**
  * @throws ConfigError when the folder of `path` is missing, `path` is a folder, or it is there and `overwrite` is not set;

@@ -10,16 +10,15 @@ import {
   ropeFactors,
   tensorName,
 } from './architectures'
-import { fileTypes, string, tensorTypes, u32, type GgufTensorType, type Metadata } from './format'
+import { blockTypes, encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
 import { interleaveRows } from './interleave'
-import { encodeRows } from './quantize'
 import { readVocabulary } from './vocabulary'
 import type { GgufTensor } from './write'
 
 /** A tensor as float32, from which its bytes are made. */
 export interface PlannedTensor {
   readonly name: string
-  readonly type: GgufTensorType
+  readonly type: PackedType
   /** Outermost first. */
   readonly shape: readonly number[]
   /** Its rows in the file's order, a block of whole ones at a time. */
@@ -33,6 +32,9 @@ export interface Plan {
   readonly notes: readonly string[]
 }
 
+/** What the metadata calls a whole file by: llama.cpp's `llama_ftype`, which names the type of most tensors. */
+export const fileTypes: Readonly<Record<PackedType, number>> = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
+
 /** Version of ggml's quantised formats. */
 const quantizationVersion = 2
 
@@ -41,7 +43,7 @@ export const generalMetadata = (
   type: 'model' | 'adapter',
   arch: string,
   name: string,
-  dtype: GgufTensorType,
+  dtype: PackedType,
 ): Metadata =>
   new Map([
     ['general.type', string(type)],
@@ -61,21 +63,21 @@ export function modelName(folder: string): string {
 }
 
 /** Tensor types by rule, as llama.cpp's converter and its quantiser have them. */
-function typeOf(name: string, shape: readonly number[], dtype: GgufTensorType, tiedHead: boolean): GgufTensorType {
+function typeOf(name: string, shape: readonly number[], dtype: PackedType, tiedHead: boolean): PackedType {
   // Norms and biases are a thousandth of a model and are added and multiplied in float32.
   if (shape.length === 1) return 'f32'
   const columns = shape.at(-1)!
   // The head decides between tokens: llama.cpp's quantiser gives it q6_K under q4_0, and q8_0 where q6_K does not fit.
   const isHead = name === 'output.weight' || (tiedHead && name === 'token_embd.weight')
   const type = dtype === 'q4_0' && isHead ? 'q8_0' : dtype
-  return columns % tensorTypes[type].blockElements === 0 ? type : 'f16'
+  return columns % blockTypes[type].blockElements === 0 ? type : 'f16'
 }
 
 /**
  * The GGUF file of the model in `modelDir`, which `source` reads, with most tensors as `dtype`.
  * @throws ConfigError for a model or tokenizer that llama.cpp has no counterpart for
  */
-export async function planModel(source: MergedTensors, modelDir: string, dtype: GgufTensorType): Promise<Plan> {
+export async function planModel(source: MergedTensors, modelDir: string, dtype: PackedType): Promise<Plan> {
   const { config } = source
   const notes = checkArchitecture(config)
   const vocabulary = await readVocabulary(modelDir, config.vocabSize)
@@ -88,7 +90,7 @@ export async function planModel(source: MergedTensors, modelDir: string, dtype: 
   const whole = tensors.filter(({ type, shape }) => shape.length > 1 && type === 'f16' && dtype !== 'f16')
   if (whole.length > 0)
     notes.push(
-      `${whole.length} tensors are f16, whose rows are no multiple of ${tensorTypes[dtype].blockElements} elements: ${whole[0]!.name} and so on, rows of ${whole[0]!.shape.at(-1)}`,
+      `${whole.length} tensors are f16, whose rows are no multiple of ${blockTypes[dtype].blockElements} elements: ${whole[0]!.name} and so on, rows of ${whole[0]!.shape.at(-1)}`,
     )
   const factors = ropeFactors(config)
   if (factors)
@@ -131,7 +133,7 @@ export const encodeTensor = ({ name, type, shape, rows }: PlannedTensor): GgufTe
 })
 
 /** As encodeRows, with the tensor's name in errors. */
-export function encodeNamed(name: string, values: Float32Array, type: GgufTensorType): Uint8Array {
+export function encodeNamed(name: string, values: Float32Array, type: PackedType): Uint8Array {
   try {
     return encodeRows(values, type)
   } catch (error) {

@@ -1,5 +1,5 @@
 // SentencePiece-style BPE with bytes to fall back on (Llama 2, Mistral, Gemma): llama.cpp's "llama" tokenizer.
-import { bool, f32s, string } from './format'
+import { bool, f32s, string } from '@jora/tensor/weights'
 import { readPieces } from './sentence-piece-model'
 import { list, record, type TokenizerFiles } from './tokenizer-files'
 import { tokensById, type Token, type Vocabulary } from './tokens'

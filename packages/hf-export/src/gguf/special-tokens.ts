@@ -1,5 +1,5 @@
 // BOS, EOS and the like, and whether they are put around a text.
-import { bool, u32, type GgufValue } from './format'
+import { bool, u32, type GgufValue } from '@jora/tensor/weights'
 import { contentOf, list, record, type TokenizerFiles } from './tokenizer-files'
 
 /** What BOS and EOS are mostly called, for folders that say it nowhere. */

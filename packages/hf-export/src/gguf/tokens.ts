@@ -1,6 +1,6 @@
 // The tokens of a vocabulary by id, each with what llama.cpp knows it as.
 import { ConfigError } from '@jora/lora'
-import type { GgufValue } from './format'
+import type { GgufValue } from '@jora/tensor/weights'
 import { contentOf, record, type TokenizerFiles } from './tokenizer-files'
 
 /** What llama.cpp knows a token as. */

@@ -1,7 +1,7 @@
 // A tokenizer as GGUF holds it.
 import { ConfigError } from '@jora/lora'
 import { byteLevelVocabulary } from './byte-level'
-import { i32s, string, strings, type GgufValue } from './format'
+import { i32s, string, strings, type GgufValue } from '@jora/tensor/weights'
 import { sentencePieceVocabulary } from './sentence-piece'
 import { additions, specialIds } from './special-tokens'
 import { readTokenizerFiles, record, type TokenizerFiles } from './tokenizer-files'

@@ -5,20 +5,20 @@ import { explainNoRoom } from '@jora/lora'
 import {
   aligned,
   magic,
-  tensorBytes,
-  tensorTypes,
+  blockBytesOf,
+  blockTypes,
   valueTypes,
   version,
   type GgufTensorInfo,
-  type GgufTensorType,
+  type PackedType,
   type GgufValue,
   type Metadata,
-} from './format'
+} from '@jora/tensor/weights'
 
 /** A tensor to write. */
 export interface GgufTensor {
   readonly name: string
-  readonly type: GgufTensorType
+  readonly type: PackedType
   /** Outermost first. */
   readonly shape: readonly number[]
   /** Its bytes, in pieces that only one need be in memory of. */
@@ -29,7 +29,7 @@ export interface GgufTensor {
 function layOut(tensors: readonly Omit<GgufTensor, 'data'>[]): GgufTensorInfo[] {
   let offset = 0
   return tensors.map(({ name, type, shape }) => {
-    const bytes = tensorBytes(
+    const bytes = blockBytesOf(
       type,
       shape.reduce((n, d) => n * d, 1),
     )
@@ -61,7 +61,7 @@ function encodeHeader(metadata: Metadata, tensors: readonly GgufTensorInfo[]): U
     out.string(name)
     out.u32(shape.length)
     for (const size of shape.toReversed()) out.u64(BigInt(size))
-    out.u32(tensorTypes[type].id)
+    out.u32(blockTypes[type].id)
     out.u64(BigInt(offset))
   }
   return out.take(aligned(out.length))

@@ -1,17 +1,6 @@
-// Float32 rows as ggml's element types and back, each type as ggml's reference routine has it.
-import { decodeFloats, encodeFloats, type FloatDType } from '@jora/tensor/safetensors'
-import { tensorBytes, tensorTypes, type GgufTensorType } from './format'
-
-interface Codec {
-  /** `values` is a whole number of blocks. */
-  readonly encode: (values: Float32Array) => Uint8Array
-  readonly decode: (bytes: Uint8Array) => Float32Array
-}
-
-const plain = (dtype: FloatDType): Codec => ({
-  encode: (values) => encodeFloats(values, dtype),
-  decode: (bytes) => decodeFloats(bytes, dtype),
-})
+// Float32 rows as ggml's element types, each type as ggml's reference routine packs it.
+import { encodeFloats } from '../safetensors/floats'
+import { blockBytesOf, blockTypes, type PackedType } from './types'
 
 const { fround } = Math
 const blockSize = 32
@@ -42,15 +31,14 @@ function largest(values: Float32Array, from: number): number {
  * q8_0: 32 elements as an f16 scale d and 32 int8. d = max|x| / 127; q = x / d, rounded half away from zero. The
  * quantiser divides by the float32 d, the reader multiplies by the f16 one.
  */
-const q8_0: Codec = {
-  encode(values) {
+function q8_0(values: Float32Array): Uint8Array {
     const blocks = values.length / blockSize
-    const out = new Uint8Array(tensorBytes('q8_0', values.length))
+    const out = new Uint8Array(blockBytesOf('q8_0', values.length))
     const scales = new Float32Array(blocks)
     for (let block = 0; block < blocks; block++) scales[block] = largest(values, block * blockSize) / 127
     const patterns = encodeScales(scales, values)
     for (let block = 0; block < blocks; block++) {
-      const at = block * tensorTypes.q8_0.blockBytes
+      const at = block * blockTypes.q8_0.blockBytes
       const scale = scales[block]!
       const inverse = scale === 0 ? 0 : fround(1 / scale)
       out[at] = patterns[block]! & 255
@@ -61,19 +49,6 @@ const q8_0: Codec = {
       }
     }
     return out
-  },
-  decode(bytes) {
-    const { blockBytes } = tensorTypes.q8_0
-    const blocks = bytes.length / blockBytes
-    const scales = decodeScales(bytes, blockBytes)
-    const values = new Float32Array(blocks * blockSize)
-    for (let block = 0; block < blocks; block++) {
-      const at = block * blockBytes + 2
-      for (let i = 0; i < blockSize; i++)
-        values[block * blockSize + i] = ((bytes[at + i]! << 24) >> 24) * scales[block]!
-    }
-    return values
-  },
 }
 
 /**
@@ -81,10 +56,9 @@ const q8_0: Codec = {
  * several, with its sign, so that it becomes 0 of 0…15; q = x / d + 8.5, cut to an integer, at most 15. A byte has
  * element i in its low half, element i + 16 in its high half.
  */
-const q4_0: Codec = {
-  encode(values) {
+function q4_0(values: Float32Array): Uint8Array {
     const blocks = values.length / blockSize
-    const out = new Uint8Array(tensorBytes('q4_0', values.length))
+    const out = new Uint8Array(blockBytesOf('q4_0', values.length))
     const scales = new Float32Array(blocks)
     for (let block = 0; block < blocks; block++) {
       const max = largest(values, block * blockSize)
@@ -99,7 +73,7 @@ const q4_0: Codec = {
     }
     const patterns = encodeScales(scales, values)
     for (let block = 0; block < blocks; block++) {
-      const at = block * tensorTypes.q4_0.blockBytes
+      const at = block * blockTypes.q4_0.blockBytes
       const scale = scales[block]!
       const inverse = scale === 0 ? 0 : fround(1 / scale)
       const level = (i: number) => {
@@ -111,37 +85,13 @@ const q4_0: Codec = {
       for (let i = 0; i < 16; i++) out[at + 2 + i] = level(i) | (level(i + 16) << 4)
     }
     return out
-  },
-  decode(bytes) {
-    const { blockBytes } = tensorTypes.q4_0
-    const blocks = bytes.length / blockBytes
-    const scales = decodeScales(bytes, blockBytes)
-    const values = new Float32Array(blocks * blockSize)
-    for (let block = 0; block < blocks; block++) {
-      const at = block * blockBytes + 2
-      const to = block * blockSize
-      for (let i = 0; i < 16; i++) {
-        values[to + i] = ((bytes[at + i]! & 15) - 8) * scales[block]!
-        values[to + i + 16] = ((bytes[at + i]! >>> 4) - 8) * scales[block]!
-      }
-    }
-    return values
-  },
 }
 
-function decodeScales(bytes: Uint8Array, blockBytes: number): Float32Array {
-  const patterns = new Uint8Array((bytes.length / blockBytes) * 2)
-  for (let at = 0, to = 0; at < bytes.length; at += blockBytes, to += 2) {
-    patterns[to] = bytes[at]!
-    patterns[to + 1] = bytes[at + 1]!
-  }
-  return decodeFloats(patterns, 'F16')
-}
-
-const codecs: Readonly<Record<GgufTensorType, Codec>> = {
-  f32: plain('F32'),
-  f16: plain('F16'),
-  bf16: plain('BF16'),
+/** How whole blocks of values become bytes. */
+const packers: Readonly<Record<PackedType, (values: Float32Array) => Uint8Array>> = {
+  f32: (values) => encodeFloats(values, 'F32'),
+  f16: (values) => encodeFloats(values, 'F16'),
+  bf16: (values) => encodeFloats(values, 'BF16'),
   q8_0,
   q4_0,
 }
@@ -150,7 +100,4 @@ const codecs: Readonly<Record<GgufTensorType, Codec>> = {
  * Whole rows as elements of `type`; a row is a whole number of its blocks.
  * @throws RangeError for a value that `type` cannot hold
  */
-export const encodeRows = (values: Float32Array, type: GgufTensorType): Uint8Array => codecs[type].encode(values)
-
-/** The float32 values of elements of `type`. */
-export const decodeRows = (bytes: Uint8Array, type: GgufTensorType): Float32Array => codecs[type].decode(bytes)
+export const encodeRows = (values: Float32Array, type: PackedType): Uint8Array => packers[type](values)

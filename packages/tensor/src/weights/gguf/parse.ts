@@ -1,111 +1,47 @@
-// Reads GGUF files: the header at opening, checked; tensors' bytes when asked for.
-import { open, type FileHandle } from 'node:fs/promises'
+// The header of a GGUF file, checked: metadata, and where each tensor is. No Node imports.
+import { blockBytesOf, blockTypeOf, blockTypes, unreadType } from '../blocks/types'
 import {
   aligned,
   alignment,
   GgufError,
   magic,
-  tensorBytes,
-  tensorTypes,
   valueTypes,
   version,
   type GgufArray,
   type GgufTensorInfo,
-  type GgufTensorType,
   type GgufValue,
   type Metadata,
 } from './format'
 
-/** An open GGUF file. Close it when done (or declare it with `await using`). */
-export interface GgufFile extends AsyncDisposable {
-  readonly path: string
-  /** In bytes. */
-  readonly length: number
+/** What a GGUF file begins with. */
+export interface GgufHeader {
   readonly metadata: Metadata
   readonly tensors: ReadonlyMap<string, GgufTensorInfo>
-  /** Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start, in a new array. */
-  readRange(name: string, from: number, to: number): Promise<Uint8Array>
-}
-
-/**
- * Opens a GGUF file (version 3, little-endian) and checks its header: counts and lengths within the file, names once each,
- * tensors one after another from the first to the file's end, at multiples of the alignment.
- * @throws GgufError when it is malformed or has what JORA does not write (other element types, another alignment)
- */
-export async function openGguf(path: string): Promise<GgufFile> {
-  const handle = await open(path, 'r')
-  try {
-    const stat = await handle.stat()
-    if (!stat.isFile()) throw new GgufError(`${path} is not a regular file`)
-    return new OpenGguf(handle, path, stat.size, await readHeader(handle, path, stat.size))
-  } catch (error) {
-    await handle.close()
-    throw error
-  }
-}
-
-class OpenGguf implements GgufFile {
-  readonly metadata: Metadata
-  readonly tensors: ReadonlyMap<string, GgufTensorInfo>
-  readonly #dataStart: number
-
-  constructor(
-    readonly handle: FileHandle,
-    readonly path: string,
-    readonly length: number,
-    { metadata, tensors, dataStart }: Header,
-  ) {
-    this.metadata = metadata
-    this.tensors = tensors
-    this.#dataStart = dataStart
-  }
-
-  async readRange(name: string, from: number, to: number): Promise<Uint8Array> {
-    const { offset } = this.tensors.get(name)!
-    return readAt(this.handle, this.path, this.#dataStart + offset + from, to - from)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.handle.close()
-  }
-}
-
-async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, position + done)
-    if (bytesRead === 0) throw new GgufError(`${path} ends at byte ${position + done}, expected ${position + length}`)
-    done += bytesRead
-  }
-  return bytes
-}
-
-interface Header {
-  readonly metadata: Metadata
-  readonly tensors: ReadonlyMap<string, GgufTensorInfo>
+  /** Bytes from the file's start that tensors' offsets count from. */
   readonly dataStart: number
+  /** Bytes of the whole file, the last tensor's padding included. */
+  readonly end: number
 }
 
 /** The bytes at hand end before the header does. */
 class NeedsMore extends Error {}
 
-/** Where the header ends is known only at its end: it is read in ever larger pieces from the file's start. */
-async function readHeader(handle: FileHandle, path: string, fileBytes: number): Promise<Header> {
-  for (let size = Math.min(fileBytes, 2 ** 20); ; size = Math.min(fileBytes, size * 4)) {
-    const bytes = await readAt(handle, path, 0, size)
-    try {
-      return parseHeader(new Cursor(bytes, path, fileBytes))
-    } catch (error) {
-      if (!(error instanceof NeedsMore)) throw error
-      if (size === fileBytes) throw new GgufError(`${path} ends within its header`)
-    }
+/**
+ * The header of a file of `fileBytes` bytes that begins with `bytes`; undefined when more of them are needed. Counts and
+ * lengths are within the file, names are there once each, tensors are one after another at multiples of the alignment.
+ * @param source the file's name for errors
+ * @throws GgufError naming the key or tensor at fault
+ */
+export function parseGgufHeader(bytes: Uint8Array, fileBytes: number, source: string): GgufHeader | undefined {
+  try {
+    return parseHeader(new Cursor(bytes, source, fileBytes))
+  } catch (error) {
+    if (error instanceof NeedsMore) return undefined
+    throw error
   }
 }
 
 const typeNames = new Map(Object.entries(valueTypes).map(([name, id]) => [id as number, name as GgufValue['type']]))
-const tensorTypeNames = new Map(
-  Object.entries(tensorTypes).map(([name, { id }]) => [id as number, name as GgufTensorType]),
-)
 
 class Cursor {
   readonly #view: DataView
@@ -124,7 +60,7 @@ class Cursor {
   }
 
   #take(count: number): number {
-    if (this.at + count > this.fileBytes) this.fail(`${count} bytes at byte ${this.at} lie past the file's end`)
+    if (this.at + count > this.fileBytes) this.fail(`${count} bytes at byte ${this.at} are past the file's end: the file is cut`)
     if (this.at + count > this.bytes.length) throw new NeedsMore()
     const at = this.at
     this.at += count
@@ -189,34 +125,50 @@ class Cursor {
   }
 }
 
-function parseHeader(cursor: Cursor): Header {
-  if (cursor.u32() !== magic) cursor.fail('does not begin with "GGUF"')
-  const found = cursor.u32()
-  if (found !== version) cursor.fail(`is GGUF version ${found}, expected ${version}, little-endian`)
+function parseHeader(cursor: Cursor): GgufHeader {
+  if (cursor.u32() !== magic) cursor.fail('does not begin with "GGUF": this is no GGUF file')
+  checkVersion(cursor)
   const tensorCount = cursor.size('number of tensors')
   const keyCount = cursor.size('number of metadata keys')
   const metadata = new Map<string, GgufValue>()
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string(`metadata key ${i}`)
-    if (metadata.has(key)) cursor.fail(`metadata key ${key} stands twice`)
+    if (metadata.has(key)) cursor.fail(`metadata key ${key} is in the file twice`)
     metadata.set(key, readValue(cursor, key))
   }
-  const align = metadata.get('general.alignment')
-  if (align && align.value !== alignment)
-    cursor.fail(`general.alignment is ${String(align.value)}, expected ${alignment}`)
+  const align = alignmentOf(metadata, cursor)
   const tensors = new Map<string, GgufTensorInfo>()
   let end = 0
   for (let i = 0; i < tensorCount; i++) {
     const info = readTensorInfo(cursor, i)
-    if (tensors.has(info.name)) cursor.fail(`tensor ${info.name} stands twice`)
+    if (tensors.has(info.name)) cursor.fail(`tensor ${info.name} is in the file twice`)
     if (info.offset !== end) cursor.fail(`tensor ${info.name} is at ${info.offset}, expected ${end}`)
     tensors.set(info.name, info)
-    end = aligned(info.offset + info.bytes)
+    end = aligned(info.offset + info.bytes, align)
   }
-  const dataStart = aligned(cursor.at)
-  if (dataStart + end !== cursor.fileBytes)
-    cursor.fail(`has ${cursor.fileBytes} bytes; its header calls for ${dataStart + end}`)
-  return { metadata, tensors, dataStart }
+  const dataStart = aligned(cursor.at, align)
+  for (const { name, offset, bytes } of tensors.values()) {
+    const last = dataStart + offset + bytes
+    if (last > cursor.fileBytes)
+      cursor.fail(`tensor ${name} ends at byte ${last}, the file at ${cursor.fileBytes}: the file is cut`)
+  }
+  return { metadata, tensors, dataStart, end: dataStart + end }
+}
+
+function checkVersion(cursor: Cursor): void {
+  const found = cursor.u32()
+  if (found === 2 || found === version) return
+  if (found === 1) cursor.fail(`is GGUF version 1, of 2023; expected 2 or ${version}: convert the model again`)
+  // The other byte order puts the version into the highest byte.
+  if (found > 0xffffff) cursor.fail('is big-endian; expected a little-endian GGUF file')
+  cursor.fail(`is GGUF version ${found}; expected 2 or ${version}`)
+}
+
+function alignmentOf(metadata: Metadata, cursor: Cursor): number {
+  const found = metadata.get('general.alignment')
+  if (!found) return alignment
+  const valid = found.type === 'u32' && found.value > 0 && found.value % 8 === 0
+  return valid ? found.value : cursor.fail(`general.alignment is ${String(found.value)}, expected a multiple of 8`)
 }
 
 function readValue(cursor: Cursor, key: string): GgufValue {
@@ -237,15 +189,16 @@ function readTensorInfo(cursor: Cursor, index: number): GgufTensorInfo {
   if (dimensions < 1 || dimensions > 4) cursor.fail(`tensor ${name} has ${dimensions} dimensions, expected 1 to 4`)
   const shape = Array.from({ length: dimensions }, () => cursor.size(`a dimension of ${name}`)).reverse()
   const id = cursor.u32()
-  const type =
-    tensorTypeNames.get(id) ??
-    cursor.fail(`tensor ${name} has element type ${id}; JORA reads ${[...tensorTypeNames.values()].join(', ')}`)
-  const { blockElements } = tensorTypes[type]
+  const type = blockTypeOf(id)
+  if (type === undefined)
+    return cursor.fail(`tensor ${name} has ${unreadType(id)}; supported: ${Object.keys(blockTypes).join(', ')}`)
+  const { blockElements } = blockTypes[type]
   if (shape.at(-1)! % blockElements !== 0)
     cursor.fail(`tensor ${name} has rows of ${shape.at(-1)}, no multiple of ${blockElements} as ${type} calls for`)
-  const bytes = tensorBytes(
+  const bytes = blockBytesOf(
     type,
     shape.reduce((n, d) => n * d, 1),
   )
+  if (bytes > cursor.fileBytes) cursor.fail(`tensor ${name} [${shape.join(',')}] is larger than the file`)
   return { name, type, shape, offset: cursor.size(`offset of ${name}`), bytes }
 }

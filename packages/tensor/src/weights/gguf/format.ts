@@ -1,32 +1,15 @@
-// The GGUF format, version 3: element types, metadata values, alignment.
+// The GGUF format, version 3: metadata values, tensors, alignment.
+import type { BlockType } from '../blocks/types'
 
 export const magic = 0x46554747 // "GGUF", little-endian
 export const version = 3
-/** Tensor data begins at multiples of this many bytes. */
+/** Tensor data begins at multiples of this many bytes, unless `general.alignment` says otherwise. */
 export const alignment = 32
 
-/** A GGUF file that is malformed, or not what it was checked against. */
+/** A GGUF file that is malformed, holds what is not supported, or is not what it was checked against. */
 export class GgufError extends Error {
   override readonly name = 'GgufError'
 }
-
-/** Element types of tensors: the number ggml has for each, and how many bytes hold how many elements of a row. */
-export const tensorTypes = {
-  f32: { id: 0, blockElements: 1, blockBytes: 4 },
-  f16: { id: 1, blockElements: 1, blockBytes: 2 },
-  q4_0: { id: 2, blockElements: 32, blockBytes: 18 },
-  q8_0: { id: 8, blockElements: 32, blockBytes: 34 },
-  bf16: { id: 30, blockElements: 1, blockBytes: 2 },
-} as const
-
-export type GgufTensorType = keyof typeof tensorTypes
-
-/** Bytes of `count` elements, whole blocks of them. */
-export const tensorBytes = (type: GgufTensorType, count: number): number =>
-  (count / tensorTypes[type].blockElements) * tensorTypes[type].blockBytes
-
-/** What the metadata calls a whole file by: llama.cpp's `llama_ftype`, which names the type of most tensors. */
-export const fileTypes: Readonly<Record<GgufTensorType, number>> = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
 
 /** Types of metadata values, with GGUF's number for each. */
 export const valueTypes = {
@@ -78,13 +61,13 @@ export const f32s = (value: readonly number[]): GgufValue => ({
   value: value.map(Math.fround),
 })
 
-/** `bytes` and what is missing to the next multiple of the alignment. */
-export const aligned = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
+/** `bytes` and what is missing to the next multiple of `to`. */
+export const aligned = (bytes: number, to: number = alignment): number => Math.ceil(bytes / to) * to
 
 /** Where a tensor stands in a file, and what it is. */
 export interface GgufTensorInfo {
   readonly name: string
-  readonly type: GgufTensorType
+  readonly type: BlockType
   /** Outermost first, as everywhere in JORA; the file has it the other way round. */
   readonly shape: readonly number[]
   /** Bytes from the start of the data section, a multiple of the alignment. */

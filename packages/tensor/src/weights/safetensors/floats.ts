@@ -26,6 +26,9 @@ function halfTable(): Float32Array {
   return halves
 }
 
+/** The value of a 16-bit pattern of an IEEE half: of the scales that blocks carry. */
+export const halfValue = (pattern: number): number => halfTable()[pattern]!
+
 function toHalf(value: number): number {
   word[0] = value
   const sign = (bits[0]! >>> 16) & 0x8000

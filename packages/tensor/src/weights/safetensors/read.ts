@@ -1,18 +1,9 @@
 // Reads tensors of a safetensors file by position: only the header is read at opening, each tensor when asked for.
 
 import { open, realpath, type FileHandle } from 'node:fs/promises'
+import type { FileRange } from '../source'
 import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader, type TensorInfo } from './header'
 import { noTensor } from './parse'
-
-/** Where a tensor's bytes lie on disk. */
-export interface FileRange {
-  /** The real file, symbolic links resolved: ONNX Runtime refuses links that leave its folder, as the Hub cache's do. */
-  readonly path: string
-  /** Bytes from the start of the file. */
-  readonly offset: number
-  /** In bytes. */
-  readonly length: number
-}
 
 /** An open safetensors file. Reads may run at the same time; close it when done (or declare it with `await using`). */
 export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {

@@ -1,6 +1,6 @@
 // Element types of the safetensors format: their names, widths in bits, and which of them a Tensor can hold.
 
-import type { DType } from '../dtype'
+import type { DType } from '../../dtype'
 
 /** Bits of one element, in the reference's order of rising alignment (which is also the order files are laid out by). */
 export const safetensorsBits = {
