@@ -39,12 +39,7 @@ export const fileTypes: Readonly<Record<PackedType, number>> = { f32: 0, f16: 1,
 const quantizationVersion = 2
 
 /** The keys every file has. `name` is for people. */
-export const generalMetadata = (
-  type: 'model' | 'adapter',
-  arch: string,
-  name: string,
-  dtype: PackedType,
-): Metadata =>
+export const generalMetadata = (type: 'model' | 'adapter', arch: string, name: string, dtype: PackedType): Metadata =>
   new Map([
     ['general.type', string(type)],
     ['general.architecture', string(arch)],

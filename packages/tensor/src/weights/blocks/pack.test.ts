@@ -9,7 +9,9 @@ type Kind = 'f16' | 'bf16' | 'q8_0' | 'q4_0'
 const kinds: Kind[] = ['f16', 'bf16', 'q8_0', 'q4_0']
 
 /** Base64 of float32 values and of the bytes each type makes of them, with the values these stand for. */
-const goldens = JSON.parse(readFileSync(join(import.meta.dirname, '../../../test/goldens/gguf-quants.json'), 'utf8')) as {
+const goldens = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../../test/goldens/gguf-quants.json'), 'utf8'),
+) as {
   cases: ({ name: string; x: string } & Record<Kind, { bytes: string; x: string }>)[]
 }
 

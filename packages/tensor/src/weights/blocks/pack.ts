@@ -32,23 +32,23 @@ function largest(values: Float32Array, from: number): number {
  * quantiser divides by the float32 d, the reader multiplies by the f16 one.
  */
 function q8_0(values: Float32Array): Uint8Array {
-    const blocks = values.length / blockSize
-    const out = new Uint8Array(blockBytesOf('q8_0', values.length))
-    const scales = new Float32Array(blocks)
-    for (let block = 0; block < blocks; block++) scales[block] = largest(values, block * blockSize) / 127
-    const patterns = encodeScales(scales, values)
-    for (let block = 0; block < blocks; block++) {
-      const at = block * blockTypes.q8_0.blockBytes
-      const scale = scales[block]!
-      const inverse = scale === 0 ? 0 : fround(1 / scale)
-      out[at] = patterns[block]! & 255
-      out[at + 1] = patterns[block]! >>> 8
-      for (let i = 0; i < blockSize; i++) {
-        const x = fround(values[block * blockSize + i]! * inverse)
-        out[at + 2 + i] = x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5)
-      }
+  const blocks = values.length / blockSize
+  const out = new Uint8Array(blockBytesOf('q8_0', values.length))
+  const scales = new Float32Array(blocks)
+  for (let block = 0; block < blocks; block++) scales[block] = largest(values, block * blockSize) / 127
+  const patterns = encodeScales(scales, values)
+  for (let block = 0; block < blocks; block++) {
+    const at = block * blockTypes.q8_0.blockBytes
+    const scale = scales[block]!
+    const inverse = scale === 0 ? 0 : fround(1 / scale)
+    out[at] = patterns[block]! & 255
+    out[at + 1] = patterns[block]! >>> 8
+    for (let i = 0; i < blockSize; i++) {
+      const x = fround(values[block * blockSize + i]! * inverse)
+      out[at + 2 + i] = x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5)
     }
-    return out
+  }
+  return out
 }
 
 /**
@@ -57,34 +57,34 @@ function q8_0(values: Float32Array): Uint8Array {
  * element i in its low half, element i + 16 in its high half.
  */
 function q4_0(values: Float32Array): Uint8Array {
-    const blocks = values.length / blockSize
-    const out = new Uint8Array(blockBytesOf('q4_0', values.length))
-    const scales = new Float32Array(blocks)
-    for (let block = 0; block < blocks; block++) {
-      const max = largest(values, block * blockSize)
-      let signed = max
-      // Of zeros only, ggml has +0 for it whatever their signs.
-      for (let i = block * blockSize; max > 0 && i < (block + 1) * blockSize; i++) {
-        if (Math.abs(values[i]!) !== max) continue
-        signed = values[i]!
-        break
-      }
-      scales[block] = signed / -8
+  const blocks = values.length / blockSize
+  const out = new Uint8Array(blockBytesOf('q4_0', values.length))
+  const scales = new Float32Array(blocks)
+  for (let block = 0; block < blocks; block++) {
+    const max = largest(values, block * blockSize)
+    let signed = max
+    // Of zeros only, ggml has +0 for it whatever their signs.
+    for (let i = block * blockSize; max > 0 && i < (block + 1) * blockSize; i++) {
+      if (Math.abs(values[i]!) !== max) continue
+      signed = values[i]!
+      break
     }
-    const patterns = encodeScales(scales, values)
-    for (let block = 0; block < blocks; block++) {
-      const at = block * blockTypes.q4_0.blockBytes
-      const scale = scales[block]!
-      const inverse = scale === 0 ? 0 : fround(1 / scale)
-      const level = (i: number) => {
-        const x = fround(values[block * blockSize + i]! * inverse)
-        return Math.min(15, Math.trunc(fround(x + 8.5)))
-      }
-      out[at] = patterns[block]! & 255
-      out[at + 1] = patterns[block]! >>> 8
-      for (let i = 0; i < 16; i++) out[at + 2 + i] = level(i) | (level(i + 16) << 4)
+    scales[block] = signed / -8
+  }
+  const patterns = encodeScales(scales, values)
+  for (let block = 0; block < blocks; block++) {
+    const at = block * blockTypes.q4_0.blockBytes
+    const scale = scales[block]!
+    const inverse = scale === 0 ? 0 : fround(1 / scale)
+    const level = (i: number) => {
+      const x = fround(values[block * blockSize + i]! * inverse)
+      return Math.min(15, Math.trunc(fround(x + 8.5)))
     }
-    return out
+    out[at] = patterns[block]! & 255
+    out[at + 1] = patterns[block]! >>> 8
+    for (let i = 0; i < 16; i++) out[at + 2 + i] = level(i) | (level(i + 16) << 4)
+  }
+  return out
 }
 
 /** How whole blocks of values become bytes. */

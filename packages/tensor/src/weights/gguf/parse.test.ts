@@ -7,7 +7,8 @@ const text = new TextEncoder()
 /** Little-endian values after one another: numbers are u32, bigints u64, strings with their length. */
 function bytesOf(...values: (number | bigint | string)[]): Uint8Array {
   const parts = values.map((value) => {
-    if (typeof value === 'string') return Buffer.concat([bytesOf(BigInt(text.encode(value).length)), text.encode(value)])
+    if (typeof value === 'string')
+      return Buffer.concat([bytesOf(BigInt(text.encode(value).length)), text.encode(value)])
     const part = Buffer.alloc(typeof value === 'bigint' ? 8 : 4)
     if (typeof value === 'bigint') part.writeBigUInt64LE(value)
     else part.writeUInt32LE(value)
@@ -53,12 +54,24 @@ describe('is refused', () => {
     ['big-endian', bytesOf(magic, 0x03000000), /is big-endian; expected a little-endian GGUF file/],
     ['a version to come', bytesOf(magic, 4), /is GGUF version 4; expected 2 or 3/],
     ['a tensor past the end', file(3, q8, 100), /attn_q\.weight ends at byte \d+, the file at \d+: the file is cut/],
-    ['a known type', file(3, ['w', 1, 256n, 16, 0n], 300), /tensor w has element type IQ2_XXS; supported: f32, f16, q4_0/],
-    ['an unknown type', file(3, ['w', 1, 256n, 99, 0n], 300), /tensor w has element type 99, which is unknown; supported/],
+    [
+      'a known type',
+      file(3, ['w', 1, 256n, 16, 0n], 300),
+      /tensor w has element type IQ2_XXS; supported: f32, f16, q4_0/,
+    ],
+    [
+      'an unknown type',
+      file(3, ['w', 1, 256n, 99, 0n], 300),
+      /tensor w has element type 99, which is unknown; supported/,
+    ],
     ['rows of no whole blocks', file(3, ['w', 1, 40n, 8, 0n], 66), /rows of 40, no multiple of 32 as q8_0 calls for/],
     ['a gap', file(3, ['w', 1, 32n, 8, 32n], 66), /tensor w is at 32, expected 0/],
     ['more keys than bytes', bytesOf(magic, 3, 0n, 2n ** 60n), /number of metadata keys is \d+, past the file's end/],
-    ['an alignment of 12', bytesOf(magic, 3, 0n, 1n, 'general.alignment', 4, 12), /general\.alignment is 12, expected a/],
+    [
+      'an alignment of 12',
+      bytesOf(magic, 3, 0n, 1n, 'general.alignment', 4, 12),
+      /general\.alignment is 12, expected a/,
+    ],
   ])('%s', (_name, bytes, message) => {
     expect(() => parse(bytes)).toThrow(message)
   })

@@ -60,7 +60,8 @@ class Cursor {
   }
 
   #take(count: number): number {
-    if (this.at + count > this.fileBytes) this.fail(`${count} bytes at byte ${this.at} are past the file's end: the file is cut`)
+    if (this.at + count > this.fileBytes)
+      this.fail(`${count} bytes at byte ${this.at} are past the file's end: the file is cut`)
     if (this.at + count > this.bytes.length) throw new NeedsMore()
     const at = this.at
     this.at += count
