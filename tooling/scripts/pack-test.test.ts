@@ -1,5 +1,5 @@
 // Every package, packed and installed into an empty npm project, works there: imports run, types resolve, `jora` starts.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -180,7 +180,8 @@ beforeAll(async () => {
   })
   write('consumer.ts', consumer)
   try {
-    await npm('install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error')
+    // As a user types it: no flag changes what is installed, and no script of a dependency runs into a closed network.
+    await npm('install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error')
   } catch (error) {
     if (!offline.test(String((error as { stderr?: string }).stderr))) throw error
     unreachable = true
@@ -205,9 +206,17 @@ function npm(...args: string[]) {
   )
   return exec('npm', args, {
     cwd: project,
-    env: { ...env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+    env,
     shell: process.platform === 'win32',
   })
+}
+
+/** Bytes of all files below a folder, in MB. */
+function megabytes(folder: string): number {
+  const bytes = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+  return bytes / 1e6
 }
 
 describe('installed from tarballs', () => {
@@ -219,6 +228,22 @@ describe('installed from tarballs', () => {
   test('every export has a snippet here', () => {
     expect(Object.keys(snippets).sort()).toEqual(entries.sort())
   })
+
+  test('a plain install brings no native runtime, stays small, and says what to add', async () => {
+    expect(existsSync(join(project, 'node_modules', 'onnxruntime-node'))).toBe(false)
+    expect(existsSync(join(project, 'node_modules', 'webgpu'))).toBe(false)
+    expect(megabytes(join(project, 'node_modules'))).toBeLessThan(60)
+    write('no-runtime.mjs', `import { openCpuDevice } from '@jora/tensor/onnx'\nawait openCpuDevice()\n`)
+    const { stderr } = await exec(process.execPath, ['no-runtime.mjs'], { cwd: project }).then(
+      () => ({ stderr: 'opened' }),
+      (error: { stderr: string }) => error,
+    )
+    const [command] = /npm install --ignore-scripts onnxruntime-node@[\d.]+/.exec(stderr) ?? []
+    expect(command).toBeDefined()
+    // The very command of the message, and the GPU runtime beside it: what follows computes.
+    const [, ...args] = `${command} webgpu@0.6.2`.split(' ')
+    await npm(...args, '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error')
+  }, 300_000)
 
   test.each(Object.entries(snippets))('%s runs in plain Node', async (name, snippet) => {
     const file = `use${name.replaceAll(/\W+/g, '-')}.mjs`

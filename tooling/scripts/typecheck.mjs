@@ -26,7 +26,9 @@ const left = asked.length > 0 ? asked : workspaces
 let failed = 0
 async function worker() {
   for (let folder = left.shift(); folder !== undefined; folder = left.shift()) {
-    const child = spawn(process.execPath, [compiler, '--pretty', 'false', '-p', folder], { cwd: root })
+    const cache = join('node_modules', '.cache', 'typecheck', `${folder.replaceAll('/', '-')}.tsbuildinfo`)
+    const args = [compiler, '--pretty', 'false', '-p', folder, '--incremental', '--tsBuildInfoFile', cache]
+    const child = spawn(process.execPath, args, { cwd: root })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (text += piece))
     const code = await new Promise((resolve) => child.on('close', resolve))

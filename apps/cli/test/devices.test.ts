@@ -133,14 +133,14 @@ describe.skipIf(!modelSource || !isBuilt || hardware)('the built command (needs 
     const { code, err } = await withoutPackage(trainArgv('auto'))
     expect({ code, err }).toMatchObject({ code: 0 })
     expect(err.split('\n').filter((line) => line.includes('webgpu'))).toEqual([
-      'note: computing on the CPU: WebGPU: the npm package webgpu cannot be loaded: no such package',
+      'note: computing on the CPU: WebGPU: the npm package webgpu cannot be loaded (npm install webgpu@0.6.2 installs it): no such package',
     ])
   })
 
   test('--device webgpu fails without it', async () => {
     expect(await withoutPackage(trainArgv('gpu', '--device', 'webgpu'))).toMatchObject({
       code: 2,
-      err: 'error: WebGPU: the npm package webgpu cannot be loaded: no such package\n',
+      err: 'error: WebGPU: the npm package webgpu cannot be loaded (npm install webgpu@0.6.2 installs it): no such package\n',
     })
   })
 

@@ -15,6 +15,7 @@ import { viewAs, type HostArray } from '../dtype'
 import type { Aval, OpName } from '../ir/op'
 import { lowerGraph } from './lower'
 import { onnxLowerings } from './op-table'
+import { requireRuntime } from './runtime'
 
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
@@ -261,9 +262,10 @@ class CpuDevice implements Device {
 
 /**
  * Opens a CPU device: ONNX Runtime in a worker thread of its own. Several may be open; each runs its own queue.
- * @throws when onnxruntime-node cannot be loaded (on first use)
+ * @throws Error when the optional peer onnxruntime-node is missing (with the command that installs it) or cannot be loaded
  */
 export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
+  requireRuntime()
   const device = new CpuDevice(options)
   await device.synchronize()
   return device

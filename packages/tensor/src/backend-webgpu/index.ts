@@ -19,7 +19,9 @@ export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile
 const instances: GPU[] = []
 
 const cannotLoad = ({ message }: Error): Error =>
-  new Error(`WebGPU: the npm package webgpu cannot be loaded: ${message.split('\n')[0]}`)
+  new Error(
+    `WebGPU: the npm package webgpu cannot be loaded (npm install webgpu@0.6.2 installs it): ${message.split('\n')[0]}`,
+  )
 
 /** Dawn is a large library: it is loaded when the first adapter is asked for. */
 async function dawn(options: string[]): Promise<GPU> {
