@@ -46,8 +46,13 @@ switch (command) {
     build()
     jora(['quickstart', ...args])
     break
+  case 'doctor':
+    install('to run')
+    build()
+    jora(['doctor', ...args])
+    break
   default:
-    fail(`npm-entry: build, test, jora or quickstart expected, got ${command ?? 'nothing'}`, 2)
+    fail(`npm-entry: build, test, jora, quickstart or doctor expected, got ${command ?? 'nothing'}`, 2)
 }
 
 /**

@@ -6,6 +6,7 @@ import { registerDataImport } from './commands/data-import'
 import { registerDataPreview } from './commands/data-preview'
 import { registerDataRaft } from './commands/data-raft'
 import { registerDevices } from './commands/devices'
+import { registerDoctor } from './commands/doctor'
 import { registerEstimate } from './commands/estimate'
 import { registerEval } from './commands/eval'
 import { registerExport } from './commands/export'
@@ -67,6 +68,7 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerDataImport(data, io)
   registerDataRaft(data, io)
   registerDevices(program, io)
+  registerDoctor(program, io)
   registerEstimate(program, io)
   registerBench(program, io)
   return program

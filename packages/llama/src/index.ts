@@ -13,8 +13,10 @@ export {
   companionFiles,
   hubClient,
   HubError,
+  hubSettings,
   resolveModel,
   type DownloadEvent,
+  type HubSettings,
   type ResolvedModel,
   type ResolveOptions,
 } from './hub'
