@@ -1,5 +1,7 @@
 // The one error a bad dataset raises: it says where, what came and what was expected.
 
+import { JsonNumber } from './rows/json'
+
 /** Where a row stood: `row` counts rows from 1, `line` lines of the file from 1 (JSONL only). */
 export interface RowOrigin {
   file: string
@@ -48,6 +50,7 @@ export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   if (Array.isArray(value)) return `an array of ${value.length}`
+  if (value instanceof JsonNumber) return `the number ${value.source}`
   if (typeof value === 'object') return 'an object'
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value as number | bigint | boolean | symbol)
   return `the ${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`

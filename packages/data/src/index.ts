@@ -1,6 +1,6 @@
 // @jora/data: tokenizer, prompts, datasets and batches for fine-tuning.
 
 export * from './portable'
-export { loadRows, loadTokenizer, readText } from './rows/files'
-export { importDataset } from './import/read-folder'
+export { loadRows, loadTokenizer, readChunks, readText, type ReadOptions } from './rows/files'
+export { importDataset, type ImportSink } from './import/import-dataset'
 export { readDocuments, readQuestions } from './raft/read-sources'

@@ -61,6 +61,7 @@ export {
   type Row,
   type TokenRow,
 } from './rows/row-formats'
+export { RecordReader, type RecordItem } from './rows/records'
 export { parseRows } from './rows/rows'
 export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'
 export type { TemplateOptions } from './prompt/segments'

@@ -7,7 +7,8 @@ export function histogram(
   numbers: readonly number[],
   most = 16,
 ): { bins: { from: number; to: number; count: number }[]; text: string } {
-  const [low, high] = [Math.min(...numbers), Math.max(...numbers)]
+  let [low, high] = [Infinity, -Infinity]
+  for (const n of numbers) [low, high] = [Math.min(low, n), Math.max(high, n)]
   const width = Math.max(1, Math.ceil((high - low + 1) / most))
   const bins = Array.from({ length: Math.ceil((high - low + 1) / width) }, (_, i) => ({
     from: low + i * width,
@@ -15,7 +16,7 @@ export function histogram(
     count: 0,
   }))
   for (const n of numbers) bins[Math.floor((n - low) / width)]!.count++
-  const largest = Math.max(...bins.map(({ count }) => count))
+  const largest = bins.reduce((most, { count }) => Math.max(most, count), 0)
   const bar = (count: number) => (count === 0 ? ' ' : blocks[Math.ceil((count / largest) * blocks.length) - 1])
   return { bins, text: bins.map(({ count }) => bar(count)).join('') }
 }

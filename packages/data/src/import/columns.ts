@@ -1,19 +1,18 @@
 // Records of any keys: a mapping says which of them hold question, answer and context.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { isRecord } from '../rows/json'
+import { asText, isRecord } from '../rows/json'
 import type { ContextQuestion } from '../rows/row-formats'
-import type { ImportColumns, Imported, ImportOptions, InputFiles } from './imported'
-import { importRecords } from './records'
+import type { ImportColumns, ImportOptions, ToRow } from './imported'
 
 /** With a context column, one row a context, in order of first appearance; without, one Alpaca row a record. */
-export function importColumns(files: InputFiles, { columns }: ImportOptions): Imported {
+export function columnRecords({ columns }: ImportOptions): ToRow {
   if (columns === undefined)
     throw new DatasetError({ problem: 'columns: got nothing; expected those of question and answer' })
   if (columns.context !== undefined && columns.input !== undefined)
     throw new DatasetError({ problem: 'columns: got both context and input; expected one of them' })
   const questionsOf = new Map<string, ContextQuestion[]>()
-  return importRecords(files, (record, origin) => {
+  return (record, origin) => {
     const [question, answer] = (['question', 'answer'] as const).map((name) => {
       const value = textAt(record, columns, name, origin)!
       if (value.trim() === '') throw new DatasetError({ ...origin, key: columns[name], problem: `empty ${name}` })
@@ -30,7 +29,7 @@ export function importColumns(files: InputFiles, { columns }: ImportOptions): Im
     questionsOf.set(context, questions)
     questions.push({ ...(id === undefined ? {} : { id }), question, answer })
     return known === undefined ? { context, questions } : undefined
-  })
+  }
 }
 
 /** Nothing when the column is not mapped, or holds null and may. */
@@ -43,8 +42,8 @@ function textAt(
   const key = columns[name]
   if (key === undefined) return undefined
   const value = valueAt(record, key)
-  if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
+  const text = asText(value)
+  if (text !== undefined) return text
   if (value === null && name === 'input') return undefined
   throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected text (column ${name})` })
 }

@@ -1,5 +1,6 @@
 // What every importer takes and gives.
 
+import type { RowOrigin } from '../errors'
 import type { Row } from '../rows/row-formats'
 
 /**
@@ -57,6 +58,9 @@ export interface ImportOptions {
 
 /** An importer: the same files always give the same rows. @throws DatasetError when the input as a whole is no such format */
 export type Convert = (files: InputFiles, options: ImportOptions) => Imported
+
+/** Makes a record a row, or adds it to an earlier one and gives nothing. @throws DatasetError to refuse the record */
+export type ToRow = (record: unknown, origin: RowOrigin) => Row | undefined
 
 /** How many questions rows ask; a row without a context is one. */
 export const countQuestions = (rows: readonly Row[]): number =>

@@ -1,9 +1,9 @@
 // Published formats of questions and instructions, as rows: one table of them.
 
 import { importBabi } from './babi'
-import { importColumns } from './columns'
-import type { Convert, ImportOptions } from './imported'
-import { importAlpaca, importChat, importShareGpt } from './records'
+import { columnRecords } from './columns'
+import type { Convert, ImportOptions, ToRow } from './imported'
+import { alpacaRecords, chatRecords, convertRecords, shareGptRecords } from './records'
 import { importSquad } from './squad'
 import { isIrcFile } from './thread-files'
 import { importThreads } from './threads'
@@ -21,6 +21,10 @@ export interface ImportFormat {
   /** What it can be told. */
   readonly options: readonly (keyof ImportOptions)[]
   readonly convert: Convert
+  /** Of a file of records, how each becomes a row, so that a file of any size can be read. */
+  readonly records?: (options: ImportOptions) => ToRow
+  /** Whether a row may still grow by records that come later. */
+  readonly grows?: (options: ImportOptions) => boolean
 }
 
 /** Every format `jora data import` knows. */
@@ -60,25 +64,30 @@ export const importFormats = {
     summary: 'records of instruction, input, output',
     input: 'a file',
     options: [],
-    convert: importAlpaca,
+    convert: convertRecords(alpacaRecords),
+    records: alpacaRecords,
   },
   chat: {
     summary: 'records of messages with role and content',
     input: 'a file',
     options: [],
-    convert: importChat,
+    convert: convertRecords(chatRecords),
+    records: chatRecords,
   },
   sharegpt: {
     summary: 'records of conversations with from and value',
     input: 'a file',
     options: [],
-    convert: importShareGpt,
+    convert: convertRecords(shareGptRecords),
+    records: shareGptRecords,
   },
   jsonl: {
     summary: 'JSON or JSONL records of any keys, by columns',
     input: 'a file',
     options: ['columns'],
-    convert: importColumns,
+    convert: convertRecords(columnRecords),
+    records: columnRecords,
+    grows: ({ columns }) => columns?.context !== undefined,
   },
 } as const satisfies Readonly<Record<string, ImportFormat>>
 

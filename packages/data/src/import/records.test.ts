@@ -1,9 +1,14 @@
 // Records that are rows already, and records mapped by columns.
 
 import { expect, test } from 'vitest'
-import { importColumns } from './columns'
+import { columnRecords } from './columns'
 import type { Convert, ImportColumns } from './imported'
-import { importAlpaca, importChat, importShareGpt } from './records'
+import { alpacaRecords, chatRecords, convertRecords, shareGptRecords } from './records'
+
+const importColumns = convertRecords(columnRecords)
+const importAlpaca = convertRecords(alpacaRecords)
+const importChat = convertRecords(chatRecords)
+const importShareGpt = convertRecords(shareGptRecords)
 
 const convert = (importer: Convert, records: unknown[]) => importer(new Map([['r.json', JSON.stringify(records)]]), {})
 

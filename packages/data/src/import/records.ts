@@ -1,60 +1,82 @@
 // Records that are rows already: Alpaca, chat messages and ShareGPT, checked one by one.
 
 import { DatasetError, type RowOrigin } from '../errors'
-import { asRecord, isRecord, type JsonRecord } from '../rows/json'
+import { asRecord, asText, isRecord, type JsonRecord } from '../rows/json'
+import { itemsOf, type RecordItem } from '../rows/records'
 import { checkRow, type Row } from '../rows/row-formats'
-import { onlyFile, type Convert, type Imported, type InputFiles } from './imported'
-import { parseRecords } from './json-records'
+import { onlyFile, type Convert, type Imported, type InputFiles, type ToRow } from './imported'
 
 /** `pick` leaves the keys of one format, so that a record of another is told what it lacks. */
 const recordsOf =
-  (pick: (record: JsonRecord) => JsonRecord): Convert =>
-  (files) =>
-    importRecords(files, (record, origin) => {
-      const value = isRecord(record) ? { ...pick(record), split: record.split } : record
-      const { origin: _, ...row } = checkRow(value, origin)
-      return row
-    })
+  (pick: (record: JsonRecord) => JsonRecord): (() => ToRow) =>
+  () =>
+  (record, origin) => {
+    const value = isRecord(record) ? { ...pick(record), split: record.split } : record
+    const { origin: _, ...row } = checkRow(value, origin)
+    return row
+  }
 
-export const importAlpaca = recordsOf(({ instruction, input, output }) => ({ instruction, input, output }))
+export const alpacaRecords = recordsOf(({ instruction, input, output }) => ({ instruction, input, output }))
 
-export const importChat = recordsOf(({ messages }) => ({ messages }))
+export const chatRecords = recordsOf(({ messages }) => ({ messages }))
 
 /** Some files keep the system prompt beside the conversation. */
-export const importShareGpt = recordsOf(({ conversations, system }) => ({
+export const shareGptRecords = recordsOf(({ conversations, system }) => ({
   conversations:
     Array.isArray(conversations) && typeof system === 'string' && system !== ''
       ? [{ from: 'system', value: system }, ...(conversations as unknown[])]
       : conversations,
 }))
 
+/** Reads records of a file, one by one. Numbers in them keep their spelling. */
+export class RecordImport {
+  /** `rows` stays empty where rows are taken by `onRow`. */
+  readonly imported: Imported = { rows: [], refused: [], read: 0 }
+  readonly #toRow: ToRow
+
+  constructor(toRow: ToRow) {
+    this.#toRow = toRow
+  }
+
+  /** The row of a record, or none. What is wrong with one record is a refusal; broken JSON of the file is thrown. */
+  take(item: RecordItem): Row | undefined {
+    const origin = { file: item.origin.file, row: ++this.imported.read }
+    const isBroken = 'error' in item && item.error.row === undefined
+    if (isBroken) throw item.error
+    const record = 'error' in item ? undefined : item.value
+    try {
+      if ('error' in item) throw item.error
+      return this.#toRow(record, origin)
+    } catch (error) {
+      if (!(error instanceof DatasetError)) throw error
+      const place = new DatasetError({ file: origin.file, row: error.row, line: error.line, problem: '' }).message
+      this.imported.refused.push({
+        ...origin,
+        id: asText(asRecord(record).id),
+        reason: error.message.slice(place.length),
+      })
+      return undefined
+    }
+  }
+}
+
+/** An importer of records as one of whole texts. */
+export const convertRecords =
+  (records: (options: Parameters<Convert>[1]) => ToRow): Convert =>
+  (files, options) =>
+    importRecords(files, records(options))
+
 /**
  * Reads records, each of which `toRow` makes a row, or adds to an earlier one and gives nothing.
  *
  * @param toRow throws a DatasetError to refuse the record
  */
-export function importRecords(
-  files: InputFiles,
-  toRow: (record: unknown, origin: RowOrigin) => Row | undefined,
-): Imported {
+function importRecords(files: InputFiles, toRow: ToRow): Imported {
   const { file, text } = onlyFile(files)
-  const imported: Imported = { rows: [], refused: [], read: 0 }
-  for (const record of parseRecords(text, file)) {
-    const origin = { file, row: ++imported.read }
-    try {
-      const row = toRow(record, origin)
-      if (row !== undefined) imported.rows.push(row)
-    } catch (error) {
-      if (!(error instanceof DatasetError)) throw error
-      const { id } = asRecord(record)
-      const place = new DatasetError({ ...origin, problem: '' }).message
-      const reason = error.message.slice(place.length)
-      imported.refused.push({
-        ...origin,
-        id: typeof id === 'string' || typeof id === 'number' ? String(id) : undefined,
-        reason,
-      })
-    }
+  const reading = new RecordImport(toRow)
+  for (const item of itemsOf(text, file, { numbers: 'source' })) {
+    const row = reading.take(item)
+    if (row !== undefined) reading.imported.rows.push(row)
   }
-  return imported
+  return reading.imported
 }

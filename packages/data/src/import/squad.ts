@@ -4,12 +4,12 @@ import { DatasetError, describeValue } from '../errors'
 import { asRecord, asString, isRecord } from '../rows/json'
 import type { ContextDocument, ContextQuestion } from '../rows/row-formats'
 import { onlyFile, type Imported, type ImportOptions, type InputFiles } from './imported'
-import { parseJson } from './json-records'
+import { parseDocument } from '../rows/records'
 
 /** One row a paragraph, which is its one document. */
 export function importSquad(files: InputFiles, { noAnswer = 'unanswerable' }: ImportOptions): Imported {
   const { file, text } = onlyFile(files)
-  const articles = asRecord(parseJson(text, file)).data
+  const articles = asRecord(parseDocument(text, file)).data
   if (!Array.isArray(articles)) {
     const problem = `got ${describeValue(articles)}; expected an array of articles, as SQuAD has it`
     throw new DatasetError({ file, key: 'data', problem })

@@ -1,9 +1,9 @@
 // Threads in files: the IRC logs of Kummerfeld et al. (2019) with their links, and a plain JSON format.
 
 import { describeValue } from '../errors'
-import { asRecord } from '../rows/json'
+import { asRecord, asText } from '../rows/json'
+import { itemsOf, valueOf } from '../rows/records'
 import { linesOf, type Imported, type InputFiles } from './imported'
-import { parseRecords } from './json-records'
 import type { AskedPost } from './thread-links'
 
 interface Post {
@@ -48,7 +48,7 @@ export function readIrc(files: InputFiles, imported: Imported): Thread[] {
         })
         return
       }
-      const [earlier, later] = [Math.min(...pair), Math.max(...pair)]
+      const [earlier, later] = [Math.min(pair[0]!, pair[1]!), Math.max(pair[0]!, pair[1]!)]
       const post = links.get(later) ?? { answers: [], row: i + 1 }
       links.set(later, post)
       // A link to itself says no more than that it starts a conversation.
@@ -65,9 +65,9 @@ export function readIrc(files: InputFiles, imported: Imported): Thread[] {
 
 /** Threads of a JSON or JSONL text: `{"id"?, "posts": [{"id", "author"?, "text", "reply_to"?}]}`. */
 export function readThreads(text: string, file: string): Thread[] {
-  return parseRecords(text, file).map((record, i) => {
-    const { id, posts: entries } = asRecord(record)
-    const name = String(typeof id === 'string' || typeof id === 'number' ? id : i + 1)
+  return [...itemsOf(text, file, { numbers: 'source' })].map((item, i) => {
+    const { id, posts: entries } = asRecord(valueOf(item).value)
+    const name = asText(id) ?? String(i + 1)
     if (!Array.isArray(entries) || entries.length === 0) {
       const broken = `broken thread: "posts": got ${describeValue(entries)}; expected an array of posts`
       return { file, name, posts: [], asked: [{ id: '', answers: [], row: i + 1 }], broken }
@@ -99,6 +99,6 @@ export function readThreads(text: string, file: string): Thread[] {
 
 /** Ids may be numbers; they are named in sentences. */
 function idOf(value: unknown): string | undefined {
-  const id = typeof value === 'number' ? String(value) : value
-  return typeof id === 'string' && /^\S+$/.test(id) ? id : undefined
+  const id = asText(value)
+  return id !== undefined && /^\S+$/.test(id) ? id : undefined
 }

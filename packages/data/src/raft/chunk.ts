@@ -137,7 +137,7 @@ function cutTable({ header, rows }: Table, format: TableFormat, count: Count, li
     const fits = size(1) <= limit
     const taken = fits ? largest(1, rows.length - at, limit, size) : 1
     // A row that does not fit beside the header is cut as the text it is.
-    chunks.push(...(fits ? [part(taken)] : cutText(part(1), count, limit, 0)))
+    for (const chunk of fits ? [part(taken)] : cutText(part(1), count, limit, 0)) chunks.push(chunk)
     at += taken
   }
   return chunks

@@ -1,8 +1,8 @@
 // Rows of a JSON array or JSONL file whose keys are not those of a dataset.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { parseRecords } from '../import/json-records'
 import { isRecord, type JsonRecord } from '../rows/json'
+import { itemsOf, valueOf } from '../rows/records'
 
 interface JsonRow {
   value: JsonRecord
@@ -16,9 +16,9 @@ interface JsonRow {
  * @throws DatasetError on broken JSON, a row that is no object, or no rows
  */
 export function parseJsonRows(text: string, file: string, what: string): JsonRow[] {
-  const values = text.trim() === '' ? [] : parseRecords(text, file)
+  const values = [...itemsOf(text, file)].map(valueOf)
   if (values.length === 0) throw new DatasetError({ file, problem: `holds no ${what}` })
-  return values.map((value, i) => {
+  return values.map(({ value }, i) => {
     const origin = { file, row: i + 1 }
     if (!isRecord(value))
       throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object` })

@@ -122,7 +122,7 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
 function drawRows(rows: readonly Row[], count: number, seed: number): Row[] {
   const drawn: Row[] = []
   for (let round = 0; rows.length > 0 && drawn.length < count; round++) {
-    drawn.push(...shuffle(rows, deriveSeed(seed, round)).slice(0, count - drawn.length))
+    for (const row of shuffle(rows, deriveSeed(seed, round)).slice(0, count - drawn.length)) drawn.push(row)
   }
   return drawn
 }

@@ -1,10 +1,13 @@
 // Reading texts, rows and tokenizers from disk.
 
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError } from '../errors'
+import { decodeText } from './decode'
 import type { Row } from './row-formats'
-import { parseRows } from './rows'
+import { readRows } from './rows'
+import { unfitText } from './unfit-text'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from '../tokenizer/tokenizer-files'
 
@@ -18,29 +21,66 @@ async function readOptional(path: string): Promise<string | undefined> {
   }
 }
 
-/**
- * The file's text, without a byte order mark.
- *
- * @throws DatasetError when it is missing, a folder, or no UTF-8
- */
-export async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    const problems: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'is a folder; expected a file' }
-    throw new DatasetError({ file, problem: problems[error.code ?? ''] ?? error.message })
-  })
+export interface ReadOptions {
+  /** Sees the bytes of the file as they are read, as for a hash of it. */
+  onBytes?: (bytes: Uint8Array) => void
+}
+
+/** The bytes of a file as they are read. @throws DatasetError when it is missing or a folder */
+export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new DatasetError({ file, problem: 'is not UTF-8 text' })
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 })) {
+      onBytes?.(chunk as Uint8Array)
+      yield chunk as Uint8Array
+    }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    const problems: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'is a folder; expected a file' }
+    throw new DatasetError({ file, problem: problems[String(error.code)] ?? error.message })
   }
 }
 
 /**
- * Reads a dataset file, JSON array or JSONL (see {@link parseRows}).
+ * The text of a file as it is read: UTF-8, or UTF-16 with a byte order mark, which is left out.
  *
- * @throws DatasetError when it is missing, no UTF-8, or holds a bad row
+ * @throws DatasetError when it is missing, a folder, or no such text
  */
-export const loadRows = async (file: string): Promise<Row[]> => parseRows(await readText(file), file)
+export const readChunks = (file: string, options?: ReadOptions): AsyncGenerator<string> =>
+  decodeText(readBytes(file, options), file)
+
+/**
+ * The file's text, without a byte order mark.
+ *
+ * @throws DatasetError when it is missing, a folder, no text, or longer than the 512 MB that a string can have
+ */
+export async function readText(file: string): Promise<string> {
+  let text = ''
+  try {
+    for await (const chunk of readChunks(file)) text += chunk
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new DatasetError({ file, problem: 'is longer than the 512 MB that one text can have; split it' })
+  }
+  const problem = unfitText(text)
+  if (problem === undefined) return text
+  const line = text.slice(0, text.indexOf('\0')).split('\n').length
+  throw new DatasetError({
+    file,
+    line,
+    problem: `${problem}: it is binary, or UTF-16 without its byte order mark`,
+  })
+}
+
+/**
+ * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: it may be of any size.
+ *
+ * @throws DatasetError when it is missing, no text, or holds a bad row
+ */
+export async function loadRows(file: string, options?: ReadOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for await (const row of readRows(readChunks(file, options), file)) rows.push(row)
+  return rows
+}
 
 /**
  * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, and where present tokenizer_config.json,

@@ -6,8 +6,19 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DatasetError } from '../errors'
 import { loadRows } from './files'
-import { findJsonError } from './json-location'
+import { JsonTextError, parseJson } from './json-text'
 import { parseRows } from './rows'
+
+/** Where a text stops being JSON; −1 when it is. */
+const findJsonError = (text: string) => {
+  try {
+    expect(parseJson(text)).toEqual(JSON.parse(text))
+    return -1
+  } catch (error) {
+    expect(error).toBeInstanceOf(JsonTextError)
+    return (error as JsonTextError).offset
+  }
+}
 
 const message = (text: string) => {
   try {

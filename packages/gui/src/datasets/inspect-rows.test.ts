@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { inspectRows } from './inspect-rows'
 
-const inspect = (text: string) => inspectRows(text, 'rows.jsonl', 3)
+const inspect = (text: string) => inspectRows([text], 'rows.jsonl', 3)
 
 test.each([
   ['alpaca', '{"instruction":"a","output":"b"}'],
@@ -11,33 +11,33 @@ test.each([
   ['sharegpt', '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}'],
   ['raft', '{"context":"c","questions":[{"question":"q","answer":"a"}]}'],
   ['tokens', '{"input_ids":[1,2],"labels":[-100,2]}'],
-])('%s', (format, row) => {
-  expect(inspect(`${row}\n\n${row}\r\n`)).toMatchObject({
+])('%s', async (format, row) => {
+  expect(await inspect(`${row}\n\n${row}\r\n`)).toMatchObject({
     format,
     formats: [format],
     layout: 'lines',
     rows: 2,
     errorCount: 0,
   })
-  expect(inspect(`\uFEFF [${row}]`)).toMatchObject({ format, layout: 'array', rows: 1, first: [JSON.parse(row)] })
+  expect(await inspect(`\uFEFF [${row}]`)).toMatchObject({ format, layout: 'array', rows: 1, first: [JSON.parse(row)] })
 })
 
-test('errors have row, line and key, and no path', () => {
-  const { errors, hint } = inspect(
+test('errors have row, line and key, and no path', async () => {
+  const { errors, hint } = await inspect(
     '{"instruction":"a","output":"b"}\n\n{"instruction":"a","output":1}\n{"x":1}\nnot json\n',
   )
   expect(errors).toEqual([
     { row: 2, line: 3, key: 'output', message: expect.stringMatching(/^got the number 1; expected a string/) },
     { row: 3, line: 4, key: null, message: expect.stringMatching(/^got the keys "x"/) },
-    { row: 4, line: 5, key: null, message: expect.stringMatching(/^The line is no valid JSON/) },
+    { row: 4, line: 5, key: null, message: expect.stringMatching(/^broken JSON: unexpected "not json"/) },
   ])
   expect(hint).toContain('one a line')
 })
 
-test('files that hold no rows say what they are', () => {
-  expect(inspect('')).toMatchObject({ format: null, errorCount: 1 })
-  expect(inspect('<html>').hint).toContain('web page')
-  expect(inspect('[{"instruction":').errors[0]?.message).toContain('The array is no valid JSON')
-  expect(inspect('question,answer\nwhat,that\n').hint).toContain('table')
-  expect(inspect('{"version":1,"data":[{"paragraphs":[]}]}').hint).toContain('SQuAD')
+test('files that hold no rows say what they are', async () => {
+  expect(await inspect('')).toMatchObject({ format: null, errorCount: 1 })
+  expect((await inspect('<html>')).hint).toContain('web page')
+  expect((await inspect('[{"instruction":')).errors[0]?.message).toContain('broken JSON: it ends too early')
+  expect((await inspect('question,answer\nwhat,that\n')).hint).toContain('table')
+  expect((await inspect('{"version":1,"data":[{"paragraphs":[]}]}')).hint).toContain('SQuAD')
 })

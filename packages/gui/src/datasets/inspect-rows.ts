@@ -1,8 +1,10 @@
 // Every row of a dataset's text held against the known formats: what it is, and all that is wrong with it.
-import { checkRow, DatasetError, type Row } from '@jora/data'
+import { checkRow, DatasetError, RecordReader, type RecordItem, type Row } from '@jora/data'
 import type { DatasetFormat, Inspection } from '../api'
 
 const mostErrors = 100
+/** How much of the beginning tells what a file is that holds no rows. */
+const headChars = 4000
 /** What a shown row may take, as JSON. */
 const shownChars = 20_000
 
@@ -36,70 +38,51 @@ interface Collected {
   errorCount: number
 }
 
-export function inspectRows(text: string, file: string, shown: number): Omit<Inspection, 'path' | 'bytes'> {
+/** What a dataset file holds: its text comes in pieces, and memory does not grow with it. */
+export async function inspectRows(
+  chunks: AsyncIterable<string> | Iterable<string>,
+  file: string,
+  shown: number,
+): Promise<Omit<Inspection, 'path' | 'bytes'>> {
   const found: Collected = { rows: 0, formats: new Map(), first: [], errors: [], errorCount: 0 }
-  const content = text.startsWith('\uFEFF') ? text.slice(1) : text
-  const isArray = /^\s*\[/.test(content)
+  const reader = new RecordReader(file)
+  let head = ''
   const fail = (message: string, row: number | null, line: number | null, key: string | null = null) => {
     found.errorCount++
     if (found.errors.length < mostErrors) found.errors.push({ row, line, key, message })
   }
-  const take = (value: unknown, row: number, line?: number) => {
-    found.rows++
-    if (found.first.length < shown) found.first.push(shortened(value))
+  const take = (item: RecordItem) => {
+    const { row, line } = item.origin
+    const isRow = !('error' in item && item.error.row === undefined && reader.layout === 'array')
+    if (isRow) found.rows++
     try {
-      const format = formatOf(checkRow(value, { file, row, ...(line === undefined ? {} : { line }) }), value)
+      if ('error' in item) throw item.error
+      if (found.first.length < shown) found.first.push(shortened(item.value))
+      const format = formatOf(checkRow(item.value, item.origin), item.value)
       found.formats.set(format, (found.formats.get(format) ?? 0) + 1)
     } catch (error) {
       if (!(error instanceof DatasetError)) throw error
-      fail(problemOf(error), row, line ?? null, error.key ?? null)
+      const place = isRow ? row : null
+      fail(problemOf(error), place, line ?? error.line ?? null, error.key ?? null)
     }
   }
-  if (isArray) takeArray(content, take, fail)
-  else takeLines(content, take, fail)
+  for await (const chunk of chunks) {
+    if (head.length < headChars) head += chunk.slice(0, headChars)
+    for (const item of reader.push(chunk)) take(item)
+  }
+  for (const item of reader.end()) take(item)
   if (found.rows === 0 && found.errorCount === 0) fail('The file holds no rows.', null, null)
   const formats = [...found.formats].sort((a, b) => b[1] - a[1]).map(([format]) => format)
   return {
     format: formats[0] ?? null,
     formats,
-    layout: isArray ? 'array' : 'lines',
+    layout: reader.layout === 'array' ? 'array' : 'lines',
     rows: found.rows,
     first: found.first,
     errors: found.errors,
     errorCount: found.errorCount,
-    hint:
-      found.errorCount === 0
-        ? null
-        : (hints.find(([pattern]) => pattern.test(content.slice(0, 4000)))?.[1] ?? generalHint),
+    hint: found.errorCount === 0 ? null : (hints.find(([pattern]) => pattern.test(head))?.[1] ?? generalHint),
   }
-}
-
-type Take = (value: unknown, row: number, line?: number) => void
-type Fail = (message: string, row: number | null, line: number | null) => void
-
-function takeArray(text: string, take: Take, fail: Fail): void {
-  try {
-    ;(JSON.parse(text) as unknown[]).forEach((value, i) => take(value, i + 1))
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    fail(`The array is no valid JSON: ${error.message}`, null, null)
-  }
-}
-
-function takeLines(text: string, take: Take, fail: Fail): void {
-  let row = 0
-  text.split('\n').forEach((source, i) => {
-    if (source.trim() === '') return
-    row++
-    let value: unknown
-    try {
-      value = JSON.parse(source)
-    } catch (error) {
-      fail(`The line is no valid JSON: ${(error as Error).message}`, row, i + 1)
-      return
-    }
-    take(value, row, i + 1)
-  })
 }
 
 /** Without where it stands, which is told apart. */
@@ -107,7 +90,7 @@ const problemOf = ({ message, key }: DatasetError): string => {
   const mark = key === undefined ? undefined : `"${key}": `
   const at = mark === undefined ? -1 : message.indexOf(mark)
   if (at >= 0) return message.slice(at + mark!.length)
-  return message.replace(/^.*?row \d+(?: \(line \d+\))?: /s, '')
+  return message.replace(/^.*?(?:row \d+(?: \(line \d+\))?|line \d+): /s, '')
 }
 
 const shortened = (value: unknown): unknown => {

@@ -1,6 +1,5 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { loadRows, loadTokenizer } from '@jora/data'
 import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
 import type { JoraConfig } from '../settings/jora-config'
@@ -39,11 +38,12 @@ export async function generateAlpacaDataset(
 ): Promise<JoraDataset> {
   const { settings } = config
   const { dir } = await modelFolder(settings.modelPath)
-  const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path)]
+  // Hashed as it is read, so that it is read once.
+  const hash = createHash('sha256')
+  const onBytes = (bytes: Uint8Array) => void hash.update(bytes)
+  const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path, { onBytes })]
   const mixFile = settings.alpacaMixFile
-  const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile)
+  const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile, { onBytes })
   const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize: model.vocabSize })
-  const hash = createHash('sha256').update(await readFile(path))
-  if (mixFile !== undefined) hash.update(await readFile(mixFile))
   return { ...samples, path, hash: hash.digest('hex') }
 }

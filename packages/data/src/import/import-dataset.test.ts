@@ -9,7 +9,7 @@ import { parseCsv } from '../rows/csv'
 import { checkRow } from '../rows/row-formats'
 import { countQuestions, type ImportOptions } from './imported'
 import type { ImportFormatName } from './index'
-import { importDataset } from './read-folder'
+import { importDataset } from './import-dataset'
 import { splitTsv, unescapeTsv } from './tables'
 
 let dir = ''
@@ -68,7 +68,7 @@ test('input that cannot be read', async () => {
       "DIR/empty: is a folder; expected a file",
       "DIR/empty: expected a folder holding qaN_*.txt",
       "DIR/latin.json: is a file; expected a folder holding data/*.tsv and csv/*/*.csv",
-      "DIR/latin.json: is not UTF-8 text",
+      "DIR/latin.json: is not UTF-8 text: byte 0xe9 in line 1, offset 2; save it as UTF-8",
     ]
   `)
 })

@@ -3,33 +3,66 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { DatasetError } from '../errors'
-import { readText } from '../rows/files'
+import { readChunks, readText } from '../rows/files'
+import { readItems } from '../rows/records'
+import type { Row } from '../rows/row-formats'
 import { importFormats, type ImportFormat, type ImportFormatName } from './index'
 import type { Imported, ImportOptions, InputFiles } from './imported'
+import { RecordImport } from './records'
+
+export interface ImportSink {
+  /** Takes rows as they are read, where a row depends on no later record; `rows` of the result is empty then. */
+  onRow?: (row: Row) => void | Promise<void>
+}
 
 /**
- * Reads a file or folder of a published format as rows.
+ * Reads a file or folder of a published format as rows. A file of records is read as a stream: with `onRow` memory does not
+ * grow with it.
  *
  * @param input the file, or the folder of the format's layout
  * @param options `splitFile` is a path in the folder, or from the working directory
- * @throws DatasetError when the input is missing, no UTF-8, or as a whole not of this format; what is wrong with single
+ * @throws DatasetError when the input is missing, no text, or as a whole not of this format; what is wrong with single
  *   questions is in `refused`
  */
 export async function importDataset(
   format: ImportFormatName,
   input: string,
-  options: ImportOptions = {},
+  options: ImportOptions & ImportSink = {},
 ): Promise<Imported> {
   const entry: ImportFormat = importFormats[format]
-  return entry.convert(await readInput(entry, input, options), options)
+  const { onRow } = options
+  const imported = entry.records
+    ? await importFile(entry, input, options)
+    : entry.convert(await readInput(entry, input, options), options)
+  if (onRow === undefined) return imported
+  for (const row of imported.rows) await onRow(row)
+  return { ...imported, rows: [] }
 }
 
-async function readInput(format: ImportFormat, input: string, options: ImportOptions): Promise<InputFiles> {
+async function importFile(entry: ImportFormat, input: string, options: ImportOptions & ImportSink): Promise<Imported> {
+  await checkInput(entry, input)
+  const reading = new RecordImport(entry.records!(options))
+  const grows = entry.grows?.(options) ?? false
+  for await (const item of readItems(readChunks(input), input, { numbers: 'source' })) {
+    const row = reading.take(item)
+    if (row === undefined) continue
+    if (options.onRow === undefined || grows) reading.imported.rows.push(row)
+    else await options.onRow(row)
+  }
+  return reading.imported
+}
+
+async function checkInput(format: ImportFormat, input: string): Promise<'a folder' | 'a file'> {
   const found = await stat(input).catch(() => undefined)
   if (found === undefined) throw new DatasetError({ file: input, problem: 'no such file or folder' })
   const kind = found.isDirectory() ? 'a folder' : 'a file'
   if (!format.input.includes(kind))
     throw new DatasetError({ file: input, problem: `is ${kind}; expected ${format.input}${holding(format)}` })
+  return kind
+}
+
+async function readInput(format: ImportFormat, input: string, options: ImportOptions): Promise<InputFiles> {
+  const kind = await checkInput(format, input)
   if (kind === 'a file') return new Map([[input, await readText(input)]])
   const paths = (await readdir(input, { recursive: true })).map((path) => path.replaceAll(sep, '/'))
   const files = new Map<string, string>()
