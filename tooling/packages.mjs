@@ -13,7 +13,7 @@ export const packages = {
     may: [],
     node: ['weights/**', 'backend-onnx/**', 'backend-webgpu/index.ts', 'backend-webgpu/device/tuning-file.ts'],
   },
-  data: { may: [], node: ['rows/files.ts', 'import/read-folder.ts', 'raft/read-sources.ts'] },
+  data: { may: [], node: ['rows/files.ts', 'import/import-dataset.ts', 'raft/read-sources.ts'] },
   shard: { may: ['tensor'] },
   llama: { may: ['shard', 'tensor'] },
   lora: { may: ['data', 'llama', 'shard', 'tensor'] },

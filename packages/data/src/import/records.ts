@@ -1,6 +1,6 @@
 // Records that are rows already: Alpaca, chat messages and ShareGPT, checked one by one.
 
-import { DatasetError, type RowOrigin } from '../errors'
+import { DatasetError } from '../errors'
 import { asRecord, asText, isRecord, type JsonRecord } from '../rows/json'
 import { itemsOf, type RecordItem } from '../rows/records'
 import { checkRow, type Row } from '../rows/row-formats'
