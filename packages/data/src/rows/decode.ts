@@ -25,7 +25,7 @@ const kinds: readonly (readonly [start: string, problem: string])[] = [
 const startsWith = (bytes: Uint8Array, start: readonly number[]): boolean => start.every((byte, i) => bytes[i] === byte)
 
 /** What a file that is no text is, by its first bytes; undefined when they say nothing. */
-export const kindOf = (bytes: Uint8Array): string | undefined =>
+const kindOf = (bytes: Uint8Array): string | undefined =>
   kinds.find(([start]) =>
     startsWith(
       bytes,

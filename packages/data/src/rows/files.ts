@@ -27,7 +27,7 @@ export interface ReadOptions {
 }
 
 /** The bytes of a file as they are read. @throws DatasetError when it is missing or a folder */
-export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+async function* readBytes(file: string, { onBytes }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 })) {
       onBytes?.(chunk as Uint8Array)
