@@ -11,7 +11,13 @@
 export const packages = {
   tensor: {
     may: [],
-    node: ['weights/**', 'backend-onnx/**', 'backend-webgpu/index.ts', 'backend-webgpu/device/tuning-file.ts'],
+    node: [
+      'files/**',
+      'weights/**',
+      'backend-onnx/**',
+      'backend-webgpu/index.ts',
+      'backend-webgpu/device/tuning-file.ts',
+    ],
   },
   data: { may: [], node: ['rows/files.ts', 'import/import-dataset.ts', 'raft/read-sources.ts'] },
   shard: { may: ['tensor'] },

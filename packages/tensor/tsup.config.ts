@@ -3,6 +3,7 @@ import { preset } from '@jora-tooling/tsup'
 export default preset(
   {
     index: 'src/index.ts',
+    files: 'src/files/index.ts',
     graph: 'src/graph.ts',
     onnx: 'src/backend-onnx/index.ts',
     safetensors: 'src/weights/safetensors/index.ts',

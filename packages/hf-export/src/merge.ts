@@ -1,7 +1,8 @@
 // mergeAdapter: a Hugging Face model folder with a LoRA adapter folded into its weights.
 import { readdir, realpath, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { ConfigError, writeFolderAtomic } from '@jora/lora'
+import { ConfigError } from '@jora/lora'
+import { writeFolderAtomic } from '@jora/tensor/files'
 import {
   encodeFloats,
   floatBytes,
@@ -122,7 +123,7 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const shards = planShards(targets, maxShardBytes)
 
   const files = ['config.json', ...shards.map(({ file }) => file)]
-  await writeFolderAtomic(resolve(outputDir), async (folder) => {
+  const fill = async (folder: string) => {
     let done = 0
     for (const { file, tensors } of shards) {
       const entries = tensors.map((target) => ({
@@ -147,7 +148,8 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
       await writeFile(join(folder, 'README.md'), options.card)
       files.push('README.md')
     }
-  })
+  }
+  await writeFolderAtomic(outputDir, fill, { onlyEmpty: true })
   return {
     outputDir,
     files: files.sort(),

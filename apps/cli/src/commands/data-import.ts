@@ -15,7 +15,7 @@ import {
   type ImportOptions,
   type Refusal,
 } from '@jora/data'
-import { makeFolder, writeFileAtomic } from '@jora/lora'
+import { isSameFile, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import {
@@ -127,11 +127,11 @@ async function importRows(
   if (refused.length > 0)
     io.stderr.write(`${style.yellow('refused')} ${count(refused.length)} of ${plural(read, unit)}\n${reasons(refused)}`)
   checkImported(imported, input, strict)
-  const lines = rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-  if (output === undefined) io.stdout.write(lines)
+  const lines = rows.map((row) => `${JSON.stringify(row)}\n`)
+  if (output === undefined) for (const line of lines) io.stdout.write(line)
   else {
     await makeFolder(dirname(resolve(output)))
-    await writeFileAtomic(output, lines)
+    await writeLinesAtomic(output, lines)
   }
   const on = contexts > 0 ? ` on ${plural(contexts, 'context')}` : ''
   io.stderr.write(
@@ -161,7 +161,7 @@ function optionsOf(values: ValuesOf<typeof flags>, given: ReadonlySet<keyof type
 }
 
 async function checkOutput(output: string, input: string): Promise<void> {
-  if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is the input`)
+  if (isSameFile(output, input)) throw new UsageError(`--output: ${output} is the input`)
   const found = await stat(output).catch(() => undefined)
   if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
 }

@@ -14,7 +14,7 @@ import {
   type RaftStatistics,
   type RefusedQuestion,
 } from '@jora/data'
-import { makeFolder, writeFileAtomic } from '@jora/lora'
+import { isSameFile, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
@@ -90,7 +90,10 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   tellRefused(refused, statistics, io)
   checkRefused(built, questions, strict)
   await makeFolder(dirname(resolve(output)))
-  await writeFileAtomic(output, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await writeLinesAtomic(
+    output,
+    rows.map((row) => `${JSON.stringify(row)}\n`),
+  )
   io.stderr.write(`${summary(statistics, style).join('\n')}\n`)
   if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat) })}\n`)
   else
@@ -108,7 +111,7 @@ async function checkValues(values: Values, given: ReadonlySet<keyof Values>): Pr
   if (given.has('refusal') && withoutGolden === 'keep')
     throw new UsageError('--refusal goes with --without-golden refuse')
   for (const [flag, input] of Object.entries({ documents, questions }))
-    if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is what --${flag} reads`)
+    if (isSameFile(output, input)) throw new UsageError(`--output: ${output} is what --${flag} reads`)
   const found = await stat(output).catch(() => undefined)
   if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
 }

@@ -9,7 +9,8 @@ import {
   type Row,
   type Sample,
 } from '@jora/data'
-import { defaultJoraSettings, writeFileAtomic, writesFiles, type AnsweredQuestion } from '@jora/lora'
+import { isSameFile, writeLinesAtomic } from '@jora/tensor/files'
+import { defaultJoraSettings, writesFiles, type AnsweredQuestion } from '@jora/lora'
 import { answerAll, questionsOfRows } from '../answers'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
@@ -97,6 +98,8 @@ async function evaluate(values: Values, { io: session, json }: CommandContext<ty
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
   await checkDatasetFile(values.dataset)
+  if (values.output !== undefined && isSameFile(values.output, values.dataset))
+    throw new UsageError(`--output: ${values.output} is what --dataset reads`)
   const {
     promptTemplate: template,
     contextTemplate,
@@ -143,7 +146,7 @@ async function evaluate(values: Values, { io: session, json }: CommandContext<ty
     }
     const { answers: answered, ...scores } = summarizeAnswers(answers.map(({ score }) => score))
     if (values.output !== undefined && writesFiles(model.device))
-      await writeFileAtomic(values.output, answers.map(lineOf).join(''))
+      await writeLinesAtomic(values.output, answers.map(lineOf))
     const seconds = (performance.now() - started) / 1000
     if (json) {
       const rowsAnswered = answered > 0 ? { exactMatchRows: answered } : {}

@@ -16,6 +16,7 @@ import {
 import { loadTokenizer } from '@jora/data'
 import { loadConfig } from '@jora/llama'
 import { importAdapter } from '@jora/lora'
+import { isStream } from '@jora/tensor/files'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { basename } from 'node:path'
 import { UsageError } from '../errors'
@@ -74,7 +75,7 @@ export function registerExport(program: Command, io: Session): void {
   })
 }
 
-function checkValues({ format, adapter, dtype, check, overwrite }: Values): void {
+function checkValues({ format, adapter, dtype, check, overwrite, output }: Values): void {
   const { dtypes: allowed, needsAdapter } = formats[format as Format]
   if (needsAdapter && adapter === undefined) throw new UsageError(`--format ${format} needs --adapter`)
   if (dtype !== undefined && !allowed.includes(dtype))
@@ -84,6 +85,8 @@ function checkValues({ format, adapter, dtype, check, overwrite }: Values): void
   const isGguf = format === 'gguf' || format === 'gguf-lora'
   if (check === 'llamacpp' && format !== 'gguf')
     throw new UsageError('--check llamacpp runs a whole model: it is for --format gguf')
+  if (check !== undefined && isStream(output))
+    throw new UsageError(`--check reads the export back, which ${output} does not allow: it is no file`)
   if (overwrite && !isGguf) throw new UsageError('--overwrite is for GGUF files; a folder must be new or empty')
 }
 

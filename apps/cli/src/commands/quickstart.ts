@@ -15,16 +15,8 @@ import {
 } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
 import { weightShapes, type DecoderConfig } from '@jora/llama'
-import {
-  ConfigError,
-  generateAlpacaDataset,
-  JoraConfig,
-  makeFolder,
-  trainLora,
-  writeFileAtomic,
-  writeJsonAtomic,
-  type AnsweredQuestion,
-} from '@jora/lora'
+import { ConfigError, generateAlpacaDataset, JoraConfig, trainLora, type AnsweredQuestion } from '@jora/lora'
+import { makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { Interrupted } from '../errors'
 import { answerAll, questionsOfRows } from '../answers'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -133,7 +125,10 @@ async function writeRows(file: string, modelDir: string): Promise<ReturnType<typ
     tokenizer: await loadTokenizer(modelDir),
     ...retrieval,
   })
-  await writeFileAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await writeLinesAtomic(
+    file,
+    rows.map((row) => `${JSON.stringify(row)}\n`),
+  )
   return statistics
 }
 

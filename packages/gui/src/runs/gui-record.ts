@@ -1,7 +1,7 @@
 // gui.json: what the server knows of a run beyond what training writes, kept beside it.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeJsonAtomic } from '@jora/lora'
+import { writeJsonAtomic } from '@jora/tensor/files'
 import { z } from 'zod'
 import { runStates, settingsSchema } from '../api'
 

@@ -1,7 +1,7 @@
 // The folder of a new run, named after it.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder } from '@jora/lora'
+import { makeFolder } from '@jora/tensor/files'
 import { Failure } from '../server/failure'
 
 const mostOfOneName = 1000

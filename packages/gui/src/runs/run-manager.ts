@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFileAtomic } from '@jora/lora'
+import { writeFileAtomic } from '@jora/tensor/files'
 import type { ChangeEvent, CreateRun, Run, RunAction } from '../api'
 import type { Roots } from '../files/roots'
 import { isAlive, markOf } from '../process/alive'

@@ -1,7 +1,5 @@
-// Writes GGUF files: header, then tensors one block after another, flushed, then renamed over the old one.
-import { open, rename, rm, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { explainNoRoom } from '@jora/lora'
+// Writes GGUF files: header, then tensors one block after another; whole or not at all.
+import { writeStreamAtomic, type FileSink } from '@jora/tensor/files'
 import {
   aligned,
   magic,
@@ -126,12 +124,9 @@ class ByteWriter {
   }
 }
 
-let writes = 0
-
 /**
- * Writes a GGUF file to `<path>.tmp-<pid>-<n>`, flushes it to the disk and renames it over `path`, so that `path` is never
- * half written. On failure the temporary file is removed and the error passed on, an older `path` left as it was.
- * Returns the file's length in bytes.
+ * Writes a GGUF file as {@link writeStreamAtomic} does: `path` is never half written, and an older one stays as it was when
+ * something fails. Returns the file's length in bytes.
  * @throws RangeError when a tensor's data is not what its shape and type call for; an error that says so where there is no room
  */
 export async function writeGguf(
@@ -141,56 +136,24 @@ export async function writeGguf(
   onTensor?: () => void,
 ): Promise<number> {
   const infos = layOut(tensors)
-  const temporary = `${path}.tmp-${process.pid}-${++writes}`
-  let handle: FileHandle | undefined
-  try {
-    handle = await open(temporary, 'w')
-    const head = encodeHeader(metadata, infos)
-    let at = await writeAll(handle, head, 0)
+  const head = encodeHeader(metadata, infos)
+  const last = infos.at(-1)
+  const expectedBytes = head.length + (last ? last.offset + aligned(last.bytes) : 0)
+  const fill = async (sink: FileSink) => {
+    await sink.write(head)
     for (const [i, { name, data }] of tensors.entries()) {
-      const end = at + infos[i]!.bytes
+      const end = sink.length + infos[i]!.bytes
       for await (const bytes of data()) {
-        if (at + bytes.length > end) throw new RangeError(`${path}: ${name} has more data than its shape calls for`)
-        at = await writeAll(handle, bytes, at)
+        if (sink.length + bytes.length > end)
+          throw new RangeError(`${path}: ${name} has more data than its shape calls for`)
+        await sink.write(bytes)
       }
-      if (at !== end) throw new RangeError(`${path}: ${name} lacks ${end - at} of ${infos[i]!.bytes} bytes`)
-      at = await writeAll(handle, new Uint8Array(aligned(at) - at), at)
+      if (sink.length !== end)
+        throw new RangeError(`${path}: ${name} lacks ${end - sink.length} of ${infos[i]!.bytes} bytes`)
+      await sink.write(new Uint8Array(aligned(end) - end))
       onTensor?.()
     }
-    await handle.sync()
-    await handle.close()
-    handle = undefined
-    await rename(temporary, path)
-    await syncFolder(path)
-    return at
-  } catch (error) {
-    await handle?.close().catch(() => {}) // the first error is the one to tell
-    await rm(temporary, { force: true }).catch(() => {})
-    throw explain(error, path, infos)
+    return sink.length
   }
-}
-
-/** Where the next byte goes. */
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
-  }
-  return position + bytes.length
-}
-
-/** Makes the rename survive a power cut, where the system lets a folder be opened (Windows does not). */
-async function syncFolder(path: string): Promise<void> {
-  try {
-    const folder = await open(dirname(path), 'r')
-    await folder.sync().finally(() => folder.close())
-  } catch {
-    // The file itself is already flushed.
-  }
-}
-
-function explain(error: unknown, path: string, infos: readonly GgufTensorInfo[]): unknown {
-  const last = infos.at(-1)
-  const bytes = last ? last.offset + last.bytes : 0
-  return explainNoRoom(error, path, `; the file takes about ${Math.ceil(bytes / 2 ** 20)} MiB`)
+  return writeStreamAtomic(path, fill, { expectedBytes })
 }

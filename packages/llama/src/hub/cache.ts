@@ -1,8 +1,8 @@
 // The Hub's cache on disk, as huggingface_hub lays it out: models--org--name/{blobs,refs,snapshots}.
 
-import { randomBytes } from 'node:crypto'
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdir, readFile, stat, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { removeTemporaries, replaceAtomic, writeFileAtomic } from '@jora/tensor/files'
 import { isCommit } from './names'
 
 /** The folder of one model in the cache. */
@@ -36,9 +36,7 @@ export class ModelCache {
     if (isCommit(revision) || (await this.commitOf(revision)) === commit) return
     const path = join(this.dir, 'refs', revision)
     await mkdir(dirname(path), { recursive: true })
-    const temporary = temporaryName(path)
-    await writeFile(temporary, commit)
-    await rename(temporary, path)
+    await writeFileAtomic(path, commit)
   }
 
   /** Makes `name` of a snapshot stand for a blob: a relative link, a hard link, or a copy, whichever the system allows. */
@@ -46,32 +44,18 @@ export class ModelCache {
     const pointer = join(this.snapshot(commit), name)
     const blob = this.blob(blobId)
     await mkdir(dirname(pointer), { recursive: true })
-    // Made aside and renamed, so that another process sees the old file or the new one.
-    const temporary = temporaryName(pointer)
-    try {
-      await symlink(relative(dirname(pointer), blob), temporary)
+    // The link is what is replaced here, never the blob it points at.
+    await replaceAtomic(pointer, (temporary) =>
+      symlink(relative(dirname(pointer), blob), temporary)
         .catch(() => link(blob, temporary))
-        .catch(() => copyFile(blob, temporary))
-      await rename(temporary, pointer)
-    } finally {
-      await rm(temporary, { force: true }).catch(() => {})
-    }
+        .catch(() => copyFile(blob, temporary)),
+    )
   }
 
   /** Removes temporary files of earlier downloads of a blob that no one has written to for an hour. */
-  async removeStale(blobId: string): Promise<void> {
-    const folder = join(this.dir, 'blobs')
-    for (const name of await readdir(folder)) {
-      if (!name.startsWith(`${blobId}.jora-`)) continue
-      const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Infinity }))
-      if (mtimeMs < Date.now() - 3_600_000) await rm(join(folder, name), { force: true })
-    }
+  removeStale(blobId: string): Promise<void> {
+    return removeTemporaries(join(this.dir, 'blobs'), (name) => name === blobId, { idleMs: 3_600_000 })
   }
-}
-
-/** A name beside `path` that no other process uses. */
-export function temporaryName(path: string): string {
-  return `${path}.jora-${process.pid}-${randomBytes(4).toString('hex')}.incomplete`
 }
 
 /** Size of the file at `path` in bytes, links followed; `undefined` when there is none. */

@@ -1,10 +1,11 @@
 // Downloads one file into the cache's blobs: resumed when cut, checked against its hash, renamed into place when whole.
 
 import { createHash } from 'node:crypto'
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { downloadFile } from '@huggingface/hub'
-import { temporaryName, type ModelCache } from './cache'
+import { writeStreamAtomic, type FileSink } from '@jora/tensor/files'
+import type { ModelCache } from './cache'
 import { HubError } from './error'
 import { hubFetch, maxTries, pause, type HubAccess } from './http'
 
@@ -56,26 +57,15 @@ export async function downloadBlob(cache: ModelCache, file: RemoteFile, options:
   if (!source) throw new HubError('NotFound', access.id, `${file.name} is listed at ${commit} but not there`)
   if (source.size !== file.bytes) throw corrupt(access, file, `${source.size} bytes, expected ${file.bytes}`)
 
-  const temporary = temporaryName(path)
-  let handle: FileHandle | undefined
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    await cache.removeStale(file.blobId)
-    handle = await open(temporary, 'wx')
-    await receive(source, handle, file, options, refusals)
-    await handle.sync()
-    await handle.close()
-    handle = undefined
-    await rename(temporary, path)
-  } finally {
-    await handle?.close().catch(() => {})
-    await rm(temporary, { force: true }).catch(() => {})
-  }
+  await mkdir(dirname(path), { recursive: true })
+  await cache.removeStale(file.blobId)
+  const fill = (sink: FileSink) => receive(source, sink, file, options, refusals)
+  await writeStreamAtomic(path, fill, { expectedBytes: file.bytes })
 }
 
 async function receive(
   source: Blob,
-  handle: FileHandle,
+  sink: FileSink,
   file: RemoteFile,
   options: DownloadOptions,
   refusals: readonly HubError[],
@@ -97,7 +87,7 @@ async function receive(
         received += next.value.byteLength
         if (received > file.bytes) throw corrupt(access, file, `more than the expected ${file.bytes} bytes`)
         hash.update(next.value)
-        await writeAll(handle, next.value)
+        await sink.write(next.value)
         onProgress?.({ file: file.name, receivedBytes: received, totalBytes: file.bytes })
       }
     } finally {
@@ -115,11 +105,6 @@ async function receive(
   }
   const digest = hash.digest('hex')
   if (digest !== file.blobId) throw corrupt(access, file, `hash ${digest}, expected ${file.blobId}`)
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  let done = 0
-  while (done < chunk.byteLength) done += (await handle.write(chunk, done)).bytesWritten
 }
 
 function corrupt({ id }: HubAccess, file: RemoteFile, what: string): HubError {

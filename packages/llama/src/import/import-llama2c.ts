@@ -1,6 +1,7 @@
 // importLlama2c: a checkpoint of karpathy/llama2.c as a model folder in Hugging Face layout.
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { open, readdir, readFile, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import { writeSafetensors } from '@jora/tensor/safetensors'
 import { ModelError, type DecoderConfig } from '../config/config'
 import { llama2cHeaderBytes, parseLlama2cHeader, type Llama2cHeader, type Llama2cWeight } from './llama2c-header'
@@ -111,11 +112,7 @@ export async function importLlama2c(options: ImportLlama2cOptions): Promise<Impo
       unk_token: '<unk>',
     }
   }
-  const output = resolve(outputDir)
-  const temporary = join(dirname(output), `.${basename(output)}.tmp-${process.pid}`)
-  await rm(temporary, { recursive: true, force: true })
-  await mkdir(temporary, { recursive: true })
-  try {
+  const fill = async (folder: string) => {
     let done = 0
     const entries = weights.map((weight) => ({
       name: weight.name,
@@ -127,15 +124,10 @@ export async function importLlama2c(options: ImportLlama2cOptions): Promise<Impo
         return rows
       },
     }))
-    await writeSafetensors(join(temporary, 'model.safetensors'), entries, { format: 'pt' })
-    for (const [name, value] of Object.entries(texts))
-      await writeFile(join(temporary, name), `${JSON.stringify(value, null, 2)}\n`)
-    await rmdir(output).catch(() => {}) // an empty one, see above
-    await rename(temporary, output)
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
-    throw error
+    await writeSafetensors(join(folder, 'model.safetensors'), entries, { format: 'pt' })
+    for (const [name, value] of Object.entries(texts)) await writeJsonAtomic(join(folder, name), value)
   }
+  await writeFolderAtomic(outputDir, fill, { onlyEmpty: true })
   return {
     outputDir,
     files: [...Object.keys(texts), 'model.safetensors'].sort(),

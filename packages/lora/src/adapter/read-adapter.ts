@@ -1,12 +1,12 @@
 // Adapters read from folders, of whatever make: PEFT's and MLX's are told apart by what lies there.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { DecoderConfig } from '@jora/llama'
 import type { Device } from '@jora/tensor'
+import { writeFolderAtomic } from '@jora/tensor/files'
 import { openSafetensors } from '@jora/tensor/safetensors'
 import type { Adapter } from './adapter'
 import { ConfigError } from '../settings/config-error'
-import { writeFolderAtomic } from '../runs/files'
 import type { LoraConfig } from '../settings/lora-config'
 import { isMlxConfig, mlxAdapter, mlxWeightsFile, parseMlxConfig } from './mlx'
 import { adapterWeightsFile, arrayEntries, peftAdapter, uploadAdapter, type PeftAdapter } from './peft/peft'
@@ -116,10 +116,11 @@ export async function importAdapter({
     throw new ConfigError(`output directory ${outputDir} is not empty (it has ${present[0]}); choose another`)
   const read = await readAdapter(inputDir, model)
   const info: PeftInfo = { baseModel: baseModel ?? read.baseModel ?? '', revision: read.revision, kept: read.kept }
-  await writeFolderAtomic(resolve(outputDir), async (folder) => {
+  const fill = async (folder: string) => {
     const entries = arrayEntries(read.adapter, read.config)
     await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info))
     if (card !== undefined) await writeFile(join(folder, 'README.md'), card)
-  })
+  }
+  await writeFolderAtomic(outputDir, fill, { onlyEmpty: true })
   return read
 }

@@ -13,8 +13,6 @@ import {
   listCheckpoints,
   loadCheckpoint,
   saveCheckpoint,
-  writeFileAtomic,
-  writeFolderAtomic,
   type Adapter,
   type LoraConfig,
   type SavedProgress,
@@ -105,31 +103,5 @@ describe('checkpoints', () => {
     )
     await rm(join(folder, 'optimizer_v.safetensors'))
     await expect(loadCheckpoint(folder, model, lora, 'f')).rejects.toThrow(/optimizer_v\.safetensors: no such file/)
-  })
-})
-
-describe('files and folders', () => {
-  test('are written whole or not at all', async () => {
-    await writeFileAtomic(join(dir, 'a.txt'), 'one')
-    await writeFileAtomic(join(dir, 'a.txt'), 'two')
-    expect(await readFile(join(dir, 'a.txt'), 'utf8')).toBe('two')
-    await expect(writeFileAtomic(join(dir, 'none/a.txt'), 'x')).rejects.toThrow(/ENOENT/)
-    // The name is taken by a folder: the file cannot have it, and leaves nothing beside it.
-    await mkdir(join(dir, 'taken/inside'), { recursive: true })
-    await expect(writeFileAtomic(join(dir, 'taken'), 'x')).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/)
-    expect((await readdir(dir)).sort()).toEqual(['a.txt', 'taken'])
-  })
-
-  test('a folder gets its name when it is filled', async () => {
-    const path = join(dir, 'new/folder')
-    const failing = async (folder: string) => {
-      await writeFile(join(folder, 'x'), 'x')
-      expect(await readdir(join(dir, 'new'))).toEqual([`.folder.tmp-${process.pid}`])
-      throw new Error('in the middle')
-    }
-    await expect(writeFolderAtomic(path, failing)).rejects.toThrow('in the middle')
-    expect(await readdir(join(dir, 'new'))).toEqual([])
-    await writeFolderAtomic(path, (folder) => writeFile(join(folder, 'y'), 'y'))
-    expect(await readdir(path)).toEqual(['y'])
   })
 })

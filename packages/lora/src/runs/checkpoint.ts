@@ -1,10 +1,10 @@
 // Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeTemporaries, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
 import type { DecoderConfig } from '@jora/llama'
-import { writeFolderAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
 import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from '../adapter/peft/peft'
@@ -21,6 +21,7 @@ export interface SavedProgress extends Progress {
 
 const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetensors' } as const
 const progressFile = 'trainer_state.json'
+const isCheckpointName = (name: string): boolean => /^step-\d{8}$/.test(name)
 const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
 
 /**
@@ -54,17 +55,14 @@ export async function saveCheckpoint(
 export async function listCheckpoints(outputDir: string): Promise<string[]> {
   const names = await readdir(join(outputDir, 'checkpoints')).catch(() => [] as string[])
   return names
-    .filter((name) => /^step-\d{8}$/.test(name))
+    .filter(isCheckpointName)
     .sort()
     .map((name) => join(outputDir, 'checkpoints', name))
 }
 
 /** Removes what runs that were killed while they saved a checkpoint left behind. */
-export async function removeUnfinishedCheckpoints(outputDir: string): Promise<void> {
-  const folder = join(outputDir, 'checkpoints')
-  for (const name of await readdir(folder).catch(() => [] as string[]))
-    if (/^\.step-\d{8}\.tmp-\d+$/.test(name)) await rm(join(folder, name), { recursive: true, force: true })
-}
+export const removeUnfinishedCheckpoints = (outputDir: string): Promise<void> =>
+  removeTemporaries(join(outputDir, 'checkpoints'), isCheckpointName)
 
 /**
  * The state and progress kept in `folder`. Of a job's processes the first reads.

@@ -1,10 +1,10 @@
 // The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
 import { open, readFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder, writeFileAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import type { Adapter } from '../adapter/adapter'
 import { readCardInfo } from '../card/card-info'
 import type { TrainEvent } from './events'
-import { makeFolder, writeFileAtomic, writeJsonAtomic } from './files'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { modelCard } from '../card/model-card'
 import type { PeftInfo } from '../adapter/peft/peft-config'

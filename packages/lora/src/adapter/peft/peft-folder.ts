@@ -1,11 +1,10 @@
 // PEFT adapters written into folders.
 import { join } from 'node:path'
 import { treeLeaves } from '@jora/tensor'
+import { writeJsonAtomic } from '@jora/tensor/files'
 import { writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
 import type { Adapter } from '../adapter'
-import { writeJsonAtomic } from '../../runs/files'
 import type { LoraConfig } from '../../settings/lora-config'
-import { explainNoRoom } from '../../runs/no-room'
 import { writesFiles } from '../../train/on-mesh'
 import { adapterEntries, adapterWeightsFile } from './peft'
 import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
@@ -22,11 +21,7 @@ export async function savePeftAdapter(
 ): Promise<void> {
   const entries = await adapterEntries(adapter)
   if (!keepsFiles(adapter)) return
-  try {
-    await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
-  } catch (error) {
-    throw explainNoRoom(error, folder)
-  }
+  await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
 }
 
 /** The two files, of tensors that are on the host. */

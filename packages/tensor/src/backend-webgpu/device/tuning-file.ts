@@ -1,7 +1,8 @@
 // Measured tile sizes in the user's cache folder: one JSON file, by adapter.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { writeFileAtomicSync } from '../../files/file'
 import type { TuningStore } from './tuning'
 
 type Choices = Readonly<Record<string, number>>
@@ -26,11 +27,7 @@ export const tuningFile: TuningStore = {
   },
   save(adapter, choices) {
     try {
-      const file = cacheFile()
-      mkdirSync(dirname(file), { recursive: true })
-      const whole = `${file}.${process.pid}`
-      writeFileSync(whole, JSON.stringify({ ...readAll(), [adapter]: choices }, undefined, 1))
-      renameSync(whole, file)
+      writeFileAtomicSync(cacheFile(), JSON.stringify({ ...readAll(), [adapter]: choices }, undefined, 1))
     } catch {
       // A cache that cannot be written costs a second the next time.
     }

@@ -1,0 +1,8 @@
+// @jora/tensor/files, for Node: files and folders that are written whole or not at all.
+
+export { isSameFile, isStream } from './destination'
+export { explainNoRoom } from './explain'
+export { writeFileAtomic, writeJsonAtomic, writeLinesAtomic, writeStreamAtomic, type WriteOptions } from './file'
+export { makeFolder, writeFolderAtomic } from './folder'
+export { removeTemporaries, replaceAtomic } from './replace'
+export type { FileSink } from './sink'
