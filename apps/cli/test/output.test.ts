@@ -28,13 +28,10 @@ afterAll(() => {
 })
 
 const row = '{"instruction":"a","output":"b"}\n'
-const importing = (output: string) => [
-  ...['data', 'import', '--format', 'jsonl', '--input', path('in.jsonl')],
-  ...['--columns', 'question=q,answer=a', '--output', output],
-]
-const exporting = (output: string) => [
-  ...['export', '--format', 'gguf-lora', '--model', path('base'), '--adapter', path('lora'), '--output', output],
-]
+const importing = (output: string) =>
+  `data import --format jsonl --input ${path('in.jsonl')} --columns question=q,answer=a --output ${output}`.split(' ')
+const exporting = (output: string) =>
+  `export --format gguf-lora --model ${path('base')} --adapter ${path('lora')} --output ${output}`.split(' ')
 
 describe.skipIf(process.platform === 'win32')('on a system with links, devices and pipes (Windows has its own)', () => {
   test('a link: its target is replaced, in both kinds of files', async () => {
