@@ -1,5 +1,6 @@
 // One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
 //   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16] [--checkpoint]
+//     [--model FOLDER]: a model's folder; without it, random weights in the shape of a small Llama
 //     [--mesh data=1,model=2]: as many devices, of --threads threads each
 // Rows may be context trees, as trees.mjs writes them: then a step has --batch samples or a few more.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -23,6 +24,7 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     rank: { type: 'string', default: '16' },
     rows: { type: 'string' },
+    model: { type: 'string' },
     checkpoint: { type: 'boolean', default: false },
     mesh: { type: 'string', default: 'data=1,model=1' },
   },
@@ -32,7 +34,7 @@ const [batchSize, seq, steps, warmup, threads, r] = /** @type {[number, number, 
 )
 const folder = mkdtempSync(join(tmpdir(), 'jora-bench-'))
 try {
-  await writeModel(folder)
+  if (flags.model === undefined) await writeModel(folder)
   const mesh = parseMesh(flags.mesh)
   const single = mesh.size === 1
   const devices = []
@@ -40,7 +42,7 @@ try {
   const device = single ? /** @type {import('@jora/tensor').Device} */ (devices[0]) : new MeshDevice(mesh, { devices })
   setDefaultDevice(device)
   const groups = dataGroups(device)
-  const model = await loadModel(folder)
+  const model = await loadModel(flags.model ?? folder)
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
   const stepper = new TrainingStep(
     { ...model, checkpointLayers: flags.checkpoint },
@@ -58,7 +60,7 @@ try {
   let lengths
   if (flags.rows === undefined) {
     const samples = Array.from({ length: batchSize }, (_, row) => {
-      const ids = Int32Array.from({ length: seq + 1 }, (_, i) => (i * 7919 + row * 104729) % 8192)
+      const ids = Int32Array.from({ length: seq + 1 }, (_, i) => (i * 7919 + row * 104729) % model.config.vocabSize)
       return { ids: ids.subarray(0, seq), labels: ids.subarray(0, seq), row }
     })
     // Every token is learned, the last one excepted: it has no next.
