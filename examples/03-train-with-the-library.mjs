@@ -5,7 +5,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { generateAlpacaDataset, JoraConfig, trainLora } from '@jora/lora'
+import { generateAlpacaDataset, JoraConfig, stepsOfRun, trainLora } from '@jora/lora'
 
 const assets = fileURLToPath(new URL('../apps/cli/assets', import.meta.url))
 const outputDir = process.argv[2] ?? mkdtempSync(join(tmpdir(), 'jora-example-'))
@@ -21,13 +21,12 @@ const config = new JoraConfig({
 const dataset = await generateAlpacaDataset(join(assets, 'questions.jsonl'), 'train', config)
 console.log(`${dataset.samples.length} samples to train, ${dataset.heldOut.length} held out`)
 
-// `await trainLora(config, dataset, outputDir)` would run to the end; iterated, it tells every event.
-const run = trainLora(config, dataset, outputDir)
-for await (const event of run) {
+const totalSteps = stepsOfRun(config, dataset)
+const onEvent = (event) => {
   if (event.type === 'step')
-    console.log(`step ${event.step}/${run.totalSteps} loss ${event.loss.toFixed(3)} ${event.stepMs.toFixed(0)} ms`)
+    console.log(`step ${event.step}/${totalSteps} loss ${event.loss.toFixed(3)} ${event.stepMs.toFixed(0)} ms`)
   if (event.type === 'eval')
     console.log(`held-out loss ${event.loss.toFixed(3)}, perplexity ${event.perplexity.toFixed(1)}`)
 }
-const { steps } = await run
+const { steps } = await trainLora(config, dataset, outputDir, { onEvent })
 console.log(`adapter after ${steps} steps: ${outputDir}`)

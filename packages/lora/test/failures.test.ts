@@ -80,9 +80,8 @@ async function train(
 ): Promise<TrainSummary> {
   await writeRows()
   const config = new JoraConfig({ modelPath, ...settings, ...change })
-  const run = trainLora(config, await generateAlpacaDataset(join(root, 'rows.json'), 'train', config), out, options)
-  for await (const event of run) onEvent(event)
-  return run
+  const dataset = await generateAlpacaDataset(join(root, 'rows.json'), 'train', config)
+  return trainLora(config, dataset, out, { ...options, onEvent })
 }
 const metrics = async (): Promise<TrainEvent[]> =>
   (await readFile(join(out, 'metrics.jsonl'), 'utf8'))

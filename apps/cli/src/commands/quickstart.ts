@@ -15,7 +15,15 @@ import {
 } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
 import { weightShapes, type DecoderConfig } from '@jora/llama'
-import { ConfigError, generateAlpacaDataset, JoraConfig, trainLora, type AnsweredQuestion } from '@jora/lora'
+import {
+  ConfigError,
+  generateAlpacaDataset,
+  JoraConfig,
+  stepsOfRun,
+  trainLora,
+  type AnsweredQuestion,
+  type TrainEvent,
+} from '@jora/lora'
 import { makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { Interrupted } from '../errors'
 import { answerAll, questionsOfRows } from '../answers'
@@ -191,14 +199,14 @@ async function quickstart(
     if (dataset.packing === 'tree') display.log(savingOf(dataset.statistics.train))
     // Compilation, evaluations and checkpoints included.
     const trainStart = performance.now()
-    const run = trainLora(config, dataset, outputDir, { signal, device })
-    display.begin(run.totalSteps)
-    for await (const event of run) display.show(event)
-    const { finished } = await run
+    const totalSteps = stepsOfRun(config, dataset)
+    display.begin(totalSteps)
+    const onEvent = (event: TrainEvent) => display.show(event)
+    const { finished } = await trainLora(config, dataset, outputDir, { signal, device, onEvent })
     const trainSeconds = (performance.now() - trainStart) / 1000
     display.close()
     if (!finished) throw new Interrupted('stopped')
-    display.log(`${plural(run.totalSteps, 'step')} in ${duration(trainSeconds)}`)
+    display.log(`${plural(totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
     heading(4, 'The tuned model answers the same questions')
     const tuned = await openModel({ model: modelDir, adapter: outputDir, device, dtype: where.dtype }, io)

@@ -12,11 +12,11 @@ import {
   JoraConfig,
   listCheckpoints,
   readMesh,
+  stepsOfRun,
   trainLora,
   type JoraDataset,
   type LoraConfig,
-  type TrainRun,
-  type TrainSummary,
+  type TrainEvent,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import { MeshDevice } from '@jora/shard'
@@ -81,17 +81,23 @@ async function train(
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
   })
-  const run = trainLora(config, dataset, outputDir, { resume, signal, device })
+  const totalSteps = stepsOfRun(config, dataset)
   try {
-    const { totalSteps } = run
     const [name = '', ...facts] = runFacts(config, dataset, { model, parameters, totalSteps })
     display.log([style.bold(name), ...facts, deviceTitle(device)].join(style.dim(' · ')))
     for (const line of await runNotes(dataset, sizes.maxPositions, values)) display.log(style.yellow(line))
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
     display.begin(totalSteps)
-    const { summary, evalLoss, seconds, newSteps } = await follow(run, display, explained)
-    const { steps, finished, finalLoss = null } = summary
+    const { onEvent, facts } = follow(display, explained)
+    const { steps, finished, finalLoss = null } = await trainLora(config, dataset, outputDir, {
+      resume,
+      signal,
+      device,
+      onEvent,
+    })
+    display.close()
+    const { evalLoss, seconds, newSteps } = facts()
     if (json) {
       const heldOut = evalLoss === undefined ? {} : { evalLoss }
       io.stdout.write(`${JSON.stringify({ outputDir, steps, finished, finalLoss, ...heldOut, seconds })}\n`)
@@ -172,20 +178,18 @@ function longestRow(samples: readonly Sample[], values: TrainValues): number {
   return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
 }
 
-/** Shows every event; seconds are those of the whole run, earlier parts of a resumed one included. */
-async function follow(run: TrainRun, display: TrainDisplay, onStep: () => void) {
+/** Shows every event, and keeps what is said at the end; seconds are those of the whole run, earlier parts of a resumed one included. */
+function follow(display: TrainDisplay, onFirstStep: () => void) {
   const started = performance.now()
   let seconds: number | undefined
   let evalLoss: number | undefined
   let newSteps = 0
-  for await (const event of run) {
+  const onEvent = (event: TrainEvent): void => {
     display.show(event)
-    if (event.type === 'step') newSteps++
-    if (newSteps === 1) onStep()
+    if (event.type === 'step' && ++newSteps === 1) onFirstStep()
     if (event.type === 'eval') evalLoss = event.loss
     if (event.type === 'done') ({ seconds } = event)
   }
-  const summary: TrainSummary = await run
-  display.close()
-  return { summary, evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 }
+  const facts = () => ({ evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 })
+  return { onEvent, facts }
 }

@@ -278,9 +278,11 @@ describe('a checkpoint goes on where it is taken', () => {
     const stop = new AbortController()
     return using(openMesh('cpu', { mesh }), async (device) => {
       const rows = await generateAlpacaDataset(dataset, 'train', config)
-      const run = trainLora(config, rows, out, { resume: 'auto', signal: stop.signal, device })
-      for await (const event of run) if (event.type === 'step' && event.step === stopAfter) stop.abort()
-      const { finalLoss, steps } = await run
+      const onEvent = (event: TrainEvent) => {
+        if (event.type === 'step' && event.step === stopAfter) stop.abort()
+      }
+      const options = { resume: 'auto', signal: stop.signal, device, onEvent } as const
+      const { finalLoss, steps } = await trainLora(config, rows, out, options)
       return { finalLoss: finalLoss!, steps }
     })
   }

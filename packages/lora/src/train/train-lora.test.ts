@@ -1,15 +1,17 @@
 // The paper's three calls, end to end on a tiny model: the files of a run, resumption, and what is refused.
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { loadConfig } from '@jora/llama'
 import { setDefaultDevice, treeLeaves, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { openSafetensors } from '@jora/tensor/safetensors'
 import { llamaLike } from '../../../data/test/tiny-tokenizers'
 import { tinyConfig, writeTinyModel } from '../../../llama/test/tiny-model'
+import { RunDirectory } from '../runs/run-directory'
 import {
   generateAlpacaDataset,
   JoraConfig,
@@ -18,6 +20,7 @@ import {
   loadAdapter,
   ParagemmaConfig,
   ParallamaConfig,
+  stepsOfRun,
   trainLora,
   type JoraSettings,
   type TrainEvent,
@@ -75,11 +78,11 @@ const configOf = (change: Partial<JoraSettings> = {}) =>
     saveEvery: 2,
     ...change,
   })
-/** A run that has not started, in an array: it is thenable, so an async function would await it. */
+const train = async (config = configOf(), dir = out, options: TrainOptions = {}): Promise<TrainSummary> =>
+  trainLora(config, await generateAlpacaDataset(datasetPath, 'train', config), dir, options)
+/** A run that has begun, in an array: an async function would await it. */
 const begin = async (config = configOf(), dir = out, options: TrainOptions = {}) =>
   [trainLora(config, await generateAlpacaDataset(datasetPath, 'train', config), dir, options)] as const
-const train = async (config = configOf(), dir = out, options: TrainOptions = {}): Promise<TrainSummary> =>
-  (await begin(config, dir, options))[0]
 const metrics = async (dir = out): Promise<TrainEvent[]> => {
   const text = await readFile(join(dir, 'metrics.jsonl'), 'utf8')
   expect(text.endsWith('\n')).toBe(true)
@@ -186,18 +189,54 @@ describe('the three calls', () => {
     for (const path of [root, models, modelPath, tmpdir()]) expect(card).not.toContain(path)
   })
 
-  test('iterated, they tell every event as it is written; then the summary can be awaited', async () => {
+  test('onEvent hears every event once it is written, and the run waits for it', async () => {
+    expect(stepsOfRun(configOf(), await generateAlpacaDataset(datasetPath, 'train', configOf()))).toBe(4)
+    const told: TrainEvent[] = []
+    const onEvent = async (event: TrainEvent) => {
+      told.push(event)
+      expect((await metrics()).at(-1)).toEqual(event)
+      // When the run says it is done, the adapter is there.
+      if (event.type === 'done') await adapterBytes(out)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(told.at(-1)).toBe(event)
+    }
+    expect(await train(configOf(), out, { onEvent })).toMatchObject({ finished: true, steps: 4 })
+    expect(told).toHaveLength(9)
+    expect(await metrics()).toEqual(told)
+  })
+
+  test('what onEvent throws ends the run, and is in its metrics', async () => {
+    const onEvent = () => {
+      throw new Error('not today')
+    }
+    await expect(train(configOf(), out, { onEvent })).rejects.toThrow('not today')
+    expect((await metrics()).map(({ type }) => type)).toEqual(['step', 'error'])
+  })
+
+  test('as in earlier versions they can be iterated: with a warning, each event waits for the loop', async () => {
+    const warned = once(process, 'warning')
     const [run] = await begin()
     expect(run.totalSteps).toBe(4)
     const told: TrainEvent[] = []
     for await (const event of run) {
       told.push(event)
-      expect((await metrics()).at(-1)).toEqual(event)
-      // When the run says it is done, the adapter is there.
-      if (event.type === 'done') await adapterBytes(out)
+      expect(await metrics()).toEqual(told)
     }
     expect(told).toHaveLength(9)
     expect(await run).toMatchObject({ finished: true, steps: 4 })
+    expect((await warned)[0]).toMatchObject({ name: 'DeprecationWarning', code: 'JORA_TRAIN_RUN' })
+  })
+
+  test('a metrics file that cannot be written fails the run with that error, and no later one masks it', async () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    const append = vi.spyOn(RunDirectory.prototype, 'append').mockImplementation(async (event) => {
+      throw event.type === 'error' ? new Error('EBADF: a second error') : full
+    })
+    try {
+      await expect(train()).rejects.toBe(full)
+    } finally {
+      append.mockRestore()
+    }
   })
 
   test('the test split is the held-out rows', async () => {
@@ -255,8 +294,10 @@ describe('a directory that holds a run', () => {
 
   test('is resumed after a signal, and again once it is done', async () => {
     const controller = new AbortController()
-    const [stopped] = await begin(configOf({ saveEvery: 100 }), out, { signal: controller.signal })
-    for await (const event of stopped) if (event.type === 'step' && event.step === 1) controller.abort()
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'step' && event.step === 1) controller.abort()
+    }
+    const stopped = train(configOf({ saveEvery: 100 }), out, { signal: controller.signal, onEvent })
     expect(await stopped).toMatchObject({ finished: false, steps: 1 })
     expect(await readdir(out)).not.toContain('adapter_model.safetensors')
     expect((await listCheckpoints(out)).map((path) => path.slice(-13))).toEqual(['step-00000001'])
@@ -270,6 +311,15 @@ describe('a directory that holds a run', () => {
     expect(await adapterBytes(out)).toEqual(expected)
     expect(await readFile(join(out, 'README.md'), 'utf8')).toMatch(/\n- Last training loss: \d.*\n- Held-out loss: \d/)
     expect((await metrics()).filter(({ type }) => type === 'done')).toHaveLength(1)
+  })
+
+  test.each(['', '/', '//'])('is resumed from a checkpoint folder named with %j at its end', async (end) => {
+    const onEvent = (event: TrainEvent) => {
+      if (event.type === 'step' && event.step === 3) throw new Error('enough')
+    }
+    await expect(train(configOf(), out, { onEvent })).rejects.toThrow('enough')
+    await train(configOf(), out, { resume: `${join(out, 'checkpoints/step-00000002')}${end}` })
+    expect((await metrics()).flatMap((event) => (event.type === 'step' ? [event.step] : []))).toEqual([1, 2, 3, 4])
   })
 
   test('of other settings is not resumed, and stays as it is', async () => {
@@ -294,9 +344,8 @@ describe('an adapter to start from', () => {
   test('is continued when it fits, and refused when it does not', async () => {
     await train()
     const longer = join(root, 'longer')
-    const [run] = await begin(configOf({ initAdapter: out }), longer)
     let first: TrainEvent | undefined
-    for await (const event of run) first ??= event
+    await train(configOf({ initAdapter: out }), longer, { onEvent: (event) => void (first ??= event) })
     const [fresh] = await metrics()
     expect(first!.type === 'step' && fresh!.type === 'step' && first!.loss < fresh!.loss).toBe(true)
     await expect(train(configOf({ initAdapter: out, loraR: 8 }), join(root, 'other'))).rejects.toThrow(
@@ -361,8 +410,10 @@ test('ranks and alphas by pattern are trained, kept in checkpoints, and must be 
 
   const parted = join(root, 'parted')
   const stop = new AbortController()
-  const [run] = await begin(configOf(patterns), parted, { signal: stop.signal })
-  for await (const event of run) if (event.type === 'checkpoint') stop.abort()
+  const onEvent = (event: TrainEvent) => {
+    if (event.type === 'checkpoint') stop.abort()
+  }
+  await train(configOf(patterns), parted, { signal: stop.signal, onEvent })
   await train(configOf(patterns), parted, { resume: 'auto' })
   expect(await adapterBytes(parted)).toEqual(await adapterBytes(out))
 
