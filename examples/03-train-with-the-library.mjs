@@ -22,6 +22,7 @@ const dataset = await generateAlpacaDataset(join(assets, 'questions.jsonl'), 'tr
 console.log(`${dataset.samples.length} samples to train, ${dataset.heldOut.length} held out`)
 
 const totalSteps = stepsOfRun(config, dataset)
+/** @param {import('@jora/lora').TrainEvent} event */
 const onEvent = (event) => {
   if (event.type === 'step')
     console.log(`step ${event.step}/${totalSteps} loss ${event.loss.toFixed(3)} ${event.stepMs.toFixed(0)} ms`)

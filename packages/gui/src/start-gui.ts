@@ -135,7 +135,9 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
     address,
     port: bound,
     launchUrl: `${address}/?token=${sessions.launchToken}`,
-    runningRuns: () => runs.list().filter(({ source, state }) => source === 'gui' && state === 'running').length,
+    runningRuns: () =>
+      runs.list().filter(({ source, state }) => source === 'gui' && (state === 'running' || state === 'starting'))
+        .length,
     async close() {
       services.streams.closeAll()
       for (const part of [services.playground, services.commands, services.inspector]) part.close()

@@ -14,12 +14,18 @@ const readConfig = (/** @type {string} */ path) =>
       .map((line) => [line.slice(0, line.indexOf(':')), JSON.parse(line.slice(line.indexOf(':') + 1))]),
   )
 
+/** Where tests look which processes there were, and what they wrote. */
+const ledger = process.env.JORA_FAKE_LEDGER
+const note = (/** @type {object} */ line) =>
+  ledger && appendFileSync(ledger, `${JSON.stringify({ pid: process.pid, ...line })}\n`)
+
 /** `seed` is the number of steps a second; `gpu: stubborn` hears no Ctrl-C; `gpu: broken` fails. */
 function train() {
   const config = readConfig(flag('config') ?? '')
   const folder = config['output-dir']
   const metrics = join(folder, 'metrics.jsonl')
   const total = config['max-steps'] ?? 100
+  note({ folder })
   console.error(`fake run of ${total} steps`)
   if (config.gpu === 'broken') {
     console.error('error: --gpu: no adapter is called “broken”')
@@ -39,12 +45,16 @@ function train() {
     join(folder, 'run.json'),
     JSON.stringify({
       totalSteps: total,
+      startedAt: new Date().toISOString(),
       device: 'fake',
       settings: { modelPath: config.model },
       model: { folder: config.model },
     }),
   )
-  const tell = (/** @type {object} */ event) => appendFileSync(metrics, `${JSON.stringify(event)}\n`)
+  const tell = (/** @type {object} */ event) => {
+    appendFileSync(metrics, `${JSON.stringify(event)}\n`)
+    note({ folder, event })
+  }
   const save = () => {
     if (step === saved) return
     const path = `checkpoints/step-${String(step).padStart(8, '0')}`
@@ -77,6 +87,7 @@ function train() {
         stepMs: 1000 / rate,
         deviceBytes: [1000, 2000],
       })
+      if (step === config['eval-every']) tell({ type: 'eval', step, loss: 0.5, perplexity: Math.exp(0.5) })
     }
     if (step < total) return
     save()

@@ -6,7 +6,7 @@ import { JoraClient, type Run, type RunEvent, type RunSettings, type Stream } fr
 import { startGui, type Gui, type GuiOptions } from '../src/index'
 
 const assets = join(import.meta.dirname, '../../../apps/cli/assets')
-const fake = join(import.meta.dirname, 'fake-jora.mjs')
+export const fake = join(import.meta.dirname, 'fake-jora.mjs')
 export const launcher = join(import.meta.dirname, '../../../apps/cli/bin/jora.mjs')
 /** Whether the real command line, and this package's own processes, are built. */
 export const isBuilt =

@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { ApiError } from '../src/client'
 import { isAlive, startOf } from '../src/process/alive'
-import { Follower, Space, until } from './harness'
+import { startRun } from '../src/runs/run-process'
+import { fake, Follower, Space, until } from './harness'
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
 
@@ -127,10 +129,11 @@ describe('a run', () => {
     expect(follower.run).toMatchObject({ actions: ['resume'], message: null })
     follower.stream.close()
     expect((await second.client.log(id)).text).toContain('fake run of 2000 steps')
+    await second.gui.close()
   })
 
   test('that hears no Ctrl-C is stopped within 5 seconds, and the other client is told', async () => {
-    const { client } = await space.start()
+    const { client, gui } = await space.start()
     const { id } = await client.createRun({ kind: 'train', settings: space.settings(9999, 50, { gpu: 'stubborn' }) })
     const other = new Follower(client, id)
     await until('it runs', () => other.steps.length > 0)
@@ -139,15 +142,17 @@ describe('a run', () => {
     await until('the other is told', () => other.run?.state === 'stopped', 5000)
     expect(performance.now() - began).toBeLessThan(5000)
     other.stream.close()
+    await gui.close()
   })
 
   test('that fails says why', async () => {
-    const { client } = await space.start()
+    const { client, gui } = await space.start()
     const { id } = await client.createRun({ kind: 'train', settings: space.settings(9, 50, { gpu: 'broken' }) })
     await until('it failed', async () => (await client.run(id)).run.state === 'failed')
     const { run, settings } = await client.run(id)
     expect(run.message).toBe('--gpu: no adapter is called “broken”')
     expect(settings).toMatchObject({ gpu: 'broken', model: space.model })
+    await gui.close()
   })
 
   test('that died with its server is told from what it wrote', async () => {
@@ -234,6 +239,83 @@ describe('a run', () => {
   })
 })
 
+describe('a run that starts', () => {
+  const space = new Space()
+  afterAll(() => space.remove())
+
+  test('cannot be removed from its first moment on, and leaves no process behind when it is stopped', async () => {
+    const ledger = join(space.dir, 'ledger')
+    process.env.JORA_FAKE_LEDGER = ledger
+    const { client, gui } = await space.start()
+    try {
+      for (let n = 0; n < 12; n++) {
+        const { id, folder } = await client.createRun({ kind: 'train', settings: space.settings(500, 100) })
+        await new Promise((resolve) => setTimeout(resolve, n * 8))
+        const removed = await client.remove(id).catch((error: ApiError) => error)
+        if (removed instanceof ApiError) {
+          expect(removed).toMatchObject({
+            code: 'conflict',
+            message: expect.stringMatching(/it is (starting|running)/),
+          })
+          await client.stop(id)
+          await until('it is stopped', async () => (await client.run(id)).run.state === 'stopped')
+        } else expect(existsSync(folder)).toBe(false)
+      }
+      const pids = existsSync(ledger)
+        ? readFileSync(ledger, 'utf8')
+            .split('\n')
+            .filter(Boolean)
+            .map((line) => (JSON.parse(line) as { pid: number }).pid)
+        : []
+      for (const pid of new Set(pids)) await until('its process has ended', async () => !(await startOf(pid)))
+    } finally {
+      delete process.env.JORA_FAKE_LEDGER
+      await gui.close()
+    }
+  })
+
+  test('waits to be let go, and does nothing when its server goes before that', async () => {
+    const { mark, ended, cancel } = await startRun([process.execPath, fake], ['train'], space.root, space.dir)
+    expect(await isAlive(mark!)).toBe(true)
+    cancel()
+    expect(await ended).toEqual({ code: 130 })
+    expect(readFileSync(join(space.root, 'gui.log'), 'utf8')).toBe('')
+  })
+})
+
+test('a record of the first version is taken over with its state', async () => {
+  const space = new Space()
+  try {
+    const folder = join(space.root, 'old')
+    mkdirSync(folder)
+    const record = {
+      version: 1,
+      name: 'old',
+      kind: 'train',
+      settings: space.settings(5, 100),
+      state: 'paused',
+      pending: null,
+    }
+    const more = {
+      message: null,
+      createdAt: '2026-01-01T00:00:00.000Z',
+      startedAt: '2026-01-01T00:00:01.000Z',
+      queuedAt: 1,
+    }
+    writeFileSync(
+      join(folder, 'gui.json'),
+      JSON.stringify({ ...record, ...more, process: null, server: null, seal: '' }),
+    )
+    const { client } = await space.start()
+    const [run] = await client.runs()
+    expect(run).toMatchObject({ name: 'old', state: 'paused', actions: ['resume'], startedAt: more.startedAt })
+    await client.resume(run!.id)
+    await until('it is done', async () => (await client.run(run!.id)).run.state === 'done')
+  } finally {
+    await space.remove()
+  }
+})
+
 describe('the queue', () => {
   const space = new Space()
   afterAll(() => space.remove())
@@ -280,6 +362,7 @@ describe('the queue', () => {
       client.createRun({ kind: 'train', name: 'same name', settings: space.settings(5, 100, { loraR }) })
     const [a, b] = [await make(4), await make(8)]
     expect([a, b].map(({ folder }) => folder.split('/').at(-1))).toEqual(['same-name', 'same-name-2'])
+    expect([a, b].map(({ name }) => name)).toEqual(['same name', 'same name 2'])
     await until('both are done', async () => (await client.run(b.id)).run.state === 'done')
     const compared = await client.compare([a.id, b.id])
     expect(compared.differences).toEqual([{ key: 'loraR', values: [4, 8] }])

@@ -7,6 +7,7 @@ export { fingerprint, hashModel } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */
 export { explainNoRoom, makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 export { isLicence } from './card/licence'
+export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines } from './runs/log'
 export { openDevice, type DeviceOptions } from './open/open-device'
 export { openMesh, readMesh, type Launcher, type MeshOptions } from './open/open-mesh'
 export { savePeftAdapter } from './adapter/peft/peft-folder'

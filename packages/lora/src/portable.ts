@@ -3,7 +3,29 @@ export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter/
 export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer/answer'
 export { chooseDType, type DTypeSetting } from './settings/compute-dtype'
 export { Evaluator, type Evaluation } from './train/evaluate'
-export type { CheckpointEvent, DoneEvent, ErrorEvent, EvalEvent, StepEvent, TrainEvent } from './runs/events'
+export type {
+  BeginEvent,
+  CheckpointEvent,
+  ControlEvent,
+  DoneEvent,
+  ErrorEvent,
+  EvalEvent,
+  RunEvent,
+  StepEvent,
+  TrainEvent,
+} from './runs/events'
+export { completeLines, parseLine } from './runs/lines'
+export {
+  allows,
+  fold,
+  newRun,
+  outcomeOf,
+  speedOf,
+  transitions,
+  type ProcessEnd,
+  type RunSnapshot,
+  type RunState,
+} from './runs/state'
 export {
   defaultJoraSettings,
   JoraConfig,

@@ -89,15 +89,19 @@ async function train(
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
     display.begin(totalSteps)
-    const { onEvent, facts } = follow(display, explained)
-    const { steps, finished, finalLoss = null } = await trainLora(config, dataset, outputDir, {
+    const { onEvent, outcome } = follow(display, explained)
+    const {
+      steps,
+      finished,
+      finalLoss = null,
+    } = await trainLora(config, dataset, outputDir, {
       resume,
       signal,
       device,
       onEvent,
     })
     display.close()
-    const { evalLoss, seconds, newSteps } = facts()
+    const { evalLoss, seconds, newSteps } = outcome()
     if (json) {
       const heldOut = evalLoss === undefined ? {} : { evalLoss }
       io.stdout.write(`${JSON.stringify({ outputDir, steps, finished, finalLoss, ...heldOut, seconds })}\n`)
@@ -190,6 +194,6 @@ function follow(display: TrainDisplay, onFirstStep: () => void) {
     if (event.type === 'eval') evalLoss = event.loss
     if (event.type === 'done') ({ seconds } = event)
   }
-  const facts = () => ({ evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 })
-  return { onEvent, facts }
+  const outcome = () => ({ evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 })
+  return { onEvent, outcome }
 }

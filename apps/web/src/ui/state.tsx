@@ -5,11 +5,12 @@ import { Icon, type IconName } from './icon'
 type Look = readonly [tone: 'info' | 'busy' | 'good' | 'warn' | 'bad', text: string, icon?: IconName]
 
 function lookOf({ state, pending, queuePosition }: Pick<Run, 'state' | 'pending' | 'queuePosition'>): Look {
-  if (state === 'running' && pending === 'pause') return ['busy', 'pausing']
-  if (state === 'running' && pending === 'stop') return ['busy', 'stopping']
+  if (pending !== null) return ['busy', pending === 'pause' ? 'pausing' : 'stopping']
   switch (state) {
     case 'queued':
       return ['info', queuePosition === null ? 'queued' : `queued, no. ${queuePosition}`, 'queue']
+    case 'starting':
+      return ['busy', 'starting']
     case 'running':
       return ['busy', 'running']
     case 'paused':

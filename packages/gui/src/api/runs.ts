@@ -1,10 +1,20 @@
 // Runs: what there is to know of one, and what can be asked of it.
+import type { RunState } from '@jora/lora'
 import { z } from './zod'
 import { metricsColumnsSchema, metricSchema } from './metrics'
 import { lineSchema, pathSchema, settingsSchema } from './settings'
 
-export const runStates = ['queued', 'running', 'paused', 'stopped', 'failed', 'done'] as const
-export type RunState = (typeof runStates)[number]
+/** Those of `transitions`, which says what leads from one to the next. */
+export const runStates = [
+  'queued',
+  'starting',
+  'running',
+  'paused',
+  'stopped',
+  'failed',
+  'done',
+] as const satisfies RunState[]
+export type { RunState }
 
 /** What can be done to a run now; the others are refused with `conflict`. */
 export const runActions = ['pause', 'resume', 'stop', 'remove'] as const

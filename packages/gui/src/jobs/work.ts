@@ -62,7 +62,7 @@ export async function exportWork(
 ): Promise<JobWork> {
   const adapter = adapterOf(run)
   const isFile = format === 'gguf' || format === 'gguf-lora'
-  const name = [format, dtype, ...(run.toRun().hasAdapter ? [] : [`step-${run.tail?.step ?? 0}`])]
+  const name = [format, dtype, ...(run.toRun().hasAdapter ? [] : [`step-${run.snapshot.step}`])]
     .filter(Boolean)
     .join('-')
   // One at a time gets a new name where another export of the kind is there.

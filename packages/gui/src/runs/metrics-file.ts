@@ -1,6 +1,6 @@
 // metrics.jsonl as it grows: its lines, told as they come, and rewound when a resumed run takes lines back.
-import { open, stat, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
+import { LogReader } from '@jora/lora'
 
 const pollMs = 100
 
@@ -18,19 +18,6 @@ export function positionOf(lines: readonly string[], id: string): number | undef
 
 export const isId = (text: string): boolean => /^\d{1,12}(-[0-9a-z]{1,10})?$/.test(text)
 
-/** Complete lines that are JSON objects. What a kill cut short is none. */
-export function linesOf(text: string): string[] {
-  return text.split('\n').filter((line) => {
-    if (!line.startsWith('{')) return false
-    try {
-      JSON.parse(line)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
-
 /** Told after each change; lines from `kept` on are others than before. */
 type Listener = (kept: number) => void
 
@@ -39,14 +26,13 @@ class MetricsFile {
   lines: string[] = []
   holders = 0
   readonly listeners = new Set<Listener>()
-  #offset = 0
-  #inode: number | bigint | undefined
-  /** Bytes of a line whose end is not written yet. */
-  #rest: Buffer = Buffer.alloc(0)
+  readonly #log: LogReader
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
 
-  constructor(readonly path: string) {}
+  constructor(path: string) {
+    this.#log = new LogReader(path)
+  }
 
   /** Reads what is new. */
   read(): Promise<void> {
@@ -68,46 +54,16 @@ class MetricsFile {
   }
 
   async #read(): Promise<void> {
-    const found = await stat(this.path).catch(() => undefined)
-    const isOther = found?.ino !== this.#inode || (found?.size ?? 0) < this.#offset
-    if (!isOther && (!found || found.size === this.#offset)) return
-    const file = found ? await open(this.path, 'r').catch(() => undefined) : undefined
-    try {
-      if (isOther) await this.#replace(file)
-      else if (file) {
-        const fresh = linesOf(await this.#take(file))
-        if (fresh.length === 0) return
-        const kept = this.lines.length
-        for (const line of fresh) this.lines.push(line)
-        this.#tell(kept)
-      }
-    } finally {
-      await file?.close()
-    }
-  }
-
-  async #replace(file: FileHandle | undefined): Promise<void> {
-    this.#offset = 0
-    this.#rest = Buffer.alloc(0)
-    this.#inode = file && (await file.stat()).ino
-    const fresh = file ? linesOf(await this.#take(file)) : []
-    let kept = 0
-    while (kept < fresh.length && fresh[kept] === this.lines[kept]) kept++
-    const isSame = kept === this.lines.length && kept === fresh.length
-    this.lines = fresh
-    if (!isSame) this.#tell(kept)
-  }
-
-  /** The complete lines behind the offset, as one text. */
-  async #take(file: FileHandle): Promise<string> {
-    const { size } = await file.stat()
-    const bytes = Buffer.alloc(size - this.#offset)
-    const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, this.#offset)
-    this.#offset += bytesRead
-    const all = Buffer.concat([this.#rest, bytes.subarray(0, bytesRead)])
-    const end = all.lastIndexOf(0x0a) + 1
-    this.#rest = all.subarray(end)
-    return all.toString('utf8', 0, end)
+    const news = await this.#log.read()
+    if (!news) return
+    const { lines: fresh, isAnew } = news
+    const before = this.lines
+    let kept = isAnew ? 0 : before.length
+    if (isAnew) {
+      while (kept < fresh.length && fresh[kept] === before[kept]) kept++
+      this.lines = [...fresh]
+    } else for (const line of fresh) before.push(line)
+    if (kept < before.length || kept < this.lines.length) this.#tell(kept)
   }
 
   #tell(kept: number): void {

@@ -1,4 +1,4 @@
-// The folder of a new run, named after it.
+// The name and folder of a new run: no other run has either.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '@jora/tensor/files'
@@ -14,15 +14,24 @@ const folderName = (name: string): string =>
     .replace(/^[-.]+|[-.]+$/g, '')
     .slice(0, 60) || 'run'
 
-/** Makes a folder in `parent` that was not there: `name-2` where `name` is taken. @throws Failure when it cannot be made */
-export async function newRunFolder(parent: string, name: string): Promise<string> {
+/**
+ * Makes a folder in `parent` that was not there, for a run of this name: `name 2` in `name-2` where either is taken.
+ * @throws Failure when it cannot be made
+ */
+export async function newRunFolder(
+  parent: string,
+  name: string,
+  isTaken: (name: string) => boolean,
+): Promise<{ name: string; folder: string }> {
   const base = join(parent, folderName(name))
   for (let n = 1; n <= mostOfOneName; n++) {
     const folder = n === 1 ? base : `${base}-${n}`
+    const numbered = n === 1 ? name : `${name} ${n}`
+    if (isTaken(numbered)) continue
     try {
       await makeFolder(parent)
       await mkdir(folder)
-      return folder
+      return { name: numbered, folder }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
       throw new Failure('failed', `${folder} cannot be made: ${(error as Error).message}`)

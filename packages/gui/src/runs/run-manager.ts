@@ -1,20 +1,19 @@
 // All runs: those of this server, queued and one at a time, and those that others left or leave under the roots.
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writeFileAtomic } from '@jora/tensor/files'
+import { allows, type ControlEvent } from '@jora/lora'
 import type { ChangeEvent, CreateRun, Run, RunAction } from '../api'
 import type { Roots } from '../files/roots'
 import { isAlive, markOf } from '../process/alive'
-import { flags, type Command } from '../process/command'
+import type { Command } from '../process/command'
 import { Failure } from '../server/failure'
-import { configFile, readRecord, strayed, writeRecord, type GuiRecord, type Seal } from './gui-record'
+import { readRecord, type GuiRecord, type Seal } from './gui-record'
 import { idOf, ManagedRun } from './managed-run'
 import { newRunFolder } from './new-folder'
-import { outcomeOf, type ProcessEnd } from './outcome'
-import { configText } from './run-config'
-import { interrupt, startRun } from './run-process'
+import { interrupt } from './run-process'
+import { RunStore } from './run-store'
 import { scanFolders } from './scan'
+import { endOf, notStarted, startProcess, type ProcessEnd } from './start'
 import { Stopper } from './stopper'
 
 export interface RunManagerOptions {
@@ -39,7 +38,7 @@ export class RunManager {
   readonly #runs = new Map<string, ManagedRun>()
   readonly #listeners = new Set<Listener>()
   readonly #options: RunManagerOptions
-  readonly #writes = new Map<string, Promise<void>>()
+  readonly #store: RunStore
   readonly #stopper = new Stopper()
   /** Taken out for good: a scan that began earlier may still find them. */
   readonly #removed = new Set<string>()
@@ -54,6 +53,7 @@ export class RunManager {
 
   constructor(options: RunManagerOptions) {
     this.#options = options
+    this.#store = new RunStore(options.seal)
   }
 
   /** Finds what is there, takes up what still runs, and goes on with the queue. */
@@ -85,11 +85,11 @@ export class RunManager {
     this.#stopper.close()
     await Promise.allSettled([this.#filling, this.#scanning])
     for (const run of this.#runs.values()) {
-      if (!run.isOwn || (run.state !== 'running' && run.state !== 'queued')) continue
+      if (!run.isOwn || !(run.isActive || run.state === 'queued')) continue
       run.record!.server = null
-      void this.#save(run)
+      void this.#store.save(run)
     }
-    await Promise.allSettled(this.#writes.values())
+    await this.#store.allSettled()
   }
 
   /** Folders with a config.json, as last found. */
@@ -124,28 +124,26 @@ export class RunManager {
   /** Queues a run. Its settings have been checked. */
   async create(request: CreateRun): Promise<Run> {
     const now = new Date()
-    const name = request.name?.trim() || `${request.kind} ${now.toISOString().slice(0, 16).replace('T', ' ')}`
+    const wanted = request.name?.trim() || `${request.kind} ${now.toISOString().slice(0, 16).replace('T', ' ')}`
     const parent = await this.#options.roots.newFolder(request.folder ?? this.#options.runsFolder, 'folder')
-    const folder = await newRunFolder(parent, name)
+    const { name, folder } = await newRunFolder(parent, wanted, (taken) =>
+      [...this.#runs.values()].some((run) => run.toRun().name === taken),
+    )
     const run = new ManagedRun(folder)
     this.#removed.delete(run.id)
     run.record = {
-      version: 1,
+      version: 2,
       name,
       kind: request.kind,
       settings: request.kind === 'train' ? request.settings : null,
       ...(request.kind === 'quickstart' && request.device ? { device: request.device } : {}),
-      state: 'queued',
-      pending: null,
-      message: null,
       createdAt: now.toISOString(),
-      startedAt: null,
-      queuedAt: now.getTime(),
       process: null,
+      logFrom: 0,
       server: this.#self,
     }
     this.#runs.set(run.id, run)
-    await this.#save(run)
+    await Promise.all([this.#happens(run, { type: 'queue' }), this.#store.save(run)])
     this.#fill()
     return run.toRun()
   }
@@ -153,23 +151,16 @@ export class RunManager {
   /** Stops after the running step, with a checkpoint. */
   async pause(id: string): Promise<Run> {
     const { run, record } = this.#permitted(id, 'pause')
-    record.pending = 'pause'
-    await this.#save(run)
-    if (record.process) interrupt(record.process)
+    await this.#happens(run, { type: 'pause' })
+    if (record.process && run.isActive) interrupt(record.process)
     return run.toRun()
   }
 
   /** Queues a run again, from its newest checkpoint. */
   async resume(id: string): Promise<Run> {
     const { run, record } = this.#permitted(id, 'resume')
-    Object.assign(record, {
-      state: 'queued',
-      pending: null,
-      message: null,
-      queuedAt: Date.now(),
-      server: this.#self,
-    })
-    await this.#save(run)
+    record.server = this.#self
+    await Promise.all([this.#happens(run, { type: 'queue' }), this.#store.save(run)])
     this.#fill()
     return run.toRun()
   }
@@ -177,27 +168,23 @@ export class RunManager {
   /** Ends a run within five seconds, with a checkpoint if its step ends in time. */
   async stop(id: string): Promise<Run> {
     const { run, record } = this.#permitted(id, 'stop')
-    const isAsked = record.pending === 'pause'
-    record.pending = 'stop'
-    await this.#save(run)
-    if (record.process) this.#stopper.stop(id, record.process, isAsked)
+    const isAsked = run.snapshot.pending === 'pause'
+    await this.#happens(run, { type: 'stop' })
+    if (record.process && run.isActive) this.#stopper.stop(id, record.process, isAsked)
     return run.toRun()
   }
 
   /** Takes a run out of the queue; of one that never ran, the folder goes too. */
   async remove(id: string): Promise<Run> {
-    const { run, record } = this.#permitted(id, 'remove')
+    const { run } = this.#permitted(id, 'remove')
     const last = run.toRun()
-    if (record.startedAt === null) {
+    if (run.snapshot.startedAt === 0) {
       this.#removed.add(id)
       this.#runs.delete(id)
-      await this.#writes.get(id)?.catch(() => {})
+      await this.#store.settled(id)
       await rm(run.folder, { recursive: true, force: true })
       this.#tell({ event: 'removed', id })
-    } else {
-      Object.assign(record, { state: 'stopped', message: 'It was taken out of the queue.' })
-      await this.#save(run)
-    }
+    } else await this.#happens(run, { type: 'unqueue', message: 'It was taken out of the queue.' })
     this.#numberQueue()
     return last
   }
@@ -206,13 +193,14 @@ export class RunManager {
     const run = this.get(id)
     const { record } = run
     if (record && run.actions().includes(action)) return { run, record }
+    const { pending } = run.snapshot
     const why = !record
       ? 'it was started in a terminal, where it can be stopped and resumed'
       : run.isForeign
         ? 'it belongs to another jora gui'
-        : record.pending
-          ? `it is ${record.state} and about to ${record.pending}`
-          : `it is ${record.state}`
+        : pending
+          ? `it is ${run.state} and about to ${pending}`
+          : `it is ${run.state}`
     throw new Failure('conflict', `This run cannot ${action} now: ${why}.`)
   }
 
@@ -222,7 +210,7 @@ export class RunManager {
     const fill = async () => {
       while (!this.#closed) {
         const own = [...this.#runs.values()].filter((run) => run.isOwn)
-        const running = own.filter((run) => run.record!.state === 'running')
+        const running = own.filter((run) => run.isActive)
         const [next] = this.#queue()
         if (!next || running.length >= this.#options.concurrency) break
         await this.#start(next)
@@ -235,8 +223,8 @@ export class RunManager {
 
   #queue(): ManagedRun[] {
     return [...this.#runs.values()]
-      .filter((run) => run.isOwn && run.record!.state === 'queued')
-      .sort((a, b) => a.record!.queuedAt - b.record!.queuedAt)
+      .filter((run) => run.isOwn && run.state === 'queued')
+      .sort((a, b) => a.snapshot.queuedAt - b.snapshot.queuedAt)
   }
 
   #numberQueue(): void {
@@ -249,53 +237,36 @@ export class RunManager {
 
   async #start(run: ManagedRun): Promise<void> {
     const record = run.record!
-    await run.refresh()
-    let failed: Error | undefined
     try {
-      const { mark, ended } = await startRun(
-        this.#options.command,
-        await this.#argumentsOf(run),
-        run.folder,
-        this.#options.cwd,
-      )
-      Object.assign(record, {
-        state: 'running',
-        message: null,
-        startedAt: new Date().toISOString(),
-        process: mark ?? null,
-        server: this.#self,
-      })
+      // At once: what starts cannot be taken out of the queue.
+      await this.#happens(run, { type: 'start' })
+      const { mark, logFrom, ended, go, cancel } = await startProcess(run, this.#options.command, this.#options.cwd)
+      Object.assign(record, { process: mark ?? null, logFrom, server: this.#self })
       run.isChild = true
       void ended.then((end) => this.#settle(run, end)).catch(() => {})
+      // Kept before it is let go: whatever becomes of this server, the next one finds the process.
+      await this.#store.save(run).catch((error: unknown) => {
+        cancel()
+        throw error
+      })
+      if (run.snapshot.pending === null) go()
+      else cancel()
     } catch (error) {
-      failed = error as Error
+      run.isChild = false
+      await this.#happens(run, notStarted(error as Error)).catch(() => {})
     }
-    if (failed) Object.assign(record, { state: 'failed', message: `It could not be started: ${failed.message}` })
-    await this.#save(run)
-  }
-
-  async #argumentsOf(run: ManagedRun): Promise<string[]> {
-    const { kind, device, settings } = run.record!
-    if (kind === 'train') {
-      // Anew with each start: what is checked is what is run.
-      await writeFileAtomic(join(run.folder, configFile), configText(settings!, run.folder))
-      const resume = run.tail === undefined ? undefined : 'auto'
-      return ['train', ...flags({ config: join(run.folder, configFile), resume })]
-    }
-    // A quickstart begins anew, and clears only what it knows to be its own.
-    if (run.json === undefined) await rm(join(run.folder, 'raft.jsonl'), { force: true })
-    return ['quickstart', ...flags({ 'output-dir': run.folder, device })]
   }
 
   /** A run's process has ended. */
   async #settle(run: ManagedRun, end: ProcessEnd): Promise<void> {
-    const { record } = run
-    if (this.#closed || record?.state !== 'running') return
+    if (this.#closed || !run.isActive) return
     this.#stopper.release(run.id)
     await run.refresh().catch(() => {})
-    Object.assign(record, { ...(await outcomeOf(run, end)), pending: null, process: null })
+    const outcome = await endOf(run, end)
+    if (this.#closed || !allows(run.snapshot, outcome.type)) return
+    run.record!.process = null
     run.isChild = false
-    await this.#save(run)
+    await Promise.allSettled([this.#happens(run, outcome), this.#store.save(run)])
     this.#fill()
   }
 
@@ -311,7 +282,7 @@ export class RunManager {
       await this.#look(folder).catch(() => {})
     }
     for (const [id, run] of this.#runs) {
-      const isBusy = run.record?.state === 'running' || run.record?.state === 'queued'
+      const isBusy = run.isActive || run.state === 'queued'
       if (ids.has(id) || (isBusy && run.isOwn)) continue
       this.#runs.delete(id)
       this.#tell({ event: 'removed', id })
@@ -324,9 +295,11 @@ export class RunManager {
     if (known === undefined || known.isForeign || !known.record) await this.#take(run)
     await run.refresh()
     // gui.json of another version, or damaged, and nothing beside it.
-    if (!run.record && !run.tail) return
-    this.#runs.set(run.id, run)
-    this.#tellRun(run)
+    if (!run.record && !run.hasMetrics) return
+    // Created by create() in this very moment: that is the one in charge.
+    const inCharge = this.#runs.get(run.id) ?? run
+    this.#runs.set(run.id, inCharge)
+    this.#tellRun(inCharge)
   }
 
   /** Reads gui.json of a run that is not ours yet, and makes it ours if no other server lives that has it. */
@@ -334,37 +307,42 @@ export class RunManager {
     const found = await readRecord(run.folder, this.#options.seal)
     // Created in this very moment by create(): that is the one in charge.
     if (!found || this.#runs.get(run.id)?.isOwn) return
-    const { isSealed } = found
-    const { server, process: started } = found.record
+    const { isSealed, record } = found
+    const { server, process: started } = record
+    const isLogged = await run.readControl(found.control)
     const isSelf = server !== null && server.instance === this.#self?.instance
     const isHeld = server !== null && !isSelf && (await isAlive(server))
+    if (this.#runs.get(run.id)?.isOwn) return
     // Of a server with another state folder, only looked at while its process runs.
     run.isForeign = isHeld || (!isSealed && started !== null && (await isAlive(started)))
-    const record = run.isForeign || isSealed ? found.record : strayed(found.record)
     run.record = record
     if (run.isForeign) return
-    if (record.state === 'running') {
-      this.#runs.set(run.id, run)
-      record.server = this.#self
-      if (record.process && (await isAlive(record.process))) {
-        if (record.pending === 'stop') this.#stopper.stop(run.id, record.process, false)
-        await this.#save(run)
-      } else await this.#settle(run, {})
-    } else if (record.state === 'queued') {
-      record.server = this.#self
-      this.#runs.set(run.id, run)
-      await this.#save(run)
-      this.#fill()
-    }
+    this.#runs.set(run.id, run)
+    if (!isLogged && found.control.length > 0) await this.#store.append(run, ...found.control)
+    if (!isSealed) return this.#takeStrayed(run)
+    if (!run.isActive && run.state !== 'queued') return
+    record.server = this.#self
+    await this.#store.save(run)
+    if (run.state === 'queued') return this.#fill()
+    if (!started || !(await isAlive(started))) return this.#settle(run, {})
+    if (run.snapshot.pending === 'stop') this.#stopper.stop(run.id, started, false)
+  }
+
+  /** Of a folder that was moved here, or came from elsewhere: by what it says nothing is started or ended. */
+  async #takeStrayed(run: ManagedRun): Promise<void> {
+    Object.assign(run.record!, { process: null, server: null })
+    const message = 'Its folder was moved, or comes from elsewhere: it waits to be resumed.'
+    if (run.state === 'queued') await this.#happens(run, { type: 'unqueue', message })
+    else if (run.isActive) await this.#happens(run, { type: 'stopped', message })
   }
 
   async #refreshActive(): Promise<void> {
     for (const run of this.#runs.values()) {
-      if (run.state !== 'running') continue
+      if (!run.isActive) continue
       await run.refresh().catch(() => {})
       const { record } = run
-      const isTakenUp = run.isOwn && !run.isChild && record?.state === 'running'
-      if (isTakenUp && !(record.process && (await isAlive(record.process)))) await this.#settle(run, {})
+      const isTakenUp = run.isOwn && !run.isChild && record !== undefined && record.process !== null && run.isActive
+      if (isTakenUp && !(await isAlive(record.process!))) await this.#settle(run, {})
       this.#tellRun(run)
     }
   }
@@ -382,14 +360,14 @@ export class RunManager {
     for (const listener of this.#listeners) listener(change)
   }
 
-  /** Tells a run's new state, and writes it: one write after another. */
-  #save(run: ManagedRun): Promise<void> {
+  /**
+   * Something happens to a run: told at once, then written.
+   * @throws Error when it cannot be written; or cannot happen, which is an error of this program
+   */
+  async #happens(run: ManagedRun, { type, message }: Pick<ControlEvent, 'type' | 'message'>): Promise<void> {
+    const event = { type, at: Date.now(), ...(message === undefined ? {} : { message }) }
+    if (!run.apply(event)) throw new Error(`a run that is ${run.state} cannot ${type}`)
     this.#tellRun(run)
-    const text = structuredClone(run.record!)
-    const write = (this.#writes.get(run.id) ?? Promise.resolve())
-      .catch(() => {})
-      .then(() => writeRecord(run.folder, text, this.#options.seal))
-    this.#writes.set(run.id, write)
-    return write
+    await this.#store.append(run, event)
   }
 }

@@ -2,6 +2,10 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { hubClient } from '@jora/llama'
+import type { TrainEvent } from '../runs/events'
+import { parseLine } from '../runs/lines'
+import { readLog } from '../runs/log'
+import { fold, newRun } from '../runs/state'
 import { licenceOf } from './licence'
 import type { CardInfo, CardLora, CardTraining } from './model-card'
 
@@ -111,22 +115,14 @@ async function trainingOf(run: Json, metricsPath: string): Promise<CardTraining>
 
 /** What the lines of metrics.jsonl come to. */
 async function readMetrics(path: string): Promise<CardTraining> {
-  const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n')
-  let tokens = 0
-  let last: { -readonly [K in 'steps' | 'epochs' | 'finalLoss' | 'evalLoss']?: number | undefined } = {}
-  for (const line of lines) {
-    let event: Json
-    try {
-      event = object(JSON.parse(line))
-    } catch {
-      continue // the empty end
-    }
-    if (event.type === 'eval') last.evalLoss = number(event.loss)
-    if (event.type !== 'step') continue
-    tokens += number(event.tokens) ?? 0
-    last = { ...last, steps: number(event.step), epochs: rounded(number(event.epoch)), finalLoss: number(event.loss) }
+  const events = (await readLog(path)).map((line) => parseLine<TrainEvent>(line)!)
+  const { step, epoch, loss, evalLoss } = events.reduce(fold, newRun)
+  const tokens = events.reduce((sum, event) => sum + (event.type === 'step' ? (number(event.tokens) ?? 0) : 0), 0)
+  return {
+    ...(epoch !== null && { steps: number(step), epochs: rounded(number(epoch)), finalLoss: number(loss) }),
+    ...(evalLoss !== null && { evalLoss: number(evalLoss) }),
+    ...(tokens > 0 && { tokens }),
   }
-  return { ...last, ...(tokens > 0 && { tokens }) }
 }
 
 const rounded = (n: number | undefined): number | undefined => (n === undefined ? undefined : Math.round(n * 100) / 100)

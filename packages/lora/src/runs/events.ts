@@ -1,5 +1,7 @@
-// Events of a training run: the lines of metrics.jsonl.
+// What happens to a run. Two files hold it, with one writer each: the trainer's metrics.jsonl (and run.json, its first
+// word), and control.jsonl, of whoever starts and stops the run.
 
+/** One optimiser step. */
 export interface StepEvent {
   readonly type: 'step'
   readonly step: number
@@ -18,13 +20,16 @@ export interface StepEvent {
   readonly deviceBytes: readonly number[]
 }
 
+/** The held-out rows after a step. */
 export interface EvalEvent {
   readonly type: 'eval'
   readonly step: number
+  /** Mean over the labelled tokens of the held-out rows, in nats. */
   readonly loss: number
   readonly perplexity: number
 }
 
+/** A checkpoint is in its folder, whole. */
 export interface CheckpointEvent {
   readonly type: 'checkpoint'
   readonly step: number
@@ -32,6 +37,7 @@ export interface CheckpointEvent {
   readonly path: string
 }
 
+/** All steps are done, and the adapter is in the output directory. */
 export interface DoneEvent {
   readonly type: 'done'
   readonly steps: number
@@ -39,9 +45,36 @@ export interface DoneEvent {
   readonly peakDeviceBytes: readonly number[]
 }
 
+/** The last line of a run that failed. */
 export interface ErrorEvent {
   readonly type: 'error'
   readonly message: string
 }
 
+/** A line of metrics.jsonl. */
 export type TrainEvent = StepEvent | EvalEvent | CheckpointEvent | DoneEvent | ErrorEvent
+
+/** The trainer has opened the output directory: its word is run.json, not a line. */
+export interface BeginEvent {
+  readonly type: 'begin'
+  /** Milliseconds since 1970; 0 where run.json does not say. */
+  readonly at: number
+  readonly totalSteps: number | null
+}
+
+/** What is asked of a run; `requeue`: who started it was gone before its process was let go. */
+export type Asked = 'queue' | 'unqueue' | 'start' | 'requeue' | 'pause' | 'stop'
+/** How its process ended. */
+export type Ended = 'paused' | 'stopped' | 'failed' | 'finished'
+
+/** A line of control.jsonl. */
+export interface ControlEvent {
+  readonly type: Asked | Ended
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Why, for people. */
+  readonly message?: string
+}
+
+/** All that can happen to a run. */
+export type RunEvent = TrainEvent | BeginEvent | ControlEvent

@@ -1,10 +1,12 @@
 // The output directory of a run: run.json, metrics.jsonl, the trained adapter and its model card.
-import { open, readFile, type FileHandle } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, writeFileAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import type { Adapter } from '../adapter/adapter'
 import { readCardInfo } from '../card/card-info'
 import type { TrainEvent } from './events'
+import { parseLine } from './lines'
+import { LogWriter, metricsFile, readLog } from './log'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { modelCard } from '../card/model-card'
 import type { PeftInfo } from '../adapter/peft/peft-config'
@@ -12,7 +14,7 @@ import { savePeftAdapter } from '../adapter/peft/peft-folder'
 
 /** Appends to metrics.jsonl, each line written before the next event. */
 export class RunDirectory {
-  #metrics: FileHandle | undefined
+  #metrics: LogWriter<TrainEvent> | undefined
   /** The last loss of the steps that are kept; undefined in a new run. */
   readonly earlier: { finalLoss?: number } = {}
 
@@ -34,28 +36,23 @@ export class RunDirectory {
     resumeStep: number | undefined,
   ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
-    const metricsPath = join(path, 'metrics.jsonl')
+    const metricsPath = join(path, metricsFile)
     try {
       await makeFolder(path)
       let kept = ''
-      const old = await readFile(metricsPath, 'utf8').catch(() => undefined)
-      if (old !== undefined && resumeStep === undefined)
+      if (resumeStep === undefined && (await stat(metricsPath).catch(() => undefined)))
         throw new ConfigError(
           `${path} already holds a run; continue it with --resume or choose another output directory`,
         )
-      for (const line of (old ?? '').split('\n')) {
-        try {
-          const event = JSON.parse(line) as TrainEvent
-          if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
-          kept += `${line}\n`
-          if (event.type === 'step') directory.earlier.finalLoss = event.loss
-        } catch {
-          // The empty end, or a line cut by a kill.
-        }
+      for (const line of await readLog(metricsPath)) {
+        const event = parseLine<TrainEvent>(line)!
+        if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
+        kept += `${line}\n`
+        if (event.type === 'step') directory.earlier.finalLoss = event.loss
       }
       await writeFileAtomic(metricsPath, kept)
       await writeJsonAtomic(join(path, 'run.json'), settings)
-      directory.#metrics = await open(metricsPath, 'a')
+      directory.#metrics = await LogWriter.open(metricsPath)
     } catch (error) {
       if (error instanceof ConfigError) throw error
       throw new ConfigError(`output directory ${path} cannot be written: ${(error as Error).message}`)
@@ -64,7 +61,7 @@ export class RunDirectory {
   }
 
   async append(event: TrainEvent): Promise<void> {
-    await this.#metrics?.appendFile(`${JSON.stringify(event)}\n`)
+    await this.#metrics?.append(event)
   }
 
   /** Writes the trained adapter and its model card, of what the directory's files say by now. */

@@ -46,7 +46,8 @@ export function iterableRun(start: (onEvent: OnEvent) => Promise<TrainSummary>, 
     let give: (event: TrainEvent | undefined) => void = () => {}
     const nextEvent = () => new Promise<TrainEvent | undefined>((resolve) => (give = resolve))
     let next = nextEvent()
-    let [goOn, leave] = [() => {}, (_: Error) => {}]
+    let goOn = (): void => {}
+    let leave: (reason: Error) => void = () => {}
     hear = (event) =>
       new Promise<void>((resolve, reject) => {
         ;[goOn, leave] = [resolve, reject]

@@ -29,7 +29,7 @@ export interface TrainOptions {
    * Told of each event once it is in metrics.jsonl. The run waits for what it returns, and ends with what it throws; the
    * adapter is in the output directory before the event that the run is done.
    */
-  readonly onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined
+  readonly onEvent?: ((event: TrainEvent) => unknown) | undefined
 }
 
 export interface TrainSummary {

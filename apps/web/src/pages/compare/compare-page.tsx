@@ -15,11 +15,11 @@ const readEveryMs = 5000
 
 export default function ComparePage({ ids }: { readonly ids: readonly string[] }) {
   const { runs } = useKnown()
-  const chosen = ids.slice(0, mostRuns)
+  const chosen = [...new Set(ids)].slice(0, mostRuns)
   const { data, error, busy, again } = useRequest(chosen.length === 0 ? undefined : chosen.join(' '), () =>
     api.compare(chosen),
   )
-  const moving = runs.some(({ id, state }) => state === 'running' && chosen.includes(id))
+  const moving = runs.some(({ id, state }) => (state === 'running' || state === 'starting') && chosen.includes(id))
   useEffect(() => {
     if (!moving) return
     const timer = setInterval(again, readEveryMs)

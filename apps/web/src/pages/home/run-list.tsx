@@ -36,7 +36,7 @@ export function RunList({ runs }: { readonly runs: readonly Run[] }) {
 }
 
 function RunRow({ run }: { readonly run: Run }) {
-  const active = run.state === 'running' || run.state === 'paused'
+  const active = run.state === 'starting' || run.state === 'running' || run.state === 'paused'
   return (
     <li className="run-row">
       <div className="run-row-name">

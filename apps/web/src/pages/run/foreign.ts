@@ -13,7 +13,7 @@ export function useForeignChange(run: Run | undefined): 'paused' | 'stopped' | u
   const [foreign, setForeign] = useState<'paused' | 'stopped'>()
   const state = run?.state
   if (run !== undefined && state !== before.current) {
-    const wentOn = before.current === 'running' || before.current === 'paused'
+    const wentOn = before.current === 'starting' || before.current === 'running' || before.current === 'paused'
     const now = wentOn && (state === 'paused' || state === 'stopped') && !own.has(run.id) ? state : undefined
     before.current = state
     own.delete(run.id)

@@ -6,7 +6,20 @@ import { Problem } from '../../ui/problem'
 const readEveryMs = 2000
 const longest = 100_000
 
-export function LogPanel({ id, live }: { readonly id: string; readonly live: boolean }) {
+interface LogPanelProps {
+  readonly id: string
+  /** Whether more may come. */
+  readonly live: boolean
+  readonly fromTerminal: boolean
+}
+
+/** What stands where there is no log. */
+function emptyText({ live, fromTerminal }: Omit<LogPanelProps, 'id'>): string {
+  if (fromTerminal) return 'This run was started in a terminal: what it printed is there.'
+  return live ? 'Nothing has been written yet.' : 'This run wrote nothing.'
+}
+
+export function LogPanel({ id, live, fromTerminal }: LogPanelProps) {
   const [text, setText] = useState('')
   const [error, setError] = useState<Error>()
   const [tries, setTries] = useState(0)
@@ -60,7 +73,7 @@ export function LogPanel({ id, live }: { readonly id: string; readonly live: boo
             atEnd.current = scrollHeight - scrollTop - clientHeight < 24
           }}
         >
-          {text === '' ? 'Nothing was written yet.' : text}
+          {text === '' ? emptyText({ live, fromTerminal }) : text}
         </pre>
       )}
     </section>

@@ -5,7 +5,13 @@ import type { Colour, Line } from '../../charts/lines'
 import { bytes } from '../../format'
 import type { RunCurves } from './history'
 
-export function MoreCharts({ curves }: { readonly curves: RunCurves }) {
+interface MoreChartsProps {
+  readonly curves: RunCurves
+  /** Whether the run uses its devices now. */
+  readonly live: boolean
+}
+
+export function MoreCharts({ curves, live }: MoreChartsProps) {
   const { x, learningRate, gradNorm, deviceBytes } = curves
   const [open, setOpen] = useState(false)
   const rate = useMemo<readonly Line[]>(
@@ -36,7 +42,7 @@ export function MoreCharts({ curves }: { readonly curves: RunCurves }) {
       {memory.length > 0 && (
         <section className="panel" aria-labelledby="memory-title">
           <h2 id="memory-title">Memory by device</h2>
-          <DeviceBars deviceBytes={deviceBytes} />
+          <DeviceBars deviceBytes={deviceBytes} live={live} />
           <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
             <summary>As a curve</summary>
             {open && <Chart title="Memory by step" x={x} lines={memory} height={180} />}
@@ -47,7 +53,7 @@ export function MoreCharts({ curves }: { readonly curves: RunCurves }) {
   )
 }
 
-function DeviceBars({ deviceBytes }: { readonly deviceBytes: RunCurves['deviceBytes'] }) {
+function DeviceBars({ deviceBytes, live }: Pick<RunCurves, 'deviceBytes'> & Pick<MoreChartsProps, 'live'>) {
   const devices = deviceBytes.map((values) => ({
     now: values.findLast((value) => value !== null) ?? 0,
     peak: values.reduce<number>((most, value) => Math.max(most, value ?? 0), 0),
@@ -60,10 +66,21 @@ function DeviceBars({ deviceBytes }: { readonly deviceBytes: RunCurves['deviceBy
           <span className="row row-between small num">
             <span>Device {device}</span>
             <span>
-              <strong>{bytes(now)}</strong> <span className="soft">now, {bytes(peak)} at most</span>
+              {live && (
+                <>
+                  <strong>{bytes(now)}</strong> <span className="soft">now, </span>
+                </>
+              )}
+              <span className={live ? 'soft' : ''}>{bytes(peak)} at most</span>
             </span>
           </span>
-          <meter className="meter" min={0} max={most} value={now} aria-label={`Memory of device ${device}`} />
+          <meter
+            className="meter"
+            min={0}
+            max={most}
+            value={live ? now : peak}
+            aria-label={`Memory of device ${device}`}
+          />
         </li>
       ))}
     </ul>

@@ -18,6 +18,12 @@ const looks: Record<RunAction, readonly [text: string, icon: IconName]> = {
   remove: ['Take out of the queue', 'cross'],
 }
 
+/** Without a checkpoint there is nothing to go on from. */
+const resumeText = ({ state, hasCheckpoint }: Run): string => {
+  if (!hasCheckpoint) return 'Start again'
+  return state === 'paused' ? 'Go on' : 'Go on from the last checkpoint'
+}
+
 export function RunActions({ run }: { readonly run: Run }) {
   const { busy, error, run: act, clear } = useAction()
   const [asking, setAsking] = useState<'stop' | 'remove'>()
@@ -45,7 +51,7 @@ export function RunActions({ run }: { readonly run: Run }) {
               onClick={() => (asks ? setAsking(action) : perform(action))}
             >
               <Icon name={icon} />
-              {action === 'resume' && run.state !== 'paused' ? 'Go on from the last checkpoint' : text}
+              {action === 'resume' ? resumeText(run) : text}
             </button>
           )
         })}

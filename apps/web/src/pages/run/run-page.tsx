@@ -44,7 +44,7 @@ export default function RunPage({ id }: { readonly id: string }) {
       <PageTitle title="Run">Loading …</PageTitle>
     )
 
-  const live = run.state === 'running' || run.state === 'queued'
+  const live = run.state === 'running' || run.state === 'starting' || run.state === 'queued'
   const about = [run.model, run.dataset].flatMap((path) => (path === null ? [] : [lastPart(path)]))
   return (
     <>
@@ -71,7 +71,8 @@ export default function RunPage({ id }: { readonly id: string }) {
         <Notice
           tone="warn"
           title={`The run was ${foreign} from another window or a terminal.`}
-          {...(run.actions.includes('resume') && { children: <p>It can go on from where it is.</p> })}
+          {...(run.actions.includes('resume') &&
+            run.hasCheckpoint && { children: <p>It can go on from where it is.</p> })}
         />
       )}
       {watched.removed && <Notice tone="warn" title="This run was taken out of the queue." alert />}
@@ -90,7 +91,7 @@ export default function RunPage({ id }: { readonly id: string }) {
         <>
           {!live && <TakeAway run={run} />}
           <LossChart curves={curves} />
-          {laterCurves && <MoreCharts curves={laterCurves} />}
+          {laterCurves && <MoreCharts curves={laterCurves} live={live} />}
           {live && <TakeAway run={run} />}
         </>
       ) : (
@@ -101,7 +102,7 @@ export default function RunPage({ id }: { readonly id: string }) {
           <TakeAway run={run} />
         </>
       )}
-      <LogPanel id={id} live={live} />
+      <LogPanel id={id} live={live} fromTerminal={run.source === 'terminal'} />
       {detail.data && <SettingsUsed detail={detail.data} />}
     </>
   )

@@ -19,7 +19,7 @@ export function RunProgress({ run, columns }: RunProgressProps) {
     said.current = tenth
   }, [tenth, run.state])
 
-  const active = run.state === 'running' || run.state === 'paused'
+  const active = run.state === 'starting' || run.state === 'running' || run.state === 'paused'
   const checkpoint = columns?.checkpoints.at(-1)
   const seconds = columns?.done?.seconds ?? sum(columns?.steps.stepMs) / 1000
   return (
@@ -29,7 +29,7 @@ export function RunProgress({ run, columns }: RunProgressProps) {
           className="progress"
           aria-label="Steps done"
           max={totalSteps ?? 1}
-          {...(totalSteps === null && run.state === 'running' ? {} : { value: step })}
+          {...(totalSteps === null && run.state !== 'queued' ? {} : { value: step })}
         />
       )}
       <dl className="facts facts-large">
