@@ -2,7 +2,7 @@
 
     /usr/bin/python3 tooling/reference/make_goldens.py --shared ../shared [--rate 0.003]
 
-Rerunnable; writes packages/lora/test/goldens and packages/llama/test/goldens beside this repository's sources.
+Rerunnable; writes test/goldens of packages/tensor, lora and llama, beside this repository's sources.
 Every golden states its own inputs: real rows as token ids, weights by the formula of formula.py.
 """
 
@@ -21,6 +21,7 @@ from llama import ALL, IGNORE, QV, Config, Llama, add_lora, causal_loss, inverse
 from tokenize_stories import BOS, EOS, StoriesTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
+TENSOR = ROOT / "packages/tensor/test/goldens"
 LORA = ROOT / "packages/lora/test/goldens"
 LLAMA = ROOT / "packages/llama/test/goldens"
 MADE_BY = f"tooling/reference/make_goldens.py, torch {torch.__version__}, CPU"
@@ -182,7 +183,7 @@ def adamw_golden():
             norm = torch.nn.utils.clip_grad_norm_(parameters.values(), limit if limit else float("inf"))
             optimizer.step()
             case["steps"].append({"grads": grads, "gradNorm": f32(norm), "after": {n: f32_list(p) for n, p in parameters.items()}})
-    write(LORA / "adamw.json", {
+    write(TENSOR / "adamw.json", {
         "madeBy": MADE_BY,
         "note": "gradNorm is the global L2 norm before clipping; torch multiplies by min(1, max / (norm + 1e-6)); 'after' is the "
                 "parameter after the step; decay is decoupled (p *= 1 - lr*wd first); shapes a [2,3], b [4]",

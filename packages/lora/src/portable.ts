@@ -53,15 +53,19 @@ export {
   placeAdapter,
   writesFiles,
 } from './train/on-mesh'
+/** @deprecated Import them from `@jora/tensor`; they leave this package with the next release. */
 export {
   adamw,
   clipByGlobalNorm,
   globalNorm,
   initAdamW,
+  learningRateAt,
   stepNumbers,
   type AdamWConfig,
   type AdamWState,
-} from './train/optimizer'
+  type ScheduleConfig,
+  type SchedulerName,
+} from '@jora/tensor'
 export {
   parsePeftAdapter,
   serializePeftAdapter,
@@ -73,7 +77,6 @@ export {
 export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './adapter/peft/peft-config'
 export { peftName } from './adapter/peft/peft-names'
 export { samplesFromRows, type JoraSamples } from './train/samples'
-export { learningRateAt, type ScheduleConfig, type SchedulerName } from './train/schedule'
 export { adaptedModules, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
 export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'

@@ -81,6 +81,15 @@ export function treeMap<T extends Tree>(f: (leaf: Tensor, index: number) => Tens
 /** Every tensor of `tree`, depth first, in key order. */
 export const treeLeaves = (tree: Tree): Tensor[] => flatten(tree).leaves
 
+/** Where each tensor of `tree` is, in the order of {@link treeLeaves}: keys and indices from the root. */
+export function treePaths(tree: Tree): (readonly string[])[] {
+  if (tree instanceof Tensor) return [[]]
+  if (tree === null || typeof tree !== 'object') return []
+  return Object.entries(tree as { readonly [key: string]: Tree }).flatMap(([key, child]) =>
+    treePaths(child).map((path) => [key, ...path]),
+  )
+}
+
 /** Frees every tensor of `tree`. */
 export function disposeTree(tree: Tree): void {
   for (const leaf of treeLeaves(tree)) leaf.dispose()

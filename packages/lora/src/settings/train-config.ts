@@ -1,7 +1,7 @@
 // Settings of a training run: defaults and checks.
 import type { DTypeSetting } from './compute-dtype'
 import { ConfigError, checkLoraConfig, defaultLoraConfig, type LoraConfig } from './lora-config'
-import type { SchedulerName } from '../train/schedule'
+import type { SchedulerName } from '@jora/tensor'
 
 export interface TrainConfig {
   readonly lora: LoraConfig

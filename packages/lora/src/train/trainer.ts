@@ -1,6 +1,6 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
 import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
-import { defaultDevice, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
+import { defaultDevice, learningRateAt, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from '../adapter/adapter'
 import { chooseDType } from '../settings/compute-dtype'
@@ -8,7 +8,6 @@ import { Evaluator } from './evaluate'
 import type { TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
 import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
-import { learningRateAt } from './schedule'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { initState, TrainingStep, type TrainState } from './training-step'
 

@@ -1,14 +1,19 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
 import {
+  adamw,
   add,
+  clipByGlobalNorm,
   defaultDevice,
   disposeTree,
   firstNonFinite,
+  globalNorm,
+  initAdamW,
   jit,
   keyWords,
   logicalAnd,
   lt,
   mul,
+  stepNumbers,
   sum,
   tensor,
   treeLeaves,
@@ -16,6 +21,7 @@ import {
   valueAndGrad,
   where,
   zeros,
+  type AdamWConfig,
   type Device,
   type NonFinite,
   type Tensor,
@@ -27,7 +33,6 @@ import { loraLinear, type Adapter } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 import { batchSharding } from './on-mesh'
-import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWConfig } from './optimizer'
 
 /** Everything training changes: the adapter and AdamW's moments. */
 export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }

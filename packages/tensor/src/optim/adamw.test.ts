@@ -2,9 +2,21 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
-import { adamw, clipByGlobalNorm, globalNorm, initAdamW, stepNumbers, type AdamWState } from '../index'
+import { openCpuDevice } from '../backend-onnx'
+import {
+  adamw,
+  clipByGlobalNorm,
+  globalNorm,
+  initAdamW,
+  jit,
+  setDefaultDevice,
+  stepNumbers,
+  tensor,
+  treePaths,
+  type AdamWState,
+  type Device,
+  type Tensor,
+} from '../index'
 
 type Named = { a: number[]; b: number[] }
 interface Golden {
@@ -71,6 +83,47 @@ describe('AdamW equals torch', () => {
   test('the cases cover decay, clipping and both, and other betas', () => {
     expect(cases.some((c) => c.weightDecay > 0)).toBe(true)
     expect(cases.some((c) => c.maxGradNorm !== null)).toBe(true)
+  })
+})
+
+describe('a rate by path', () => {
+  const config = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 }
+  type Pairs = { readonly x: { readonly loraA: Tensor; readonly loraB: Tensor }; readonly y: readonly Tensor[] }
+  const pairs = (): Pairs => ({ x: { loraA: tensor([1, -2]), loraB: tensor([3, 0.5]) }, y: [tensor([-1])] })
+  const grads = (): Pairs => ({ x: { loraA: tensor([0.1, 2]), loraB: tensor([-1, 1]) }, y: [tensor([5])] })
+
+  const updated = async (learningRate: number, rateOf?: (path: readonly string[]) => number) => {
+    const update = jit((p: Pairs, g: Pairs, numbers: Tensor) => {
+      const state = initAdamW(p)
+      return adamw(p, g, state, numbers, { ...config, rateOf }).params
+    })
+    const next = update(pairs(), grads(), tensor(stepNumbers(learningRate, 1, config)))
+    return {
+      a: [...(await next.x.loraA.data())],
+      b: [...(await next.x.loraB.data())],
+      y: [...(await next.y[0]!.data())],
+    }
+  }
+
+  test('multiplies the step and the decay of the parameters it names, as a parameter group of its own does', async () => {
+    const [plain, faster] = [await updated(0.125), await updated(0.125 * 16)]
+    const plus = await updated(0.125, (path) => (path.at(-1) === 'loraB' ? 16 : 1))
+    expect(plus).toEqual({ a: plain.a, b: faster.b, y: plain.y })
+    expect(plain.b).not.toEqual(faster.b)
+    expect((await updated(0.125, ([first]) => (first === 'y' ? 0 : 1))).y).toEqual([-1])
+  })
+
+  test('is asked for every tensor by its keys', () => {
+    expect(treePaths(pairs())).toEqual([
+      ['x', 'loraA'],
+      ['x', 'loraB'],
+      ['y', '0'],
+    ])
+    expect(treePaths({ n: 1, t: tensor([1]) })).toEqual([['t']])
+  })
+
+  test.each([-1, NaN, Infinity])('%f is refused, by the name of the parameter', async (rate) => {
+    await expect(updated(1, () => rate)).rejects.toThrow(`the rate of x.loraA is ${rate}, expected a number ≥ 0`)
   })
 })
 

@@ -1,21 +1,10 @@
-// AdamW (Loshchilov & Hutter 2019) and gradient clipping, as graph functions over trees of tensors.
-import {
-  add,
-  div,
-  maximum,
-  mul,
-  sliceAxis,
-  reshape,
-  sqrt,
-  square,
-  sub,
-  sum,
-  treeLeaves,
-  treeMap,
-  zeros,
-  type Tensor,
-  type Tree,
-} from '@jora/tensor'
+// AdamW (Loshchilov & Hutter 2019), as graph functions over trees of tensors.
+import { fail } from '../errors'
+import { zeros } from '../ops/create'
+import { add, div, mul, sqrt, square, sub } from '../ops/elementwise'
+import { reshape, sliceAxis } from '../ops/movement'
+import type { Tensor } from '../tensor'
+import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
 
 export interface AdamWConfig {
   readonly beta1: number
@@ -23,6 +12,11 @@ export interface AdamWConfig {
   readonly epsilon: number
   /** Decoupled: each step multiplies the parameters by 1 − learningRate · weightDecay. */
   readonly weightDecay: number
+  /**
+   * The learning rate of the parameter at `path`, as a multiple of that of the step: LoRA+ (Hayou et al. 2024) has 16 for
+   * every `loraB`. A path is the keys from the tree's root, e.g. `['model.layers.0.mlp.up_proj', 'loraB']`. 1 for all when absent.
+   */
+  readonly rateOf?: ((path: readonly string[]) => number) | undefined
 }
 
 /** First and second moments, shaped as the parameters. */
@@ -42,22 +36,40 @@ export const initAdamW = <T extends Tree>(params: T): AdamWState<T> => ({
 export const stepNumbers = (learningRate: number, step: number, { beta1, beta2 }: AdamWConfig): Float32Array =>
   Float32Array.of(learningRate, 1 - beta1 ** step, Math.sqrt(1 - beta2 ** step))
 
-/** One AdamW update, as torch.optim.AdamW computes it. `numbers` comes from {@link stepNumbers}. */
+/**
+ * One AdamW update, as torch.optim.AdamW computes it, with a parameter group for each rate that `rateOf` gives.
+ * @param params f32, as are `grads` and both moments, of the same structure and shapes
+ * @param numbers f32 `[3]`, from {@link stepNumbers}
+ * @throws TensorError for a rate that is negative or not finite
+ */
 export function adamw<T extends Tree>(
   params: T,
   grads: T,
   state: AdamWState<T>,
   numbers: Tensor,
-  { beta1, beta2, epsilon, weightDecay }: AdamWConfig,
+  { beta1, beta2, epsilon, weightDecay, rateOf = () => 1 }: AdamWConfig,
 ): { params: T; state: AdamWState<T> } {
   const number = (i: number) => reshape(sliceAxis(numbers, 0, i, i + 1), [])
-  const [learningRate, correction1, correction2] = [number(0), number(1), number(2)]
-  const stepSize = div(learningRate, correction1)
+  const [base, correction1, correction2] = [number(0), number(1), number(2)]
+  // Parameters of one rate share its two scalars.
+  const scalars = new Map<number, { learningRate: Tensor; stepSize: Tensor }>()
+  const rates = treePaths(params).map((path) => {
+    const rate = rateOf(path)
+    if (!(rate >= 0 && rate < Infinity))
+      fail('adamw', `the rate of ${path.join('.')} is ${rate}, expected a number ≥ 0`)
+    const known = scalars.get(rate)
+    if (known) return known
+    const learningRate = rate === 1 ? base : mul(base, rate)
+    const made = { learningRate, stepSize: div(learningRate, correction1) }
+    scalars.set(rate, made)
+    return made
+  })
   const gradLeaves = treeLeaves(grads)
   const [oldM, oldV] = [treeLeaves(state.m), treeLeaves(state.v)]
   const newM = gradLeaves.map((g, i) => add(mul(oldM[i]!, beta1), mul(g, 1 - beta1)))
   const newV = gradLeaves.map((g, i) => add(mul(oldV[i]!, beta2), mul(square(g), 1 - beta2)))
   const update = (p: Tensor, i: number) => {
+    const { learningRate, stepSize } = rates[i]!
     const decayed = weightDecay === 0 ? p : mul(p, sub(1, mul(learningRate, weightDecay)))
     const scale = add(div(sqrt(newV[i]!), correction2), epsilon)
     return sub(decayed, mul(div(newM[i]!, scale), stepSize))
@@ -66,20 +78,4 @@ export function adamw<T extends Tree>(
     params: treeMap(update, params),
     state: { m: treeMap((_, i) => newM[i]!, state.m), v: treeMap((_, i) => newV[i]!, state.v) },
   }
-}
-
-/** √Σg² over all leaves, f32 scalar. */
-export const globalNorm = (grads: Tree): Tensor =>
-  sqrt(
-    treeLeaves(grads)
-      .map((g) => sum(square(g)))
-      .reduce((a, b) => add(a, b)),
-  )
-
-/** Scales `grads` so that their global norm is at most `maxNorm`; returns the norm before. As torch's clip_grad_norm_. */
-export function clipByGlobalNorm<T extends Tree>(grads: T, maxNorm: number): { grads: T; norm: Tensor } {
-  const norm = globalNorm(grads)
-  if (maxNorm === 0) return { grads, norm }
-  const factor = div(maxNorm, maximum(add(norm, 1e-6), maxNorm))
-  return { grads: treeMap((g) => mul(g, factor), grads), norm }
 }
