@@ -1,6 +1,7 @@
 // The flags that say where to compute, and opening what they name.
-import { ConfigError, openMesh, readMesh, type DTypeSetting, type Launcher } from '@jora/lora'
-import { MeshDevice } from '@jora/shard'
+import type { DTypeSetting } from '@jora/lora'
+import { MeshDevice, parseMesh, ShardingError } from '@jora/shard'
+import { DeviceError, openMesh, type DeviceName, type Launcher } from '@jora/shard/open'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
@@ -24,7 +25,7 @@ export const deviceFlags = {
 
 function checkMesh(mesh: string): void {
   try {
-    readMesh(mesh)
+    parseMesh(mesh)
   } catch {
     throw expected('data=N,model=N, either may be left out')
   }
@@ -43,7 +44,7 @@ export const meshFlags = {
 }
 
 export interface DeviceValues {
-  readonly device: 'auto' | 'cpu' | 'webgpu'
+  readonly device: DeviceName
   readonly gpu: string | undefined
   readonly deviceMemory: number | undefined
   readonly dtype: DTypeSetting
@@ -99,6 +100,6 @@ export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Devic
       throw new UsageError(`--dtype f16: ${device.name} cannot compute in it; use f32, or a GPU with shader-f16`)
     return device
   } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message) : error
+    throw error instanceof DeviceError || error instanceof ShardingError ? new UsageError(error.message) : error
   }
 }

@@ -14,12 +14,11 @@ import {
   loadAdapter,
   loraLinear,
   modelFolder,
-  readMesh,
   type Adapter,
   type DTypeSetting,
   type LoraConfig,
 } from '@jora/lora'
-import { ShardingError } from '@jora/shard'
+import { parseMesh, ShardingError } from '@jora/shard'
 import type { Device } from '@jora/tensor'
 import { UsageError } from './errors'
 import { required, text } from './flags/flag'
@@ -61,7 +60,7 @@ export async function openFolder(model: string, { stderr, env }: Io): Promise<Re
 export async function checkSplit(folder: string, mesh: string | undefined): Promise<void> {
   if (mesh === undefined) return
   try {
-    weightSharding(await loadConfig(folder), readMesh(mesh))
+    weightSharding(await loadConfig(folder), parseMesh(mesh))
   } catch (error) {
     throw error instanceof ShardingError ? new UsageError(error.message) : error
   }

@@ -8,8 +8,10 @@ export { fingerprint, hashModel } from './runs/hashes'
 export { explainNoRoom, makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 export { isLicence } from './card/licence'
 export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines } from './runs/log'
-export { openDevice, type DeviceOptions } from './open/open-device'
-export { openMesh, readMesh, type Launcher, type MeshOptions } from './open/open-mesh'
+/** @deprecated Import them from `@jora/shard/open`; they leave this package with the next release. */
+export { openDevice, openMesh, type DeviceOptions, type Launcher, type MeshOptions } from '@jora/shard/open'
+/** @deprecated It is `parseMesh` of `@jora/shard`; this name leaves with the next release. */
+export { parseMesh as readMesh } from '@jora/shard'
 export { savePeftAdapter } from './adapter/peft/peft-folder'
 export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './adapter/read-adapter'
 export type { TrainRun } from './train/iterable-run'

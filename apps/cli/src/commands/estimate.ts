@@ -1,7 +1,8 @@
 // jora estimate: the memory that training takes on a GPU, before it starts and wherever it will run.
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { adaptedModules, readMesh, type LoraConfig } from '@jora/lora'
+import { adaptedModules, type LoraConfig } from '@jora/lora'
+import { parseMesh } from '@jora/shard'
 import { loadConfig, loadModel } from '@jora/llama'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
@@ -76,7 +77,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const lora: LoraConfig = { ...loraOf(values), dropout: values.loraDropout }
   const wanted = values.gradientCheckpointing
   const estimates: Estimate[] = []
-  const mesh = readMesh(values.mesh)
+  const mesh = parseMesh(values.mesh)
   try {
     adaptedModules(model.config, lora)
     for (const seq of values.seq) {

@@ -11,7 +11,6 @@ import {
   generateAlpacaDataset,
   JoraConfig,
   listCheckpoints,
-  readMesh,
   stepsOfRun,
   trainLora,
   type JoraDataset,
@@ -19,7 +18,7 @@ import {
   type TrainEvent,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
-import { MeshDevice } from '@jora/shard'
+import { MeshDevice, parseMesh } from '@jora/shard'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -139,7 +138,7 @@ async function train(
 /** @throws UsageError when a step has fewer samples than the mesh has parts for them */
 function checkSteps({ mesh, batchSize, gradientAccumulationSteps }: TrainValues): void {
   try {
-    checkDataParallel(readMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
+    checkDataParallel(parseMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
   } catch (error) {
     throw asUsageError(error)
   }
@@ -167,7 +166,7 @@ async function mustSaveMemory(
     lora: values.lora,
   }
   const { profile } = gpuOf(device)
-  const mesh = readMesh(values.mesh)
+  const mesh = parseMesh(values.mesh)
   return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory, mesh })
 }
 

@@ -1,6 +1,7 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
 import { loadConfig } from '@jora/llama'
-import { adaptedModules, defaultJoraSettings, loraRank, readMesh, type LoraConfig } from '@jora/lora'
+import { adaptedModules, defaultJoraSettings, loraRank, type LoraConfig } from '@jora/lora'
+import { parseMesh } from '@jora/shard'
 import { z } from 'zod'
 import type { Devices, Estimate, RunSettings } from '../api'
 import { readPreview, type PreviewOptions } from '../datasets/preview'
@@ -59,7 +60,7 @@ export async function estimateRun({
   options,
 }: EstimateInputs): Promise<Estimate> {
   const meshText = settings.mesh ?? defaultJoraSettings.mesh
-  const mesh = readMesh(meshText)
+  const mesh = parseMesh(meshText)
   const chosen = settings.device ?? 'auto'
   const kind = chosen === 'auto' ? (devices.default === 'webgpu' ? 'webgpu' : 'cpu') : chosen
   const found = devices.devices.find((each) => each.kind === kind && (each.auto || kind === chosen))

@@ -1,7 +1,6 @@
 // Which part of a model's weights each device of a mesh holds.
 import { loadConfig, modelAxis, modelSplits, weightShapes, weightSharding, type DecoderConfig } from '@jora/llama'
-import { ConfigError, readMesh } from '@jora/lora'
-import { ShardingError, type Mesh, type PartitionSpec } from '@jora/shard'
+import { parseMesh, ShardingError, type Mesh, type PartitionSpec } from '@jora/shard'
 import type { MeshPicture } from '../api'
 import { badValue } from '../server/failure'
 
@@ -31,9 +30,9 @@ export async function meshPicture(
 ): Promise<MeshPicture> {
   const config = await loadConfig(folder)
   try {
-    return pictureOf(config, readMesh(text), bytesEach)
+    return pictureOf(config, parseMesh(text), bytesEach)
   } catch (error) {
-    if (error instanceof ShardingError || error instanceof ConfigError) throw badValue(field, error.message)
+    if (error instanceof ShardingError) throw badValue(field, error.message)
     throw error
   }
 }

@@ -1,8 +1,8 @@
 // Settings of a run, held against the rules that training itself applies, before any process is started.
 import { isAbsolute } from 'node:path'
 import { hubClient, loadConfig, weightSharding } from '@jora/llama'
-import { adaptedModules, checkDataParallel, ConfigError, defaultJoraSettings, JoraConfig, readMesh } from '@jora/lora'
-import { ShardingError } from '@jora/shard'
+import { adaptedModules, checkDataParallel, ConfigError, defaultJoraSettings, JoraConfig } from '@jora/lora'
+import { parseMesh, ShardingError } from '@jora/shard'
 import type { RunSettings, SettingsDefaults } from '../api'
 import type { Roots } from '../files/roots'
 import type { Models } from '../models/models'
@@ -115,10 +115,10 @@ export async function checkSettings(given: RunSettings, roots: Roots, models: Mo
   try {
     const config = asJoraConfig(settings)
     const { batchSize, gradientAccumulationSteps, mesh } = config.settings
-    checkDataParallel(readMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
+    checkDataParallel(parseMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
     if (modelDir !== undefined) {
       const model = await loadConfig(modelDir)
-      weightSharding(model, readMesh(mesh))
+      weightSharding(model, parseMesh(mesh))
       // An adapter to start from brings its own modules.
       if (settings.initAdapter === undefined) adaptedModules(model, config.train.lora)
     }

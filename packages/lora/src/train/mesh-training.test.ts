@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Sample } from '@jora/data'
 import { loadModel, parseConfig, weightShapes } from '@jora/llama'
 import { Mesh, MeshDevice } from '@jora/shard'
+import { openMesh } from '@jora/shard/open'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
 import { entry, noise, tinyConfig, writeTinyModel } from '../../../llama/test/tiny-model'
@@ -16,7 +17,6 @@ import {
   initAdapter,
   JoraConfig,
   listCheckpoints,
-  openMesh,
   runTraining,
   trainLora,
   type Adapter,

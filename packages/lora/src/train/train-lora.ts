@@ -2,7 +2,8 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadModel } from '@jora/llama'
-import { MeshDevice } from '@jora/shard'
+import { MeshDevice, ShardingError } from '@jora/shard'
+import { DeviceError, openMesh } from '@jora/shard/open'
 import type { Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Adapter } from '../adapter/adapter'
@@ -13,7 +14,6 @@ import { fingerprint, hashModel, hashSamples } from '../runs/hashes'
 import type { JoraConfig } from '../settings/jora-config'
 import { ConfigError, loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
-import { openMesh } from '../open/open-mesh'
 import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
@@ -86,6 +86,13 @@ export function trainLora(
   )
 }
 
+/** @throws ConfigError when there is no such device or mesh */
+const openDeviceOf = (settings: JoraConfig['settings']): Promise<Device> =>
+  openMesh(settings.device, settings).catch((error: unknown) => {
+    const isOurs = error instanceof DeviceError || error instanceof ShardingError
+    throw isOurs ? new ConfigError(error.message) : error
+  })
+
 async function train(
   config: JoraConfig,
   dataset: JoraDataset,
@@ -95,7 +102,7 @@ async function train(
   const { settings } = config
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
-  const device = given ?? (await openMesh(settings.device, settings))
+  const device = given ?? (await openDeviceOf(settings))
   const { dir, id, revision } = await modelFolder(settings.modelPath)
   const model = await loadModel(dir, { device })
   const modelHash = await hashModel(dir)

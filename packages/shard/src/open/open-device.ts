@@ -1,7 +1,10 @@
 // The device of a run: the CPU, or a GPU through WebGPU, whose library is loaded only when it is asked for.
 import { defaultDevice, setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { ConfigError } from '../settings/lora-config'
+import { DeviceError } from './error'
+
+/** Where to compute. `auto`: a GPU where there is one that fits, else the CPU. */
+export type DeviceName = 'auto' | 'cpu' | 'webgpu'
 
 export interface DeviceOptions {
   /** Part of a WebGPU adapter's name, when there are several. */
@@ -48,9 +51,9 @@ async function openGpu({ memoryBytes, onNote }: DeviceOptions): Promise<Device |
  * Opens a device and makes it the default; the default one is returned if it is such a device already.
  * - `auto`: a GPU where there is one that fits, else the CPU
  * - `webgpu`: the adapter that the platform prefers or the one named, a software adapter too
- * @throws ConfigError when there is no such adapter, or its limits are too small
+ * @throws DeviceError when there is no such adapter, or its limits are too small
  */
-export async function openDevice(name: 'auto' | 'cpu' | 'webgpu', options: DeviceOptions = {}): Promise<Device> {
+export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   const current = openDefault()
   const particular = options.adapter !== undefined || options.memoryBytes !== undefined
   if (current && !particular && (name === 'auto' || current.kind === name)) return current
@@ -58,7 +61,7 @@ export async function openDevice(name: 'auto' | 'cpu' | 'webgpu', options: Devic
   if (name === 'auto' && options.adapter === undefined) device = await openGpu(options)
   else if (name !== 'cpu') {
     device = await openWebGpu(options).catch((error: Error) => {
-      throw new ConfigError(error.message)
+      throw new DeviceError(error.message)
     })
   }
   device ??= current?.kind === 'cpu' ? current : await openCpuDevice()

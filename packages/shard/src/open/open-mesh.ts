@@ -1,10 +1,12 @@
 // The mesh of a run: devices of this process, and of a job's other processes where a launcher started several.
 import { availableParallelism } from 'node:os'
-import { MeshDevice, parseMesh, ShardingError, type Transport } from '@jora/shard'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { ConfigError } from '../settings/lora-config'
-import { openDevice, type DeviceOptions } from './open-device'
+import { parseMesh, ShardingError } from '../mesh'
+import { MeshDevice } from '../mesh-device'
+import type { Transport } from '../transport'
+import { DeviceError } from './error'
+import { openDevice, type DeviceName, type DeviceOptions } from './open-device'
 
 /** Who starts a run's processes. `auto`: a launcher where this process was started by one, else nobody. */
 export type Launcher = 'auto' | 'none' | 'mpi'
@@ -38,7 +40,7 @@ async function openGpus(count: number, { localRank, localSize }: Place, options:
         : usable.slice(0, 1)
       : usable.filter((a) => a.name.toLowerCase().includes(wanted))
   if (chosen.length === 0)
-    throw new ConfigError(
+    throw new DeviceError(
       wanted === undefined
         ? 'WebGPU: no adapter was found that can run JORA'
         : `WebGPU: no adapter is called “${options.adapter}”; there is ${all.map((a) => a.name).join(' and ') || 'none'}`,
@@ -64,25 +66,26 @@ async function openCpus(count: number, { localSize }: Place): Promise<Device[]> 
 /**
  * Opens what `mesh` names and makes it the default device: one device, or a mesh of devices of this process and of the
  * processes that a launcher started beside it, each with as many positions.
- * @throws ConfigError for a mesh that is none, or that the processes do not fill; TransportError when they do not find together
+ * @throws ShardingError for a mesh that is none, or that the processes do not fill; DeviceError when there is no such device,
+ *   or devices are not alike; TransportError when the processes do not find together
  */
 export async function openMesh(
-  name: 'auto' | 'cpu' | 'webgpu',
+  name: DeviceName,
   { mesh: text, launcher = 'auto', ...options }: MeshOptions,
 ): Promise<Device> {
-  const mesh = readMesh(text)
-  const launch = launcher === 'none' ? undefined : (await import('@jora/shard/mpi')).detectLauncher(process.env)
+  const mesh = parseMesh(text)
+  const launch = launcher === 'none' ? undefined : (await import('../mpi')).detectLauncher(process.env)
   if (launcher === 'mpi' && !launch)
-    throw new ConfigError(`launcher is mpi, but no launcher started this process; start it as mpirun -n ${mesh.size} …`)
+    throw new DeviceError(`launcher is mpi, but no launcher started this process; start it as mpirun -n ${mesh.size} …`)
   const processes = launch?.size ?? 1
   if (mesh.size % processes !== 0)
-    throw new ConfigError(
+    throw new ShardingError(
       `mesh ${mesh} has ${mesh.size} position${mesh.size === 1 ? '' : 's'}, which ${processes} processes cannot share; start ${mesh.size === 1 ? 'one process' : `${mesh.size} processes`}, or use --mesh model=${processes} or data=${processes}`,
     )
   if (mesh.size === 1) return openDevice(name, options)
   let transport: Transport | undefined
   if (launch && processes > 1) {
-    const { guardProcess, openMpi } = await import('@jora/shard/mpi')
+    const { guardProcess, openMpi } = await import('../mpi')
     const mpi = await openMpi({ expected: launch })
     guardProcess(mpi)
     transport = mpi
@@ -97,7 +100,7 @@ export async function openMesh(
   return device
 }
 
-/** Processes run the same programs: what decides them must be the same everywhere. @throws ConfigError */
+/** Processes run the same programs: what decides them must be the same everywhere. @throws DeviceError */
 async function checkAlike(device: MeshDevice): Promise<void> {
   const { transport } = device
   if (!transport) return
@@ -109,7 +112,7 @@ async function checkAlike(device: MeshDevice): Promise<void> {
   }
   const other = all.findIndex((each) => each.join() !== all[0]!.join())
   if (other >= 0)
-    throw new ConfigError(
+    throw new DeviceError(
       `the devices of a mesh must be alike: ${say(0)}, ${say(other)}; choose with --device${traits[0] ? ' and --gpu' : ''}`,
     )
 }
@@ -123,14 +126,5 @@ async function usesGpu({ adapter, onNote }: DeviceOptions): Promise<boolean> {
   } catch (error) {
     onNote?.(`computing on the CPU: ${(error as Error).message}`)
     return false
-  }
-}
-
-/** @throws ConfigError */
-export function readMesh(text: string): ReturnType<typeof parseMesh> {
-  try {
-    return parseMesh(text)
-  } catch (error) {
-    throw error instanceof ShardingError ? new ConfigError(error.message) : error
   }
 }
