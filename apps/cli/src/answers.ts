@@ -1,7 +1,7 @@
 // Greedy answers to the questions of rows, with progress, in the order of the rows.
 import { questionsOf, type AskedQuestion, type Row, type TemplateOptions, type Tokenizer } from '@jora/data'
 import { answerQuestions, type AnsweredQuestion } from '@jora/lora'
-import { stopIdsOf, type OpenModel } from './open-model'
+import type { OpenModel } from './open-model'
 
 export interface AnswersOptions {
   readonly maxNewTokens: number
@@ -24,7 +24,7 @@ export async function answerAll(
   { maxNewTokens, batchSize, signal, onProgress }: AnswersOptions,
 ): Promise<AnsweredQuestion[]> {
   const answered = new Map<AskedQuestion, AnsweredQuestion>()
-  const stopIds = stopIdsOf(model)
+  const { stopIds } = model
   for await (const batch of answerQuestions(model, questions, { maxNewTokens, batchSize, stopIds, signal })) {
     for (const answer of batch) answered.set(answer.asked, answer)
     onProgress?.(answered.size, questions.length)

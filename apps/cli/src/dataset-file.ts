@@ -1,6 +1,6 @@
 // The --dataset flag and what else decides how a file of rows is read.
 import { stat } from 'node:fs/promises'
-import { contextTemplates, DatasetError, packings, promptTemplates } from '@jora/data'
+import { contextTemplates, DatasetError, packings, promptChoices } from '@jora/data'
 import { notAvailable } from './errors'
 import { choice, integer, required, text, withDefault } from './flags/flag'
 
@@ -10,8 +10,11 @@ export const datasetFlag = required(
 
 export const rowFlags = {
   promptTemplate: withDefault(
-    choice("how a row becomes the text before its answer; chat is the model's own template", promptTemplates),
-    'alpaca',
+    choice(
+      "how a row becomes the text before its answer; chat is the model's own template, auto what fits rows and model",
+      promptChoices,
+    ),
+    'auto',
   ),
   contextTemplate: withDefault(choice('how the documents of a context are written', contextTemplates), 'auto'),
   maxSeqLength: withDefault(

@@ -1,5 +1,13 @@
 // Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
-import { loadTokenizer, type Tokenizer } from '@jora/data'
+import {
+  loadTokenizer,
+  stopIdsOf,
+  type ContextTemplate,
+  type PromptChoice,
+  type PromptTemplate,
+  type Row,
+  type Tokenizer,
+} from '@jora/data'
 import {
   loadConfig,
   loadModel,
@@ -9,11 +17,14 @@ import {
   type ResolvedModel,
 } from '@jora/llama'
 import {
+  baseOfAdapter,
+  checkBase,
   chooseDType,
   ConfigError,
   loadAdapter,
   loraLinear,
   modelFolder,
+  promptFor,
   type Adapter,
   type DTypeSetting,
   type LoraConfig,
@@ -23,16 +34,20 @@ import type { Device } from '@jora/tensor'
 import { UsageError } from './errors'
 import { required, text } from './flags/flag'
 import type { Io } from './io'
+import { rankOf } from './job'
 import { openDeviceFor, type DeviceValues } from './open-device'
 import { bytes } from './ui/format'
 import { bar, StatusLine } from './ui/status-line'
 import { styleFor } from './ui/style'
 
-export const modelFlag = required(
+const modelOf = (extra: Parameters<typeof text>[2]) =>
   text('the base model: a folder in Hugging Face layout, or a Hub id', 'DIR or hub id', {
     aliases: ['model-name-or-path', 'base-model'],
-  }),
-)
+    ...extra,
+  })
+export const modelFlag = required(modelOf({}))
+/** For commands that may take the model from its adapter. */
+export const baseFlag = modelOf({ shown: 'the one the adapter was trained on' })
 export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR', {
   aliases: ['adapter-name-or-path', 'adapter-path'],
 })
@@ -66,10 +81,20 @@ export async function checkSplit(folder: string, mesh: string | undefined): Prom
   }
 }
 
-interface ModelValues extends DeviceValues {
-  readonly model: string
+/** Which model, and how it is asked. */
+interface Wanted {
+  /** Absent: the base that the adapter names. */
+  readonly model: string | undefined
   readonly adapter: string | undefined
+  /** The user's choice; what adapter and model say when absent or `auto`. */
+  readonly promptTemplate?: PromptChoice
+  readonly contextTemplate?: ContextTemplate
+  /** Rows that are asked, for `auto` without an adapter. */
+  readonly rows?: readonly Row[]
 }
+
+type ModelValues = Wanted & DeviceValues
+type OnDevice = Wanted & { readonly device: Device; readonly dtype: DTypeSetting }
 
 export interface OpenModel {
   readonly folder: string
@@ -81,29 +106,40 @@ export interface OpenModel {
   /** Empty without an adapter. */
   readonly adapter: Adapter
   readonly lora: LoraConfig | undefined
+  /** How it is asked, and what ends its answers. */
+  readonly prompt: PromptTemplate
+  readonly stopIds: readonly number[]
 }
 
 /** Opens a model and, where given, an adapter for it, on a device that is open or to be opened. */
-export async function openModel(
-  settings: { model: string; adapter: string | undefined; device: Device; dtype: DTypeSetting } | ModelValues,
-  io: Io,
-): Promise<OpenModel> {
-  const { dir: folder } = await openFolder(settings.model, io)
+export async function openModel(settings: ModelValues | OnDevice, io: Io): Promise<OpenModel> {
+  const { adapter: adapterDir } = settings
+  if (settings.model === undefined && adapterDir === undefined)
+    throw new UsageError('give --model DIR, or --adapter DIR of an adapter that names its base')
+  const name = settings.model ?? (await baseOfAdapter(adapterDir!)).model
+  const { dir: folder } = await openFolder(name, io)
+  if (adapterDir !== undefined) await checkBase(adapterDir, name, folder)
   if ('deviceMemory' in settings) await checkSplit(folder, settings.mesh)
+  const tokenizer = await loadTokenizer(folder)
+  const { template: prompt, note } = await promptFor({
+    adapter: adapterDir,
+    model: folder,
+    tokenizer,
+    choice: settings.promptTemplate,
+    documents: settings.contextTemplate,
+    rows: settings.rows,
+  })
+  if (note !== undefined && rankOf(io.env) === 0)
+    io.stderr.write(`${styleFor(io.stderr, io.env).yellow(`note: ${note}`)}\n`)
   const device = 'deviceMemory' in settings ? await openDeviceFor(settings, io) : settings.device
   const loaded = await loadModel(folder, { device })
   const dtype = await chooseDType(settings.dtype, device, loaded.weights).catch((error: Error) => {
     throw error instanceof ConfigError ? new UsageError(error.message) : error
   })
   const base: Decoder = { ...loaded, dtype }
-  const tokenizer = await loadTokenizer(folder)
-  const common = { folder, device, tokenizer, base }
-  if (settings.adapter === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }
-  const { adapter, config: lora } = await loadAdapter(settings.adapter, base.config, device)
+  const stopIds = stopIdsOf(prompt, tokenizer, base.config.eosTokenIds)
+  const common = { folder, device, tokenizer, base, prompt, stopIds }
+  if (adapterDir === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }
+  const { adapter, config: lora } = await loadAdapter(adapterDir, base.config, device)
   return { ...common, decoder: { ...base, linear: loraLinear(adapter, lora) }, adapter, lora }
-}
-
-/** Ids that end an answer: the model's and the tokenizer's. */
-export function stopIdsOf({ base, tokenizer }: Pick<OpenModel, 'base' | 'tokenizer'>): number[] {
-  return [...new Set([...base.config.eosTokenIds, ...(tokenizer.eosId === undefined ? [] : [tokenizer.eosId])])]
 }

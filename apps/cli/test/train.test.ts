@@ -1,5 +1,5 @@
 // The main job through the command line: train, generate, eval, merge, preview; and bad models and datasets.
-import { existsSync, readFileSync, truncateSync, writeFileSync, cpSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { jora, modelSource, rows, workspace } from './harness'
 
@@ -37,7 +37,7 @@ no-shuffle: true
     expect(err).toMatch(/^step +1\/8 {2}loss \d+\.\d{4} {2}lr 5\.00e-3 {2}[\d.k]+ tokens\/s {2}ETA /m)
     expect(err).toMatch(/^eval +step 4 {2}held-out loss \d/m)
     expect(err).toMatch(/^saved +step 8 {2}checkpoints\/step-00000008$/m)
-    expect(err).toContain(`jora generate --model ${path('model')} --adapter ${path('out')} --instruction`)
+    expect(err).toContain(`jora generate --adapter ${path('out')} --instruction`)
     expect(err).not.toContain('\u001b')
   })
 
@@ -136,6 +136,46 @@ no-shuffle: true
     expect(await ask(path('merged'))).toEqual(tuned)
     expect(await ask(path('model'))).not.toEqual(tuned)
     expect(['stop', 'length']).toContain(tuned.finishReason)
+  })
+
+  test('the adapter knows how it is asked, and on which base', async () => {
+    const kept = JSON.parse(readFileSync(path('out', 'prompt.json'), 'utf8')) as Record<string, unknown>
+    expect(kept).toMatchObject({ name: 'alpaca', stops: [], base: { model: path('model') } })
+    const [checkpoint] = readdirSync(path('out', 'checkpoints'))
+    expect(JSON.parse(readFileSync(path('out', 'checkpoints', checkpoint!, 'prompt.json'), 'utf8'))).toEqual(kept)
+    const ask = (...more: string[]) => jora(['generate', ...question, '--json', ...more])
+    const named = await ask('--model', path('model'), '--adapter', path('out'))
+    expect(await ask('--adapter', path('out'))).toEqual(named)
+    // As earlier versions left it: run.json tells the template, and the base.
+    cpSync(path('out'), path('earlier'), { recursive: true })
+    rmSync(path('earlier', 'prompt.json'))
+    expect(await ask('--adapter', path('earlier'))).toEqual(named)
+    // An adapter that nothing is known of is asked as ever, with a hint.
+    rmSync(path('earlier', 'run.json'))
+    const { code, out, err } = await ask('--adapter', path('earlier'))
+    expect({ code, out }).toEqual({ code: 0, out: named.out })
+    expect(err).toMatch(
+      /^note: .*earlier has no prompt\.json, .* alpaca template; --prompt-template chooses another\n$/,
+    )
+    const raft = await ask('--adapter', path('earlier'), '--prompt-template', 'raft')
+    expect(raft.err).toBe('')
+  })
+
+  test('another base than the adapter was trained on is refused, with both names', async () => {
+    cpSync(path('model'), path('other'), { recursive: true })
+    const config = readFileSync(path('other', 'config.json'), 'utf8')
+    writeFileSync(path('other', 'config.json'), config.replace('{', '{"rms_norm_eps": 1e-4,'))
+    for (const command of [
+      ['generate', ...question],
+      ['eval', '--dataset', path('rows.json')],
+    ]) {
+      const { code, err } = await jora([...command, '--model', path('other'), '--adapter', path('out')])
+      expect(code).toBe(1)
+      expect(err).toContain(`${path('out')} was trained on ${path('model')}, and ${path('other')} is another model`)
+    }
+    const without = await jora(['generate', ...question])
+    expect(without).toMatchObject({ code: 2 })
+    expect(without.err).toContain('give --model DIR, or --adapter DIR of an adapter that names its base')
   })
 
   test('generate streams what --json gives as one text; - reads stdin; --stop cuts', async () => {

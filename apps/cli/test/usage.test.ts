@@ -70,7 +70,7 @@ describe('refused with 2', () => {
     [['train', ...needed, '--packing', 'graph'], 'error: --packing: got "graph", expected auto, none or tree'],
     [
       ['train', ...needed, '--prompt-template', 'chatml'],
-      'error: --prompt-template: got "chatml", expected alpaca, chat or none',
+      'error: --prompt-template: got "chatml", expected auto, alpaca, raft, chat or none',
     ],
     [
       ['generate', '--model', 'm', '--prompt', 'x', '--device', 'tpu'],

@@ -29,14 +29,27 @@ export {
 } from './import/imported'
 export { describeTokens, type TokenDescription, type TokenPart } from './prompt/preview'
 export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
+export { renderPrompt } from './prompt/prompt'
+export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
+export { retrieving, type RetrievalOptions } from './answer/retrieving'
+export { StopText } from './answer/stop-text'
+export { askedIds, type Ask, type AskedIds } from './prompt/ask'
 export {
+  choosePromptTemplate,
   contextTemplates,
   parsePromptTemplate,
+  parseTemplateJson,
+  promptChoices,
+  promptTemplate,
   promptTemplates,
-  renderPrompt,
+  stopIdsOf,
+  stopTextsOf,
   type ContextTemplate,
+  type Frames,
+  type PromptChoice,
   type PromptTemplate,
-} from './prompt/prompt'
+  type PromptTemplateName,
+} from './prompt/template'
 export { buildRaft, DEFAULT_REFUSAL, type RaftData, type RaftOptions, type RefusedQuestion } from './raft/build'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
 export { parseDocuments, type RaftDocument, type TableDocument, type TextDocument } from './raft/documents'

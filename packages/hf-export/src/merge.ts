@@ -1,7 +1,7 @@
 // mergeAdapter: a Hugging Face model folder with a LoRA adapter folded into its weights.
 import { readdir, realpath, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { ConfigError } from '@jora/lora'
+import { ConfigError, promptFile, readPrompt, writePrompt } from '@jora/lora'
 import { writeFolderAtomic } from '@jora/tensor/files'
 import {
   encodeFloats,
@@ -144,6 +144,11 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
     }
     await copyConfig(modelDir, folder, wanted)
     files.push(...(await copyModelFiles(modelDir, folder)))
+    const prompt = options.adapterDir === undefined ? undefined : await readPrompt(options.adapterDir)
+    if (prompt) {
+      await writePrompt(folder, { template: prompt.template })
+      if (!files.includes(promptFile)) files.push(promptFile)
+    }
     if (options.card !== undefined) {
       await writeFile(join(folder, 'README.md'), options.card)
       files.push('README.md')

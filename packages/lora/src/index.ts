@@ -12,6 +12,18 @@ export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines 
 export { openDevice, openMesh, type DeviceOptions, type Launcher, type MeshOptions } from '@jora/shard/open'
 /** @deprecated It is `parseMesh` of `@jora/shard`; this name leaves with the next release. */
 export { parseMesh as readMesh } from '@jora/shard'
+export {
+  baseOfAdapter,
+  checkBase,
+  promptFile,
+  promptFor,
+  readPrompt,
+  templateOfRun,
+  writePrompt,
+  type AdapterBase,
+  type AdapterPrompt,
+  type PromptSource,
+} from './adapter/prompt-file'
 export { savePeftAdapter } from './adapter/peft/peft-folder'
 export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './adapter/read-adapter'
 export type { TrainRun } from './train/iterable-run'

@@ -1,5 +1,13 @@
 // The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
-export { initAdapter, loraLinear, type Adapter, type LoraPair } from './adapter/adapter'
+export {
+  adapterArgument,
+  argumentLinear,
+  initAdapter,
+  loraLinear,
+  type Adapter,
+  type AdapterArgument,
+  type LoraPair,
+} from './adapter/adapter'
 export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer/answer'
 export { chooseDType, type DTypeSetting } from './settings/compute-dtype'
 export { Evaluator, type Evaluation } from './train/evaluate'

@@ -20,14 +20,14 @@ import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { meanLoss } from '../mean-loss'
 import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
-import { adapterFlag, modelFlag, openModel } from '../open-model'
+import { adapterFlag, baseFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'
 
 const flags = {
-  model: modelFlag,
+  model: baseFlag,
   adapter: adapterFlag,
   dataset: datasetFlag,
   ...rowFlags,
@@ -94,28 +94,22 @@ const lineOf = ({ asked, prediction, score, finishReason }: AnsweredQuestion): s
   return `${JSON.stringify({ row, question, id, asked: asks, answers, prediction, ...score, finishReason })}\n`
 }
 
-async function evaluate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
+async function evaluate(values: Values, { io: session, given, json }: CommandContext<typeof flags>): Promise<void> {
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
   await checkDatasetFile(values.dataset)
   if (values.output !== undefined && isSameFile(values.output, values.dataset))
     throw new UsageError(`--output: ${values.output} is what --dataset reads`)
-  const {
-    promptTemplate: template,
-    contextTemplate,
-    maxSeqLength,
-    onOverflow,
-    packing,
-    batchSize,
-    maxNewTokens,
-  } = values
+  const { contextTemplate, ...rest } = values
+  const { maxSeqLength, onOverflow, packing, batchSize, maxNewTokens } = values
   const rows = chosenRows(await loadRows(values.dataset), values)
   if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
-  const model = await openModel(values, session)
+  const written = given.has('contextTemplate') ? { contextTemplate } : {}
+  const model = await openModel({ ...rest, ...written, rows }, session)
   const { tokenizer } = model
   const io = speaking(model.device, session)
   const { vocabSize } = model.base.config
-  const rules = { template, contextTemplate, vocabSize }
+  const rules = { template: model.prompt, vocabSize }
   const prepared = prepareDataset({ rows, tokenizer, ...rules, maxSeqLength, onOverflow, packing, seed: values.seed })
   const { train: samples, statistics } = prepared
   // Samples that are left out are asked for neither.
@@ -132,7 +126,7 @@ async function evaluate(values: Values, { io: session, json }: CommandContext<ty
   }
   const shared = prepared.packing === 'tree' ? ` on ${plural(statistics.contexts, 'context')}` : ''
   line.log(
-    `${style.bold(values.model)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}, ${deviceTitle(model.device)}`,
+    `${style.bold(values.model ?? model.folder)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
   try {

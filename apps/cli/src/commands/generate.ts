@@ -1,27 +1,31 @@
 // jora generate: a model's continuation of a prompt, streamed as it is made.
 import type { Command } from 'commander'
-import { questionsOf, readText, renderPrompt, type ContextRow, type Tokenizer } from '@jora/data'
+import { askedIds, promptChoices, readText, StopText, stopTextsOf, type Ask } from '@jora/data'
 import { Generator } from '@jora/llama'
 import { fromFirst } from '@jora/lora'
 import { Interrupted, UsageError } from '../errors'
 import { rowFlags } from '../dataset-file'
 import { defineCommand, type CommandContext } from '../flags/define-command'
-import { grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
+import { choice, grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
-import { adapterFlag, modelFlag, openModel, stopIdsOf } from '../open-model'
-import { StopText } from '../stop-text'
+import { adapterFlag, baseFlag, openModel } from '../open-model'
+
 import { styleFor } from '../ui/style'
 
 const flags = {
-  model: modelFlag,
+  model: baseFlag,
   adapter: adapterFlag,
   prompt: text('text to continue; - reads it from stdin', 'TEXT'),
-  instruction: text('an instruction, put into the Alpaca prompt', 'TEXT'),
+  instruction: text('an instruction, asked as the adapter was trained to be', 'TEXT'),
   input: text('what the instruction is about', 'TEXT'),
   question: text('a question on the documents', 'TEXT'),
   document: texts('a text file to answer from, the first first; may be given more than once', 'FILE'),
+  promptTemplate: withDefault(
+    choice('how it is asked; auto is as the adapter was trained, or what fits the model', promptChoices),
+    'auto',
+  ),
   contextTemplate: rowFlags.contextTemplate,
   maxNewTokens: withDefault(integer('longest continuation, in tokens', 1), 256),
   stop: texts('end before this text; may be given more than once', 'TEXT'),
@@ -60,61 +64,47 @@ export function registerGenerate(program: Command, io: Session): void {
     summary: 'continue a prompt, answer an instruction, or a question on documents',
     flags,
     examples: [
-      'generate --model models/llama --adapter out --instruction "Name three colours." --max-new-tokens 64',
+      'generate --adapter out --instruction "Name three colours." --max-new-tokens 64',
       'generate --model models/llama --prompt "Once upon a time" --temperature 0.8 --top-p 0.95',
       'generate --model models/llama --prompt - < prompt.txt',
-      'generate --model models/llama --adapter out --document peru.txt --document chad.txt --question "What is the capital of Peru?"',
+      'generate --adapter out --document peru.txt --document chad.txt --question "What is the capital of Peru?"',
     ],
     run: generate,
   })
 }
 
-/** The row that a question on documents makes; undefined where none is asked. */
-async function contextRow({ question, document = [] }: Values): Promise<ContextRow | undefined> {
-  if (question === undefined) {
-    if (document.length > 0) throw new UsageError('--document goes with --question TEXT')
-    return undefined
-  }
-  if (document.length === 0) throw new UsageError('--question needs a --document FILE to answer from')
-  const texts = await Promise.all(document.map((file) => readText(file)))
-  return { context: texts.map((content) => ({ text: content.trim() })), questions: [{ question, answer: '' }] }
-}
-
-/** Ids up to where the answer begins, as in training. */
-function idsOf(row: ContextRow, tokenizer: Tokenizer, { contextTemplate }: Values): number[] {
-  const [asked] = questionsOf(row, tokenizer, { template: 'alpaca', contextTemplate })
-  return [...asked!.context, ...asked!.prompt]
-}
-
-/** The prompt that the flags give; `-` is still to be read. */
-function promptOf({ prompt, instruction, input, question }: Values): string {
+/** What the flags ask. The text of a prompt is still to be read where it is `-`. */
+async function askOf({ prompt, instruction, input, question, document = [] }: Values): Promise<Ask> {
   if ([prompt, instruction, question].filter((given) => given !== undefined).length !== 1)
     throw new UsageError('give either --prompt TEXT, --instruction TEXT or --question TEXT')
-  if (question !== undefined) return question
+  if (document.length > 0 && question === undefined) throw new UsageError('--document goes with --question TEXT')
   if (prompt !== undefined && input !== undefined)
     throw new UsageError('--input goes with --instruction, not with --prompt')
-  if (instruction !== undefined)
-    return renderPrompt('alpaca', { instruction, ...(input === undefined ? {} : { input }) })
-  return prompt!
+  if (prompt !== undefined) return { prompt }
+  if (instruction !== undefined) return input === undefined ? { instruction } : { instruction, input }
+  if (document.length === 0) throw new UsageError('--question needs a --document FILE to answer from')
+  const texts = await Promise.all(document.map((file) => readText(file)))
+  return { question: question!, documents: texts.map((content) => ({ text: content.trim() })) }
 }
 
-async function generate(values: Values, { io: session, json }: CommandContext<typeof flags>): Promise<void> {
-  const given = promptOf(values)
-  const context = await contextRow(values)
-  const model = await openModel(values, session)
-  const { tokenizer, decoder, device } = model
+async function generate(values: Values, { io: session, given, json }: CommandContext<typeof flags>): Promise<void> {
+  const wanted = await askOf(values)
+  const { contextTemplate, ...rest } = values
+  const model = await openModel(given.has('contextTemplate') ? { ...rest, contextTemplate } : rest, session)
+  const { tokenizer, decoder, device, prompt } = model
   const io = speaking(device, session)
   // A launcher gives what comes on stdin to the first process only.
   const read = async () => new TextEncoder().encode(await session.readStdin())
-  const prompt = values.prompt === '-' ? new TextDecoder().decode(await fromFirst(device, read)) : given
+  const ask = values.prompt === '-' ? { prompt: new TextDecoder().decode(await fromFirst(device, read)) } : wanted
   // On the CPU, the usual case, nothing stands between a prompt and its continuation.
   if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
   const generator = new Generator(decoder, device)
-  const ids = context ? idsOf(context, tokenizer, values) : tokenizer.encode(prompt)
+  const asked = askedIds(ask, tokenizer, prompt)
+  const ids = [...asked.context, ...asked.prompt]
   if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')
 
   const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
-  const stops = new StopText(values.stop ?? [])
+  const stops = new StopText([...stopTextsOf(prompt, tokenizer), ...(values.stop ?? [])])
   const cut = new AbortController()
   const { signal, release } = interruptible(io, () => cut.abort())
   const tokens: number[] = []
@@ -123,8 +113,9 @@ async function generate(values: Values, { io: session, json }: CommandContext<ty
     written += piece
     if (!json) io.stdout.write(piece)
   }
-  const stopIds = stopIdsOf(model)
-  const stream = generator.stream(ids, { ...values, stopIds, signal: cut.signal })
+  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = values
+  const sampling = { temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed }
+  const stream = generator.stream(ids, { ...sampling, maxNewTokens, stopIds: model.stopIds, signal: cut.signal })
   let finishReason: 'stop' | 'length' | undefined
   try {
     while (finishReason === undefined) {

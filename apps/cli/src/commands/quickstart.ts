@@ -177,7 +177,7 @@ async function quickstart(
     const asked = questionsOfRows(
       rows.filter(({ split }) => split === 'test'),
       base.tokenizer,
-      { template: config.settings.promptTemplate },
+      { template: dataset.prompt ?? base.prompt },
     )
     const answers = (model: OpenModel, what: string) =>
       answerAll(model, asked, {

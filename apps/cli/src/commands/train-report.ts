@@ -67,20 +67,19 @@ export async function runNotes(
 }
 
 /** Commands that use the new adapter, without the program's name. */
-export function nextCommands(values: TrainValues, { packing }: JoraDataset): string[] {
-  const { model, dataset, outputDir, promptTemplate, contextTemplate, split, seed, mesh } = values
-  const both = `--model ${shellWord(model)} --adapter ${shellWord(outputDir)}`
+export function nextCommands(values: TrainValues, { packing, prompt }: JoraDataset): string[] {
+  const { model, dataset, outputDir, split, seed, mesh } = values
+  const adapter = `--adapter ${shellWord(outputDir)}`
+  const both = `--model ${shellWord(model)} ${adapter}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
-  const contexts = contextTemplate === 'auto' ? '' : ` --context-template ${contextTemplate}`
-  const template = (promptTemplate === 'alpaca' ? '' : ` --prompt-template ${promptTemplate}`) + contexts
   const asks =
-    packing === 'tree' ? '--document FILE --question' : promptTemplate === 'alpaca' ? '--instruction' : '--prompt'
+    packing === 'tree' ? '--document FILE --question' : prompt?.name === 'none' ? '--prompt' : '--instruction'
   // What only fits when it is split is used split.
   const where = mesh === trainFlags.mesh.fallback ? '' : ` --mesh ${mesh}`
   return [
-    `generate ${both}${where} ${asks} "…"`,
-    `eval ${both} --dataset ${shellWord(dataset)}${heldOut}${template}${where}`,
+    `generate ${adapter}${where} ${asks} "…"`,
+    `eval ${adapter} --dataset ${shellWord(dataset)}${heldOut}${where}`,
     `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
   ]
 }

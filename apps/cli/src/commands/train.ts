@@ -12,6 +12,7 @@ import {
   JoraConfig,
   listCheckpoints,
   stepsOfRun,
+  templateOfRun,
   trainLora,
   type JoraDataset,
   type LoraConfig,
@@ -55,6 +56,9 @@ async function train(
 ): Promise<void> {
   let config = await trainSettings(values, given)
   const { outputDir, resume } = values
+  // A run goes on as it was begun, whatever `auto` would come to today.
+  const begun = resume !== undefined && values.promptTemplate === 'auto' ? await templateOfRun(outputDir) : undefined
+  if (begun !== undefined) config = new JoraConfig({ ...config.settings, promptTemplate: begun })
   await checkDatasetFile(values.dataset)
   if (values.alpacaMixFile !== undefined) await checkDatasetFile(values.alpacaMixFile, '--alpaca-mix-file')
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {

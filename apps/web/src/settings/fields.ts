@@ -172,9 +172,13 @@ export const fields: Readonly<Record<SettingKey, SettingField>> = {
   },
   promptTemplate: {
     label: 'Prompt',
-    about: 'What is written around instruction and input: Alpaca’s text, the model’s own chat form, or nothing.',
+    about:
+      'What is written around instruction and input: Alpaca’s or RAFT’s text, the model’s own chat form, or nothing.',
     group: 'rows',
-    control: { kind: 'choice', options: { alpaca: 'Alpaca', chat: 'The model’s chat form', none: 'Nothing' } },
+    control: {
+      kind: 'choice',
+      options: { auto: 'As fits', alpaca: 'Alpaca', raft: 'RAFT', chat: 'The model’s chat form', none: 'Nothing' },
+    },
   },
   contextTemplate: {
     label: 'Documents',

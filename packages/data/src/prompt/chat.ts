@@ -2,7 +2,7 @@
 
 import { Template } from '@huggingface/jinja'
 import type { ChatMessage } from '../rows/row-formats'
-import type { Segment } from './segments'
+import type { Segment } from './segment'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
 /** What stands around the text of a lone user message: before it, and from it to where the answer begins. */
@@ -22,20 +22,26 @@ export class ChatTemplate {
   readonly #template: Template
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
   #frame: UserFrame | undefined
+  /** Jinja source. */
+  readonly source: string
 
-  /** @throws Error when the tokenizer has no chat template, or it is no Jinja */
-  constructor(tokenizer: Tokenizer) {
-    const { chatTemplate, name, bosId, eosId } = tokenizer
-    if (chatTemplate === undefined) {
+  /**
+   * @param source Jinja source (default: the tokenizer's own)
+   * @throws Error when there is no chat template, or it is no Jinja
+   */
+  constructor(tokenizer: Tokenizer, source = tokenizer.chatTemplate) {
+    const { name, bosId, eosId } = tokenizer
+    if (source === undefined) {
       throw new Error(
         `tokenizer ${name} has no chat template; expected "chat_template" in tokenizer_config.json or a chat_template.jinja`,
       )
     }
     try {
-      this.#template = new Template(chatTemplate)
+      this.#template = new Template(source)
     } catch (error) {
       throw new Error(`tokenizer ${name}: the chat template cannot be read: ${(error as Error).message}`)
     }
+    this.source = source
     const token = (id: number | undefined) => (id === undefined ? '' : (tokenizer.idToToken(id) ?? ''))
     this.#tokens = { bos_token: token(bosId), eos_token: token(eosId) }
   }
@@ -102,6 +108,17 @@ export class ChatTemplate {
     return this.#answer(prompt, whole, content, 'the answer')
   }
 
+  /** The text that ends an answer; '' where the template writes none, and EOS follows. */
+  endMark(): string {
+    const content = 'Yes.'
+    try {
+      const { text } = this.answer(content)
+      return text.slice(text.indexOf(content) + content.length).trim()
+    } catch {
+      return '' // It takes no lone question: its conversations end as the model's EOS says.
+    }
+  }
+
   #answer(before: string, whole: string, content: string, what: string): Segment {
     if (!whole.startsWith(before))
       throw new Error(`the chat template does not begin ${what} with its own generation prompt`)
@@ -113,11 +130,13 @@ export class ChatTemplate {
   }
 }
 
-const known = new WeakMap<Tokenizer, ChatTemplate>()
+const known = new WeakMap<Tokenizer, Map<string | undefined, ChatTemplate>>()
 
-/** The tokenizer's chat template, read once. @throws Error as the constructor does */
-export function chatTemplateOf(tokenizer: Tokenizer): ChatTemplate {
-  let template = known.get(tokenizer)
-  if (!template) known.set(tokenizer, (template = new ChatTemplate(tokenizer)))
+/** The chat template of `source` (default: the tokenizer's own), read once. @throws Error as the constructor does */
+export function chatTemplateOf(tokenizer: Tokenizer, source = tokenizer.chatTemplate): ChatTemplate {
+  let templates = known.get(tokenizer)
+  if (!templates) known.set(tokenizer, (templates = new Map()))
+  let template = templates.get(source)
+  if (!template) templates.set(source, (template = new ChatTemplate(tokenizer, source)))
   return template
 }

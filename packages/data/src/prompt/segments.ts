@@ -2,28 +2,22 @@
 
 import { chatTemplateOf } from './chat'
 import { DatasetError } from '../errors'
+import { renderDocuments } from './prompt'
+import type { Segment } from './segment'
 import {
-  contextFrames,
-  parsePromptTemplate,
-  plainText,
-  renderDocuments,
-  renderPrompt,
+  framedInstruction,
+  templateFor,
   type ContextTemplate,
   type PromptTemplate,
-} from './prompt'
+  type PromptTemplateName,
+} from './template'
 import type { ChatMessage, ContextRow, Row, TokenRow } from '../rows/row-formats'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
-export interface Segment {
-  readonly text: string
-  readonly learned: boolean
-  /** The model stops after it: EOS follows, unless the text itself spells it. */
-  readonly ends?: boolean
-}
-
 export interface TemplateOptions {
-  readonly template: PromptTemplate
-  /** How documents of a context are written (default `auto`). */
+  /** The template, or its name for the tokenizer at hand. */
+  readonly template: PromptTemplate | PromptTemplateName
+  /** How documents of a context are written (default: as the template says, `auto` where it is a name). */
   readonly contextTemplate?: ContextTemplate
 }
 
@@ -31,24 +25,29 @@ export interface TemplateOptions {
 export type TextRow = Exclude<Row, ContextRow | TokenRow>
 
 /** The row's pieces; all of them together are its text. @throws DatasetError when the chat template cannot take it */
-export function rowSegments(row: TextRow, tokenizer: Tokenizer, { template }: TemplateOptions): Segment[] {
-  if ('messages' in row) return chatSegments(row, row.messages, tokenizer)
-  const answer = 'completion' in row ? row.completion : row.output
-  if ('instruction' in row && parsePromptTemplate(template) === 'chat') {
+export function rowSegments(row: TextRow, tokenizer: Tokenizer, options: TemplateOptions): Segment[] {
+  return located(row, () => {
+    if ('messages' in row) return chatTemplateOf(tokenizer, chatSource(options)).segments(row.messages)
+    if ('prompt' in row) return answered(row.prompt, row.completion)
+    const { frames, chat } = templateFor(options.template, tokenizer)
+    const prompt = framedInstruction(frames, row)
+    if (chat === undefined) return answered(prompt, row.output)
     const messages: ChatMessage[] = [
-      { role: 'user', content: plainText(row) },
-      { role: 'assistant', content: answer },
+      { role: 'user', content: prompt },
+      { role: 'assistant', content: row.output },
     ]
-    return chatSegments(row, messages, tokenizer)
-  }
-  return [
-    { text: renderPrompt(template, row), learned: false },
-    { text: answer, learned: true, ends: true },
-  ]
+    return chatTemplateOf(tokenizer, chat).segments(messages)
+  })
 }
 
-const chatSegments = (row: Row, messages: readonly ChatMessage[], tokenizer: Tokenizer): Segment[] =>
-  located(row, () => chatTemplateOf(tokenizer).segments(messages))
+const answered = (prompt: string, answer: string): Segment[] => [
+  { text: prompt, learned: false },
+  { text: answer, learned: true, ends: true },
+]
+
+/** Conversations need a chat template whatever else is framed otherwise: the adapter's, else the model's. */
+const chatSource = ({ template }: TemplateOptions): string | undefined =>
+  typeof template === 'string' ? undefined : template.chat
 
 /** A context in pieces, and for each question what follows the documents it sees. */
 export interface ContextSegments {
@@ -61,29 +60,29 @@ export interface ContextSegments {
 export function contextSegments(
   row: ContextRow,
   tokenizer: Tokenizer,
-  { template, contextTemplate = 'auto' }: TemplateOptions,
+  { template, contextTemplate }: TemplateOptions,
 ): ContextSegments {
-  const known = parsePromptTemplate(template)
-  const documents = renderDocuments(row, contextTemplate)
-  if (known !== 'chat') {
-    const { head, before, after } = contextFrames[known]
-    return {
-      head,
-      documents,
-      branches: row.questions.map(({ question, answer }) => ({
-        question: before + question + after,
-        answer: { text: answer, learned: true, ends: true },
-      })),
-    }
-  }
   return located(row, () => {
-    const chat = chatTemplateOf(tokenizer)
-    const { before, after } = chat.frame()
+    const { frames, chat: source, documents: written } = templateFor(template, tokenizer, contextTemplate)
+    const documents = renderDocuments(row, written)
+    const { head, before, after } = frames.context
+    if (source === undefined) {
+      return {
+        head,
+        documents,
+        branches: row.questions.map(({ question, answer }) => ({
+          question: before + question + after,
+          answer: { text: answer, learned: true, ends: true },
+        })),
+      }
+    }
+    const chat = chatTemplateOf(tokenizer, source)
+    const user = chat.frame()
     return {
-      head: before,
+      head: user.before + head,
       documents,
       branches: row.questions.map(({ question, answer }) => ({
-        question: `\n${question.trimEnd()}${after}`,
+        question: `${before}${(question + after).trimEnd()}${user.after}`,
         answer: chat.answer(answer),
       })),
     }
@@ -91,8 +90,11 @@ export function contextSegments(
 }
 
 /** Whether the pieces spell BOS themselves where the model wants it. */
-export const spellsBos = (row: Row, template: PromptTemplate): boolean =>
-  'messages' in row || (template === 'chat' && !('prompt' in row) && !('input_ids' in row))
+export const spellsBos = (row: Row, template: TemplateOptions['template']): boolean =>
+  'messages' in row ||
+  ((typeof template === 'string' ? template === 'chat' : template.chat !== undefined) &&
+    !('prompt' in row) &&
+    !('input_ids' in row))
 
 /** Errors of `make` with the place of the row. */
 function located<T>(row: Row, make: () => T): T {

@@ -3,7 +3,8 @@
 import { expect, test } from 'vitest'
 import { byteLevel, llamaLike } from '../../test/tiny-tokenizers'
 import { describeTokens } from './preview'
-import { parsePromptTemplate, renderPrompt, type PromptTemplate } from './prompt'
+import { renderPrompt } from './prompt'
+import { parsePromptTemplate, type PromptTemplateName } from './template'
 import { countTargets } from '../trees/sample'
 import { tokenizeRow } from './tokenize'
 import { createTokenizer } from '../tokenizer/tokenizer'
@@ -20,10 +21,12 @@ test('the Alpaca prompt, with and without input', () => {
   )
   expect(renderPrompt('none', { instruction: 'Add.', input: '1 2' })).toBe('Add.\n1 2')
   expect(renderPrompt('alpaca', { prompt: 'as it stands' })).toBe('as it stands')
-  expect(() => renderPrompt('chat' as PromptTemplate, { instruction: 'a' })).toThrow(
+  expect(() => renderPrompt('chat' as PromptTemplateName, { instruction: 'a' })).toThrow(
     'renderPrompt: a chat template belongs to a tokenizer; use tokenizeRow',
   )
-  expect(() => parsePromptTemplate('vicuna')).toThrow('--prompt-template: got "vicuna"; expected alpaca, chat or none')
+  expect(() => parsePromptTemplate('vicuna')).toThrow(
+    '--prompt-template: got "vicuna"; expected alpaca, raft, chat or none',
+  )
 })
 
 test('the answer and EOS are learned, the prompt is not', () => {

@@ -3,7 +3,8 @@
 import { DatasetError } from '../errors'
 import type { ContextRow, Row, TokenRow } from '../rows/row-formats'
 import { countTargets, IGNORED_LABEL, type Sample } from '../trees/sample'
-import { contextSegments, rowSegments, spellsBos, type Segment, type TemplateOptions } from './segments'
+import type { Segment } from './segment'
+import { contextSegments, rowSegments, spellsBos, type TemplateOptions } from './segments'
 import { requireEos, type Tokenizer } from '../tokenizer/tokenizer'
 import type { Branch, Tree } from '../trees/tree'
 

@@ -1,7 +1,13 @@
 // Rows to training and held-out samples: split, mix, what happens to rows that are too long, and how samples lie in rows.
 
 import { DatasetError } from '../errors'
-import type { ContextTemplate, PromptTemplate } from '../prompt/prompt'
+import {
+  choosePromptTemplate,
+  templateFor,
+  type ContextTemplate,
+  type PromptChoice,
+  type PromptTemplate,
+} from '../prompt/template'
 import { deriveSeed, shuffle } from '../random'
 import type { Row } from './row-formats'
 import { countTargets, type Sample } from '../trees/sample'
@@ -19,7 +25,8 @@ export type OverflowPolicy = 'error' | 'drop' | 'truncate'
 export interface PrepareOptions {
   rows: readonly Row[]
   tokenizer: Tokenizer
-  template: PromptTemplate
+  /** A template, its name for the tokenizer, or `auto`: what fits the rows and the model. */
+  template: PromptTemplate | PromptChoice
   /** In tokens, BOS and EOS included. */
   maxSeqLength: number
   onOverflow: OverflowPolicy
@@ -65,6 +72,8 @@ export interface DatasetStatistics {
 export interface PreparedDataset {
   /** How the samples lie: what `auto` came to. */
   packing: Exclude<Packing, 'auto'>
+  /** The template the samples were made with: what `auto` came to. */
+  prompt: PromptTemplate
   /** In the order of the file, mixed-in rows last. */
   train: Sample[]
   /** In the order of the file. */
@@ -92,8 +101,9 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   if (rows.length === 0) throw new DatasetError({ problem: 'the dataset is empty; expected at least one row' })
 
   const parts = splitRows(rows, split, seed)
-  const train = new Part(options, parts.train)
-  const heldOut = new Part(options, parts.heldOut)
+  const prompt = chosenTemplate(options)
+  const train = new Part({ ...options, template: prompt }, parts.train)
+  const heldOut = new Part({ ...options, template: prompt }, parts.heldOut)
   train.add(drawRows(mixRows, Math.round(mix * train.count), deriveSeed(seed, 'mix')))
   train.check()
   heldOut.check()
@@ -108,6 +118,7 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   const statistics = { train: train.statistics(decided), heldOut: heldOut.statistics(decided) }
   return {
     packing: decided,
+    prompt,
     train: train.samples(decided),
     heldOut: heldOut.samples(decided),
     statistics: {
@@ -115,6 +126,15 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
       contexts: countContexts([...train.kept, ...heldOut.kept]),
       ...statistics,
     },
+  }
+}
+
+function chosenTemplate({ template, rows, tokenizer, contextTemplate }: PrepareOptions): PromptTemplate {
+  if (typeof template !== 'string') return templateFor(template, tokenizer, contextTemplate)
+  try {
+    return choosePromptTemplate(template, rows, tokenizer, contextTemplate)
+  } catch (error) {
+    throw new DatasetError({ ...rows[0]?.origin, problem: (error as Error).message })
   }
 }
 
@@ -133,6 +153,8 @@ type Piece = Pick<Sample, 'ids' | 'labels'>
 /** A row that is kept: a sample, or a context with the questions that are. */
 type Kept = { readonly sample: Sample } | { readonly tree: Tree; readonly packed: readonly Sample[] }
 
+type PartOptions = PrepareOptions & { readonly template: PromptTemplate }
+
 /** Training or held-out samples while they are collected. */
 class Part {
   /** Samples so far. */
@@ -143,13 +165,13 @@ class Part {
   /** The rows of what is kept, index by index. */
   readonly kept: Row[] = []
   readonly #kept: Kept[] = []
-  readonly #options: PrepareOptions
+  readonly #options: PartOptions
   readonly #tooLong: { row: Row; length: number }[] = []
   #targetTokens = 0
   #dropped = 0
   #truncated = 0
 
-  constructor(options: PrepareOptions, rows: readonly Row[]) {
+  constructor(options: PartOptions, rows: readonly Row[]) {
     this.#options = options
     this.add(rows)
   }

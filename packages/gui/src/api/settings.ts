@@ -27,7 +27,7 @@ export const settingsSchema = z.strictObject({
   model: modelRefSchema,
   dataset: pathSchema,
 
-  promptTemplate: z.enum(['alpaca', 'chat', 'none']).optional(),
+  promptTemplate: z.enum(['auto', 'alpaca', 'raft', 'chat', 'none']).optional(),
   /** How the documents of a context are written. */
   contextTemplate: z.enum(['auto', 'document', 'plain']).optional(),
   maxSeqLength: atLeast(2).optional(),

@@ -1,6 +1,6 @@
 // Generation with a KV cache: one prefill, then one token a step, for one prompt or a batch.
 import { disposeTree, gather, jit, pad, reshape, sliceAxis, tensor, type Device, type Tensor } from '@jora/tensor'
-import { decode, logits, type Decoder, type LayerCache } from '../model'
+import { decode, logits, type Decoder, type LayerCache, type Linear } from '../model'
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling'
 
 export interface GenerateOptions extends SamplingOptions {
@@ -10,7 +10,17 @@ export interface GenerateOptions extends SamplingOptions {
   /** Seed of the sampler. */
   readonly seed?: number
   readonly signal?: AbortSignal
+  /** Of the generator's adapters the one to use, as tensors that its programs take as arguments; none when absent. */
+  readonly adapter?: AdapterTensors
 }
+
+/** Tensors of an adapter by module and part. Adapters of equal shapes share their programs. */
+export interface AdapterTensors {
+  readonly [module: string]: { readonly [part: string]: Tensor }
+}
+
+/** Linear layers with an adapter beside them. */
+export type Adapt = (adapter: AdapterTensors) => Linear
 
 export interface Generated {
   /** Generated ids, without the prompt and the stop id. */
@@ -109,22 +119,36 @@ export class Generator {
   readonly #spread
   readonly #step
 
-  constructor(decoder: Decoder, device?: Device) {
+  /** @param adapt how an adapter given with a request is applied */
+  constructor(decoder: Decoder, device?: Device, adapt?: Adapt) {
     this.#decoder = decoder
     this.#device = device
+    const adapted = (adapter: AdapterTensors): Decoder => {
+      if (Object.keys(adapter).length === 0) return decoder
+      if (!adapt) throw new Error('this generator takes no adapters: it was made without a way to apply them')
+      return { ...decoder, linear: adapt(adapter) }
+    }
     const lastLogits = (hidden: Tensor) => {
       const [batch = 0, seq = 0, dim = 0] = hidden.shape
       return logits(decoder, reshape(sliceAxis(hidden, 1, seq - 1, seq), [batch, dim]))
     }
-    this.#prefill = jit((tokens: Tensor, positions: Tensor, visibility: Tensor, capacity: number): [Tensor, Cache] => {
-      const { hidden, cache } = decode(decoder, { tokens, positions, visibility })
-      const extend = (x: Tensor) => pad(x, [0, 0, 0, 0], [0, 0, capacity - x.shape[2]!, 0])
-      return [lastLogits(hidden), cache.map(({ k, v }) => ({ k: extend(k), v: extend(v) }))]
-    })
+    this.#prefill = jit(
+      (
+        adapter: AdapterTensors,
+        tokens: Tensor,
+        positions: Tensor,
+        visibility: Tensor,
+        capacity: number,
+      ): [Tensor, Cache] => {
+        const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
+        const extend = (x: Tensor) => pad(x, [0, 0, 0, 0], [0, 0, capacity - x.shape[2]!, 0])
+        return [lastLogits(hidden), cache.map(({ k, v }) => ({ k: extend(k), v: extend(v) }))]
+      },
+    )
     this.#context = jit(
-      (tokens: Tensor, positions: Tensor, visibility: Tensor): Cache =>
-        decode(decoder, { tokens, positions, visibility }).cache,
-      { donate: [0, 1, 2] },
+      (adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor): Cache =>
+        decode(adapted(adapter), { tokens, positions, visibility }).cache,
+      { donate: [1, 2, 3] },
     )
     this.#spread = jit(
       (layers: Cache, owners: Tensor, capacity: number): Cache => {
@@ -134,8 +158,15 @@ export class Generator {
       { donate: [0, 1] },
     )
     this.#step = jit(
-      (layers: Cache, tokens: Tensor, positions: Tensor, visibility: Tensor, start: Tensor): [Tensor, Cache] => {
-        const { hidden, cache } = decode(decoder, {
+      (
+        adapter: AdapterTensors,
+        layers: Cache,
+        tokens: Tensor,
+        positions: Tensor,
+        visibility: Tensor,
+        start: Tensor,
+      ): [Tensor, Cache] => {
+        const { hidden, cache } = decode(adapted(adapter), {
           tokens,
           positions,
           visibility,
@@ -143,7 +174,7 @@ export class Generator {
         })
         return [lastLogits(hidden), cache as Cache]
       },
-      { donate: [0, 1, 2, 3, 4] },
+      { donate: [1, 2, 3, 4, 5] },
     )
   }
 
@@ -168,7 +199,7 @@ export class Generator {
       this.#upload(positionsOf(rows, 0, width), [batch, width]),
       this.#upload(visibilityOf(rows, 0, width), [batch, width, 4]),
     ] as const
-    const [scores, cache] = this.#prefill(...first, roundUp(width + room))
+    const [scores, cache] = this.#prefill(options.adapter ?? {}, ...first, roundUp(width + room))
     disposeTree(first)
     return this.#finish({ prompts, rows, width, room, scores, cache }, options, onToken)
   }
@@ -202,6 +233,7 @@ export class Generator {
     const width = roundUp(Math.max(...contexts.map((c) => c.length)))
     const contextRows = contexts.map((c) => sightOf(c.length, width))
     const shared = this.#context(
+      options.adapter ?? {},
       this.#upload(rightAligned(contexts, width), [contexts.length, width]),
       this.#upload(positionsOf(contextRows, 0, width), [contexts.length, width]),
       this.#upload(visibilityOf(contextRows, 0, width), [contexts.length, width, 4]),
@@ -221,6 +253,7 @@ export class Generator {
       [batch],
     )
     const [scores, cache] = this.#step(
+      options.adapter ?? {},
       this.#spread(shared, owners, roundUp(width + own + room)),
       this.#upload(
         rightAligned(
@@ -261,7 +294,7 @@ export class Generator {
   /** Token after token from the scores behind the prompts; rows beyond the prompts are computed and ignored. */
   async #finish(
     { prompts, rows, width, room, ...state }: Prefilled,
-    { stopIds = this.#decoder.config.eosTokenIds, seed = 0, signal, ...sampling }: GenerateOptions,
+    { stopIds = this.#decoder.config.eosTokenIds, seed = 0, signal, adapter = {}, ...sampling }: GenerateOptions,
     onToken?: (row: number, id: number) => void,
   ): Promise<Generated[]> {
     let { scores, cache } = state
@@ -295,6 +328,7 @@ export class Generator {
         if (open.size === 0) return results
         const at = width + made
         ;[scores, cache] = this.#step(
+          adapter,
           cache,
           this.#upload(next, [batch, 1]),
           this.#upload(positionsOf(rows, at, 1), [batch, 1]),

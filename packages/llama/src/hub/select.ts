@@ -15,6 +15,8 @@ export const companionFiles: readonly string[] = [
   'merges.txt',
   'chat_template.jinja',
   'chat_template.json',
+  // JORA's: how a model it tuned is asked.
+  'prompt.json',
 ]
 const smallFiles = ['config.json', ...companionFiles]
 

@@ -46,6 +46,31 @@ export function initAdapter(model: DecoderConfig, config: LoraConfig, seed: numb
   return Object.fromEntries(adaptedModules(model, config).map((module, index) => [module.name, pair(module, index)]))
 }
 
+/** An adapter as the argument of a program: its scale is a tensor too, so that adapters of equal shapes share programs. */
+export type AdapterArgument = {
+  readonly [module: string]: { readonly loraA: Tensor; readonly loraB: Tensor; readonly scale: Tensor }
+}
+
+/** The adapter with the scale of each module, f32 `[]`, on the adapter's device. */
+export const adapterArgument = (adapter: Adapter, config: LoraConfig, device?: Device): AdapterArgument =>
+  Object.fromEntries(
+    Object.entries(adapter).map(([name, pair]) => {
+      const scale = tensor(Float32Array.of(loraScaling(config, name)), { shape: [], ...(device ? { device } : {}) })
+      return [name, { ...pair, scale }]
+    }),
+  )
+
+/** As {@link loraLinear}, of an adapter that a program takes as an argument. */
+export const argumentLinear =
+  (adapter: AdapterArgument): Linear =>
+  (name, x, weight) => {
+    const base = denseLinear(name, x, weight)
+    const entry = adapter[name]
+    if (!entry) return base
+    const update = linear(linear(cast(x, 'f32'), entry.loraA), entry.loraB)
+    return add(base, cast(mul(update, entry.scale), x.dtype))
+  }
+
 /**
  * Linear layers with the adapter beside them, for `decode`.
  * @param dropoutKey u32 `[batch, 2]`, a key for each row, new for every step; or one for all, `[2]`. Absent when not training

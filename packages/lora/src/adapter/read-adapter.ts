@@ -12,6 +12,7 @@ import { isMlxConfig, mlxAdapter, mlxWeightsFile, parseMlxConfig } from './mlx'
 import { adapterWeightsFile, arrayEntries, peftAdapter, uploadAdapter, type PeftAdapter } from './peft/peft'
 import { adapterConfigFile, parseAdapterJson, parsePeftConfig, peftConfig, type PeftInfo } from './peft/peft-config'
 import { writePeftFiles } from './peft/peft-folder'
+import { readPrompt } from './prompt-file'
 
 /** Files in which an adapter's tensors are not read, and what makes them readable. */
 const unreadable: Readonly<Record<string, string>> = {
@@ -114,11 +115,11 @@ export async function importAdapter({
   })
   if (present.length > 0)
     throw new ConfigError(`output directory ${outputDir} is not empty (it has ${present[0]}); choose another`)
-  const read = await readAdapter(inputDir, model)
+  const [read, prompt] = [await readAdapter(inputDir, model), await readPrompt(inputDir)]
   const info: PeftInfo = { baseModel: baseModel ?? read.baseModel ?? '', revision: read.revision, kept: read.kept }
   const fill = async (folder: string) => {
     const entries = arrayEntries(read.adapter, read.config)
-    await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info))
+    await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info), prompt)
     if (card !== undefined) await writeFile(join(folder, 'README.md'), card)
   }
   await writeFolderAtomic(outputDir, fill, { onlyEmpty: true })

@@ -2,6 +2,7 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { hubClient } from '@jora/llama'
+import { promptFile } from '../adapter/prompt-file'
 import type { TrainEvent } from '../runs/events'
 import { parseLine } from '../runs/lines'
 import { readLog } from '../runs/log'
@@ -58,7 +59,7 @@ export async function readCardInfo(path: string, { repo, baseModel }: CardOption
       (text(model.folder) === undefined ? undefined : await licenceOf(text(model.folder)!)),
     ggufFiles,
     lora: adapter && loraOf(adapter),
-    training: Object.keys(run).length > 0 ? await trainingOf(run, join(folder, 'metrics.jsonl')) : undefined,
+    training: Object.keys(run).length > 0 ? await trainingOf(run, folder) : undefined,
   }
 }
 
@@ -93,15 +94,16 @@ function loraOf(config: Json): CardLora | undefined {
   return { r, alpha, targetModules, dropout: number(config.lora_dropout), useRslora: config.use_rslora === true }
 }
 
-async function trainingOf(run: Json, metricsPath: string): Promise<CardTraining> {
+async function trainingOf(run: Json, folder: string): Promise<CardTraining> {
   const [settings, dataset] = [object(run.settings), object(run.dataset)]
   const statistics = object(dataset.statistics)
   const [batch, accumulation] = [number(settings.batchSize), number(settings.gradientAccumulationSteps)]
   const datasetPath = text(dataset.path)
+  const { name: template } = await readJson(join(folder, promptFile))
   return {
     joraVersion: text(run.version),
     datasetFile: datasetPath === undefined ? undefined : datasetPath.split(/[\\/]/).at(-1),
-    promptTemplate: text(settings.promptTemplate),
+    promptTemplate: text(template) ?? text(settings.promptTemplate),
     samples: number(statistics.samples),
     contexts: number(statistics.contexts),
     learningRate: number(settings.learningRate),
@@ -109,7 +111,7 @@ async function trainingOf(run: Json, metricsPath: string): Promise<CardTraining>
     maxSeqLength: number(settings.maxSeqLength),
     seed: number(settings.seed),
     samplesPerStep: batch === undefined || accumulation === undefined ? undefined : batch * accumulation,
-    ...(await readMetrics(metricsPath)),
+    ...(await readMetrics(join(folder, 'metrics.jsonl'))),
   }
 }
 

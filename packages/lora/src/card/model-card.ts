@@ -119,11 +119,13 @@ function trainingLines({ lora, training = {} }: CardInfo): string[] {
 
 const fence = (language: string, lines: readonly string[]): string => `\`\`\`${language}\n${lines.join('\n')}\n\`\`\``
 
-function usage({ kind, title, repo, baseModel, ggufFiles = [] }: CardInfo): string[] {
+function usage({ kind, title, repo, baseModel, training, ggufFiles = [] }: CardInfo): string[] {
   const [here, base] = [repo ?? title, baseModel ?? 'BASE_MODEL']
   const [python, shell] = [(lines: string[]) => fence('python', lines), (lines: string[]) => fence('bash', lines)]
   const quoted = (text: string) => JSON.stringify(text)
   const word = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+  const asks =
+    training?.promptTemplate === undefined || training.promptTemplate === 'none' ? '--prompt "…"' : '--instruction "…"'
   const fetched = repo === undefined ? [] : [`hf download ${word(repo)} --local-dir ${word(title)}`]
   if (kind === 'adapter') {
     return [
@@ -136,7 +138,7 @@ function usage({ kind, title, repo, baseModel, ggufFiles = [] }: CardInfo): stri
         `tokenizer = AutoTokenizer.from_pretrained(${quoted(base)})`,
       ]),
       'With JORA:',
-      shell([...fetched, `jora generate --model ${word(base)} --adapter ${word(title)} --prompt "…"`]),
+      shell([...fetched, `jora generate --model ${word(base)} --adapter ${word(title)} ${asks}`]),
     ]
   }
   if (kind === 'model') {
@@ -149,7 +151,7 @@ function usage({ kind, title, repo, baseModel, ggufFiles = [] }: CardInfo): stri
         `tokenizer = AutoTokenizer.from_pretrained(${quoted(here)})`,
       ]),
       'With JORA:',
-      shell([`jora generate --model ${word(here)} --prompt "…"`]),
+      shell([`jora generate --model ${word(here)} ${asks}`]),
     ]
   }
   const file = ggufFiles[0] ?? 'FILE.gguf'

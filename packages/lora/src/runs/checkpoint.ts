@@ -8,8 +8,8 @@ import type { DecoderConfig } from '@jora/llama'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
 import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from '../adapter/peft/peft'
-import { peftConfig, type PeftInfo } from '../adapter/peft/peft-config'
-import { keepsFiles, writePeftFiles } from '../adapter/peft/peft-folder'
+import { peftConfig } from '../adapter/peft/peft-config'
+import { keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
 import { adaptedModules } from '../adapter/target-modules'
 import type { Progress } from '../train/trainer'
 import type { TrainState } from '../train/training-step'
@@ -33,7 +33,7 @@ export async function saveCheckpoint(
   state: TrainState,
   progress: SavedProgress,
   lora: LoraConfig,
-  info: PeftInfo,
+  info: AdapterInfo,
 ): Promise<string> {
   const relative = `checkpoints/${folderName(progress.step)}`
   const entries = {
@@ -43,7 +43,7 @@ export async function saveCheckpoint(
   }
   if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
-    await writePeftFiles(folder, entries.adapter, peftConfig(lora, Object.keys(state.adapter), info))
+    await writePeftFiles(folder, entries.adapter, peftConfig(lora, Object.keys(state.adapter), info), info.prompt)
     for (const part of ['m', 'v'] as const)
       await writeSafetensors(join(folder, optimizerFiles[part]), entries[part], { format: 'pt' })
     await writeJsonAtomic(join(folder, progressFile), progress)

@@ -9,8 +9,7 @@ import { parseLine } from './lines'
 import { LogWriter, metricsFile, readLog } from './log'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { modelCard } from '../card/model-card'
-import type { PeftInfo } from '../adapter/peft/peft-config'
-import { savePeftAdapter } from '../adapter/peft/peft-folder'
+import { savePeftAdapter, type AdapterInfo } from '../adapter/peft/peft-folder'
 
 /** Appends to metrics.jsonl, each line written before the next event. */
 export class RunDirectory {
@@ -65,7 +64,7 @@ export class RunDirectory {
   }
 
   /** Writes the trained adapter and its model card, of what the directory's files say by now. */
-  async finish(adapter: Adapter, lora: LoraConfig, info: PeftInfo): Promise<void> {
+  async finish(adapter: Adapter, lora: LoraConfig, info: AdapterInfo): Promise<void> {
     await savePeftAdapter(this.path, adapter, lora, info)
     if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), modelCard(await readCardInfo(this.path)))
   }

@@ -2,11 +2,11 @@
 import {
   contextTemplates,
   packings,
-  promptTemplates,
+  promptChoices,
   type ContextTemplate,
   type OverflowPolicy,
   type Packing,
-  type PromptTemplate,
+  type PromptChoice,
 } from '@jora/data'
 import { ConfigError, defaultLoraConfig, type LoraConfig, type Patterns } from './lora-config'
 import { checkTrainConfig, defaultTrainConfig, type TrainConfig } from './train-config'
@@ -33,7 +33,8 @@ export interface JoraSettings extends Omit<TrainConfig, 'lora'> {
   /** Longest sample, in tokens. */
   readonly maxSeqLength: number
   readonly onOverflow: OverflowPolicy
-  readonly promptTemplate: PromptTemplate
+  /** `auto`: what fits the rows and the model; see `choosePromptTemplate`. */
+  readonly promptTemplate: PromptChoice
   readonly contextTemplate: ContextTemplate
   /** `auto`: questions that share a context share its computation where that pays. */
   readonly packing: Packing
@@ -66,7 +67,7 @@ export const defaultJoraSettings: Omit<JoraSettings, 'modelPath'> = {
   initAdapter: undefined,
   maxSeqLength: 2000,
   onOverflow: 'error',
-  promptTemplate: 'alpaca',
+  promptTemplate: 'auto',
   contextTemplate: 'auto',
   packing: 'auto',
   split: 0.8,
@@ -102,7 +103,7 @@ export class JoraConfig {
     const { launcher, promptTemplate, contextTemplate, packing } = this.settings
     const oneOf = (name: string, value: string, values: readonly string[]) =>
       check(name, value, values.includes(value), `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`)
-    oneOf('promptTemplate', promptTemplate, promptTemplates)
+    oneOf('promptTemplate', promptTemplate, promptChoices)
     oneOf('contextTemplate', contextTemplate, contextTemplates)
     oneOf('packing', packing, packings)
     check('launcher', launcher, ['auto', 'none', 'mpi'].includes(launcher), 'auto, none or mpi')

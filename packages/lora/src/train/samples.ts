@@ -1,5 +1,13 @@
 // Rows as training and held-out samples, by a run's settings.
-import { prepareDataset, requireEos, type DatasetStatistics, type Row, type Sample, type Tokenizer } from '@jora/data'
+import {
+  prepareDataset,
+  requireEos,
+  type DatasetStatistics,
+  type PromptTemplate,
+  type Row,
+  type Sample,
+  type Tokenizer,
+} from '@jora/data'
 import type { JoraConfig } from '../settings/jora-config'
 
 /** Samples ready to train on. */
@@ -9,6 +17,8 @@ export interface JoraSamples {
   readonly heldOut: readonly Sample[]
   /** Whether questions that share a context share a row. */
   readonly packing: 'none' | 'tree'
+  /** How rows became text; kept beside the adapter, for all who ask it. */
+  readonly prompt?: PromptTemplate
   readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
   readonly tokenizer: Tokenizer
 }
@@ -43,6 +53,7 @@ export function samplesFromRows(
     samples: part === 'train' ? prepared.train : prepared.heldOut,
     heldOut: part === 'train' ? prepared.heldOut : [],
     packing: prepared.packing,
+    prompt: prepared.prompt,
     statistics: prepared.statistics,
     tokenizer,
   }

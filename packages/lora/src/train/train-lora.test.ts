@@ -107,6 +107,7 @@ describe('the three calls', () => {
       'adapter_model.safetensors',
       'checkpoints',
       'metrics.jsonl',
+      'prompt.json',
       'run.json',
     ])
 

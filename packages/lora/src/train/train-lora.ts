@@ -14,6 +14,7 @@ import { fingerprint, hashModel, hashSamples } from '../runs/hashes'
 import type { JoraConfig } from '../settings/jora-config'
 import { ConfigError, loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
+import { writePrompt } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
@@ -138,7 +139,9 @@ async function train(
   const keeps = writesFiles(device)
   const resumeStep = resume === undefined ? undefined : (resumed?.progress.step ?? 0)
   const directory = keeps ? await RunDirectory.open(outputDir, record, resumeStep) : RunDirectory.none(outputDir)
-  const peft = { baseModel: id ?? settings.modelPath, revision }
+  const baseModel = id ?? settings.modelPath
+  const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }
+  const peft = { baseModel, revision, prompt }
   let { finalLoss } = directory.earlier
   const training = runTraining({
     model,
@@ -160,6 +163,7 @@ async function train(
   }
   try {
     if (keeps) await removeUnfinishedCheckpoints(outputDir)
+    if (keeps && prompt) await writePrompt(outputDir, prompt)
     let next = await training.next()
     for (; !next.done; next = await training.next()) {
       const event = next.value

@@ -1,5 +1,6 @@
 // The playground's route: an answer as lines of JSON, ended when its reader leaves.
 import { Hono } from 'hono'
+import { readPrompt } from '@jora/lora'
 import { chatSchema, routes, sides, type ChatEvent, type ChatRequest } from '../../api'
 import type { Ask } from '../../playground/messages'
 import { readJson } from '../body'
@@ -36,13 +37,14 @@ async function askOf(request: ChatRequest, { runs, models, roots }: Services): P
       'conflict',
       'This run has no adapter yet: let it reach a checkpoint, or ask the base model alone.',
     )
+  const kept = run.adapter === null ? undefined : await readPrompt(run.adapter)
   const { promptTemplate = 'alpaca', contextTemplate = 'auto' } = run.json?.settings ?? {}
   return {
     ...rest,
     modelDir,
     adapterDir: run.adapter,
     sides: asked ?? [...sides],
-    mode: mode ?? modeOf[promptTemplate] ?? 'instruction',
+    mode: mode ?? modeOf[kept?.template.name ?? promptTemplate] ?? 'instruction',
     contextTemplate: contextTemplate === 'document' || contextTemplate === 'plain' ? contextTemplate : 'auto',
   }
 }

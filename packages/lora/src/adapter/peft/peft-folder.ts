@@ -7,7 +7,14 @@ import type { Adapter } from '../adapter'
 import type { LoraConfig } from '../../settings/lora-config'
 import { writesFiles } from '../../train/on-mesh'
 import { adapterEntries, adapterWeightsFile } from './peft'
+import { writePrompt, type AdapterPrompt } from '../prompt-file'
 import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
+
+/** What lies beside an adapter's tensors. */
+export interface AdapterInfo extends PeftInfo {
+  /** How the adapter is asked, for prompt.json. */
+  readonly prompt?: AdapterPrompt | undefined
+}
 
 /**
  * Writes the adapter into `folder`, each file whole or not at all. Of a job's processes all must call it, and the first
@@ -17,19 +24,21 @@ export async function savePeftAdapter(
   folder: string,
   adapter: Adapter,
   config: LoraConfig,
-  info: PeftInfo,
+  info: AdapterInfo,
 ): Promise<void> {
   const entries = await adapterEntries(adapter)
   if (!keepsFiles(adapter)) return
-  await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info))
+  await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info), info.prompt)
 }
 
-/** The two files, of tensors that are on the host. */
+/** The files, of tensors that are on the host. */
 export async function writePeftFiles(
   folder: string,
   entries: readonly SafetensorsEntry<Uint8Array>[],
   config: Readonly<Record<string, unknown>>,
+  prompt?: AdapterPrompt,
 ): Promise<void> {
+  if (prompt) await writePrompt(folder, prompt)
   await writeSafetensors(join(folder, adapterWeightsFile), entries, { format: 'pt' })
   await writeJsonAtomic(join(folder, adapterConfigFile), config)
 }

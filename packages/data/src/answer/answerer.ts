@@ -1,0 +1,75 @@
+// Answerer: text in, text out. Whoever asks a model, command, page or server, asks one of these.
+
+import type { ContextDocument, ChatMessage } from '../rows/row-formats'
+import type { Ask } from '../prompt/ask'
+
+/** How an answer is made. */
+export interface AnswerOptions {
+  /** Longest answer, in tokens. */
+  readonly maxNewTokens?: number
+  /** 0 is greedy. */
+  readonly temperature?: number
+  /** Only the k most likely tokens; 0 is all. */
+  readonly topK?: number
+  /** Only the likeliest tokens that together reach p. */
+  readonly topP?: number
+  readonly repetitionPenalty?: number
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
+  /** Seed of the sampler. */
+  readonly seed?: number
+  /** Texts that end the answer and are not part of it, beside the template's own end marks. */
+  readonly stop?: readonly string[]
+  /** Aborting ends the answer: what waits for it gets the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** A document that an answer was made from. */
+export interface Passage extends ContextDocument {
+  /** How well it fits the question: BM25; 0 where no word is shared. */
+  readonly score: number
+  /** Its place in the collection, from 0. */
+  readonly index: number
+}
+
+/** An answer as a whole. */
+export interface Answer {
+  readonly text: string
+  /** Its ids, without the one that ended it; those of a stop text may be among the last. */
+  readonly ids: readonly number[]
+  /** `length`: cut at `maxNewTokens`, or at the last position of the model. */
+  readonly finishReason: 'stop' | 'length'
+  /** Tokens of what was asked. */
+  readonly promptTokens: number
+  /** What was retrieved for it, best first. */
+  readonly passages?: readonly Passage[]
+}
+
+/** A part of an answer, as it is made. */
+export interface Piece {
+  /** Text that became complete; may be empty, as for the first bytes of a character. */
+  readonly text: string
+  readonly ids: readonly number[]
+  /** The whole, with the last piece. */
+  readonly answer?: Answer
+}
+
+/** A model, tuned or not, that is asked in the prompt template it was trained with. */
+export interface Answerer {
+  /** @throws RangeError | Error for a question that the model or its template cannot take */
+  ask(ask: Ask, options?: AnswerOptions): Promise<Answer>
+  /** Answers as they are made, several together, each with the place of its question. */
+  askAll(asks: readonly Ask[], options?: AnswerOptions): AsyncIterable<Answer & { readonly index: number }>
+  /** The answer as it is made. Leaving the loop ends it. */
+  stream(ask: Ask, options?: AnswerOptions): AsyncIterable<Piece>
+  /** Answers the last message of a conversation. Leaving the loop ends it. */
+  chat(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncIterable<Piece>
+}
+
+/** The answer that a stream comes to. */
+export async function answerOf(pieces: AsyncIterable<Piece>): Promise<Answer> {
+  let last: Answer | undefined
+  for await (const { answer } of pieces) last = answer ?? last
+  if (last === undefined) throw new Error('the answer ended without its last piece')
+  return last
+}

@@ -1,0 +1,200 @@
+// Prompt templates: all that decides how a row or a question becomes text, and what ends an answer.
+
+import { asRecord, isRecord } from '../rows/json'
+import type { Row } from '../rows/row-formats'
+import type { Tokenizer } from '../tokenizer/tokenizer'
+import { chatTemplateOf } from './chat'
+
+/**
+ * `alpaca`: Stanford Alpaca's wording, and in the same style for contexts; `raft`: context, question and answer under
+ * headings, instructions too; `chat`: the model's own chat template; `none`: the row's own text and nothing else.
+ */
+export const promptTemplates = ['alpaca', 'raft', 'chat', 'none'] as const
+export type PromptTemplateName = (typeof promptTemplates)[number]
+
+/** What a run may be told: a template by name, or to choose one by rows and model; see {@link choosePromptTemplate}. */
+export const promptChoices = ['auto', ...promptTemplates] as const
+export type PromptChoice = (typeof promptChoices)[number]
+
+/**
+ * How a context of several documents is written. `document`: each between `<DOCUMENT>` tags, as RAFT has them; `plain`: one
+ * after another, a line break after each; `auto`: plain where questions see the first few of them only, as of a text's lines.
+ */
+export const contextTemplates = ['auto', 'document', 'plain'] as const
+export type ContextTemplate = (typeof contextTemplates)[number]
+
+/**
+ * The text around what a row holds: the whole prompt, or with a chat template the user's message. In `instruction` and
+ * `instructionWithInput`, `{instruction}` and `{input}` stand for the row's.
+ */
+export interface Frames {
+  readonly instruction: string
+  readonly instructionWithInput: string
+  /** Before a context, and around a question up to its answer. The context comes first: it is what is shared. */
+  readonly context: { readonly head: string; readonly before: string; readonly after: string }
+}
+
+/** Chosen once, when an adapter is trained; `prompt.json` beside the adapter keeps it for all who ask it. */
+export interface PromptTemplate {
+  readonly name: PromptTemplateName
+  readonly frames: Frames
+  /** How the documents of a context are written. */
+  readonly documents: ContextTemplate
+  /** Jinja source of the chat template, where conversations go through one. */
+  readonly chat?: string
+  /** Texts that end an answer, beside the model's own EOS. */
+  readonly stops: readonly string[]
+}
+
+const raftContext = { head: '### Context:\n', before: '\n### Question:\n', after: '\n\n### Answer:\n' }
+const plain = { instruction: '{instruction}', instructionWithInput: '{instruction}\n{input}' }
+
+/** The frames of each template. */
+export const frames = {
+  alpaca: {
+    instruction:
+      'Below is an instruction that describes a task. ' +
+      'Write a response that appropriately completes the request.\n\n' +
+      '### Instruction:\n{instruction}\n\n### Response:\n',
+    instructionWithInput:
+      'Below is an instruction that describes a task, paired with an input that provides further context. ' +
+      'Write a response that appropriately completes the request.\n\n' +
+      '### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n',
+    context: raftContext,
+  },
+  raft: {
+    instruction: '### Question:\n{instruction}\n\n### Answer:\n',
+    instructionWithInput: '### Context:\n{input}\n\n### Question:\n{instruction}\n\n### Answer:\n',
+    context: raftContext,
+  },
+  chat: { ...plain, context: { head: '', before: '\n', after: '' } },
+  none: { ...plain, context: { head: '', before: '', after: '\n' } },
+} satisfies Record<PromptTemplateName, Frames>
+
+/** @throws Error when `value` is no template, naming the flag */
+export function parsePromptTemplate(value: string): PromptTemplateName {
+  const known = promptTemplates.find((name) => name === value)
+  if (known !== undefined) return known
+  throw new Error(`--prompt-template: got ${JSON.stringify(value)}; expected alpaca, raft, chat or none`)
+}
+
+/**
+ * The template of this name for a model's tokenizer.
+ *
+ * @throws Error for `chat` when the tokenizer has no chat template, or it cannot be read
+ */
+export function promptTemplate(
+  name: PromptTemplateName,
+  tokenizer: Tokenizer,
+  documents: ContextTemplate = 'auto',
+): PromptTemplate {
+  const framed = { name: parsePromptTemplate(name), frames: frames[name], documents }
+  if (name !== 'chat') return { ...framed, stops: [] }
+  const chat = chatTemplateOf(tokenizer)
+  const end = chat.endMark()
+  return { ...framed, chat: chat.source, stops: end === '' ? [] : [end] }
+}
+
+/** A template itself, or its name for a tokenizer. */
+export const templateFor = (
+  template: PromptTemplate | PromptTemplateName,
+  tokenizer: Tokenizer,
+  documents?: ContextTemplate,
+): PromptTemplate =>
+  typeof template === 'string'
+    ? promptTemplate(template, tokenizer, documents)
+    : documents === undefined
+      ? template
+      : { ...template, documents }
+
+/**
+ * What `auto` comes to. Rows that bring their prompts as text or ids are asked so (`none`). Conversations, and any rows of a
+ * model that has a chat template, go through it (`chat`). Otherwise contexts with questions alone are `raft`, and all else
+ * `alpaca`.
+ *
+ * @throws Error as {@link promptTemplate} does
+ */
+export function choosePromptTemplate(
+  choice: PromptChoice,
+  rows: readonly Row[],
+  tokenizer: Tokenizer,
+  documents?: ContextTemplate,
+): PromptTemplate {
+  return promptTemplate(choice === 'auto' ? fitting(rows, tokenizer) : choice, tokenizer, documents)
+}
+
+function fitting(rows: readonly Row[], tokenizer: Tokenizer): PromptTemplateName {
+  if (rows.length > 0 && rows.every((row) => 'prompt' in row || 'input_ids' in row)) return 'none'
+  if (tokenizer.chatTemplate !== undefined || rows.some((row) => 'messages' in row)) return 'chat'
+  return rows.length > 0 && rows.every((row) => 'questions' in row) ? 'raft' : 'alpaca'
+}
+
+/** The text of an instruction in its frame. */
+export const framedInstruction = (
+  { instruction: alone, instructionWithInput }: Frames,
+  { instruction, input = '' }: { readonly instruction: string; readonly input?: string },
+): string =>
+  // One pass over the frame: braces in what is put in stay as they are.
+  (input === '' ? alone : instructionWithInput).replace(/\{(instruction|input)\}/g, (_, key) =>
+    key === 'input' ? input : instruction,
+  )
+
+/**
+ * The ids that end an answer: the template's end marks that are single tokens, the tokenizer's EOS, and the model's own.
+ *
+ * @param modelIds EOS ids of the model's configuration
+ */
+export function stopIdsOf(
+  { stops }: Pick<PromptTemplate, 'stops'>,
+  tokenizer: Tokenizer,
+  modelIds: readonly number[] = [],
+): number[] {
+  const marks = stops.map((stop) => tokenizer.encode(stop, { continuation: true })).filter((ids) => ids.length === 1)
+  const eos = tokenizer.eosId === undefined ? [] : [tokenizer.eosId]
+  return [...new Set([...modelIds, ...eos, ...marks.flat()])]
+}
+
+/** End marks of several tokens, which only their text shows. */
+export const stopTextsOf = ({ stops }: Pick<PromptTemplate, 'stops'>, tokenizer: Tokenizer): string[] =>
+  stops.filter((stop) => tokenizer.encode(stop, { continuation: true }).length !== 1)
+
+/**
+ * A template as JSON has it.
+ *
+ * @param source what errors call it
+ * @throws Error naming the key that is not as it should be
+ */
+export function parseTemplateJson(json: unknown, source: string): PromptTemplate {
+  const fail = (key: string, expected: string) => new Error(`${source}: "${key}": expected ${expected}`)
+  if (!isRecord(json)) throw new Error(`${source}: expected an object`)
+  const { name, documents, chat, stops } = json
+  const knownName = promptTemplates.find((known) => known === name)
+  const knownDocuments = contextTemplates.find((known) => known === documents)
+  if (knownName === undefined) throw fail('name', promptTemplates.join(', '))
+  if (knownDocuments === undefined) throw fail('documents', contextTemplates.join(', '))
+  if (chat !== undefined && typeof chat !== 'string') throw fail('chat', 'text')
+  if (knownName === 'chat' && chat === undefined) throw fail('chat', 'the Jinja source of the chat template')
+  if (!Array.isArray(stops) || !stops.every((stop) => typeof stop === 'string')) throw fail('stops', 'a list of texts')
+  const given = asRecord(json.frames)
+  const context = asRecord(given.context)
+  const textAt = (record: Readonly<Record<string, unknown>>, key: string, path: string): string => {
+    const value = record[key]
+    if (typeof value !== 'string') throw fail(`${path}${key}`, 'text')
+    return value
+  }
+  return {
+    name: knownName,
+    frames: {
+      instruction: textAt(given, 'instruction', 'frames.'),
+      instructionWithInput: textAt(given, 'instructionWithInput', 'frames.'),
+      context: {
+        head: textAt(context, 'head', 'frames.context.'),
+        before: textAt(context, 'before', 'frames.context.'),
+        after: textAt(context, 'after', 'frames.context.'),
+      },
+    },
+    documents: knownDocuments,
+    ...(chat === undefined ? {} : { chat }),
+    stops: stops as string[],
+  }
+}

@@ -1,0 +1,97 @@
+// The engine of answers: requests wait in one bounded queue and are generated one after another.
+import { Generator, type Generated, type GenerateOptions } from './generate'
+
+/** The queue holds all it may: ask again later. */
+export class QueueFullError extends Error {
+  override readonly name = 'QueueFullError'
+}
+
+export interface EngineOptions {
+  /** Requests that may wait beside the one that runs; more are refused (default: any number). */
+  readonly mostWaiting?: number
+}
+
+/** Gives one generator to many who ask at once. Who is aborted while waiting leaves the queue. */
+export class Engine {
+  readonly generator: Generator
+  readonly #mostWaiting: number
+  readonly #waiting: (() => void)[] = []
+  #running = false
+
+  constructor(generator: Generator, { mostWaiting = Infinity }: EngineOptions = {}) {
+    this.generator = generator
+    this.#mostWaiting = mostWaiting
+  }
+
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Whether one is generated. */
+  get running(): boolean {
+    return this.#running
+  }
+
+  /**
+   * Ids of one continuation, as they are made, once its turn has come. Leaving the loop early ends it.
+   *
+   * @throws QueueFullError at once when too many wait; RangeError as `Generator.generate` does; the signal's reason
+   */
+  async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
+    await this.#turn(options.signal)
+    try {
+      return yield* this.generator.stream(prompt, options)
+    } finally {
+      this.#done()
+    }
+  }
+
+  /**
+   * Runs `work` with the generator, once its turn has come: batches, say, whose parts belong together.
+   *
+   * @throws QueueFullError at once when too many wait; the signal's reason
+   */
+  async exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.#turn(signal)
+    try {
+      return await work(this.generator)
+    } finally {
+      this.#done()
+    }
+  }
+
+  async #turn(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    if (!this.#running) {
+      this.#running = true
+      return
+    }
+    if (this.#waiting.length >= this.#mostWaiting)
+      throw new QueueFullError(`${this.#waiting.length} requests wait already`)
+    await new Promise<void>((resolve, reject) => {
+      const go = () => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        reject(signal!.reason as Error)
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#waiting.push(go)
+    })
+  }
+
+  #done(): void {
+    const next = this.#waiting.shift()
+    // The turn is handed on: nobody who asks between can take it.
+    if (next) next()
+    else this.#running = false
+  }
+
+  /** Releases the generator's programs. */
+  dispose(): void {
+    this.generator.dispose()
+  }
+}

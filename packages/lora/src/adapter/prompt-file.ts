@@ -1,0 +1,164 @@
+// prompt.json beside an adapter: how it was trained to be asked, and on which base. PEFT ignores the file.
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  choosePromptTemplate,
+  contextTemplates,
+  parseTemplateJson,
+  promptTemplate,
+  promptTemplates,
+  type ContextTemplate,
+  type PromptChoice,
+  type PromptTemplate,
+  type PromptTemplateName,
+  type Row,
+  type Tokenizer,
+} from '@jora/data'
+import { hashModel } from '../runs/hashes'
+import { writeJsonAtomic } from '@jora/tensor/files'
+import { ConfigError } from '../settings/config-error'
+import { adapterConfigFile } from './peft/peft-config'
+
+export const promptFile = 'prompt.json'
+
+/** The model that an adapter was trained on. */
+export interface AdapterBase {
+  /** Hub id, or the folder as it was given. */
+  readonly model: string
+  /** Commit, of a model from the Hub. */
+  readonly revision?: string | undefined
+  /** `hashModel` of its files. */
+  readonly digest?: string | undefined
+}
+
+/** What prompt.json says. */
+export interface AdapterPrompt {
+  readonly template: PromptTemplate
+  /** Absent beside a merged model, which is its own base. */
+  readonly base?: AdapterBase | undefined
+}
+
+type Json = Readonly<Record<string, unknown>>
+const object = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+/** The JSON in a file; undefined where there is no file. @throws ConfigError when it is no JSON */
+async function readJson(path: string): Promise<unknown> {
+  const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw new ConfigError(`${path} cannot be read: ${error.message}`)
+  })
+  if (content === undefined) return undefined
+  try {
+    return JSON.parse(content)
+  } catch (error) {
+    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
+  }
+}
+
+/** Writes prompt.json into `folder`, whole or not at all. */
+export const writePrompt = (folder: string, { template, base }: AdapterPrompt): Promise<void> =>
+  writeJsonAtomic(join(folder, promptFile), { ...template, ...(base && { base }) })
+
+/** The prompt.json of `folder`; undefined where there is none. @throws ConfigError naming the key at fault */
+export async function readPrompt(folder: string): Promise<AdapterPrompt | undefined> {
+  const path = join(folder, promptFile)
+  const json = await readJson(path)
+  if (json === undefined) return undefined
+  const { model, revision, digest } = object(object(json).base)
+  try {
+    const template = parseTemplateJson(json, path)
+    if (text(model) === undefined) return { template }
+    return { template, base: { model: text(model)!, revision: text(revision), digest: text(digest) } }
+  } catch (error) {
+    throw new ConfigError((error as Error).message)
+  }
+}
+
+export interface PromptSource {
+  /** Folder of the adapter, if one is asked. */
+  readonly adapter?: string | undefined
+  /** Folder of the model. */
+  readonly model: string
+  readonly tokenizer: Tokenizer
+  /** What the user wants; `auto` when absent. */
+  readonly choice?: PromptChoice | undefined
+  /** How documents are written, where the user says so. */
+  readonly documents?: ContextTemplate | undefined
+  /** Rows that are asked, for `auto` without an adapter. */
+  readonly rows?: readonly Row[] | undefined
+}
+
+/**
+ * How a model is asked: as the user says, else as the adapter's prompt.json says (or a merged model's), else as an earlier
+ * version trained it, by its run.json. An adapter without either is asked in the Alpaca prompt, and `note` says so; a model
+ * alone by its chat template if it has one.
+ *
+ * @throws ConfigError | Error for a prompt.json at fault, or a chat template that is not there
+ */
+export async function promptFor({
+  adapter,
+  model,
+  tokenizer,
+  choice = 'auto',
+  documents,
+  rows = [],
+}: PromptSource): Promise<{ readonly template: PromptTemplate; readonly note?: string }> {
+  if (choice !== 'auto') return { template: promptTemplate(choice, tokenizer, documents) }
+  const kept = await readPrompt(adapter ?? model)
+  if (kept) return { template: documents === undefined ? kept.template : { ...kept.template, documents } }
+  if (adapter === undefined) return { template: choosePromptTemplate('auto', rows, tokenizer, documents) }
+  const { name, contextTemplate } = await runTemplate(adapter)
+  const template = promptTemplate(name ?? 'alpaca', tokenizer, documents ?? contextTemplate)
+  if (name !== undefined) return { template }
+  const note = `${adapter} has no ${promptFile}, which would say how it was trained to be asked: it is asked in the alpaca template; --prompt-template chooses another`
+  return { template, note }
+}
+
+/** What run.json says, which earlier versions wrote without a prompt.json. */
+async function runTemplate(folder: string) {
+  const { settings } = object(await readJson(join(folder, 'run.json')))
+  const { promptTemplate: named, contextTemplate: written } = object(settings)
+  return {
+    name: promptTemplates.find((known) => known === named),
+    contextTemplate: contextTemplates.find((known) => known === written),
+  }
+}
+
+/** The template that the run in `folder` was begun with; undefined where there is no run. @throws ConfigError */
+export const templateOfRun = async (folder: string): Promise<PromptTemplateName | undefined> =>
+  (await readPrompt(folder))?.template.name ?? (await runTemplate(folder)).name
+
+/**
+ * The base that an adapter was trained on, as something to open: a folder that exists, or a Hub id.
+ *
+ * @throws ConfigError when the adapter names none
+ */
+export async function baseOfAdapter(adapter: string): Promise<AdapterBase> {
+  const config = object(await readJson(join(adapter, adapterConfigFile)))
+  const kept = (await readPrompt(adapter))?.base
+  const named = text(config.base_model_name_or_path)
+  const base = kept ?? (named === undefined ? undefined : { model: named, revision: text(config.revision) })
+  // A relative folder was one of the place where the run began; its run.json has it in full.
+  const { id, folder } = object(object(await readJson(join(adapter, 'run.json'))).model)
+  const absolute = text(id) === undefined ? text(folder) : undefined
+  const exists = async (path: string) => (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+  if (absolute !== undefined && !(base !== undefined && (await exists(base.model))) && (await exists(absolute)))
+    return { ...base, model: absolute }
+  if (base === undefined) throw new ConfigError(`${adapter} does not name its base model; give --model DIR`)
+  return base
+}
+
+/**
+ * Holds the model in `folder`, which the user calls `model`, against the base that `adapter` was trained on.
+ *
+ * @throws ConfigError naming both when they differ
+ */
+export async function checkBase(adapter: string, model: string, folder: string): Promise<void> {
+  const base = (await readPrompt(adapter))?.base
+  if (base?.digest === undefined || base.digest === (await hashModel(folder))) return
+  throw new ConfigError(
+    `${adapter} was trained on ${base.model}, and ${model} is another model: their files differ. Use that base, train on this one, or take "base" out of ${join(adapter, promptFile)} to try it all the same`,
+  )
+}
