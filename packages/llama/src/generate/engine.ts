@@ -1,5 +1,5 @@
 // The engine of answers: requests wait in one bounded queue and are generated one after another.
-import { Generator, type Generated, type GenerateOptions } from './generate'
+import type { Generated, GenerateOptions, Generator } from './generate'
 
 /** The queue holds all it may: ask again later. */
 export class QueueFullError extends Error {
