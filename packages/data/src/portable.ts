@@ -31,7 +31,7 @@ export { describeTokens, type TokenDescription, type TokenPart } from './prompt/
 export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
 export { renderPrompt } from './prompt/prompt'
 export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
-export { retrieving, type RetrievalOptions } from './answer/retrieving'
+export { passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
 export { StopText } from './answer/stop-text'
 export { askedIds, type Ask, type AskedIds } from './prompt/ask'
 export {
