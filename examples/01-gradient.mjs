@@ -16,7 +16,7 @@ const loss = (/** @type {Line} */ line) => mean(square(sub(add(mul(line.slope, x
 // Loss, gradient and update are one traced program, compiled once and replayed.
 const step = jit((/** @type {Line} */ line) => {
   const [value, gradient] = valueAndGrad(loss)(line)
-  return { value, line: treeMap((p, i) => sub(p, mul([gradient.slope, gradient.offset][i] ?? 0, 0.1)), line) }
+  return { value, line: treeMap((p, g) => sub(p, mul(g, 0.1)), line, gradient) }
 })
 
 /** @type {Line} */

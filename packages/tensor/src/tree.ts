@@ -72,10 +72,30 @@ export function flatten(tree: Tree): Flat {
   }
 }
 
-/** Applies `f` to every tensor of `tree`. */
-export function treeMap<T extends Tree>(f: (leaf: Tensor, index: number) => Tensor, tree: T): T {
+/** What `treeMap` calls for each leaf: the leaf of each tree, then the leaf's number. */
+export type LeafMap<Others extends readonly Tree[]> = (
+  ...args: [leaf: Tensor, ...others: { [K in keyof Others]: Tensor }, index: number]
+) => Tensor
+
+/**
+ * The tree of `f(leaf, …, index)`, leaf by leaf: `treeMap((p, g) => sub(p, mul(g, rate)), params, grads)`.
+ * @throws TensorError when the trees differ in structure
+ */
+export function treeMap<T extends Tree, Others extends readonly Tree[]>(
+  f: LeafMap<Others>,
+  tree: T,
+  ...others: Others
+): T {
   const flat = flatten(tree)
-  return flat.unflatten(flat.leaves.map(f)) as T
+  const rest = others.map((other, i) => {
+    const { leaves, structure } = flatten(other)
+    if (structure !== flat.structure)
+      fail('treeMap', `tree ${i + 1} is ${structure}, expected ${flat.structure}, the structure of tree 0`)
+    return leaves
+  })
+  const at = (leaf: Tensor, index: number) =>
+    f(...([leaf, ...rest.map((leaves) => leaves[index]), index] as unknown as Parameters<LeafMap<Others>>))
+  return flat.unflatten(flat.leaves.map(at)) as T
 }
 
 /** Every tensor of `tree`, depth first, in key order. */

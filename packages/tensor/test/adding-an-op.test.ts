@@ -15,11 +15,20 @@ interface Edit {
   readonly line: string
 }
 
-const declaration: Edit = { file: 'src/ir/op.ts', after: '  silu: None', line: '  softplus: None' }
+const declaration: Edit = {
+  file: 'src/ir/ops/elementwise.ts',
+  after: '  sigmoid: None',
+  line: '  softplus: None',
+}
 
 /** The tables in which a missing entry must not compile, and the entry. */
 const tables: readonly (Edit & { readonly table: string })[] = [
-  { table: 'shapeRules', file: 'src/ir/op.ts', after: '  silu: unaryFloat,', line: '  softplus: unaryFloat,' },
+  {
+    table: 'elementwiseRules',
+    file: 'src/ir/ops/elementwise.ts',
+    after: '  sigmoid: map(float),',
+    line: '  softplus: map(float),',
+  },
   {
     table: 'vjpRules',
     file: 'src/autodiff/vjp-rules.ts',
@@ -131,6 +140,16 @@ describe('adding an op', () => {
 
   test.each(tables)('one without its entry in $table is refused there', (missing) => {
     expect(compile([declaration, ...tables.filter((edit) => edit !== missing)])).toEqual([refusal(missing)])
+  })
+
+  test.each(['inputs', 'reads', 'shape'])('an op rule without %s is refused', (key) => {
+    const whole = { inputs: '[float]', reads: "'same'", shape: 'likeFirst' }
+    const entries = Object.entries(whole).filter(([name]) => name !== key)
+    const [rule, ...rest] = tables
+    const line = `  softplus: { ${entries.map(([name, value]) => `${name}: ${value}`).join(', ')} },`
+    expect(compile([declaration, { ...rule!, line }, ...rest])).toEqual([
+      expect.stringMatching(new RegExp(`^${rule!.file}, softplus: Property '${key}' is missing in type`)),
+    ])
   })
 
   test('with every entry it compiles', () => expect(compile([declaration, ...tables, ...others])).toEqual([]))

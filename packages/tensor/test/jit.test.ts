@@ -179,9 +179,36 @@ describe('messages', () => {
     'inner dims, transposed': [() => j.linear(a(), b()), 'dot: inner dims 64 ≠ 8 for [2,64]·[32,8]ᵀ'],
     'a vector in a product': [() => j.dot(a(), j.full([64], 1)), 'dot: needs at least 2 dimensions, got [2,64]·[64]'],
     'shapes that do not broadcast': [() => j.add(a(), b()), 'add: shapes [2,64] and [32,8] do not broadcast'],
-    'dtypes that differ': [() => j.add(a(), ints()), 'add: dtypes f32 and i32 differ'],
-    'integers where floats are needed': [() => j.exp(ints()), 'exp: needs a float tensor, got i32[2]'],
-    'a condition that is none': [() => j.where(a(), a(), a()), 'where: condition is f32, expected bool'],
+    'dtypes that differ': [() => j.add(a(), ints()), 'add: the dtype of input 1 is i32, expected f32, that of input 0'],
+    'integers where floats are needed': [() => j.exp(ints()), 'exp: the dtype of input 0 is i32, expected f32 or f16'],
+    'a condition that is none': [() => j.where(a(), a(), a()), 'where: the dtype of condition is f32, expected bool'],
+    'arithmetic on what is only stored': [
+      () => j.add(a(), j.full([], 1, 'bf16')),
+      'add: the dtype of input 1 is bf16, expected f32, f16, i32 or u32; cast it first',
+    ],
+    'attention with keys of another dtype': [
+      () => j.attention(j.full([1, 1, 2, 4], 1), j.full([1, 1, 2, 4], 1, 'f16'), j.full([1, 1, 2, 4], 1)),
+      'attention: the dtype of k is f16, expected f32, that of q',
+    ],
+    'visibility of another dtype': [
+      () => {
+        const q = j.full([1, 1, 2, 4], 1)
+        return j.attention(q, q, q, { visibility: j.full([1, 2, 4], 0) })
+      },
+      'attention: the dtype of visibility is f32, expected i32',
+    ],
+    'an update of another dtype': [
+      () => j.dynamicUpdateSlice(a(), j.full([1, 64], 1, 'i32'), j.full([], 0, 'i32'), 0),
+      'dynamicUpdateSlice: the dtype of update is i32, expected f32, that of input 0',
+    ],
+    'a start of another dtype': [
+      () => j.dynamicSlice(a(), j.full([], 0), 0, 1),
+      'dynamicSlice: the dtype of start is f32, expected i32',
+    ],
+    'dtypes before shapes': [
+      () => j.dot(a(), j.full([3], 1, 'i32')),
+      'dot: the dtype of input 1 is i32, expected f32 or f16',
+    ],
     reshape: [() => j.reshape(a(), [3, 5]), 'reshape: [2,64] has 128 elements, [3,5] has 15'],
     'reshape with −1': [() => j.reshape(a(), [-1, 5]), 'reshape: cannot infer [-1,5] from [2,64]'],
     axis: [() => j.sum(a(), { axis: 2 }), 'sum: axis 2 is outside rank 2'],
@@ -190,13 +217,13 @@ describe('messages', () => {
     'concat of nothing': [() => j.concat([]), 'concat: needs at least one tensor'],
     transpose: [() => j.transpose(a(), [0, 0]), 'transpose: [0,0] is no permutation of rank 2'],
     broadcastTo: [() => j.broadcastTo(a(), [1, 64]), 'broadcastTo: [2,64] does not broadcast to [1,64]'],
-    gather: [() => j.gather(a(), j.full([2], 1)), 'gather: indices are f32, expected i32'],
+    gather: [() => j.gather(a(), j.full([2], 1)), 'gather: the dtype of indices is f32, expected i32'],
     dropout: [() => j.dropout(a(), 1.5, j.randomKey(1)), 'dropout: rate 1.5 is outside 0..1'],
     'gather in a batch': [
       () => j.gather(a(), j.full([3, 4], 0, 'i32'), 1, { batchDims: 1 }),
       'gather: indices [3,4] and [2,64] are not of one batch',
     ],
-    'a key': [() => j.randomUniform(ints(), [2]), 'randomUniform: key is i32[2], expected u32[2] or u32[2,2]'],
+    'a key': [() => j.randomUniform(ints(), [2]), 'randomUniform: the dtype of key is i32, expected u32'],
     'keys for other rows': [
       () => j.randomUniform(j.reshape(j.randomKey(1), [1, 2]), [3, 4]),
       'randomUniform: key is u32[1,2], expected u32[2] or u32[3,2]',

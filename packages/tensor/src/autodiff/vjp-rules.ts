@@ -1,7 +1,6 @@
 // The VJP table: for each op, how cotangents of its outputs become cotangents of its inputs.
 import { fail } from '../errors'
-import type { CollectiveOp, OpName, OpParams } from '../ir/op'
-import type { FusedOp } from '../nn/decompositions'
+import type { CollectiveOp, FusedOp, OpName, OpParams } from '../ir/op'
 import { apply, applyAll } from '../ops/apply'
 import { add, cast, cos, div, eq, log, lt, mul, neg, pow, sigmoid, sin, square, sub, where } from '../ops/elementwise'
 import { full, zerosLike } from '../ops/create'

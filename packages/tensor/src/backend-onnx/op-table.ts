@@ -1,8 +1,7 @@
 // The ONNX lowering table: how each op is written with ONNX (and ONNX Runtime contrib) operators.
 import type { DType } from '../dtype'
 import type { Node } from '../ir/graph'
-import type { CollectiveOp, OpName } from '../ir/op'
-import type { FusedOp } from '../nn/decompositions'
+import type { CollectiveOp, FusedOp, OpName } from '../ir/op'
 import { drawLayout, keyWords, type DrawLayout } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'

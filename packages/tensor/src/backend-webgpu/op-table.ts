@@ -1,7 +1,6 @@
 // The WGSL lowering table: each op is either read (an expression of one element) or run (a kernel of its own).
 import type { Node } from '../ir/graph'
-import type { CollectiveOp, OpName } from '../ir/op'
-import type { FusedOp } from '../nn/decompositions'
+import type { CollectiveOp, FusedOp, OpName } from '../ir/op'
 import {
   constantOf,
   convert,

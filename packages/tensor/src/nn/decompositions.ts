@@ -1,6 +1,6 @@
 // What the fused ops mean in terms of primitives: the definition a backend falls back on, and tests hold kernels to.
 import { fail } from '../errors'
-import type { OpName, OpParams } from '../ir/op'
+import type { FusedOp, OpName, OpParams } from '../ir/op'
 import {
   add,
   cast,
@@ -28,18 +28,6 @@ import { concat, reshape, sliceAxis, transpose } from '../ops/movement'
 import { logSumExp, max, mean, softmax, sum } from '../ops/reduce'
 import { randomUniform } from '../ops/random'
 import type { Tensor } from '../tensor'
-
-export type FusedOp =
-  | 'silu'
-  | 'dropout'
-  | 'rmsNorm'
-  | 'rmsNormGrad'
-  | 'rope'
-  | 'attention'
-  | 'attentionGrad'
-  | 'linearCrossEntropy'
-  | 'linearCrossEntropyGradInput'
-  | 'linearCrossEntropyGradWeight'
 
 type Decomposition<K extends OpName> = (inputs: readonly Tensor[], params: OpParams[K]) => readonly Tensor[]
 

@@ -1,18 +1,29 @@
 // Elementwise operations, with numpy broadcasting.
 import type { DType } from '../dtype'
+import { fail } from '../errors'
 import type { OpName } from '../ir/op'
 import type { Tensor } from '../tensor'
 import { apply, lift, type TensorLike } from './apply'
 
-type ParameterlessOp = Extract<
-  OpName,
-  'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'eq' | 'lt' | 'le'
->
+type BinaryOpName = Extract<OpName, 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'maximum' | 'minimum' | 'eq' | 'lt' | 'le'>
 
-function binary(op: ParameterlessOp, a: TensorLike, b: TensorLike): Tensor {
-  if (typeof a === 'number') return apply(op, [lift(a, b as Tensor), b as Tensor], {})
-  return apply(op, [a, lift(b, a)], {})
+/** An op of two operands, one of which is a tensor: a number becomes a scalar of its dtype. */
+export interface BinaryOp {
+  (a: Tensor, b: TensorLike): Tensor
+  (a: TensorLike, b: Tensor): Tensor
 }
+
+/** Both as tensors. Throws a TensorError when neither decides the dtype. */
+function liftBoth(op: OpName, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
+  if (typeof a !== 'number') return [a, lift(b, a)]
+  if (typeof b !== 'number') return [lift(a, b), b]
+  return fail(op, `got the numbers ${a} and ${b}; at least one must be a tensor, which decides the dtype`)
+}
+
+const binary =
+  (op: BinaryOpName): BinaryOp =>
+  (a: TensorLike, b: TensorLike) =>
+    apply(op, liftBoth(op, a, b), {})
 
 /** −x. */
 export const neg = (x: Tensor): Tensor => apply('neg', [x], {})
@@ -30,34 +41,35 @@ export const tanh = (x: Tensor): Tensor => apply('tanh', [x], {})
 export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', [x], {})
 export const abs = (x: Tensor): Tensor => apply('abs', [x], {})
 
-export const add = (a: TensorLike, b: TensorLike): Tensor => binary('add', a, b)
-export const sub = (a: TensorLike, b: TensorLike): Tensor => binary('sub', a, b)
-export const mul = (a: TensorLike, b: TensorLike): Tensor => binary('mul', a, b)
-export const div = (a: TensorLike, b: TensorLike): Tensor => binary('div', a, b)
+export const add: BinaryOp = binary('add')
+export const sub: BinaryOp = binary('sub')
+export const mul: BinaryOp = binary('mul')
+export const div: BinaryOp = binary('div')
 /** aᵇ; the gradient to b needs a > 0. */
-export const pow = (a: TensorLike, b: TensorLike): Tensor => binary('pow', a, b)
-export const maximum = (a: TensorLike, b: TensorLike): Tensor => binary('maximum', a, b)
-export const minimum = (a: TensorLike, b: TensorLike): Tensor => binary('minimum', a, b)
+export const pow: BinaryOp = binary('pow')
+export const maximum: BinaryOp = binary('maximum')
+export const minimum: BinaryOp = binary('minimum')
 
 /** a = b, as bool. */
-export const eq = (a: TensorLike, b: TensorLike): Tensor => binary('eq', a, b)
+export const eq: BinaryOp = binary('eq')
 /** a < b, as bool. */
-export const lt = (a: TensorLike, b: TensorLike): Tensor => binary('lt', a, b)
+export const lt: BinaryOp = binary('lt')
 /** a ≤ b, as bool. */
-export const le = (a: TensorLike, b: TensorLike): Tensor => binary('le', a, b)
+export const le: BinaryOp = binary('le')
 /** a > b, as bool. */
-export const gt = (a: TensorLike, b: TensorLike): Tensor => binary('lt', b, a)
+export const gt: BinaryOp = (a: TensorLike, b: TensorLike) => lt(b as Tensor, a)
 /** a ≥ b, as bool. */
-export const ge = (a: TensorLike, b: TensorLike): Tensor => binary('le', b, a)
+export const ge: BinaryOp = (a: TensorLike, b: TensorLike) => le(b as Tensor, a)
 
 export const logicalNot = (x: Tensor): Tensor => apply('not', [x], {})
 export const logicalAnd = (a: Tensor, b: Tensor): Tensor => apply('and', [a, b], {})
 export const logicalOr = (a: Tensor, b: Tensor): Tensor => apply('or', [a, b], {})
 
-/** `a` where `condition` (bool) holds, else `b`. All three broadcast. */
+/** `a` where `condition` (bool) holds, else `b`. All three broadcast; `a` or `b` is a tensor, which decides the dtype. */
+export function where(condition: Tensor, a: Tensor, b: TensorLike): Tensor
+export function where(condition: Tensor, a: TensorLike, b: Tensor): Tensor
 export function where(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
-  const like = typeof a === 'number' ? (b as Tensor) : a
-  return apply('where', [condition, lift(a, like), lift(b, like)], {})
+  return apply('where', [condition, ...liftBoth('where', a, b)], {})
 }
 
 /** Converts to `dtype`: floats to integers truncate toward zero, bool is 0 or 1. */

@@ -148,6 +148,7 @@ export const cases: readonly Case[] = [
   smooth('broadcastTo', [f(3, 1)], (x) => j.broadcastTo(x, [2, 3, 4])),
   smooth('slice pad', [f(4, 5)], (x) => j.pad(j.slice(x, [1, 0], [3, 4]), [0, 2], [1, 0], 1.5)),
   smooth('concat', [f(2, 3), f(2, 1), f(2, 2)], (a, b, c) => j.concat([a, b, c], 1)),
+  smooth('concat of rows', [f(2, 3), f(3, 3)], (a, b) => j.concat([a, b])),
   smooth('dynamicSlice', [f(2, 6), fixed([3])], (x, s) => j.dynamicSlice(x, s, 1, 2)),
   smooth('dynamicUpdateSlice', [f(2, 6), f(2, 2), fixed([4])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 1)),
   smooth('dynamicUpdateSlice at 0', [f(5, 2), f(1, 2), fixed([0])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 0)),

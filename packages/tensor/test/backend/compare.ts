@@ -11,7 +11,7 @@ import {
   valueAndGrad,
   verifyGraph,
 } from '../../src/index'
-import type { Tensor } from '../../src/index'
+import type { Graph, Tensor } from '../../src/index'
 import type { Case } from './cases'
 import { evaluate, numbers, type Nd } from './reference'
 
@@ -69,6 +69,25 @@ export async function checkValues(c: Case): Promise<void> {
   const outputs = asList(jit((...xs: Tensor[]) => c.fn(...xs))(...inputs))
   for (const [i, out] of outputs.entries()) expectClose(await out.data(), expected[i]!.data, 2e-6, `output ${i}`)
   disposeTree([...inputs, ...outputs])
+}
+
+/**
+ * @param changes whether giving up input `i` changes the program; where it does not, the run is that of `checkValues`
+ * @throws when an output is not what the reference computes once an input has given up its memory
+ */
+export async function checkDonated(c: Case, changes: (graph: Graph, i: number) => boolean = () => true): Promise<void> {
+  const host = hostInputs(c)
+  const fn = (...xs: Tensor[]) => c.fn(...xs)
+  const graph = makeGraph(fn)(...toTensors(c, host))
+  const expected = evaluate(graph, host)
+  for (const donated of c.inputs.keys()) {
+    if (!changes(graph, donated)) continue
+    const inputs = toTensors(c, host)
+    const outputs = asList(jit(fn, { donate: [donated] })(...inputs))
+    for (const [i, out] of outputs.entries())
+      expectClose(await out.data(), expected[i]!.data, 2e-6, `output ${i}, input ${donated} donated,`)
+    disposeTree([...inputs, ...outputs])
+  }
 }
 
 /** @throws when a gradient is not what the reference computes, or the reference's not what finite differences say */

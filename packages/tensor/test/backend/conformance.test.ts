@@ -3,11 +3,13 @@ import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCpuDevice } from '../../src/backend-onnx/index'
 import { findAdapter, openWebGpuDevice } from '../../src/backend-webgpu/index'
+import { WebGpuDevice } from '../../src/backend-webgpu/device/device'
+import { lowerGraph } from '../../src/backend-webgpu/fusion/lower'
 import { makeGraph, mul, printGraph, setDefaultDevice, sum, tensor } from '../../src/index'
 import type { Device, Tensor } from '../../src/index'
-import { isCollective, shapeRules, type OpName } from '../../src/ir/op'
+import { isCollective, opRules, type OpName } from '../../src/ir/op'
 import { cases, type Case } from './cases'
-import { checkGradients, checkValues, hostInputs, toTensors } from './compare'
+import { checkDonated, checkGradients, checkValues, hostInputs, toTensors } from './compare'
 
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
@@ -52,11 +54,17 @@ for (const backend of backends) {
       ])
         seen.add(op)
       // Collectives run between devices, not on one.
-      const ops = (Object.keys(shapeRules) as OpName[]).filter((op) => !isCollective(op))
+      const ops = (Object.keys(opRules) as OpName[]).filter((op) => !isCollective(op))
       expect(ops.filter((op) => !seen.has(op))).toEqual([])
     })
 
     for (const c of cases) test(`${c.name}: values`, () => checkValues(c))
+    for (const c of cases)
+      test(`${c.name}: each input donated`, () =>
+        checkDonated(c, (graph, i) => {
+          if (!(device instanceof WebGpuDevice)) return true
+          return lowerGraph(graph, device.profile, { donated: [i] }).replaces.includes(i)
+        }))
     const once = (c: Case) => !(backend.once && c.kernelsOf !== undefined)
     for (const c of cases.filter((one) => one.smooth && once(one)))
       test(`${c.name}: gradients`, () => checkGradients(c))

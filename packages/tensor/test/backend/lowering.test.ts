@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findAdapter, openPlanningDevice, openWebGpuDevice, referenceGpu } from '../../src/backend-webgpu/index'
 import type { WebGpuDevice } from '../../src/backend-webgpu/index'
 import * as j from '../../src/index'
+import { opRules } from '../../src/ir/op'
 import type { Shape, Tensor } from '../../src/index'
+import { cases } from './cases'
+import { checkDonated } from './compare'
 
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
@@ -204,6 +207,18 @@ describe.skipIf(!hasGpu)(`on an adapter${hasGpu ? '' : ' (needs a WebGPU adapter
     for (let i = 0; i < 5; i++) p = step(p)
     expect((await p.data())[3]).toBe(3 * 64)
     expect(device.counters.buffers).toBe(before)
+  })
+
+  test('an op that is wrongly said to read in place fails its donated case', async () => {
+    const rope = cases.find((c) => c.name === 'rope')!
+    const { reads } = opRules.rope
+    await checkDonated(rope)
+    try {
+      Object.assign(opRules.rope, { reads: 'same' })
+      await expect(checkDonated(rope)).rejects.toThrow(/output 0, input 0 donated,\[\d+\] is /)
+    } finally {
+      Object.assign(opRules.rope, { reads })
+    }
   })
 
   test('a tensor donated while it is used twice is copied first', async () => {

@@ -1,6 +1,6 @@
 // A slow, plain interpreter of graphs in float64: what backends and gradients are held against in tests.
 import { sizeOf, type DType, type Graph, type Node, type OpName, type OpParams, type Value } from '../../src/index'
-import type { CollectiveOp } from '../../src/ir/op'
+import type { CollectiveOp, FusedOp } from '../../src/ir/op'
 import { decompose } from '../../src/jit/passes/decompose'
 import { keyWords } from '../../src/ops/random'
 import { stridesOf, type Shape } from '../../src/shape'
@@ -70,18 +70,8 @@ function rand(data: ArrayLike<number>, stream: number, i: number): number {
   return (x >>> 8) * 2 ** -24
 }
 
-type FusedName =
-  | 'silu'
-  | 'dropout'
-  | 'rmsNorm'
-  | 'rmsNormGrad'
-  | 'rope'
-  | 'attention'
-  | 'attentionGrad'
-  | `linearCrossEntropy${'' | 'GradInput' | 'GradWeight'}`
-
 const rules: {
-  readonly [K in Exclude<OpName, FusedName>]: Rule<K> | (K extends CollectiveOp ? 'collective' : never)
+  readonly [K in Exclude<OpName, FusedOp>]: Rule<K> | (K extends CollectiveOp ? 'collective' : never)
 } = {
   neg: map((x) => -x),
   exp: map(Math.exp),

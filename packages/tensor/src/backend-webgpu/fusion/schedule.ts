@@ -1,7 +1,7 @@
 // Decides which values of a graph are stored, which are read on the fly, and which kernels compute what is stored.
 import { isFloat } from '../../dtype'
 import { isOp, type Graph, type Node, type Value } from '../../ir/graph'
-import { isCollective, refuseCollective, type OpName } from '../../ir/op'
+import { isCollective, readsOf, refuseCollective, type OpName } from '../../ir/op'
 import { sizeOf } from '../../shape'
 import { wgslLowerings, type Run } from '../op-table'
 import type { GpuProfile } from '../device/profile'
@@ -53,21 +53,6 @@ const smallInner = 32
 
 /** Nearest nodes among which a value may be computed earlier than it stands: more would keep it for long. */
 const maxAdvance = 48
-
-/** Ops that read their inputs at other places than they write. */
-const movedReads = new Set<OpName>([
-  'transpose',
-  'rope',
-  'gather',
-  'concat',
-  'pad',
-  'slice',
-  'dynamicSlice',
-  'dot',
-  'randomUniform',
-])
-/** Ops that do so with all inputs but the first. */
-const movedAfterFirst = new Set<OpName>(['dynamicUpdateSlice', 'dropout'])
 
 const isRun = <K extends OpName>(op: K): boolean => {
   const entry = wgslLowerings[op]
@@ -179,8 +164,7 @@ export class Schedule {
     const size = sizeOf(node.outputs[0]!.aval.shape)
     let work = typeof entry === 'object' && 'work' in entry ? entry.work : smallInner
     node.inputs.forEach((value, i) => {
-      const moved =
-        movedReads.has(node.op) || sizeOf(value.aval.shape) !== size || (movedAfterFirst.has(node.op) && i > 0)
+      const moved = readsOf(node.op, i) === 'moved' || sizeOf(value.aval.shape) !== size
       const note = (leaf: Value, how: 'same' | 'elsewhere') =>
         leaves.set(leaf, moved || how === 'elsewhere' || leaves.get(leaf) === 'elsewhere' ? 'elsewhere' : 'same')
       const view = this.views.get(value)
@@ -231,7 +215,7 @@ export class Schedule {
     return (this.#consumers.get(value) ?? []).some(({ node, operand }) =>
       node.op === 'reshape'
         ? this.#isMoved(node.outputs[0]!)
-        : operand === 0 && movedReads.has(node.op) && !isRun(node.op),
+        : operand === 0 && readsOf(node.op, operand) === 'moved' && !isRun(node.op),
     )
   }
 
@@ -241,7 +225,7 @@ export class Schedule {
     const inner = node.inputs[0]!.aval.shape.at(node.params.transposeA ? -2 : -1)!
     const [only, ...others] = this.#consumers.get(node.outputs[0]!) ?? []
     if (inner > smallInner || !only || others.length > 0 || isRun(only.node.op)) return false
-    return !movedReads.has(only.node.op) && node.inputs.every((v) => this.views.has(v))
+    return readsOf(only.node.op, only.operand) === 'same' && node.inputs.every((v) => this.views.has(v))
   }
 
   #available(value: Value): number {
