@@ -22,7 +22,7 @@ import { dotKernel, dotOperand } from './kernels/dot.wgsl'
 import { reduceKernel } from './kernels/reduce.wgsl'
 import { rmsNormGradKernel, rmsNormKernel, softmaxKernel } from './kernels/rows.wgsl'
 import { scatterAddKernel } from './kernels/scatter-add.wgsl'
-import type { Kernel } from './fusion/kernel'
+import type { Kernel, OperandNeed } from './fusion/context'
 import { f32, Position, u32 } from './fusion/writer'
 
 /** An op that is read: inlined where its value is used. */
@@ -31,12 +31,6 @@ interface Read<K extends OpName> {
   /** What one evaluation costs, in additions; decides whether a value used twice is stored. */
   readonly work: number
 }
-
-/**
- * How an operand must come: `view` as a strided window of a stored value; `cheap` computed on the way in if that costs
- * little; `any` computed on the way in.
- */
-export type OperandNeed = 'view' | 'cheap' | 'any'
 
 /** An op that is run: a dispatch of its own, with elementwise followers in its epilogue where it takes them. */
 export interface Run<K extends OpName> {

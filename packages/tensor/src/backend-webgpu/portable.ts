@@ -1,9 +1,11 @@
 // @jora/tensor/webgpu in a page: devices through navigator.gpu.
 import { describeAdapter, type AdapterDescription } from './device/adapters'
-import { openOnAdapter, type WebGpuDevice, type WebGpuDeviceOptions } from './device/device'
+import { openOnAdapter, type WebGpuDevice } from './device/device'
+import type { WebGpuDeviceOptions } from './device/platform'
 
 export type { AdapterDescription } from './device/adapters'
-export type { WebGpuDevice, WebGpuDeviceOptions } from './device/device'
+export type { WebGpuDevice } from './device/device'
+export type { WebGpuDeviceOptions } from './device/platform'
 export { openPlanningDevice, type PlanningDevice } from './device/planning'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile'
 

@@ -35,7 +35,7 @@ describe.each(ops)('%s', (op) => {
     // 'moved' is no excuse: some case shows it, for every input that has more than one element.
     const inputs = Math.max(...all.map(({ node }) => node.inputs.length))
     for (let i = 0; i < inputs; i++) {
-      const several = all.filter(({ node }) => node.inputs[i] && sizeOf(node.inputs[i].aval.shape) > 1)
+      const several = all.filter(({ node }) => sizeOf(node.inputs[i]?.aval.shape ?? []) > 1)
       if (readsOf(op, i) === 'same' || several.length === 0 || kernelsOnly.has(`${op} ${i}`)) continue
       expect(
         several.some((applied) => readsElsewhere(applied, i)),

@@ -8,66 +8,21 @@ import type {
   FileRange,
   MemoryStats,
 } from '../../backend/backend'
-import { hostArray, viewAs, type HostArray } from '../../dtype'
+import { hostArray, type HostArray } from '../../dtype'
 import type { Aval } from '../../ir/op'
 import { sizeOf } from '../../shape'
 import { describeAdapter, missingFrom, openAdapter, type AdapterDescription } from './adapters'
 import { Allocator, type Allocation } from './allocator'
 import { lowerGraph } from '../fusion/lower'
-import type { Dispatch } from '../fusion/module'
+import { deviceBytes, GpuBuffer, hostElements, isShared, isSole } from './buffer'
+import { Pipelines } from './pipelines'
+import type { Platform, PlatformGpu, WebGpuCounters, WebGpuDeviceOptions } from './platform'
 import { Program } from './program'
 import { fastestTile, type TunerHost } from './tuner'
-import { TileChoices, tuningVersion, type TuningStore } from './tuning'
+import { TileChoices, tuningVersion } from './tuning'
 import type { GpuProfile } from './profile'
 import { elementType, storedBytes, type Storage } from '../fusion/storage'
 import { WorkQueue } from './work-queue'
-
-/** The platform's GPUDevice, where a program has types for it; our declarations need none. */
-type PlatformGpu = typeof globalThis extends { GPUDevice: { prototype: infer T } } ? T : object
-
-/** What the platform provides: Node or a page. */
-export interface Platform {
-  /** Hands the bytes of a file range on in pieces; absent where there are no files. */
-  readonly readRange?: (range: FileRange, piece: (bytes: Uint8Array, offset: number) => void) => Promise<void>
-  /** Waits for work that a software adapter does on this process's cores. */
-  readonly waitForCpu?: <T>(promise: Promise<T>) => Promise<T>
-  /** Remembers which tiles were fastest; without it they are measured anew. */
-  readonly tuning?: TuningStore
-}
-
-export interface WebGpuDeviceOptions {
-  /** Refuses to allocate more than this on the device. */
-  readonly memoryBytes?: number
-  /** Replaces what is known of the adapter: how kernels for another adapter are tested on this one. */
-  readonly profile?: Partial<GpuProfile>
-  /** Whether products that are new to the adapter are tried with several tiles (a second or two, once); true when absent. */
-  readonly tune?: boolean
-}
-
-/** What a device has done since it was opened: what tests and benches hold it to. */
-export interface WebGpuCounters {
-  /** Programs run, and the dispatches they took. */
-  runs: number
-  dispatches: number
-  /** GPU buffers and pipelines created. */
-  buffers: number
-  pipelines: number
-  /** The largest arena of a program, and what its values would take side by side. */
-  arenaBytes: number
-  unsharedBytes: number
-}
-
-class GpuBuffer implements DeviceBuffer {
-  allocation: Allocation | undefined
-  released = false
-  /** Why it holds nothing: the program that was to fill it could not be compiled. */
-  failure: Error | undefined
-  constructor(
-    readonly device: WebGpuDevice,
-    readonly aval: Aval,
-    readonly file?: FileRange,
-  ) {}
-}
 
 /** Bytes uploaded between two waits for the device: what drivers keep in staging memory at most. */
 const uploadWindowBytes = 2 ** 28
@@ -80,7 +35,7 @@ export class WebGpuDevice implements Device {
   readonly profile: GpuProfile
   readonly #queue: WorkQueue
   readonly #allocator: Allocator
-  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>()
+  readonly #pipelines: Pipelines
   readonly #pages: Allocation[] = []
   readonly #tiles: TileChoices
   readonly #tunes: boolean
@@ -112,6 +67,7 @@ export class WebGpuDevice implements Device {
     this.#tunes = tune
     this.#tuningKey = `${tuningVersion} ${adapter.vendor} ${adapter.architecture} ${adapter.name}`
     this.#tiles = new TileChoices(platform.tuning?.load(this.#tuningKey))
+    this.#pipelines = new Pipelines(gpu, this.name, () => this.counters.pipelines++)
     this.#queue = new WorkQueue((error) => this.#fail(error instanceof Error ? error : new Error(String(error))))
     this.#allocator = new Allocator(gpu, {
       maxBufferBytes: this.profile.maxBufferBytes,
@@ -203,38 +159,6 @@ export class WebGpuDevice implements Device {
     })
   }
 
-  #pipeline({ code, bindings, parameters, label }: Dispatch): Promise<GPUComputePipeline> {
-    const known = this.#pipelines.get(code)
-    if (known) return known
-    const types = [...bindings.map((b) => b.access), ...(parameters.length > 0 ? ['read'] : [])]
-    const layout = this.gpu.createBindGroupLayout({
-      entries: types.map((access, binding) => ({
-        binding,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
-      })),
-    })
-    const compile = async () => {
-      this.gpu.pushErrorScope('validation') // told below with the kernel's name, not as a failure of the device
-      const module = this.gpu.createShaderModule({ code, label })
-      void this.gpu.popErrorScope()
-      const { messages } = await module.getCompilationInfo()
-      const wrong = messages.find((m) => m.type === 'error')
-      if (wrong) throw new Error(`line ${wrong.lineNum}: ${wrong.message}`)
-      return this.gpu.createComputePipelineAsync({
-        label,
-        layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module, entryPoint: 'main' },
-      })
-    }
-    const pipeline = compile().catch((error: Error) => {
-      throw new Error(`kernel ${label} cannot be compiled for ${this.name}: ${error.message}`)
-    })
-    this.#pipelines.set(code, pipeline)
-    this.counters.pipelines++
-    return pipeline
-  }
-
   #page(index: number, bytes: number): Allocation {
     const page = this.#pages[index]
     if (page && page.bytes >= bytes) return page
@@ -246,7 +170,7 @@ export class WebGpuDevice implements Device {
     return {
       gpu: this.gpu,
       profile: this.profile,
-      pipeline: (dispatch) => this.#pipeline(dispatch),
+      pipeline: (dispatch) => this.#pipelines.get(dispatch),
       page: (index, bytes) => this.#page(index, bytes),
       take: (bytes, what) => this.#allocator.take(bytes, this.#usage, what),
       release: (allocation) => this.#allocator.release(allocation),
@@ -428,30 +352,6 @@ export class WebGpuDevice implements Device {
     this.#closed = true
     this.gpu.destroy()
   }
-}
-
-/** Whether a donated tensor was handed in once only, and is no weight of the program: then its memory can be taken. */
-const isSole = (buffer: GpuBuffer, inputs: readonly GpuBuffer[], constants: readonly GpuBuffer[]): boolean =>
-  inputs.filter((other) => other === buffer).length === 1 && !constants.includes(buffer)
-
-/** Memory that others may write once the call has returned. Pages without cross-origin isolation have none. */
-const isShared = ({ buffer }: HostArray): boolean =>
-  typeof SharedArrayBuffer !== 'undefined' && (buffer as ArrayBufferLike) instanceof SharedArrayBuffer
-
-/** Host elements as they lie on the device: bool as u32, padded to a multiple of four bytes. */
-function deviceBytes(data: HostArray, aval: Aval, copy: boolean): Uint8Array<ArrayBuffer> {
-  if (aval.dtype === 'bool') return new Uint8Array(Uint32Array.from(data).buffer)
-  const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
-  if (bytes.byteLength % 4 === 0) return copy ? bytes.slice() : bytes
-  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4)
-  padded.set(bytes)
-  return padded
-}
-
-function hostElements(bytes: Uint8Array, { dtype, shape }: Aval): HostArray {
-  const length = sizeOf(shape)
-  if (dtype === 'bool') return Uint8Array.from(new Uint32Array(bytes.buffer, bytes.byteOffset, length))
-  return viewAs(dtype, bytes).subarray(0, length) as HostArray
 }
 
 /** Opens `adapter`. Throws when its limits are too small. */

@@ -11,7 +11,7 @@ import type {
 import { hostArray, type HostArray } from '../../dtype'
 import type { Aval } from '../../ir/op'
 import { sizeOf } from '../../shape'
-import type { WebGpuCounters } from './device'
+import type { WebGpuCounters } from './platform'
 import { lowerGraph, type Lowered } from '../fusion/lower'
 import type { GpuProfile } from './profile'
 import { elementType, storedBytes } from '../fusion/storage'

@@ -1,6 +1,6 @@
 // A product with a short inner dimension, evaluated for one element: how LoRA's second factor joins another kernel.
 import type { Node } from '../../ir/graph'
-import type { KernelContext } from './kernel'
+import type { KernelContext } from './context'
 import type { OpName } from '../../ir/op'
 import type { View } from './storage'
 import { over, plus, Position, times, u32, type Block } from './writer'
@@ -32,7 +32,7 @@ export function inlineDot(context: KernelContext<OpName>, node: Node<'dot'>, pos
   const sum = writer.newName('sum')
   const k = writer.newName('k')
   block.push(`var ${sum} = 0.0f;`)
-  const [x, y] = [context.schedule.views.get(a), context.schedule.views.get(b)]
+  const [x, y] = [context.viewOf(a), context.viewOf(b)]
   const quads = inner % 4 === 0 && x && y && isQuad(x, transposeA ? -2 : -1) && isQuad(y, transposeB ? -1 : -2)
   block.nest(`for (var ${k} = 0u; ${k} < ${inner}u; ${k} += ${quads ? 4 : 1}u)`, (body) => {
     const product = quads

@@ -1,19 +1,17 @@
-// What a kernel is written against: its node's inputs as expressions or views, and its outputs with their followers.
+// The context of one cluster's kernels, as the schedule decided it.
 import type { DType } from '../../dtype'
 import type { Node, Value } from '../../ir/graph'
 import type { OpName } from '../../ir/op'
-import { inlineDot } from './inline-dot'
-import { wgslLowerings } from '../op-table'
 import type { GpuProfile } from '../device/profile'
-import type { Cluster, Schedule } from './schedule'
 import type { TileChoices } from '../device/tuning'
+import { wgslLowerings } from '../op-table'
+import type { Cluster, KernelContext } from './context'
+import { inlineDot } from './inline-dot'
+import type { Schedule } from './schedule'
 import { elementType, Storage, type View } from './storage'
-import type { Block, Draft, Position } from './writer'
+import type { Block, Position } from './writer'
 
-/** Writes one or more dispatches for a node. */
-export type Kernel<K extends OpName> = (context: KernelContext<K>) => Draft | Draft[]
-
-export class KernelContext<K extends OpName> {
+export class ClusterContext implements KernelContext<OpName> {
   constructor(
     readonly schedule: Schedule,
     readonly cluster: Cluster,
@@ -22,29 +20,30 @@ export class KernelContext<K extends OpName> {
     readonly tiles: TileChoices,
   ) {}
 
-  get node(): Node<K> {
-    return this.cluster.node as Node<K>
+  get node(): Node {
+    return this.cluster.node!
   }
 
   get profile(): GpuProfile {
     return this.schedule.profile
   }
 
-  /** Element of input `i` at `position`. */
   read(i: number, position: Position, block: Block): string {
     return this.evaluate(this.node.inputs[i]!, position, block)
   }
 
-  /** Input `i` as a window on stored elements; undefined when it is computed on the way. */
   view(i: number): View | undefined {
-    return this.schedule.views.get(this.node.inputs[i]!)
+    return this.viewOf(this.node.inputs[i]!)
+  }
+
+  viewOf(value: Value): View | undefined {
+    return this.schedule.views.get(value)
   }
 
   output(i: number): View {
-    return this.schedule.views.get(this.node.outputs[i]!)!
+    return this.viewOf(this.node.outputs[i]!)!
   }
 
-  /** A storage that only this kernel's dispatches use. */
   temporary(dtype: DType, length: number): Storage {
     return new Storage('temporary', -1, dtype, elementType(dtype, this.profile), length)
   }
@@ -52,7 +51,7 @@ export class KernelContext<K extends OpName> {
   evaluate(value: Value, position: Position, block: Block, seeds?: ReadonlyMap<Value, string>): string {
     const seeded = seeds?.get(value)
     if (seeded !== undefined) return seeded
-    const view = this.schedule.views.get(value)
+    const view = this.viewOf(value)
     if (view) {
       const base = seeds && this.schedule.valueOf(view.storage)
       const computed = base && seeds.get(base)
@@ -71,7 +70,6 @@ export class KernelContext<K extends OpName> {
     return block.name(expression({ node, writer: block.writer, block, position, read, same }))
   }
 
-  /** Statements that store the first output's element `x` and what is computed from it in the same place. */
   finish(x: string, position: Position, block: Block): void {
     const value = this.node.outputs[0]!
     const view = this.output(0)
@@ -81,11 +79,10 @@ export class KernelContext<K extends OpName> {
     this.follow(position, block, seeds, stores)
   }
 
-  /** Computes the cluster's roots at `position`. All is read before anything is stored: outputs may replace inputs. */
   follow(position: Position, block: Block, seeds: Map<Value, string>, stores: string[]): void {
     for (const { value, storage } of this.cluster.roots) {
       const at = position.reshaped(value.aval.shape, block)
-      const isCopy = this.schedule.views.get(value)!.storage !== storage
+      const isCopy = this.viewOf(value)!.storage !== storage
       const x = isCopy ? this.evaluate(value, at, block, seeds) : this.#compute(value.node!, at, block, seeds)
       if (!isCopy) seeds.set(value, x)
       stores.push(block.writer.store(storage, at.flat(block), x))

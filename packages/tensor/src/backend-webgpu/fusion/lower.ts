@@ -4,7 +4,7 @@ import type { OpName } from '../../ir/op'
 import { decompose } from '../../jit/passes/decompose'
 import { planMemory, type MemoryPlan } from '../../jit/passes/memory-plan'
 import { simplify } from '../../jit/execute'
-import { KernelContext } from './kernel'
+import { ClusterContext } from './kernel'
 import { elementwiseKernel } from '../kernels/elementwise.wgsl'
 import { countBindings, join, type Dispatch } from './module'
 import { wgslLowerings, type Run } from '../op-table'
@@ -30,7 +30,7 @@ function draftsOf(schedule: Schedule, tiles: TileChoices): Draft[] {
   const needed = schedule.neededValues()
   return schedule.ordered().flatMap((cluster) => {
     if (cluster.size === 0) return []
-    const context = new KernelContext<OpName>(schedule, cluster, needed, tiles)
+    const context = new ClusterContext(schedule, cluster, needed, tiles)
     if (!cluster.node) return [elementwiseKernel(context)]
     return (wgslLowerings[cluster.node.op] as Run<OpName>).kernel(context)
   })

@@ -1,63 +1,20 @@
 // Decides which values of a graph are stored, which are read on the fly, and which kernels compute what is stored.
-import { isFloat } from '../../dtype'
 import { isOp, type Graph, type Node, type Value } from '../../ir/graph'
 import { isCollective, readsOf, refuseCollective, type OpName } from '../../ir/op'
 import { sizeOf } from '../../shape'
 import { wgslLowerings, type Run } from '../op-table'
 import type { GpuProfile } from '../device/profile'
-import {
-  broadcastView,
-  elementType,
-  isWhole,
-  reshapeView,
-  sliceView,
-  Storage,
-  transposeView,
-  wholeView,
-  type View,
-} from './storage'
-
-/** A value computed element by element and the storage it goes to. */
-export interface Root {
-  readonly value: Value
-  readonly storage: Storage
-}
-
-/** One kernel to be: a heavy op or none, and the values computed in the same index space. */
-export interface Cluster {
-  readonly node: Node | undefined
-  readonly roots: Root[]
-  /** Elements of the index space. */
-  readonly size: number
-  /** Nodes in the graph's order before which it runs. */
-  position: number
-  /** Stored values it reads. */
-  readonly reads: Set<Value>
-}
-
-/** What an unstored value is made of: stored values, and whether each is read at the same flat index only. */
-interface Recipe {
-  readonly leaves: ReadonlyMap<Value, 'same' | 'elsewhere'>
-  /** Unstored nodes evaluated on the way, itself included. */
-  readonly nodes: ReadonlySet<Node>
-  readonly work: number
-}
+import type { Cluster } from './context'
+import { isCheap, isRun, recipeOf, smallInner, viewOf, type Recipe } from './recipe'
+import { elementType, isWhole, Storage, wholeView, type View } from './storage'
 
 /** Bindings of a kernel beside what one expression reads: two outputs, the parameters, an anchor's other operand. */
 const otherBindings = 4
-/** Work of an expression that is evaluated again rather than stored. */
-const cheapWork = 16
+/** Work of an expression that is evaluated where it is read, however often. */
 const maxWork = 80
-/** Longest inner dimension of a product that is evaluated where its result is read: LoRA's second factor. */
-const smallInner = 32
 
 /** Nearest nodes among which a value may be computed earlier than it stands: more would keep it for long. */
 const maxAdvance = 48
-
-const isRun = <K extends OpName>(op: K): boolean => {
-  const entry = wgslLowerings[op]
-  return typeof entry === 'object' && 'kernel' in entry
-}
 
 export class Schedule {
   readonly clusters: Cluster[] = []
@@ -106,9 +63,7 @@ export class Schedule {
   }
 
   /** The value whose elements a storage holds. */
-  valueOf(storage: Storage): Value {
-    return this.#valueOf.get(storage)!
-  }
+  readonly valueOf = (storage: Storage): Value => this.#valueOf.get(storage)!
 
   #bind(value: Value, storage: Storage, strides?: readonly number[]): void {
     this.#valueOf.set(storage, value)
@@ -134,62 +89,20 @@ export class Schedule {
       return
     }
     const value = node.outputs[0]!
-    const view = this.#viewOf(node)
+    const view = viewOf(node, this)
     if (view) {
       this.views.set(value, view)
       return
     }
-    const recipe = this.#recipe(node)
+    const recipe = recipeOf(node, { views: this.views, recipes: this.#recipes, valueOf: this.valueOf })
     this.#recipes.set(value, recipe)
     if (this.#mustStore(value, recipe)) this.#store(value, recipe, position)
-  }
-
-  /** A movement or float cast of a view is a view. */
-  #viewOf(node: Node): View | undefined {
-    const view = node.inputs[0] && this.views.get(node.inputs[0])
-    if (!view) return undefined
-    if (isOp(node, 'stopGradient') || isOp(node, 'shardingConstraint') || isOp(node, 'barrier')) return view
-    if (isOp(node, 'cast')) return isFloat(node.params.dtype) && isFloat(node.inputs[0]!.aval.dtype) ? view : undefined
-    if (isOp(node, 'reshape')) return reshapeView(view, node.params.shape)
-    if (isOp(node, 'transpose')) return transposeView(view, node.params.permutation)
-    if (isOp(node, 'broadcastTo')) return broadcastView(view, node.params.shape)
-    if (isOp(node, 'slice')) return sliceView(view, node.params.starts, node.params.limits)
-    return undefined
-  }
-
-  #recipe(node: Node): Recipe {
-    const entry = wgslLowerings[node.op]
-    const leaves = new Map<Value, 'same' | 'elsewhere'>()
-    const nodes = new Set<Node>([node])
-    const size = sizeOf(node.outputs[0]!.aval.shape)
-    let work = typeof entry === 'object' && 'work' in entry ? entry.work : smallInner
-    node.inputs.forEach((value, i) => {
-      const moved = readsOf(node.op, i) === 'moved' || sizeOf(value.aval.shape) !== size
-      const note = (leaf: Value, how: 'same' | 'elsewhere') =>
-        leaves.set(leaf, moved || how === 'elsewhere' || leaves.get(leaf) === 'elsewhere' ? 'elsewhere' : 'same')
-      const view = this.views.get(value)
-      if (view) note(this.#valueOf.get(view.storage)!, isWhole(view) ? 'same' : 'elsewhere')
-      else {
-        const inner = this.#recipes.get(value)!
-        inner.leaves.forEach((how, leaf) => note(leaf, how))
-        inner.nodes.forEach((n) => nodes.add(n))
-        work += inner.work
-      }
-    })
-    return { leaves, nodes, work }
-  }
-
-  /** Whether evaluating it again costs less than keeping it: one large read and little arithmetic. */
-  #isCheap(value: Value, { leaves, work }: Recipe): boolean {
-    const size = sizeOf(value.aval.shape)
-    const large = [...leaves.keys()].filter((leaf) => sizeOf(leaf.aval.shape) * 2 >= size && size > 1)
-    return work <= cheapWork && large.length <= 1
   }
 
   #mustStore(value: Value, recipe: Recipe): boolean {
     if (this.#returned.has(value)) return true
     const consumers = this.#consumers.get(value) ?? []
-    const cheap = this.#isCheap(value, recipe)
+    const cheap = isCheap(value, recipe)
     if (consumers.length > 1 && !cheap) return true
     // At the end of a kernel it costs a store; read from elsewhere, it would be made again for every reader.
     if (this.#endsKernel(value, recipe) && this.#isMoved(value)) return true

@@ -1,6 +1,6 @@
 // argmax: one invocation an output; the first of equal elements wins.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, Position, type Draft } from '../fusion/writer'
 
 export function argmaxKernel(context: KernelContext<'argmax'>): Draft {

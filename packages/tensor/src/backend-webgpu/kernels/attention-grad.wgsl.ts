@@ -1,6 +1,6 @@
 // Flash attention, backward: probabilities are made again from the scores and the saved log-sums, a tile at a time.
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import type { Storage } from '../fusion/storage'
 import { plus, Position, times, u32, type Block, type Draft } from '../fusion/writer'
 import { walkAttentionGrad } from './attention-rows.wgsl'

@@ -1,7 +1,7 @@
 // Attention where the adapter is a CPU: an invocation takes a query (or a key, for its gradient) and walks along the others.
 // No workgroup memory, no barriers, and only the keys that are seen are touched.
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import type { Storage, View } from '../fusion/storage'
 import { KernelWriter, plus, Position, times, u32, type Block, type Draft } from '../fusion/writer'
 import { keyRange, placeSees, queryRange, type AttentionSizes, type Score } from './attention-sizes'

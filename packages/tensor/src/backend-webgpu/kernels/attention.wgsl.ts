@@ -1,7 +1,7 @@
 // Flash attention, forward: scores live in a tile at a time, with a running maximum and sum for every query.
 import type { Node } from '../../ir/graph'
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import type { Draft } from '../fusion/writer'
 import { walkAttention } from './attention-rows.wgsl'
 import { attentionSizes, keyRange, scoreOf } from './attention-sizes'

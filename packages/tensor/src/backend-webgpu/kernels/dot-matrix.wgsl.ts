@@ -1,6 +1,6 @@
 // A product on matrix units (subgroup matrices): f16 operands through workgroup memory, f32 sums. The next tiles are fetched
 // while the present ones are multiplied.
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import type { GpuProfile, MatrixUnit } from '../device/profile'
 import { KernelWriter, nestedIndex, plus, u32, type Block, type Draft } from '../fusion/writer'
 import { placeTile } from './dot-tiles.wgsl'

@@ -1,7 +1,7 @@
 // A product of few results and a long inner dimension, LoRA's first factor above all: the lanes of a workgroup share the
 // inner dimension, so that a handful of results still fills a GPU.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, type Draft } from '../fusion/writer'
 import { type DotShape, batchCoordinates, matrixOperand, quadAlongK, resultPosition } from './matrix-operand'
 

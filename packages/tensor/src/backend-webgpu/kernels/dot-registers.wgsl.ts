@@ -1,6 +1,6 @@
 // A product in registers only: each invocation makes a 4×4 tile of the result. Fastest where the adapter is a CPU.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, type Block, type Draft } from '../fusion/writer'
 import {
   type DotShape,

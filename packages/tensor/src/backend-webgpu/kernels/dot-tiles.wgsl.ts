@@ -1,6 +1,6 @@
 // A product through workgroup memory: a workgroup makes one tile of the result, each invocation a strided part of it.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, plus, times, u32, type Block, type Draft } from '../fusion/writer'
 import { writeTile } from './dot-registers.wgsl'
 import { batchCoordinates, matrixOperand, type DotShape, type MatrixOperand } from './matrix-operand'

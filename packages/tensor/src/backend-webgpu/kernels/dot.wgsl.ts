@@ -1,8 +1,7 @@
 // Matrix products: which kernel computes one, and in what form its operands may come.
 import type { Node, Value } from '../../ir/graph'
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
-import type { OperandNeed } from '../op-table'
+import type { KernelContext, OperandNeed } from '../fusion/context'
 import type { Draft } from '../fusion/writer'
 import { matrixDot, matrixTiles, suitsMatrixUnits } from './dot-matrix.wgsl'
 import { narrowDot } from './dot-narrow.wgsl'

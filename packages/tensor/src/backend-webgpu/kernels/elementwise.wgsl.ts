@@ -1,6 +1,6 @@
 // The kernel of a cluster without an anchor: one invocation an element.
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, Position, type Draft } from '../fusion/writer'
 
 export function elementwiseKernel(context: KernelContext<OpName>): Draft {

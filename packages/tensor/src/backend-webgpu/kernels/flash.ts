@@ -1,7 +1,7 @@
 // The parts flash attention is made of: score tiles through workgroup memory, and products of a tile with rows kept in
 // registers (Dao et al. 2022; Dao 2023). Any head size; statistics in f32.
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import type { View } from '../fusion/storage'
 import { KernelWriter, plus, times, u32, type Block } from '../fusion/writer'
 import { placeSees, type AttentionSizes } from './attention-sizes'

@@ -1,7 +1,7 @@
 // How a matrix kernel reads one operand: element by element, or four at a time along the direction in which it is contiguous.
 import { sizeOf, type Shape } from '../../shape'
 import { operandPosition } from '../fusion/inline-dot'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { reshapeView, type View } from '../fusion/storage'
 import { nestedIndex, over, plus, Position, times, u32, type Block } from '../fusion/writer'
 

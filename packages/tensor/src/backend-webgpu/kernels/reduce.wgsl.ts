@@ -1,6 +1,6 @@
 // sum and max over any axes: each output is a row of the elements that are reduced into it.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { Position, type Block, type Draft } from '../fusion/writer'
 import { RowWriter, type Combine } from './rows.wgsl'
 

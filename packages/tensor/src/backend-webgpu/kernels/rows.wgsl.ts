@@ -1,7 +1,7 @@
 // Row kernels: a workgroup reduces a row in one or more passes and then writes it. softmax, rmsNorm and its gradient.
 import { sizeOf } from '../../shape'
 import type { OpName } from '../../ir/op'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { f32, KernelWriter, nestedIndex, Position, type Block, type Draft } from '../fusion/writer'
 
 export type Combine = 'sum' | 'max'

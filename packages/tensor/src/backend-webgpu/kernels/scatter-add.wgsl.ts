@@ -1,6 +1,6 @@
 // scatterAdd: a workgroup an output row looks for its number among the indices and adds the rows it finds, in their order.
 import { sizeOf } from '../../shape'
-import type { KernelContext } from '../fusion/kernel'
+import type { KernelContext } from '../fusion/context'
 import { KernelWriter, nestedIndex, plus, Position, type Draft } from '../fusion/writer'
 
 const lanes = 64
