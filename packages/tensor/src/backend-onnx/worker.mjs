@@ -306,8 +306,9 @@ const slow = new Set(['run', 'put', 'collect'])
 
 /** @param {any} message */
 async function handle(message) {
-  // What was read is on its way before a program takes its time. That a program has run is told when there is more to tell.
-  if (slow.has(message.type) && awaited) sendReplies()
+  // What was read is on its way before a program takes its time, and before the memory it is in is given to others. That a
+  // program has run is told when there is more to tell.
+  if (awaited && (slow.has(message.type) || message.type === 'release')) sendReplies()
   try {
     const value = await handlers[message.type]?.(message)
     if (message.request !== undefined) replies.push({ request: message.request, value })

@@ -34,8 +34,17 @@ export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[], o
   return { graph, device, executable: device.compile(graph, { ...options, inputs: inputs.map((t) => t.buffer) }) }
 }
 
-/** Queues a run. The outputs are handles that can be used at once; errors surface when one is read. */
+/**
+ * Queues a run. The outputs are handles that can be used at once; errors surface when one is read.
+ * @throws TensorError when an input is not what the program was compiled for, or a constant of it was disposed
+ */
 export function runProgram({ graph, executable }: Program, inputs: readonly Tensor[]): Tensor[] {
+  for (const { tensor } of graph.constants)
+    if (tensor.disposed)
+      fail(
+        'jit',
+        `the program uses ${tensor.label || `a ${showAval(tensor.aval)}`}, which was disposed since it was compiled`,
+      )
   inputs.forEach((t, i) => {
     const expected = graph.inputs[i]?.aval
     if (!expected || showAval(expected) !== showAval(t.aval))

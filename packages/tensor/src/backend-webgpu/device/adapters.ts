@@ -72,6 +72,7 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
     maxStorageBuffers: adapter.limits.maxStorageBuffersPerShaderStage,
     maxWorkgroupsPerDimension: adapter.limits.maxComputeWorkgroupsPerDimension,
     maxWorkgroupBytes: adapter.limits.maxComputeWorkgroupStorageSize,
+    maxWorkgroupLanes: adapter.limits.maxComputeInvocationsPerWorkgroup,
     offsetAlignment: adapter.limits.minStorageBufferOffsetAlignment,
   }
   return {

@@ -2,6 +2,7 @@
 import type { Device, DeviceBuffer, FileRange } from '../../backend/backend'
 import { viewAs, type HostArray } from '../../dtype'
 import type { Aval } from '../../ir/op'
+import { showAval } from '../../ir/print'
 import { sizeOf } from '../../shape'
 import type { Allocation } from './allocator'
 
@@ -15,6 +16,15 @@ export class GpuBuffer implements DeviceBuffer {
     readonly aval: Aval,
     readonly file?: FileRange,
   ) {}
+}
+
+/** Why a program cannot read one of these, if it cannot. */
+export function unreadable(buffers: readonly GpuBuffer[]): Error | undefined {
+  for (const { failure, allocation, aval } of buffers) {
+    if (failure) return failure
+    if (!allocation) return new Error(`a ${showAval(aval)} was released before a program that reads it ran`)
+  }
+  return undefined
 }
 
 /** Whether a donated tensor was handed in once only, and is no weight of the program: then its memory can be taken. */

@@ -14,7 +14,7 @@ import { sizeOf } from '../../shape'
 import { describeAdapter, missingFrom, openAdapter, type AdapterDescription } from './adapters'
 import { Allocator, type Allocation } from './allocator'
 import { lowerGraph } from '../fusion/lower'
-import { deviceBytes, GpuBuffer, hostElements, isShared, isSole } from './buffer'
+import { deviceBytes, GpuBuffer, hostElements, isShared, isSole, unreadable } from './buffer'
 import { Pipelines } from './pipelines'
 import type { Platform, PlatformGpu, WebGpuCounters, WebGpuDeviceOptions } from './platform'
 import { Program } from './program'
@@ -51,8 +51,12 @@ export class WebGpuDevice implements Device {
   }
   readonly #usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
   #failure: Error | undefined
+  /** Rejects once the device has failed: nothing that waits for it waits for ever. */
+  readonly #failed: Promise<never>
+  #reject: (error: Error) => void = () => {}
+  /** Reads that have not come back. */
+  readonly #reads = new Set<Promise<unknown>>()
   #uploaded = 0
-  #closed = false
 
   constructor(
     readonly gpu: PlatformGpu,
@@ -60,6 +64,8 @@ export class WebGpuDevice implements Device {
     readonly platform: Platform,
     { memoryBytes, profile = {}, tune = true }: WebGpuDeviceOptions,
   ) {
+    this.#failed = new Promise((_, reject) => (this.#reject = reject))
+    this.#failed.catch(() => {}) // told by whatever waits
     this.name = adapter.name
     this.profile = { ...adapter.profile, ...profile }
     // On a CPU, f16 is only converted back and forth.
@@ -76,11 +82,7 @@ export class WebGpuDevice implements Device {
       onCreate: () => this.counters.buffers++,
     })
     void gpu.lost.then(({ message }) =>
-      this.#fail(
-        new Error(
-          this.#closed ? `${this.name} is closed` : `the GPU ${this.name} was lost: ${message || 'no reason given'}`,
-        ),
-      ),
+      this.#fail(new Error(`the GPU ${this.name} was lost: ${message || 'no reason given'}`)),
     )
     gpu.addEventListener('uncapturederror', (event) => {
       const { error } = event
@@ -91,6 +93,7 @@ export class WebGpuDevice implements Device {
 
   #fail(error: Error): void {
     this.#failure ??= error
+    this.#reject(this.#failure)
   }
 
   #check(): void {
@@ -102,9 +105,11 @@ export class WebGpuDevice implements Device {
     throw new Error(`a buffer of ${buffer.device.name} was given to ${this.name}`)
   }
 
+  /** What the GPU promises: rejects when the device fails before. Drivers of a lost device may never answer. */
   #wait<T>(promise: Promise<T>): Promise<T> {
     const { waitForCpu } = this.platform
-    return this.adapter.software && waitForCpu ? waitForCpu(promise) : promise
+    const answered = Promise.race([promise, this.#failed])
+    return this.adapter.software && waitForCpu ? waitForCpu(answered) : answered
   }
 
   #take(aval: Aval, what: string): Allocation {
@@ -170,7 +175,7 @@ export class WebGpuDevice implements Device {
     return {
       gpu: this.gpu,
       profile: this.profile,
-      pipeline: (dispatch) => this.#pipelines.get(dispatch),
+      pipeline: (dispatch) => Promise.race([this.#pipelines.get(dispatch), this.#failed]),
       page: (index, bytes) => this.#page(index, bytes),
       take: (bytes, what) => this.#allocator.take(bytes, this.#usage, what),
       release: (allocation) => this.#allocator.release(allocation),
@@ -228,7 +233,7 @@ export class WebGpuDevice implements Device {
         // What is consumed belongs to the program from now on: releasing its handle does nothing.
         const consumed = replaces.map((input) => input !== undefined && isSole(inputs[input]!, inputs, constants))
         this.#queue.add(() => {
-          const failure = broken ?? [...inputs, ...constants].find((buffer) => buffer.failure)?.failure
+          const failure = broken ?? unreadable([...inputs, ...constants])
           if (this.#failure || failure) {
             for (const output of outputs) output.failure = failure
             return
@@ -295,33 +300,51 @@ export class WebGpuDevice implements Device {
   /** What `take` makes of the stored elements while they are mapped. */
   #mapped<R>(buffer: DeviceBuffer, take: (bytes: Uint8Array) => R): Promise<R> {
     const own = this.#own(buffer)
-    const { dtype, shape } = own.aval
-    const length = sizeOf(shape)
-    const bytes = storedBytes(elementType(dtype, this.profile), length)
     this.#load(own)
-    return new Promise((resolve, reject) => {
+    const read = new Promise<R>((resolve, reject) => {
       this.#queue.add(() => {
-        if (this.#failure) return reject(this.#failure)
-        if (own.failure) return reject(own.failure)
-        if (!own.allocation) return reject(new Error('the tensor was released before it was read'))
-        const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
-        const staging = this.#allocator.take(bytes, usage, 'a read')
-        const encoder = this.gpu.createCommandEncoder()
-        encoder.copyBufferToBuffer(own.allocation.buffer, 0, staging.buffer, 0, Math.ceil(bytes / 4) * 4)
-        this.gpu.queue.submit([encoder.finish()])
-        this.#wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, Math.ceil(bytes / 4) * 4)).then(
-          () => {
-            const taken = take(new Uint8Array(staging.buffer.getMappedRange(0, Math.ceil(bytes / 4) * 4)))
-            staging.buffer.unmap()
-            this.#allocator.release(staging)
-            // A failed run leaves its outputs unwritten: no number is better than a wrong one.
-            if (this.#failure) reject(this.#failure)
-            else resolve(taken)
-          },
-          (error: Error) => reject(this.#failure ?? error),
-        )
+        // The copy is queued here, before anything that may write there; only the answer is waited for.
+        try {
+          this.#copyOut(own, take).then(resolve, reject)
+        } catch (error) {
+          reject(error as Error)
+        }
       })
     })
+    const settled = read.catch(() => {}).finally(() => this.#reads.delete(settled))
+    this.#reads.add(settled)
+    return read
+  }
+
+  #copyOut<R>(own: GpuBuffer, take: (bytes: Uint8Array) => R): Promise<R> {
+    this.#check()
+    if (own.failure) throw own.failure
+    if (!own.allocation) throw new Error('the tensor was released before it was read')
+    const { dtype, shape } = own.aval
+    const bytes = Math.ceil(storedBytes(elementType(dtype, this.profile), sizeOf(shape)) / 4) * 4
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
+    const staging = this.#allocator.take(bytes, usage, 'a read')
+    const encoder = this.gpu.createCommandEncoder()
+    encoder.copyBufferToBuffer(own.allocation.buffer, 0, staging.buffer, 0, bytes)
+    this.gpu.queue.submit([encoder.finish()])
+    return this.#takeMapped(staging, bytes, take)
+  }
+
+  async #takeMapped<R>(staging: Allocation, bytes: number, take: (bytes: Uint8Array) => R): Promise<R> {
+    try {
+      await this.#wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, bytes))
+    } catch (error) {
+      throw this.#failure ?? error
+    }
+    try {
+      const taken = take(new Uint8Array(staging.buffer.getMappedRange(0, bytes)))
+      // A failed run leaves its outputs unwritten: no number is better than a wrong one.
+      this.#check()
+      return taken
+    } finally {
+      staging.buffer.unmap()
+      this.#allocator.release(staging)
+    }
   }
 
   #free(buffer: GpuBuffer): void {
@@ -349,7 +372,8 @@ export class WebGpuDevice implements Device {
 
   async close(): Promise<void> {
     await this.#queue.idle()
-    this.#closed = true
+    await Promise.all(this.#reads)
+    this.#fail(new Error(`${this.name} is closed`))
     this.gpu.destroy()
   }
 }

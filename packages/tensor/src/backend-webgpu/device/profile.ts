@@ -23,6 +23,8 @@ export interface GpuProfile {
   readonly maxStorageBuffers: number
   readonly maxWorkgroupsPerDimension: number
   readonly maxWorkgroupBytes: number
+  /** Invocations of one workgroup. */
+  readonly maxWorkgroupLanes: number
   readonly offsetAlignment: number
 }
 
@@ -38,5 +40,6 @@ export const referenceGpu: GpuProfile = {
   maxStorageBuffers: 16,
   maxWorkgroupsPerDimension: 65535,
   maxWorkgroupBytes: 49152,
+  maxWorkgroupLanes: 1024,
   offsetAlignment: 256,
 }

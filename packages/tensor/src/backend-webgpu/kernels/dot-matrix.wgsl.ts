@@ -16,7 +16,7 @@ export interface MatrixTile {
 }
 
 /** Tiles for matrix units, the largest first. */
-export const matrixTiles: readonly MatrixTile[] = [
+const matrixTiles: readonly MatrixTile[] = [
   { rows: 128, columns: 128, inner: 32, partRows: 32, partColumns: 64 },
   { rows: 64, columns: 128, inner: 32, partRows: 32, partColumns: 32 },
   { rows: 64, columns: 64, inner: 32, partRows: 32, partColumns: 32 },
@@ -92,8 +92,7 @@ class Stage {
 
 /** Whether matrix units can compute it: f16 operands that memory holds four neighbours of. */
 export function suitsMatrixUnits(context: KernelContext<'dot'>, shape: DotShape): boolean {
-  const { matrixUnits, subgroupSize, software } = context.profile
-  if (software || matrixUnits.length === 0 || subgroupSize === 0) return false
+  if (context.profile.software || matrixTilesOn(context.profile).length === 0) return false
   if (context.node.inputs.some((v) => v.aval.dtype !== 'f16') || shape.m < 32 || shape.n < 32 || shape.k < 16)
     return false
   const probe = new KernelWriter().body
@@ -105,6 +104,23 @@ const lanesOf = (
   { rows, columns, partRows, partColumns }: MatrixTile,
   { subgroupSize }: Pick<GpuProfile, 'subgroupSize'>,
 ) => ((rows / partRows) * columns * subgroupSize) / partColumns
+
+/** Bytes that one operand's tile takes in workgroup memory, whichever way it is laid out there. */
+const stageBytes = (size: number, inner: number) => 2 * (size * inner + padding * Math.max(size, inner))
+
+/** The tiles that an adapter's workgroups have the memory and the lanes for; none without matrix units. */
+export function matrixTilesOn(profile: GpuProfile): readonly MatrixTile[] {
+  const { matrixUnits, subgroupSize, maxWorkgroupBytes, maxWorkgroupLanes } = profile
+  const [unit] = matrixUnits
+  if (!unit || subgroupSize === 0) return []
+  return matrixTiles.filter((tile) => {
+    const { rows, columns, inner } = tile
+    const lanes = lanesOf(tile, profile)
+    const staged = (lanes / subgroupSize) * unit.m * unit.n * 4
+    const bytes = stageBytes(rows, inner) + stageBytes(columns, inner) + staged
+    return lanes <= maxWorkgroupLanes && bytes <= maxWorkgroupBytes
+  })
+}
 
 export function matrixDot(context: KernelContext<'dot'>, shape: DotShape, tile: MatrixTile): Draft {
   const { rows, columns, inner, partRows, partColumns } = tile

@@ -3,7 +3,7 @@ import type { Node, Value } from '../../ir/graph'
 import { sizeOf } from '../../shape'
 import type { KernelContext, OperandNeed } from '../fusion/context'
 import type { Draft } from '../fusion/writer'
-import { matrixDot, matrixTiles, suitsMatrixUnits } from './dot-matrix.wgsl'
+import { matrixDot, matrixTilesOn, suitsMatrixUnits } from './dot-matrix.wgsl'
 import { narrowDot } from './dot-narrow.wgsl'
 import { registerDot } from './dot-registers.wgsl'
 import { tiledDot, type Tile } from './dot-tiles.wgsl'
@@ -81,6 +81,6 @@ export function dotKernel(context: KernelContext<'dot'>): Draft {
   if (profile.software) return registerDot(context, shape)
   if (isNarrow(shape)) return narrowDot(context, shape)
   return suitsMatrixUnits(context, shape)
-    ? matrixDot(context, shape, chooseTile(context, shape, 'units', matrixTiles))
+    ? matrixDot(context, shape, chooseTile(context, shape, 'units', matrixTilesOn(profile)))
     : tiledDot(context, shape, chooseTile(context, shape, 'lanes', tiles))
 }
