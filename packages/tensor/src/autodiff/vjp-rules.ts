@@ -217,7 +217,9 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     const [x, w] = [input(0), input(1)]
     return [
       needs(0) ? apply('rmsNormGrad', [x, w, g], params) : undefined,
-      needs(1) ? sumToShape(mul(g, rmsNorm(x, full(w.shape, 1, w.dtype), params.epsilon)), w.shape) : undefined,
+      needs(1)
+        ? cast(sumToShape(mul(g, rmsNorm(x, full(w.shape, 1, w.dtype), params.epsilon)), w.shape), w.dtype)
+        : undefined,
     ]
   },
   rope: (g, { input, needs }) => {

@@ -1,7 +1,7 @@
 // When tensors may be read, released and replaced: what every device has to keep to, whatever it does with memory.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { disposeTree, jit, add, mul, Tensor, tensor } from '../../src/index'
-import type { Device } from '../../src/index'
+import { add, disposeTree, jit, mul, tensor } from '../../src/index'
+import type { Device, Tensor } from '../../src/index'
 
 export interface LifetimeSubject {
   readonly name: string
@@ -130,7 +130,7 @@ export function lifetimeSuite({ name, open, lose, missing = false }: LifetimeSub
       x.dispose()
       const message = 'this f32[64] was disposed or donated'
       await expect(x.data()).rejects.toThrow(message)
-      await expect(x.item()).rejects.toThrow()
+      await expect(x.item()).rejects.toThrow(message)
       expect(() => double(x)).toThrow(message)
       expect(() => add(x, 1)).toThrow(message)
     })

@@ -104,7 +104,8 @@ const qkv = ['q', 'k', 'v'].map((name) => named(name, alike(float)))
 const visibility = optional(named('visibility', i32))
 const head = [named('hidden', alike(float)), named('weight', alike(float)), named('labels', i32)]
 const logSumExp = named('log Σ exp', f32)
-const normed = [alike(float), named('weight', alike(float))]
+/** Weights may be kept in another type than activations are: a norm computes in f32 anyway. */
+const normWeight = named('weight', float)
 
 export const fusedRules: OpRules<FusedParams> = {
   silu: map(float),
@@ -118,7 +119,7 @@ export const fusedRules: OpRules<FusedParams> = {
     },
   },
   rmsNorm: {
-    inputs: normed,
+    inputs: [float, normWeight],
     reads: ['moved', 'same'],
     shape: (inputs, _params, op) => {
       expectShape(op, 'weight', input(inputs, 1), input(inputs, 0).shape.slice(-1))
@@ -126,7 +127,7 @@ export const fusedRules: OpRules<FusedParams> = {
     },
   },
   rmsNormGrad: {
-    inputs: [...normed, named('cotangent', alike(float))],
+    inputs: [alike(float), normWeight, named('cotangent', alike(float))],
     reads: 'moved',
     shape: (inputs, _params, op) => {
       const x = input(inputs, 0)
