@@ -11,6 +11,13 @@ export class TensorError extends Error {
   }
 }
 
+/** A value as a message quotes it: as JSON, cut after `most` characters; `missing` where there is none. */
+export function showValue(value: unknown, most = 80): string {
+  if (value === undefined) return 'missing'
+  const text = JSON.stringify(value) ?? typeof value
+  return text.length > most ? `${text.slice(0, most)}… (${text.length} characters)` : text
+}
+
 export function fail(operation: string, detail: string): never {
   throw new TensorError(operation, detail)
 }

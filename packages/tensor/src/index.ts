@@ -2,7 +2,7 @@
 export type { Device, DeviceBuffer, Executable, FileRange, MemoryStats, CompileGraph } from './backend/backend'
 export { defaultDevice, setDefaultDevice } from './backend/registry'
 export { dtypeBytes, hostArray, isFloat, viewAs, type DType, type HostArray } from './dtype'
-export { TensorError } from './errors'
+export { showValue, TensorError } from './errors'
 export { printGraph } from './ir/print'
 export { verifyGraph } from './ir/verify'
 export { scope } from './ir/tracer'

@@ -1,4 +1,8 @@
 // A decoder's configuration, read from a Hugging Face config.json.
+import { showValue } from '@jora/tensor'
+
+/** More than any model has: a larger number is a broken file, and tables a layer would fill the memory. */
+const mostLayers = 10_000
 
 /** How rotary frequencies are stretched beyond the trained length. */
 export type RopeScaling =
@@ -68,9 +72,7 @@ class Reader {
   ) {}
 
   fail(key: string, expected: string): never {
-    throw new ModelError(
-      `${this.source}: "${key}" is ${JSON.stringify(this.json[key]) ?? 'missing'}; expected ${expected}`,
-    )
+    throw new ModelError(`${this.source}: "${key}" is ${showValue(this.json[key])}; expected ${expected}`)
   }
 
   /** A number > 0, or from `least`. */
@@ -83,7 +85,7 @@ class Reader {
 
   integer(key: string, fallback?: number): number {
     const value = this.number(key, fallback)
-    return Number.isInteger(value) ? value : this.fail(key, 'a positive integer')
+    return Number.isInteger(value) && value < 2 ** 31 ? value : this.fail(key, 'a positive integer below 2³¹')
   }
 
   /** One id or a list of ids. */
@@ -232,6 +234,7 @@ export function parseConfig(json: unknown, source = 'config.json'): DecoderConfi
   if (headDim % 2 !== 0) config.fail('head_dim', 'an even number')
   const theta = config.object('rope_parameters')?.rope_theta
   const layers = config.integer('num_hidden_layers')
+  if (layers > mostLayers) config.fail('num_hidden_layers', `at most ${mostLayers}`)
   const { softcaps, queryPreScalar } = family
   return {
     modelType,

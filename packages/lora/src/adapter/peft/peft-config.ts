@@ -1,4 +1,5 @@
 // adapter_config.json: PEFT's settings of an adapter in and out, and the kinds of adapter that are not loaded.
+import { showValue } from '@jora/tensor'
 import { ConfigError } from '../../settings/config-error'
 import { checkLoraConfig, type LoraConfig } from '../../settings/lora-config'
 import { isAllLinear } from '../target-modules'
@@ -128,7 +129,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
     throw new ConfigError(`${source}: expected a JSON object`)
   const config = json as Record<string, unknown>
   const refuse = (key: string, expected: string): never => {
-    throw new ConfigError(`${source}: "${key}" is ${JSON.stringify(config[key]) ?? 'missing'}; expected ${expected}`)
+    throw new ConfigError(`${source}: "${key}" is ${showValue(config[key])}; expected ${expected}`)
   }
   if (config.peft_type === undefined && ('lora_parameters' in config || 'fine_tune_type' in config))
     throw new ConfigError(
