@@ -5,7 +5,7 @@ import { DatasetError, parseRows } from '@jora/data'
 import { ModelError, parseConfig } from '@jora/llama'
 import { ConfigError, parsePeftConfig } from '@jora/lora'
 import { parseSafetensors, SafetensorsError, serializeSafetensors } from '@jora/tensor/safetensors'
-import { Dice, mutateBytes, mutateJson, mutateText } from './mutate'
+import { type Dice, mutateBytes, mutateJson, mutateText } from './mutate'
 
 export interface Target {
   readonly name: string
