@@ -1,6 +1,6 @@
 // Chat templates: a conversation as the texts that are learned and those that are not, by where messages begin and end.
 
-import { Template } from '@huggingface/jinja'
+import { JinjaTemplate } from '../jinja/template'
 import type { ChatMessage } from '../rows/row-formats'
 import type { Segment } from './segment'
 import type { Tokenizer } from '../tokenizer/tokenizer'
@@ -17,9 +17,23 @@ const commonStart = (a: string, b: string): number => {
   return n
 }
 
+/** Names that a message's reasoning is passed under; templates read the first, and gpt-oss's the second. */
+const reasoningKeys = ['reasoning_content', 'thinking', 'reasoning'] as const
+
+/** Messages as transformers hands them to a template: without keys that are null, their reasoning under the names templates know. */
+export function templateMessages(messages: readonly object[]): Record<string, unknown>[] {
+  return messages.map((message) => {
+    const plain: Record<string, unknown> = Object.fromEntries(
+      Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
+    )
+    const reasoning = reasoningKeys.map((key) => plain[key]).find((value) => value !== undefined)
+    return reasoning === undefined ? plain : { thinking: reasoning, ...plain, reasoning_content: reasoning }
+  })
+}
+
 /** The chat template of a tokenizer. */
 export class ChatTemplate {
-  readonly #template: Template
+  readonly #template: JinjaTemplate
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
   #frame: UserFrame | undefined
   /** Jinja source. */
@@ -37,7 +51,7 @@ export class ChatTemplate {
       )
     }
     try {
-      this.#template = new Template(source)
+      this.#template = new JinjaTemplate(source)
     } catch (error) {
       throw new Error(`tokenizer ${name}: the chat template cannot be read: ${(error as Error).message}`)
     }
@@ -49,12 +63,13 @@ export class ChatTemplate {
   /** @throws Error with the template's own words when it refuses the messages */
   render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
     try {
-      const text: unknown = this.#template.render({
-        messages: [...messages],
+      return this.#template.render({
+        messages: templateMessages(messages),
         add_generation_prompt: addGenerationPrompt,
+        tools: null,
+        documents: null,
         ...this.#tokens,
       })
-      return String(text)
     } catch (error) {
       throw new Error(`the chat template refuses the messages: ${(error as Error).message}`)
     }
