@@ -844,7 +844,7 @@ CONVERSATIONS = [
     ([_u("Weather?"), _WEATHER, _TOOL, _a("It rains.")], False, TOOLS),
     ([_u("Weather?"), _WEATHER, _TOOL], True, TOOLS),
     ([_s("Call."), _u("Weather?"), {**_WEATHER, "content": "I look."}, _TOOL, _a("It rains."), _u("Thanks")], True, TOOLS[:1]),
-    ([_u("Two?"), {"role": "assistant", "content": "", "tool_calls": [_call("weather", {"city": "Å\"b"}), _call("größe", {"of": [1, 2.5], "deep": {}, "any": None}, "123456789")]}, _TOOL, {**_TOOL, "content": "7"}, _a("ok")], False, TOOLS),
+    ([_u("Two?"), {"role": "assistant", "content": "", "tool_calls": [_call("weather", {"city": "Å\"b"}), _call("größe", {"of": [1, 2.5, 2.0, 1e20, -0.0, 12345678901234567890], "deep": {}, "any": None}, "123456789")]}, _TOOL, {**_TOOL, "content": "7"}, _a("ok")], False, TOOLS),
     ([_u("As text?"), {"role": "assistant", "content": None, "tool_calls": [_call("weather", "{\"city\": \"Oslo\"}")]}, _TOOL, _a("ok")], False, TOOLS),
     ([_u("Hi"), _a("Hello")], False, TOOLS),
     ([_u("Hi"), _a("one"), _a("two")], False, None),

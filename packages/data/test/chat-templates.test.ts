@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { templateMessages } from '../src/prompt/chat'
+import { parseJson } from '../src/rows/json-text'
 import { JinjaTemplate } from '../src/jinja/template'
 
 interface Conversation {
@@ -20,7 +21,7 @@ interface Goldens {
   readonly templates: Readonly<Record<string, { readonly source: string; readonly texts: readonly string[] }>>
 }
 const path = process.env.JORA_TEMPLATE_GOLDENS ?? join(import.meta.dirname, 'goldens/chat-templates.json')
-const goldens = JSON.parse(readFileSync(path, 'utf8')) as Goldens
+const goldens = parseJson(readFileSync(path, 'utf8'), { numbers: 'source' }) as Goldens
 
 function rendered(template: JinjaTemplate, conversation: Conversation): string {
   const { messages, tools, add_generation_prompt } = conversation

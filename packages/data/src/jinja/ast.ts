@@ -5,7 +5,7 @@ import type { Value } from './values'
 export type Node =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'print'; readonly expression: Expression }
-  | { readonly type: 'if'; readonly test: Expression; readonly then: Block; readonly otherwise: Block }
+  | { readonly type: 'if'; readonly test: Expression; readonly body: Block; readonly otherwise: Block }
   | {
       readonly type: 'for'
       readonly target: Target
@@ -68,7 +68,7 @@ export type Expression =
   | {
       readonly type: 'conditional'
       readonly test: Expression
-      readonly then: Expression
+      readonly value: Expression
       readonly otherwise: Expression | undefined
     }
   | { readonly type: 'and' | 'or'; readonly left: Expression; readonly right: Expression }

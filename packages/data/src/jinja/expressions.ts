@@ -46,7 +46,7 @@ export class ExpressionParser {
     while (this.stream.skip('name', 'if')) {
       const test = this.#or()
       const otherwise = this.stream.skip('name', 'else') ? this.#conditional() : undefined
-      result = { type: 'conditional', test, then: result, otherwise }
+      result = { type: 'conditional', test, value: result, otherwise }
     }
     return result
   }

@@ -122,7 +122,7 @@ export function getSlice(object: Value, start?: Value, stop?: Value, step?: Valu
     value === undefined || value === null ? undefined : wantInt('slice indices', value)
   const list: readonly Value[] = typeof object === 'string' ? [...object] : object
   const taken = sliceIndices(list.length, index(start), index(stop), index(step)).map((i) => list[i]!)
-  if (typeof object === 'string') return taken.join('')
+  if (typeof object === 'string') return taken.map(toText).join('')
   return object instanceof Tuple ? Tuple.from(taken) : taken
 }
 

@@ -99,10 +99,10 @@ class Parser {
   #if(): Node {
     const test = this.#expressions.tuple({ withConditional: false })
     this.stream.expect('end')
-    const then = this.block(['elif', 'else', 'endif'])
+    const body = this.block(['elif', 'else', 'endif'])
     const end = this.stream.take().value
     const otherwise = end === 'elif' ? [this.#if()] : end === 'else' ? this.#body('endif') : []
-    return { type: 'if', test, then, otherwise }
+    return { type: 'if', test, body, otherwise }
   }
 
   #for(): Node {

@@ -74,7 +74,7 @@ function runNode(node: Node, scope: Scope, out: string[]): Exit {
       out.push(toText(evaluate(node.expression, scope)))
       return undefined
     case 'if':
-      return run(isTrue(evaluate(node.test, scope)) ? node.then : node.otherwise, scope, out)
+      return run(isTrue(evaluate(node.test, scope)) ? node.body : node.otherwise, scope, out)
     case 'for':
       runFor(node, evaluate(node.iterable, scope), scope, out, 0)
       return undefined
@@ -259,7 +259,7 @@ export function evaluate(node: Expression, scope: Scope): Value {
     case 'concat':
       return node.items.map((item) => toText(evaluate(item, scope))).join('')
     case 'conditional': {
-      if (isTrue(evaluate(node.test, scope))) return evaluate(node.then, scope)
+      if (isTrue(evaluate(node.test, scope))) return evaluate(node.value, scope)
       return node.otherwise === undefined
         ? new Undefined('the inline if-expression evaluated to false and no else section was defined.')
         : evaluate(node.otherwise, scope)

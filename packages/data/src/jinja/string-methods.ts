@@ -14,7 +14,7 @@ import {
   stripStart,
   titled,
 } from './strings'
-import { isDict, isTrue, iterate, Tuple, typeName, type Callable, type Keywords, type Value } from './values'
+import { isDict, isTrue, iterate, lengthOf, Tuple, typeName, type Callable, type Keywords, type Value } from './values'
 
 type Method = (text: string, args: readonly Value[], keywords: Keywords) => Value
 
@@ -63,7 +63,7 @@ const search = (name: string, find: (text: string, wanted: string) => number, or
     const { part, from } = range(text, start, stop)
     const at = find(part, wantText(`${name} arg`, wanted))
     if (at < 0 && orFail) throw new TemplateRuntimeError('substring not found')
-    return BigInt(at < 0 ? -1 : from + [...part.slice(0, at)].length)
+    return BigInt(at < 0 ? -1 : from + lengthOf(part.slice(0, at)))
   })
 
 const splitting = (name: string, fromEnd: boolean): Method =>

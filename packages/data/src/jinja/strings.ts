@@ -56,18 +56,16 @@ export function splitWordsFromEnd(text: string, most = -1): string[] {
   return [text.slice(0, last.index + last[0].length), ...matches.slice(from).map(([found]) => found)]
 }
 
+/** What `str.splitlines` takes for the end of a line. */
+const lineEnds = '\n\r\v\f\u001C-\u001E\u0085\u2028\u2029'
+const lineWithEnd = new RegExp(`([^${lineEnds}]*)(\r\n|[${lineEnds}]|$)`, 'g')
+
 /** Lines without what ends them, or with it. */
 export function splitLines(text: string, keepEnds = false): string[] {
-  const lines =
-    text.match(
-      /[^\n\r\v\f\u001C-\u001E\u0085\u2028\u2029]*(?:\r\n|[\n\r\v\f\u001C-\u001E\u0085\u2028\u2029])|[^\n\r\v\f\u001C-\u001E\u0085\u2028\u2029]+$/g,
-    ) ?? []
-  return keepEnds
-    ? lines
-    : lines.map((line) => line.replace(/(?:\r\n|[^])$/, (end) => (splitsLine.test(end) ? '' : end)))
+  const lines: string[] = []
+  for (const [whole, line = ''] of text.matchAll(lineWithEnd)) if (whole !== '') lines.push(keepEnds ? whole : line)
+  return lines
 }
-
-const splitsLine = /^(?:\r\n|[\n\r\v\f\u001C-\u001E\u0085\u2028\u2029])$/
 
 /** Letters of two, which have a form for the beginning of a word. */
 const digraphs = ['Ǆǅǆ', 'Ǉǈǉ', 'Ǌǋǌ', 'Ǳǲǳ']

@@ -122,7 +122,7 @@ export const textFilters: Readonly<Record<string, Filter>> = {
   round: (value, args, keywords) => {
     const [precision, method = 'common'] = bind('round', ['precision', 'method'], args, keywords)
     const digits = wantInt('precision', precision, 0)
-    const run = { common: undefined, ceil: Math.ceil, floor: Math.floor }[String(method) as 'ceil']
+    const run = { common: undefined, ceil: Math.ceil, floor: Math.floor }[toText(method) as 'ceil']
     if (!isNumber(value)) throw new TemplateRuntimeError(`type ${typeName(value)} doesn't define __round__ method`)
     if (method === 'common')
       return typeof value === 'bigint' && digits >= 0 ? value : roundHalfEven(toNumber(value), digits)

@@ -1,5 +1,6 @@
 // The values of a template, with Python's meaning: integers are bigint, floats are number, dicts are Map.
 
+import { JsonNumber } from '../rows/json'
 import { TemplateRuntimeError } from './errors'
 
 export type Value =
@@ -113,7 +114,7 @@ export function isEqual(a: Value, b: Value): boolean {
   if (a === b) return true
   // Integers, floats and booleans compare by value.
   if (isNumber(a) && isNumber(b))
-    return typeof a === 'boolean' || typeof b === 'boolean' ? Number(a) === Number(b) : a == b
+    return typeof a === 'boolean' || typeof b === 'boolean' ? Number(a) === Number(b) : a <= b && a >= b
   if (a instanceof Undefined) return b instanceof Undefined
   if (isList(a) && isList(b))
     return (
@@ -176,11 +177,12 @@ export function keyOf(value: Value): Value {
   return value
 }
 
-/** A value parsed from JSON: whole numbers become integers. */
+/** A value parsed from JSON, or with `numbers: 'source'`: numbers without a point or exponent become integers. */
 export function fromJson(value: unknown): Value {
   if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint')
     return value
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value
+  if (value instanceof JsonNumber) return /^-?\d+$/.test(value.source) ? BigInt(value.source) : Number(value.source)
   if (Array.isArray(value)) return value.map(fromJson)
   if (value === undefined) return null
   if (typeof value !== 'object') throw new TemplateRuntimeError(`got a ${typeof value}; expected a value of JSON`)
