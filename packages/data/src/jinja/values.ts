@@ -113,8 +113,7 @@ export const toNumber = (value: bigint | number | boolean): number => Number(val
 export function isEqual(a: Value, b: Value): boolean {
   if (a === b) return true
   // Integers, floats and booleans compare by value.
-  if (isNumber(a) && isNumber(b))
-    return typeof a === 'boolean' || typeof b === 'boolean' ? Number(a) === Number(b) : a <= b && a >= b
+  if (isNumber(a) && isNumber(b)) return typeof a !== typeof b && Number(a) === Number(b)
   if (a instanceof Undefined) return b instanceof Undefined
   if (isList(a) && isList(b))
     return (
