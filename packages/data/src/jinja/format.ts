@@ -88,7 +88,7 @@ function member(value: Value, key: string): Value {
 const specPattern = /^(?:(.)?([<>=^]))?([+\- ])?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([a-zA-Z%])?$/su
 
 /** Python's `format(value, spec)`. @throws TemplateRuntimeError on a spec that is none */
-export function formatSpec(value: Value, spec: string): string {
+function formatSpec(value: Value, spec: string): string {
   if (spec === '') return toText(value)
   const match = specPattern.exec(spec)
   if (match === null) throw new TemplateRuntimeError('Invalid format specifier')

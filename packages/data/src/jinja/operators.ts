@@ -1,6 +1,6 @@
 // Python's arithmetic and comparisons.
 
-import type { BinaryOperator, CompareOperator } from './ast'
+import type { BinaryOperator, CompareOperator } from './parse/ast'
 import { TemplateRuntimeError } from './errors'
 import { formatPercent } from './format'
 import { compare, contains, isEqual, isList, isNumber, Tuple, typeName, Undefined, type Value } from './values'

@@ -1,6 +1,6 @@
 // Runs a template: statements write text, expressions give values.
 
-import type { Arguments, Block, Expression, Macro, Node, Target } from './ast'
+import type { Arguments, Block, Expression, Macro, Node, Target } from './parse/ast'
 import { TemplateRuntimeError } from './errors'
 import { applyFilter, hasFilter } from './filters'
 import { getAttribute, getItem, getSlice } from './members'
@@ -244,7 +244,7 @@ function filtered(filter: Expression, text: string, scope: Scope): Value {
 }
 
 /** @throws TemplateRuntimeError where Python or Jinja raises */
-export function evaluate(node: Expression, scope: Scope): Value {
+function evaluate(node: Expression, scope: Scope): Value {
   switch (node.type) {
     case 'constant':
       return node.value

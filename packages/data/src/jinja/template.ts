@@ -1,9 +1,9 @@
 // Jinja as transformers sets it up for chat templates: trim_blocks, lstrip_blocks, loop controls, no escaping, a sandbox.
 
-import type { Block } from './ast'
+import type { Block } from './parse/ast'
 import { sliceIndices, wantInt } from './arguments'
 import { TemplateRefusal, TemplateRuntimeError } from './errors'
-import { parseTemplate } from './parser'
+import { parseTemplate } from './parse/parser'
 import { renderBlock, Scope } from './render'
 import { strftime } from './strftime'
 import { toText } from './text'

@@ -73,9 +73,3 @@ export function runTest(name: string, value: Value, args: readonly Value[]): boo
 }
 
 export const hasTest = (name: string): boolean => Object.hasOwn(base, aliases[name] ?? name)
-
-/** A test as a function, for filters like `select`. */
-export const testOf =
-  (name: string, args: readonly Value[]): ((value: Value) => boolean) =>
-  (value) =>
-    runTest(name, value, args)

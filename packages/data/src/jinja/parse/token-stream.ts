@@ -1,6 +1,6 @@
 // The parser's view of the tokens: one after another, with what it expects of them.
 
-import { TemplateSyntaxError } from './errors'
+import { TemplateSyntaxError } from '../errors'
 import { tokenize, type Token, type TokenType } from './lexer'
 
 export class TokenStream {

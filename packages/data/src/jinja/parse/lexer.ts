@@ -1,7 +1,7 @@
 // Jinja source to tokens, as Jinja2's lexer does with trim_blocks and lstrip_blocks, which is how transformers sets it up.
 
-import { TemplateSyntaxError } from './errors'
-import { stripEnd, unescapeString } from './strings'
+import { TemplateSyntaxError } from '../errors'
+import { stripEnd, unescapeString } from '../strings'
 
 export type TokenType =
   | 'data'

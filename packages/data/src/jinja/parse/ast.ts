@@ -1,6 +1,6 @@
 // What a template says, as a tree: statements and the expressions in them.
 
-import type { Value } from './values'
+import type { Value } from '../values'
 
 export type Node =
   | { readonly type: 'text'; readonly text: string }
