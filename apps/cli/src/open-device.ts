@@ -1,47 +1,21 @@
 // The flags that say where to compute, and opening what they name.
 import type { DTypeSetting } from '@jora/lora'
-import { MeshDevice, parseMesh, ShardingError } from '@jora/shard'
+import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh, type DeviceName, type Launcher } from '@jora/shard/open'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
-import { checked, choice, expected, size, text, withDefault } from './flags/flag'
+import { settingFlags } from './flags/setting-flags'
 import { rankOf } from './job'
 import { silent, type Io, type Session } from './io'
 import { styleFor } from './ui/style'
 
-export const deviceFlags = {
-  device: withDefault(
-    choice('where to compute; auto is a GPU if there is one, else the CPU', ['auto', 'cpu', 'webgpu']),
-    'auto',
-  ),
-  gpu: text('part of the name of the GPU to compute on, as `jora devices` lists it', 'NAME'),
-  deviceMemory: size('the most memory to take on the GPU, such as 12GB'),
-  dtype: withDefault(
-    choice('what the model computes in; auto is f16 on a GPU that has it, for 16-bit weights', ['auto', 'f32', 'f16']),
-    'auto',
-  ),
-}
+const { device, gpu, deviceMemory, dtype, mesh, launcher } = settingFlags
 
-function checkMesh(mesh: string): void {
-  try {
-    parseMesh(mesh)
-  } catch {
-    throw expected('data=N,model=N, either may be left out')
-  }
-}
+export const deviceFlags = { device, gpu, deviceMemory, dtype }
 
 /** For commands that can share their work between devices. */
-export const meshFlags = {
-  mesh: withDefault(
-    checked('devices to share the work: rows over data, weights over model', 'data=N,model=N', checkMesh),
-    'data=1,model=1',
-  ),
-  launcher: withDefault(
-    choice('who starts the processes of a mesh; auto is mpirun or srun where one of them did', ['auto', 'none', 'mpi']),
-    'auto',
-  ),
-}
+export const meshFlags = { mesh, launcher }
 
 export interface DeviceValues {
   readonly device: DeviceName

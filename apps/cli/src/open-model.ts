@@ -32,7 +32,8 @@ import {
 import { parseMesh, ShardingError } from '@jora/shard'
 import type { Device } from '@jora/tensor'
 import { UsageError } from './errors'
-import { required, text } from './flags/flag'
+import { text, type Flag } from './flags/flag'
+import { settingFlags } from './flags/setting-flags'
 import type { Io } from './io'
 import { rankOf } from './job'
 import { openDeviceFor, type DeviceValues } from './open-device'
@@ -40,14 +41,10 @@ import { bytes } from './ui/format'
 import { bar, StatusLine } from './ui/status-line'
 import { styleFor } from './ui/style'
 
-const modelOf = (extra: Parameters<typeof text>[2]) =>
-  text('the base model: a folder in Hugging Face layout, or a Hub id', 'DIR or hub id', {
-    aliases: ['model-name-or-path', 'base-model'],
-    ...extra,
-  })
-export const modelFlag = required(modelOf({}))
+export const modelFlag = settingFlags.model
+const { required: _required, ...optionalModel } = modelFlag
 /** For commands that may take the model from its adapter. */
-export const baseFlag = modelOf({ shown: 'the one the adapter was trained on' })
+export const baseFlag: Flag<string | undefined> = { ...optionalModel, shown: 'the one the adapter was trained on' }
 export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR', {
   aliases: ['adapter-name-or-path', 'adapter-path'],
 })

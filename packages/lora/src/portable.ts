@@ -39,6 +39,7 @@ export {
   JoraConfig,
   ParagemmaConfig,
   ParallamaConfig,
+  type GivenSettings,
   type JoraSettings,
 } from './settings/jora-config'
 export {

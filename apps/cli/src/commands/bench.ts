@@ -28,7 +28,7 @@ import { duration } from '../ui/format'
 import { StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
 import { printBench } from './bench-report'
-import { asUsageError, loraOf, trainFlags } from './train-flags'
+import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, targetModules, useRslora } = trainFlags
 

@@ -27,7 +27,7 @@ import { count, duration, percent, plural, short } from '../ui/format'
 import { histogram } from '../ui/histogram'
 import { styleFor, type Style } from '../ui/style'
 import { columns } from '../ui/table'
-import { trainFlags } from './train-flags'
+import { trainFlags } from './train-settings'
 
 const { split, numEpochs, maxSteps, batchSize, gradientAccumulationSteps, shuffle, seed } = trainFlags
 

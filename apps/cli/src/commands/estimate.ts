@@ -18,7 +18,7 @@ import { bytes, count, duration } from '../ui/format'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'
 import type { BenchResult } from './bench'
-import { asUsageError, loraOf, trainFlags } from './train-flags'
+import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps, mesh } =
   trainFlags

@@ -4,7 +4,7 @@ import { reach, type DatasetStatistics } from '@jora/data'
 import { loadConfig, type ResolvedModel } from '@jora/llama'
 import { adaptedModules, listCheckpoints, loraRank, type JoraConfig, type JoraDataset } from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
-import { asUsageError, trainFlags, type TrainValues } from './train-flags'
+import { asUsageError, trainFlags, type TrainValues } from './train-settings'
 
 /** Parameters of the adapter. @throws UsageError for --target-modules the model does not have */
 export async function countParameters(folder: string, { train: { lora } }: JoraConfig): Promise<number> {

@@ -33,7 +33,7 @@ import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 import { TrainDisplay } from '../ui/train-display'
-import { asUsageError, trainFlags, trainSettings, type TrainValues } from './train-flags'
+import { asUsageError, trainFlags, trainSettings, type TrainValues } from './train-settings'
 import { countParameters, nextCommands, runFacts, runNotes } from './train-report'
 
 export function registerTrain(parent: Command, io: Session): void {

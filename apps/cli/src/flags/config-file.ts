@@ -1,8 +1,9 @@
 // --config run.yaml: flag names as keys, in kebab, camel or snake case.
 import { readFile } from 'node:fs/promises'
 import { parse, YAMLParseError } from 'yaml'
+import { kebab } from '@jora/lora/settings'
 import { UsageError } from '../errors'
-import { kebab, parseValue, type Flag, type Flags } from './flag'
+import { parseValue, type Flag, type Flags } from './flag'
 import { nearest } from './suggest'
 
 const plain = (name: string): string => name.replace(/[-_]/g, '').toLowerCase()
@@ -27,8 +28,8 @@ function targetsOf(flags: Flags): Map<string, Target> {
 function asTyped(value: unknown, flag: Flag<unknown>, name: string): string[] {
   if (flag.bare !== undefined && value === true) return [flag.bare]
   if (Array.isArray(value) && value.every((part) => typeof part === 'string'))
-    return flag.repeatable ? value : [value.join(',')]
-  if (flag.repeatable && typeof value === 'object' && value !== null && !Array.isArray(value))
+    return flag.join ? value : [value.join(',')]
+  if (flag.join && typeof value === 'object' && value !== null && !Array.isArray(value))
     return Object.entries(value).map(([key, part]) => `${key}=${String(part)}`)
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [String(value)]
   throw new UsageError(
@@ -72,7 +73,7 @@ export async function readConfigFile(path: string, flags: Flags): Promise<Map<st
     if (values.has(key)) throw new UsageError(`${path}: "${name}" is given twice, once under another name`)
     const where = `${path}: ${name}`
     const parsed = asTyped(value, flag, where).map((part) => parseValue(flag, where, part))
-    const joined = flag.repeatable ? parsed.flat() : parsed[0]
+    const joined = flag.join ? parsed.reduce(flag.join) : parsed[0]
     values.set(key, inverse ? joined !== true : joined)
   }
   return values

@@ -49,7 +49,7 @@ class FlagOption extends Option {
     if (value !== '') {
       this.argParser((typed: string, previous: unknown) => {
         const parsed = parseValue(flag, name, typed)
-        return flag.repeatable ? [...((previous as unknown[] | undefined) ?? []), ...(parsed as unknown[])] : parsed
+        return flag.join && previous !== undefined ? flag.join(previous, parsed) : parsed
       })
     }
   }

@@ -1,4 +1,5 @@
 // Flags as typed tables: one entry is the option, its key in a config file, its check and its line of help.
+import { Expected, kebab, types, type SettingType } from '@jora/lora/settings'
 import { notAvailable, UsageError } from '../errors'
 
 export interface Flag<T> {
@@ -15,8 +16,8 @@ export interface Flag<T> {
   readonly bare?: string
   /** Spelled `--no-…`; giving it means false. */
   readonly negated?: boolean
-  /** May be given more than once; values are lists and are joined. */
-  readonly repeatable?: boolean
+  /** The value of a flag that is given twice; without it the last one counts. */
+  join?(first: T, second: T): T
   readonly required?: boolean
   /** Known, but not in help: there is nothing to choose yet. */
   readonly hidden?: boolean
@@ -31,9 +32,6 @@ export type Flags = Readonly<Record<string, Flag<unknown>>>
 export type ValuesOf<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer T> ? T : never }
 
 type Extra = Partial<Pick<Flag<unknown>, 'placeholder' | 'aliases' | 'shown' | 'bare'>>
-
-/** Thrown by a parser: what would have been right. */
-class Expected extends Error {}
 
 /** Thrown by a parser: right by the contract, but not built yet. */
 class Later extends Error {}
@@ -50,134 +48,67 @@ export function parseValue<T>(flag: Flag<T>, name: string, text: string): T {
   }
 }
 
-const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
-
-function numberFlag(
-  help: string,
-  kind: string,
-  ok: (value: number) => boolean,
-  extra: Extra,
-): Flag<number | undefined> {
-  const parse = (text: string): number => {
-    const value = decimal.test(text) ? Number(text) : NaN
-    if (!Number.isFinite(value) || !ok(value)) throw new Expected(kind)
-    return value
-  }
-  return { help, placeholder: 'N', ...extra, parse }
+/** A flag whose values are those that settings of a type have. */
+export function flagOfType<P>({ placeholder, parse, join }: SettingType<unknown, P>, help: string): Flag<P> {
+  return { help, parse, ...(placeholder === '' ? {} : { placeholder }), ...(join && { join }) }
 }
 
-export const integer = (help: string, min: number, extra: Extra = {}): Flag<number | undefined> =>
-  numberFlag(help, `an integer ≥ ${min}`, (value) => Number.isSafeInteger(value) && value >= min, extra)
+type Optional<T> = Flag<T | undefined>
+
+const ofType = <P>(type: SettingType<unknown, P>, help: string, extra: Extra = {}): Optional<P> =>
+  ({ ...flagOfType(type, help), ...extra }) as Optional<P>
+
+export const integer = (help: string, min: number, extra?: Extra): Optional<number> =>
+  ofType(types.integer(min), help, extra)
 
 /** A number for which `ok` holds; `range` says so in words, e.g. `> 0`. */
-export const number = (
-  help: string,
-  range: string,
-  ok: (value: number) => boolean,
-  extra: Extra = {},
-): Flag<number | undefined> =>
-  numberFlag(help, range === '' ? 'a number' : `a number ${range}`, ok, { placeholder: 'X', ...extra })
+export const number = (help: string, range: string, ok: (value: number) => boolean, extra?: Extra): Optional<number> =>
+  ofType(types.number(range, ok), help, extra)
 
-const sizeUnits: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40,
-}
+export const text = (help: string, placeholder: string, extra?: Extra): Optional<string> =>
+  ofType(types.text(placeholder), help, extra)
 
-/** Bytes, written with a unit: `12GB`, `8 GiB`, `500MB`. */
-export function size(help: string, extra: Extra = {}): Flag<number | undefined> {
-  const parse = (value: string): number => {
-    const [, digits = '', unit = ''] = /^(\d+\.?\d*|\.\d+) ?([a-z]*)$/i.exec(value) ?? []
-    const bytes = Math.floor(Number(digits) * (sizeUnits[unit.toLowerCase()] ?? NaN))
-    if (!(digits !== '' && bytes > 0)) throw new Expected('a size such as 12GB, 8GiB or 500MB')
-    return bytes
+/** Texts, one each time the flag is given. */
+export function texts(help: string, placeholder: string): Optional<string[]> {
+  const { parse } = types.text(placeholder)
+  return {
+    help,
+    placeholder,
+    join: (first = [], second = []) => [...first, ...second],
+    parse: (value) => [parse(value)],
   }
-  return { help, placeholder: 'SIZE', ...extra, parse }
-}
-
-export function text(help: string, placeholder: string, extra: Extra = {}): Flag<string | undefined> {
-  const parse = (value: string): string => {
-    if (value === '') throw new Expected(placeholder)
-    return value
-  }
-  return { help, placeholder, ...extra, parse }
-}
-
-export function texts(help: string, placeholder: string): Flag<string[] | undefined> {
-  return { help, placeholder, repeatable: true, parse: (value) => [text(help, placeholder).parse(value)!] }
-}
-
-/** A list written with commas. */
-export function list(help: string, placeholder: string, extra: Extra = {}): Flag<string[] | undefined> {
-  const parse = (value: string): string[] => {
-    const parts = value.split(',').map((part) => part.trim())
-    if (parts.includes('')) throw new Expected('names separated by commas')
-    return parts
-  }
-  return { help, placeholder, ...extra, parse }
-}
-
-/** Numbers by patterns of names, each written `PATTERN=N`. */
-export function patterns(
-  help: string,
-  kind: string,
-  ok: (value: number) => boolean,
-): Flag<[string, number][] | undefined> {
-  const parse = (value: string): [string, number][] => {
-    const [, pattern = '', digits = ''] = /^(.+)=([^=]+)$/.exec(value) ?? []
-    const parsed = decimal.test(digits) ? Number(digits) : NaN
-    if (pattern === '' || !Number.isFinite(parsed) || !ok(parsed)) throw new Expected(`PATTERN=N with N ${kind}`)
-    return [[pattern, parsed]]
-  }
-  return { help, placeholder: 'PATTERN=N', repeatable: true, parse }
 }
 
 /** Integers written with commas. */
-export function integers(help: string, min: number, extra: Extra = {}): Flag<number[] | undefined> {
-  const parse = (value: string): number[] => {
-    const numbers = value.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)))
-    if (!numbers.every((n) => Number.isSafeInteger(n) && n >= min))
-      throw new Expected(`integers ≥ ${min} separated by commas`)
-    return numbers
-  }
-  return { help, placeholder: 'N,…', ...extra, parse }
-}
-
-const oneOf = (values: readonly string[]): string =>
-  values.length === 1 ? values[0]! : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+export const integers = (help: string, min: number, extra?: Extra): Optional<number[]> =>
+  ofType(types.integers(min), help, extra)
 
 /** One of `values`; those of `later` are known but refused as not available yet. */
 export function choice<const V extends string>(
   help: string,
   values: readonly V[],
   extra: Extra & { later?: readonly string[] } = {},
-): Flag<V | undefined> {
+): Optional<V> {
   const { later = [], ...rest } = extra
+  const type = types.choice<V>(
+    Object.fromEntries(values.map((value) => [value, value])) as unknown as Record<V, string>,
+  )
   const parse = (value: string): V => {
-    const found = values.find((known) => known === value)
-    if (found !== undefined) return found
-    throw later.includes(value) ? new Later(oneOf(values)) : new Expected(oneOf(values))
+    if (later.includes(value)) throw new Later(types.oneOf(values))
+    return type.parse(value)
   }
-  return { help, placeholder: values.join('|'), ...rest, parse }
-}
-
-const truth = (value: string): boolean => {
-  if (value === 'true' || value === 'false') return value === 'true'
-  throw new Expected('true or false')
+  return { help, placeholder: type.placeholder, ...rest, parse }
 }
 
 /** On when given. */
-export const toggle = (help: string): Flag<boolean> => ({ help, fallback: false, parse: truth })
+export const toggle = (help: string): Flag<boolean> => ({ ...flagOfType(types.toggle, help), fallback: false })
 
 /** On unless `--no-…` is given. */
-export const onUnless = (help: string): Flag<boolean> => ({ help, negated: true, fallback: true, parse: truth })
+export const onUnless = (help: string): Flag<boolean> => ({
+  ...flagOfType(types.toggle, help),
+  negated: true,
+  fallback: true,
+})
 
 /** Any text that `check` passes; it may throw {@link expected}. */
 export const checked = (
@@ -207,9 +138,6 @@ export const hidden = <T>(flag: Flag<T>): Flag<T> => ({ ...flag, hidden: true })
 /** Puts a table of flags under one heading of help. */
 export const grouped = <F extends Flags>(group: string, flags: F): F =>
   Object.fromEntries(Object.entries(flags).map(([key, flag]) => [key, { ...flag, group }])) as unknown as F
-
-/** `loraR` → `lora-r`. */
-export const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** As it is typed: `--lora-r`, `--no-shuffle`. */
 export const flagName = (key: string, flag: Flag<unknown>): string => `--${flag.negated ? 'no-' : ''}${kebab(key)}`

@@ -1,6 +1,7 @@
 // What is typed on the page for a new run, and the request that it makes. Pure; checked by the server's own schema.
 import './no-eval'
 import { settingsSchema } from '@jora/gui/api'
+import { Expected } from '@jora/lora/settings'
 import type { RunSettings, SettingsDefaults } from '@jora/gui/client'
 import { fields, settingKeys, type SettingKey } from './fields'
 
@@ -48,16 +49,14 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
 }
 
 /** A setting's value as its control shows it. */
-export function typedOf(value: RunSettings[SettingKey]): string {
-  if (value === undefined) return ''
-  return Array.isArray(value) ? value.join(', ') : String(value)
-}
+export const typedOf = (key: SettingKey, value: unknown): string =>
+  value === undefined ? '' : fields[key].type.show(value)
 
 /** A run's settings as a draft: only what differs from the defaults counts as typed. */
 export function draftOf({ model, dataset, ...rest }: RunSettings, defaults: SettingsDefaults): Draft {
   const typed = settingKeys.flatMap((key) => {
-    const text = typedOf(rest[key])
-    return rest[key] === undefined || text === typedOf(defaults[key]) ? [] : [[key, text] as const]
+    const text = typedOf(key, rest[key])
+    return rest[key] === undefined || text === typedOf(key, defaults[key]) ? [] : [[key, text] as const]
   })
   return { name: '', model, dataset, typed: Object.fromEntries(typed) }
 }
@@ -76,29 +75,27 @@ export function parseDraft({ model, dataset, typed }: Draft): Parsed {
   for (const key of settingKeys) {
     const text = typed[key]?.trim()
     if (text === undefined || text === '') continue
-    const value = valueOf(key, text)
-    const checked = settingsSchema.shape[key].safeParse(value)
-    if (checked.success) settings[key] = value
-    else errors[key] = sentence(checked.error.issues[0]?.message)
+    try {
+      settings[key] = valueOf(key, text)
+    } catch (error) {
+      if (!(error instanceof Expected)) throw error
+      errors[key] = sentence(`expected ${error.message}`)
+    }
   }
   const complete = model !== undefined && dataset !== undefined && Object.keys(errors).length === 0
   return { settings: complete ? ({ ...settings, model, dataset } as RunSettings) : undefined, errors }
 }
 
+/** @throws Expected when the text is no value of the setting */
 function valueOf(key: SettingKey, text: string): unknown {
-  switch (fields[key].control.kind) {
-    case 'integer':
-    case 'number':
-      return Number(text.replace(/(\d)[ _](?=\d)/g, '$1'))
-    case 'toggle':
-      return text === 'true'
-    case 'names':
-      return text.split(/[\s,]+/).filter(Boolean)
-    default:
-      return text
-  }
+  const { type, control } = fields[key]
+  const isNumber = control.kind === 'integer' || control.kind === 'number'
+  // Numbers as people group them: 1 000, 1_000.
+  const value = type.parse(isNumber ? text.replace(/(\d)[ _](?=\d)/g, '$1') : text)
+  const checked = settingsSchema.shape[key].safeParse(value)
+  if (!checked.success) throw new Expected(checked.error.issues[0]?.message.replace(/^expected /, ''))
+  return value
 }
 
 /** `expected an integer ≥ 1` → `Expected an integer ≥ 1.` */
-const sentence = (text = 'This value cannot be used'): string =>
-  `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`

@@ -1,12 +1,15 @@
-// Settings of a training run: the flags of `jora train` in camel case, with the same ranges.
+// Settings of a training run in requests: the flags of `jora train` in camel case, with the same types.
+import {
+  nameOf,
+  settings,
+  type NameOf,
+  type RequiredKeys,
+  type Setting,
+  type Settings,
+  type SettingsTable,
+  type ValueOf,
+} from '@jora/lora/settings'
 import { z } from './zod'
-
-const atLeast = (least: number) =>
-  z.number().int(`expected an integer ≥ ${least}`).min(least, `expected an integer ≥ ${least}`)
-const above0 = z.number().positive('expected a number > 0')
-const from0 = z.number().nonnegative('expected a number ≥ 0')
-const share = z.number().min(0, 'expected a number from 0 to below 1').lt(1, 'expected a number from 0 to below 1')
-const meshText = /^(?:data=[1-9]\d*(?:,model=[1-9]\d*)?|model=[1-9]\d*(?:,data=[1-9]\d*)?)$/
 
 /** A path or a name: no control characters, so that it stays one line wherever it is shown. */
 const line = (longest: number) =>
@@ -22,66 +25,55 @@ export const pathSchema = line(4096)
 /** A model: the absolute path of its folder, or a Hub id. `ModelInfo.ref` is one. */
 export const modelRefSchema = line(4096)
 
+/** Keys of the settings that requests have. */
+type PageKeys<S extends Settings> = { [K in keyof S]: S[K] extends { readonly page: false } ? never : K }[keyof S]
+
+/** Settings in a request, by their names: those that must be given, and the others. */
+export type RequestOf<S extends Settings> = {
+  [K in PageKeys<S> & RequiredKeys<S> as NameOf<S, K>]: ValueOf<S[K]>
+} & {
+  [K in Exclude<PageKeys<S>, RequiredKeys<S>> as NameOf<S, K>]?: ValueOf<S[K]> | undefined
+}
+
+function valueSchema({ type, required }: Setting): z.ZodType {
+  const text = line(required || type.control.kind === 'path' ? 4096 : 200)
+  const schema = z.unknown().check((context) => {
+    const { value: input, issues } = context
+    const problem = type.problem(input)
+    const wrong =
+      problem !== undefined
+        ? `expected ${problem}`
+        : typeof input === 'string'
+          ? text.safeParse(input).error?.issues[0]?.message
+          : undefined
+    if (wrong !== undefined) issues.push({ code: 'custom', message: wrong, input })
+  })
+  return required ? schema : schema.optional()
+}
+
+/** The shape of a request's settings, for a table of them. */
+export const schemaOf = <S extends Settings>(table: S) =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([key, setting]) =>
+      setting.page === false ? [] : [[nameOf(key, setting), valueSchema(setting)]],
+    ),
+  ) as unknown as {
+    [K in keyof RequestOf<S>]-?: undefined extends RequestOf<S>[K]
+      ? z.ZodOptional<z.ZodType<NonNullable<RequestOf<S>[K]>>>
+      : z.ZodType<RequestOf<S>[K]>
+  }
+
 /** Only `model` and `dataset` must be given; what is absent takes the command's default (`Session.defaults`). */
-export const settingsSchema = z.strictObject({
-  model: modelRefSchema,
-  dataset: pathSchema,
-
-  promptTemplate: z.enum(['auto', 'alpaca', 'raft', 'chat', 'none']).optional(),
-  /** How the documents of a context are written. */
-  contextTemplate: z.enum(['auto', 'document', 'plain']).optional(),
-  maxSeqLength: atLeast(2).optional(),
-  onOverflow: z.enum(['error', 'drop', 'truncate']).optional(),
-  packing: z.enum(['auto', 'none', 'tree']).optional(),
-  split: above0.max(1, 'expected a number over 0 and up to 1').optional(),
-  alpacaMix: share.optional(),
-  alpacaMixFile: pathSchema.optional(),
-
-  loraR: atLeast(1).optional(),
-  loraAlpha: above0.optional(),
-  loraDropout: share.optional(),
-  /** Names, or `['all-linear']`. */
-  targetModules: z
-    .array(z.string().regex(/^[\w.*-]+$/, 'expected the name of a module'))
-    .min(1)
-    .optional(),
-  useRslora: z.boolean().optional(),
-  initAdapter: pathSchema.optional(),
-
-  learningRate: above0.optional(),
-  lrScheduler: z.enum(['cosine', 'linear', 'constant']).optional(),
-  warmupSteps: atLeast(0).optional(),
-  warmupRatio: share.optional(),
-  weightDecay: from0.optional(),
-  adamBeta1: share.optional(),
-  adamBeta2: share.optional(),
-  adamEpsilon: above0.optional(),
-  maxGradNorm: from0.optional(),
-
-  numEpochs: atLeast(1).optional(),
-  maxSteps: atLeast(1).optional(),
-  batchSize: atLeast(1).optional(),
-  gradientAccumulationSteps: atLeast(1).optional(),
-  shuffle: z.boolean().optional(),
-  seed: atLeast(0).optional(),
-
-  evalEvery: atLeast(1).optional(),
-  saveEvery: atLeast(1).optional(),
-  device: z.enum(['auto', 'cpu', 'webgpu']).optional(),
-  /** Part of the name of a GPU. */
-  gpu: line(200).optional(),
-  /** Such as `12GB`. */
-  deviceMemory: z
-    .string()
-    .regex(/^(?=.*[1-9])(\d+\.?\d*|\.\d+) ?([kmgt]?b|[kmgt]ib)?$/i, 'expected a size such as 12GB, 8GiB or 500MB')
-    .optional(),
-  dtype: z.enum(['auto', 'f32', 'f16']).optional(),
-  gradientCheckpointing: z.enum(['auto', 'on', 'off']).optional(),
-  /** Such as `data=1,model=2`. */
-  mesh: z.string().regex(meshText, 'expected data=N,model=N, either may be left out').optional(),
-})
+export const settingsSchema = z.strictObject({ dataset: pathSchema, ...schemaOf<SettingsTable>(settings) })
 export type RunSettings = z.infer<typeof settingsSchema>
 /** Settings without what is chosen anew for each run. */
 export type SettingsDefaults = Omit<RunSettings, 'model' | 'dataset'>
+
+/** The defaults of the command line. */
+export const settingsDefaults = Object.fromEntries(
+  Object.entries<Setting>(settings).flatMap(([key, setting]) =>
+    setting.page === false || setting.fallback === undefined ? [] : [[nameOf(key, setting), setting.fallback]],
+  ),
+) as SettingsDefaults
 
 export { line as lineSchema }

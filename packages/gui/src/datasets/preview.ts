@@ -1,7 +1,7 @@
 // A sample as the model is trained on it: what `jora data preview --json` says, token by token.
 import { z } from 'zod'
 import { previewSchema, tokenKinds, type Preview, type RunSettings } from '../api'
-import { flags, type Commands } from '../process/command'
+import { flags, settingFlags, type Commands } from '../process/command'
 import { Failure } from '../server/failure'
 
 const { statistics, packing, plan } = previewSchema.shape
@@ -28,23 +28,20 @@ const printedSchema = z.looseObject({
 export type PrintedPreview = z.infer<typeof printedSchema>
 
 /** Settings that decide what a preview shows. */
-const previewFlags = (s: RunSettings, modelDir: string, index: number) => ({
-  model: modelDir,
-  dataset: s.dataset,
-  index,
-  'prompt-template': s.promptTemplate,
-  'context-template': s.contextTemplate,
-  'max-seq-length': s.maxSeqLength,
-  'on-overflow': s.onOverflow,
-  packing: s.packing,
-  split: s.split,
-  'num-epochs': s.numEpochs,
-  'max-steps': s.maxSteps,
-  'batch-size': s.batchSize,
-  'gradient-accumulation-steps': s.gradientAccumulationSteps,
-  'no-shuffle': s.shuffle === false ? (true as const) : undefined,
-  seed: s.seed,
-})
+const shown = [
+  'promptTemplate',
+  'contextTemplate',
+  'maxSeqLength',
+  'onOverflow',
+  'packing',
+  'split',
+  'numEpochs',
+  'maxSteps',
+  'batchSize',
+  'gradientAccumulationSteps',
+  'shuffle',
+  'seed',
+] as const satisfies readonly (keyof RunSettings)[]
 
 export interface PreviewOptions {
   readonly cwd: string
@@ -61,7 +58,10 @@ export async function readPreview(
   modelDir: string,
   { cwd, signal, index = 0, measure = false }: PreviewOptions,
 ): Promise<PrintedPreview> {
-  const given = flags({ ...previewFlags(settings, modelDir, index), 'no-estimate-time': measure ? undefined : true })
+  const given = [
+    ...flags({ model: modelDir, dataset: settings.dataset, index, 'no-estimate-time': measure ? undefined : true }),
+    ...settingFlags(settings, shown),
+  ]
   try {
     return await commands.json(['data', 'preview', ...given], printedSchema, { cwd, signal })
   } catch (error) {

@@ -1,11 +1,12 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
 import { loadConfig } from '@jora/llama'
-import { adaptedModules, defaultJoraSettings, loraRank, type LoraConfig } from '@jora/lora'
+import { adaptedModules, JoraConfig, loraRank, type LoraConfig } from '@jora/lora'
+import { fromNames, settings as table } from '@jora/lora/settings'
 import { parseMesh } from '@jora/shard'
 import { z } from 'zod'
 import type { Devices, Estimate, RunSettings } from '../api'
 import { readPreview, type PreviewOptions } from '../datasets/preview'
-import { flags, type Commands } from '../process/command'
+import { flags, settingFlags, type Commands } from '../process/command'
 import { meshPicture } from './mesh-picture'
 import { modelInfo } from './model-info'
 
@@ -34,15 +35,7 @@ export interface EstimateInputs {
 }
 
 /** Adapter and the two moments of AdamW, float32. */
-async function stateBytesOf(settings: RunSettings, modelDir: string): Promise<number> {
-  const targets = settings.targetModules ?? [defaultJoraSettings.targetModules].flat()
-  const lora: LoraConfig = {
-    r: settings.loraR ?? defaultJoraSettings.loraR,
-    alpha: settings.loraAlpha ?? defaultJoraSettings.loraAlpha,
-    dropout: 0,
-    targetModules: targets.join() === 'all-linear' ? 'all-linear' : targets,
-    useRslora: settings.useRslora ?? false,
-  }
+async function stateBytesOf(lora: LoraConfig, modelDir: string): Promise<number> {
   const modules = adaptedModules(await loadConfig(modelDir), lora)
   const weights = modules.reduce(
     (n, module) => n + loraRank(lora, module.name) * (module.inFeatures + module.outFeatures),
@@ -50,6 +43,20 @@ async function stateBytesOf(settings: RunSettings, modelDir: string): Promise<nu
   )
   return weights * 4 * 3
 }
+
+/** Settings that `jora estimate` takes. */
+const estimated = [
+  'batchSize',
+  'gradientAccumulationSteps',
+  'loraR',
+  'loraAlpha',
+  'targetModules',
+  'useRslora',
+  'gpu',
+  'deviceMemory',
+  'dtype',
+  'gradientCheckpointing',
+] as const satisfies readonly (keyof RunSettings)[]
 
 /** @throws Failure as previews do */
 export async function estimateRun({
@@ -59,16 +66,17 @@ export async function estimateRun({
   modelDir,
   options,
 }: EstimateInputs): Promise<Estimate> {
-  const meshText = settings.mesh ?? defaultJoraSettings.mesh
+  const config = new JoraConfig({ ...fromNames(table, settings), modelPath: modelDir })
+  const meshText = config.settings.mesh
   const mesh = parseMesh(meshText)
-  const chosen = settings.device ?? 'auto'
+  const chosen = config.settings.device
   const kind = chosen === 'auto' ? (devices.default === 'webgpu' ? 'webgpu' : 'cpu') : chosen
   const found = devices.devices.find((each) => each.kind === kind && (each.auto || kind === chosen))
   const info = await modelInfo({ ref: modelDir, source: 'folder', path: modelDir })
   const [preview, picture, stateBytes] = await Promise.all([
     readPreview(commands, settings, modelDir, { ...options, measure: kind === 'cpu' }),
     meshPicture(modelDir, meshText, 'settings.mesh', (info?.bytes ?? 0) / Math.max(1, info?.parameters ?? 1) || 2),
-    stateBytesOf(settings, modelDir),
+    stateBytesOf(config.train.lora, modelDir),
   ])
   const { statistics, lengths, plan } = preview
   const shared = {
@@ -89,21 +97,8 @@ export async function estimateRun({
   const printed = await commands.json(
     [
       'estimate',
-      ...flags({
-        model: modelDir,
-        seq: Math.max(2, lengths.longest),
-        'batch-size': settings.batchSize,
-        'gradient-accumulation-steps': settings.gradientAccumulationSteps,
-        'lora-r': settings.loraR,
-        'lora-alpha': settings.loraAlpha,
-        'target-modules': settings.targetModules?.join(','),
-        'use-rslora': settings.useRslora ? true : undefined,
-        gpu: settings.gpu,
-        'device-memory': settings.deviceMemory,
-        dtype: settings.dtype,
-        'gradient-checkpointing': settings.gradientCheckpointing,
-        mesh: meshText,
-      }),
+      ...flags({ model: modelDir, seq: Math.max(2, lengths.longest), mesh: meshText }),
+      ...settingFlags(settings, estimated),
     ],
     planSchema,
     options,

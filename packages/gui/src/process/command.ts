@@ -1,6 +1,8 @@
 // Starting `jora`: as a run that outlives the server, or as a short command whose JSON is read.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { flagOf, isNegated, nameOf, settings, type Setting } from '@jora/lora/settings'
 import type { z } from 'zod'
+import type { RunSettings } from '../api'
 import { Failure } from '../server/failure'
 
 /** How the command line is started: a program and its first arguments. */
@@ -11,6 +13,17 @@ export const flags = (values: Readonly<Record<string, string | number | true | u
   Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [value === true ? `--${name}` : `--${name}=${value}`],
   )
+
+/** Those of `names` that `given` has a value for, as flags. */
+export const settingFlags = (given: RunSettings, names: readonly (keyof RunSettings)[]): string[] =>
+  Object.entries<Setting>(settings).flatMap(([key, setting]) => {
+    const name = nameOf(key, setting) as keyof RunSettings
+    const value = names.includes(name) ? given[name] : undefined
+    if (value === undefined) return []
+    const flag = flagOf(key, setting)
+    if (setting.type.control.kind !== 'toggle') return [`${flag}=${setting.type.show(value)}`]
+    return value === isNegated(setting) ? [] : [flag]
+  })
 
 /** What the server knows and children do not need. */
 export const childEnv = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {

@@ -67,16 +67,19 @@ export function adaptedModules(model: DecoderConfig, settings: TargetSettings): 
   const { targetModules: targets } = settings
   const known = () => [...new Set(linears.map(({ name }) => name.split('.').at(-1)!))].join(', ')
   if (typeof targets !== 'string') {
-    if (targets.length === 0) throw new ConfigError('targetModules is empty, expected module names or all-linear')
+    if (targets.length === 0)
+      throw new ConfigError('targetModules is empty, expected module names or all-linear', 'targetModules')
     const absent = targets.find((target) => !linears.some(({ name }) => isNamed(name, [target])))
     if (absent !== undefined)
       throw new ConfigError(
         `target module ${JSON.stringify(absent)} is not in the model; it has ${known()}, or all-linear for all of them`,
+        'targetModules',
       )
   }
   const adapted = linears.filter(({ name }) => isTarget(name, settings))
   if (adapted.length > 0) return adapted
   throw new ConfigError(
     `${typeof targets === 'string' ? `targetModules ${JSON.stringify(targets)} matches` : 'excludeModules and layersToTransform leave'} none of the model's modules; it has ${known()} in layers 0…${model.layers - 1}`,
+    'targetModules',
   )
 }

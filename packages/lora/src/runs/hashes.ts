@@ -4,6 +4,8 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sample } from '@jora/data'
 import { checkpointFiles } from '@jora/llama'
+import { courseOf } from '../settings/derive'
+import { trainingSettings } from '../settings/table/training'
 import type { TrainConfig } from '../settings/train-config'
 
 /** SHA-256 of config.json and of each weight file's size and 64 blocks spread over it: quick, and tells models apart. */
@@ -39,8 +41,7 @@ export function hashSamples(samples: readonly Sample[], rowTokens?: number): str
 
 /** Changes when anything that decides the course of training does: settings, model or data. */
 export function fingerprint(config: TrainConfig, model: string, data: string): string {
-  // A run may go on with other memory, or on another device and in its type.
-  const { saveEvery: _save, evalEvery: _eval, gradientCheckpointing: _memory, dtype: _dtype, ...course } = config
+  const course = { lora: config.lora, ...courseOf(trainingSettings, { ...config }) }
   return createHash('sha256')
     .update(JSON.stringify([course, model, data]))
     .digest('hex')

@@ -64,7 +64,7 @@ describe('ranges', () => {
     expect(check({ r: 0 })).toThrow('r is 0, expected an integer ≥ 1')
     expect(check({ r: 1.5 })).toThrow('r is 1.5')
     expect(check({ alpha: 0 })).toThrow('alpha is 0, expected a number > 0')
-    expect(check({ dropout: 1 })).toThrow('dropout is 1, expected a number in [0, 1)')
+    expect(check({ dropout: 1 })).toThrow('dropout is 1, expected a number from 0 to below 1')
     expect(check({ dropout: 0 })).not.toThrow()
   })
   test('of training settings', () => {

@@ -1,14 +1,13 @@
 // What a LoRA adapter is: rank, scale, dropout, and the settings that tell which modules it adapts.
 import { ConfigError } from './config-error'
+import { checkSettings, defaultsOf } from './derive'
+import type { ValuesOf } from './setting'
+import { adapterSettings } from './table/adapter'
+import type { Patterns } from './types'
 import { pythonRegex } from '../adapter/peft/python-regex'
 
 export { ConfigError }
-
-/**
- * Numbers by a pattern of module names, as PEFT's rank_pattern: a regular expression that the name, or its end after a dot,
- * matches; of several the first. E.g. `{ down_proj: 8, '^model.layers.0.self_attn.q_proj': 4 }`.
- */
-export type Patterns = Readonly<Record<string, number>>
+export type { Patterns }
 
 /** LoRA settings, named as PEFT names them in camel case. */
 export interface LoraConfig {
@@ -34,22 +33,43 @@ export interface LoraConfig {
   readonly layersPattern?: readonly string[] | string | undefined
 }
 
-/** The paper's settings. */
-export const defaultLoraConfig: LoraConfig = {
-  r: 16,
-  alpha: 16,
-  dropout: 0.05,
-  targetModules: ['q_proj', 'v_proj'],
-  useRslora: false,
+/** What PEFT calls otherwise. */
+const peftNames = { loraR: 'r', loraAlpha: 'alpha', loraDropout: 'dropout' } as const
+
+/** The adapter that settings describe. What says nothing is absent: checkpoints of earlier versions know nothing of it. */
+export function loraConfigOf(settings: Omit<ValuesOf<typeof adapterSettings>, 'initAdapter'>): LoraConfig {
+  const { loraR: r, loraAlpha: alpha, loraDropout: dropout, targetModules, useRslora } = settings
+  const { rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern } = settings
+  const some = (patterns: Patterns) => (Object.keys(patterns).length > 0 ? patterns : undefined)
+  const special = {
+    rankPattern: some(rankPattern),
+    alphaPattern: some(alphaPattern),
+    excludeModules,
+    layersToTransform,
+    layersPattern,
+  }
+  const given = Object.entries(special).filter(([, value]) => value !== undefined)
+  return { r, alpha, dropout, targetModules, useRslora, ...Object.fromEntries(given) }
 }
+
+/** The paper's settings. */
+export const defaultLoraConfig: LoraConfig = loraConfigOf(defaultsOf(adapterSettings))
 
 /** Checks ranges. @throws ConfigError */
 export function checkLoraConfig(config: LoraConfig): void {
-  const { r, alpha, dropout, rankPattern = {}, alphaPattern = {} } = config
-  const { targetModules, excludeModules, layersToTransform } = config
-  if (!Number.isInteger(r) || r < 1) throw new ConfigError(`r is ${r}, expected an integer ≥ 1`)
-  if (!(alpha > 0)) throw new ConfigError(`alpha is ${alpha}, expected a number > 0`)
-  if (!(dropout >= 0 && dropout < 1)) throw new ConfigError(`dropout is ${dropout}, expected a number in [0, 1)`)
+  const { rankPattern = {}, alphaPattern = {}, targetModules, excludeModules, layersToTransform } = config
+  const { loraR, loraAlpha } = adapterSettings
+  for (const [setting, patterns, { type }] of [
+    ['rankPattern', rankPattern, loraR],
+    ['alphaPattern', alphaPattern, loraAlpha],
+  ] as const)
+    for (const [pattern, value] of Object.entries(patterns)) {
+      const what = `${setting} ${JSON.stringify(pattern)}`
+      pythonRegex(pattern, what)
+      const problem = type.problem(value)
+      if (problem !== undefined) throw new ConfigError(`${what} is ${value}, expected ${problem}`, setting)
+    }
+  checkSettings(adapterSettings, { ...config }, peftNames)
   const isRegex = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
   if (isRegex) pythonRegex(targetModules, 'targetModules')
   if (typeof excludeModules === 'string') pythonRegex(excludeModules, 'excludeModules')
@@ -57,14 +77,6 @@ export function checkLoraConfig(config: LoraConfig): void {
     throw new ConfigError(
       'layersToTransform is given beside a regular expression as target, which names the layers itself',
     )
-  const check = (what: string, patterns: Patterns, fits: (value: number) => boolean, expected: string) => {
-    for (const [pattern, value] of Object.entries(patterns)) {
-      pythonRegex(pattern, `${what} ${JSON.stringify(pattern)}`)
-      if (!fits(value)) throw new ConfigError(`${what} ${JSON.stringify(pattern)} is ${value}, expected ${expected}`)
-    }
-  }
-  check('rankPattern', rankPattern, (value) => Number.isInteger(value) && value >= 1, 'an integer ≥ 1')
-  check('alphaPattern', alphaPattern, (value) => value > 0, 'a number > 0')
 }
 
 /** What the first pattern that `module` matches gives. */

@@ -362,10 +362,10 @@ describe('settings and places that cannot be used', () => {
   test('settings, by name', () => {
     const bad: [Record<string, unknown>, RegExp][] = [
       [{ learnigRate: 1 }, /JoraConfig has no setting "learnigRate"/],
-      [{ loraR: 0 }, /r is 0, expected an integer ≥ 1/],
+      [{ loraR: 0 }, /loraR is 0, expected an integer ≥ 1/],
       [{ maxSeqLength: 1 }, /maxSeqLength is 1, expected an integer ≥ 2/],
-      [{ split: 0 }, /split is 0, expected a number in \(0, 1\]/],
-      [{ alpacaMix: 1 }, /alpacaMix is 1, expected a number in \[0, 1\)/],
+      [{ split: 0 }, /split is 0, expected a number over 0 and up to 1/],
+      [{ alpacaMix: 1 }, /alpacaMix is 1, expected a number from 0 to below 1/],
       [{ onOverflow: 'cut' }, /onOverflow is cut, expected error, drop or truncate/],
       [{ device: 'tpu' }, /device is tpu, expected auto, cpu or webgpu/],
     ]

@@ -88,8 +88,8 @@ export function trainLora(
 }
 
 /** @throws ConfigError when there is no such device or mesh */
-const openDeviceOf = (settings: JoraConfig['settings']): Promise<Device> =>
-  openMesh(settings.device, settings).catch((error: unknown) => {
+const openDeviceOf = (config: JoraConfig): Promise<Device> =>
+  openMesh(config.settings.device, config.deviceOptions).catch((error: unknown) => {
     const isOurs = error instanceof DeviceError || error instanceof ShardingError
     throw isOurs ? new ConfigError(error.message) : error
   })
@@ -103,7 +103,7 @@ async function train(
   const { settings } = config
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
-  const device = given ?? (await openDeviceOf(settings))
+  const device = given ?? (await openDeviceOf(config))
   const { dir, id, revision } = await modelFolder(settings.modelPath)
   const model = await loadModel(dir, { device })
   const modelHash = await hashModel(dir)

@@ -49,7 +49,7 @@ function Control({
   onChange,
   attributes,
 }: SettingControlProps & { readonly attributes: ControlProps }) {
-  const { control } = fields[name]
+  const { control, placeholder } = fields[name]
   const [browsing, setBrowsing] = useState(false)
   const className = `input ${changed ? 'input-changed' : ''}`
   switch (control.kind) {
@@ -91,7 +91,7 @@ function Control({
           </span>
           {browsing && (
             <FileBrowser
-              use={control.use}
+              use={control.of === 'file' ? 'dataset' : 'adapter'}
               onChoose={({ path }) => {
                 onChange(path)
                 setBrowsing(false)
@@ -101,8 +101,6 @@ function Control({
         </>
       )
     default: {
-      const isNumber = control.kind === 'integer' || control.kind === 'number'
-      const placeholder = control.kind === 'text' ? control.placeholder : isNumber ? control.empty : undefined
       return (
         <input
           {...attributes}

@@ -1,7 +1,7 @@
 // The settings: the five that matter most, the others folded, each with a sentence and its default.
 import type { SettingsDefaults } from '@jora/gui/client'
 import { typedOf, type DraftAction } from '../../settings/draft'
-import { fields, groupTitles, settingKeys, type FieldGroup, type SettingKey } from '../../settings/fields'
+import { advancedGroups, basicKeys, fields, type SettingKey } from '../../settings/fields'
 import { Section, type SectionStatus } from './section'
 import { SettingControl } from './setting-control'
 
@@ -13,22 +13,19 @@ interface SettingsSectionProps {
   readonly onChange: (action: DraftAction) => void
 }
 
-const keysOf = (group: FieldGroup): readonly SettingKey[] => settingKeys.filter((key) => fields[key].group === group)
-const advanced = Object.keys(groupTitles) as Exclude<FieldGroup, 'basic'>[]
-
 export function SettingsSection({ typed, defaults, errors, status, onChange }: SettingsSectionProps) {
   const changed = Object.keys(typed) as SettingKey[]
-  const hidden = changed.filter((key) => fields[key].group !== 'basic').length
-  const wrongInside = advanced.some((group) => keysOf(group).some((key) => errors[key] !== undefined))
+  const hidden = changed.filter((key) => fields[key].basic === undefined).length
+  const wrongInside = advancedGroups.some(({ keys }) => keys.some((key) => errors[key] !== undefined))
   const control = (key: SettingKey) => (
     <SettingControl
       key={key}
       name={key}
-      value={typed[key] ?? typedOf(defaults[key])}
-      fallback={typedOf(defaults[key])}
+      value={typed[key] ?? typedOf(key, defaults[key])}
+      fallback={typedOf(key, defaults[key])}
       changed={typed[key] !== undefined}
       error={errors[key]}
-      onChange={(text) => onChange({ type: 'set', key, text, fallback: typedOf(defaults[key]) })}
+      onChange={(text) => onChange({ type: 'set', key, text, fallback: typedOf(key, defaults[key]) })}
       onReset={() => onChange({ type: 'reset', keys: [key] })}
     />
   )
@@ -37,17 +34,17 @@ export function SettingsSection({ typed, defaults, errors, status, onChange }: S
       <p className="soft small">
         The defaults are those of the paper that JORA follows, and work for most data. Changed ones are marked.
       </p>
-      <div className="columns">{keysOf('basic').map(control)}</div>
+      <div className="columns">{basicKeys.map(control)}</div>
       <details {...(wrongInside && { open: true })}>
         <summary>
           Advanced settings
           {hidden > 0 && ` (${hidden} changed)`}
         </summary>
         <div className="stack stack-l">
-          {advanced.map((group) => (
-            <fieldset key={group} className="stack">
-              <legend className="group-title">{groupTitles[group]}</legend>
-              <div className="columns">{keysOf(group).map(control)}</div>
+          {advancedGroups.map(({ title, keys }) => (
+            <fieldset key={title} className="stack">
+              <legend className="group-title">{title}</legend>
+              <div className="columns">{keys.map(control)}</div>
             </fieldset>
           ))}
         </div>

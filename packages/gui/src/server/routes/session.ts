@@ -1,8 +1,7 @@
 // Routes on the server itself: what a page must know first, and the stream of all that changes.
 import { hubClient } from '@jora/llama'
 import { Hono } from 'hono'
-import { routes, type Session } from '../../api'
-import { settingsDefaults } from '../../runs/check-settings'
+import { routes, settingsDefaults, type Session } from '../../api'
 import { ChangeFeed } from '../change-feed'
 import type { Services } from '../services'
 

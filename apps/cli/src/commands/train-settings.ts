@@ -1,0 +1,98 @@
+// The flags of `jora train`, and the settings they make.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, JoraConfig, parsePeftConfig, type GivenSettings, type LoraConfig } from '@jora/lora'
+import { flagOf, fromNames, settings, type Setting } from '@jora/lora/settings'
+import { datasetFlag } from '../dataset-file'
+import { UsageError } from '../errors'
+import { choice, grouped, hidden, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { headedFlags, headingOf } from '../flags/setting-flags'
+
+const { model, ...otherSettings } = headedFlags
+
+export const trainFlags = {
+  model,
+  ...grouped(headingOf('rows'), {
+    dataset: datasetFlag,
+    outputDir: required(text('where adapter, metrics and checkpoints go', 'DIR')),
+  }),
+  ...otherSettings,
+  ...grouped(headingOf('saving'), {
+    resume: text('continue from the newest checkpoint of the output directory, or from DIR', 'auto|DIR', {
+      bare: 'auto',
+    }),
+    quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
+    explain: toggle('before training, say how tensors are split and what the devices send one another'),
+  }),
+}
+
+export type TrainValues = ValuesOf<typeof trainFlags>
+
+/** The adapter that flags describe. */
+export const loraOf = (
+  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora'>,
+): Omit<LoraConfig, 'dropout'> => ({
+  r: values.loraR,
+  alpha: values.loraAlpha,
+  targetModules: values.targetModules,
+  useRslora: values.useRslora,
+})
+
+/** Rank, scale and modules of the adapter that training starts from. */
+async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> {
+  const path = join(folder, 'adapter_config.json')
+  const source = await readFile(path, 'utf8').catch(() => {
+    throw new UsageError(`--init-adapter: ${path} does not exist: ${folder} holds no PEFT adapter`)
+  })
+  let json: unknown
+  try {
+    json = JSON.parse(source)
+  } catch (error) {
+    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
+  }
+  const config = parsePeftConfig(json, path)
+  const { rankPattern, alphaPattern, targetModules, useRslora, excludeModules, layersToTransform, layersPattern } =
+    config
+  return {
+    loraR: config.r,
+    loraAlpha: config.alpha,
+    rankPattern,
+    alphaPattern,
+    targetModules,
+    useRslora,
+    excludeModules,
+    layersToTransform,
+    layersPattern,
+  }
+}
+
+/** A ConfigError about a setting, told about its flag. */
+export function asUsageError(error: unknown): unknown {
+  if (!(error instanceof ConfigError)) return error
+  const { setting, message } = error
+  if (setting === undefined || !(setting in settings)) return new UsageError(message)
+  const flag = flagOf(setting, (settings as Record<string, Setting>)[setting]!)
+  const told = message.replace(/^\w+(?= is )/, flag)
+  return new UsageError(told === message ? `${flag}: ${message.replace(/^target module /, '')}` : told)
+}
+
+/** @throws UsageError for settings that cannot be */
+export async function trainSettings(values: TrainValues, chosen: ReadonlySet<keyof TrainValues>): Promise<JoraConfig> {
+  const { alpacaMix, alpacaMixFile, initAdapter } = values
+  if (chosen.has('alpacaMix') && alpacaMix > 0 && alpacaMixFile === undefined)
+    throw new UsageError('--alpaca-mix needs --alpaca-mix-file FILE to draw rows from')
+  const initial = initAdapter === undefined ? {} : await adapterDefaults(initAdapter)
+  // With other targets, what of them is left out is not the adapter's to tell.
+  const left = { excludeModules: undefined, layersToTransform: undefined, layersPattern: undefined }
+  const given = Object.fromEntries(Object.entries(values).filter(([name]) => chosen.has(name as keyof TrainValues)))
+  try {
+    return new JoraConfig({
+      ...initial,
+      ...(chosen.has('targetModules') ? left : {}),
+      ...fromNames(settings, given),
+      modelPath: values.model,
+    })
+  } catch (error) {
+    throw asUsageError(error)
+  }
+}

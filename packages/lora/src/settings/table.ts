@@ -1,0 +1,10 @@
+// The table of settings: each is declared here and nowhere else.
+import { adapterSettings } from './table/adapter'
+import { deviceSettings } from './table/device'
+import { rowSettings } from './table/rows'
+import { trainingSettings } from './table/training'
+
+/** Every setting of a run, in the order in which help, page and docs have them. */
+export const settings = { ...rowSettings, ...adapterSettings, ...trainingSettings, ...deviceSettings }
+export type SettingsTable = typeof settings
+export type SettingKey = keyof SettingsTable

@@ -1,0 +1,49 @@
+// Settings of what computes. A run may go on with others.
+import type { Settings } from '../setting'
+import { choice, matching, size, text } from '../types'
+
+const mesh = /^ *(?:data=0*[1-9]\d* *(?:, *model=0*[1-9]\d*)?|model=0*[1-9]\d* *(?:, *data=0*[1-9]\d*)?) *$/
+
+export const deviceSettings = {
+  device: {
+    type: choice({ auto: 'As fits', cpu: 'CPU', webgpu: 'GPU (WebGPU)' }),
+    fallback: 'auto',
+    help: 'where to compute; auto is a GPU if there is one, else the CPU',
+    label: 'Device',
+    about: 'What computes. “As fits” takes a GPU if there is one that is real hardware.',
+    group: 'device',
+  },
+  gpu: {
+    type: text('NAME'),
+    absent: 'the fastest',
+    help: 'part of the name of the GPU to compute on, as `jora devices` lists it',
+    label: 'Which GPU',
+    about: 'A part of its name, where there are several.',
+    group: 'device',
+  },
+  deviceMemory: {
+    type: size,
+    absent: 'found out',
+    help: 'the most memory to take on the GPU, such as 12GB',
+    label: 'Memory of the GPU',
+    about: 'Such as 12GB, where it is not found out by itself.',
+    group: 'device',
+  },
+  mesh: {
+    type: matching('data=N,model=N', mesh, 'data=N,model=N, either may be left out'),
+    fallback: 'data=1,model=1',
+    help: 'devices to share the work: rows over data, weights over model',
+    label: 'Devices together',
+    about: 'How the work is split: data=2 shares the rows, model=2 the layers. The picture below shows it.',
+    group: 'device',
+  },
+  launcher: {
+    type: choice({ auto: 'As fits', none: 'Nobody', mpi: 'MPI' }),
+    fallback: 'auto',
+    help: 'who starts the processes of a mesh; auto is mpirun or srun where one of them did',
+    label: 'Launcher',
+    about: 'Who starts the processes of a mesh that has several.',
+    group: 'device',
+    page: false,
+  },
+} as const satisfies Settings

@@ -1,0 +1,89 @@
+// Settings of the model and of the rows it is trained on.
+import type { ContextTemplate, OverflowPolicy, Packing, PromptChoice } from '@jora/data'
+import type { Settings } from '../setting'
+import { choice, integer, number, path, text } from '../types'
+
+export const rowSettings = {
+  modelPath: {
+    type: text('DIR or hub id'),
+    required: true,
+    name: 'model',
+    aliases: ['model-name-or-path', 'base-model'],
+    help: 'the base model: a folder in Hugging Face layout, or a Hub id',
+    label: 'Model',
+    about: 'The model that is tuned: a folder in Hugging Face layout, or the name of a model on the Hub.',
+    group: 'rows',
+  },
+  promptTemplate: {
+    type: choice<PromptChoice>({
+      auto: 'As fits',
+      alpaca: 'Alpaca',
+      raft: 'RAFT',
+      chat: 'The model’s chat form',
+      none: 'Nothing',
+    }),
+    fallback: 'auto',
+    help: "how a row becomes the text before its answer; chat is the model's own template, auto what fits rows and model",
+    label: 'Prompt',
+    about: 'What is written around instruction and input: Alpaca’s or RAFT’s text, the model’s own chat form, or nothing.',
+    group: 'rows',
+  },
+  contextTemplate: {
+    type: choice<ContextTemplate>({ auto: 'As fits', document: 'Marked', plain: 'Plain' }),
+    fallback: 'auto',
+    help: 'how the documents of a context are written',
+    label: 'Documents',
+    about: 'How the documents of a context are written: each marked as one, or plainly after another.',
+    group: 'rows',
+  },
+  maxSeqLength: {
+    type: integer(2, 16_777_216),
+    fallback: 2000,
+    aliases: ['max-seq-len', 'max-length', 'cutoff-len'],
+    help: 'longest sample, in tokens',
+    label: 'Longest sample',
+    about: 'In tokens, about three quarters of a word each. Longer samples take more memory.',
+    group: 'rows',
+    basic: 5,
+  },
+  onOverflow: {
+    type: choice<OverflowPolicy>({ error: 'Stop and name them', drop: 'Leave them out', truncate: 'Shorten them' }),
+    fallback: 'error',
+    help: 'what to do with longer samples',
+    label: 'Samples that are too long',
+    about: 'What happens to samples over the longest length.',
+    group: 'rows',
+  },
+  packing: {
+    type: choice<Packing>({ auto: 'Where it pays', none: 'Never', tree: 'Always' }),
+    fallback: 'auto',
+    help: 'questions that share a context share its computation (tree), or do not; auto does where it pays',
+    label: 'Shared contexts',
+    about: 'Questions on the same context share its computation: the same result in less time.',
+    group: 'rows',
+  },
+  split: {
+    type: number('over 0 and up to 1', (value) => value > 0 && value <= 1),
+    fallback: 0.8,
+    help: 'training share; the rest is held out for evaluation',
+    label: 'Share that is learned',
+    about: 'The rest of the rows is held out, to see how well the model does on what it has not seen.',
+    group: 'rows',
+  },
+  alpacaMix: {
+    type: number('from 0 to below 1', (value) => value >= 0 && value < 1),
+    fallback: 0.3,
+    absent: '0.3 with a file',
+    help: 'share of general rows mixed into training',
+    label: 'Share of general rows',
+    about: 'How much of the training is drawn from the file of general rows, 0 to 1.',
+    group: 'rows',
+  },
+  alpacaMixFile: {
+    type: path('file'),
+    help: 'file of general rows',
+    label: 'General rows mixed in',
+    about: 'A file of general instructions, so that the model keeps what it could do before. Empty: none.',
+    group: 'rows',
+  },
+} as const satisfies Settings
