@@ -25,7 +25,8 @@ export const rowSettings = {
     fallback: 'auto',
     help: "how a row becomes the text before its answer; chat is the model's own template, auto what fits rows and model",
     label: 'Prompt',
-    about: 'What is written around instruction and input: Alpaca’s or RAFT’s text, the model’s own chat form, or nothing.',
+    about:
+      'What is written around instruction and input: Alpaca’s or RAFT’s text, the model’s own chat form, or nothing.',
     group: 'rows',
   },
   contextTemplate: {
