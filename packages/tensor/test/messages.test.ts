@@ -56,6 +56,31 @@ describe('messages', () => {
     'reshape with −1': [() => j.reshape(a(), [-1, 5]), 'reshape: cannot infer [-1,5] from [2,64]'],
     axis: [() => j.sum(a(), { axis: 2 }), 'sum: axis 2 is outside rank 2'],
     slice: [() => j.sliceAxis(a(), 1, 60, 65), 'slice: 60..65 is outside dimension 1 of [2,64]'],
+    squeeze: [() => j.squeeze(a(), 1), 'squeeze: axis 1 of [2,64] has size 64, expected 1'],
+    stack: [() => j.stack([a(), b()]), 'stack: tensor 1 has shape [32,8], expected [2,64], that of tensor 0'],
+    'split into parts': [() => j.split(a(), 3, 1), 'split: axis 1 of [2,64] does not divide into 3 parts'],
+    'split at indices': [
+      () => j.split(a(), [5, 4], 1),
+      'split: indices [5,4] do not grow from 0 to 64, the size of axis 1',
+    ],
+    topK: [() => j.topK(a(), 65), 'topK: k is 65, expected 1 to 64, the size of the last axis'],
+    'an einsum of other sizes': [
+      () => j.einsum('ij,jk', a(), b()),
+      'einsum: axis j of "ij,jk" is 64 in one tensor and 32 in another',
+    ],
+    'an einsum of other ranks': [
+      () => j.einsum('ijk->i', a()),
+      'einsum: "ijk" in "ijk->i" has 3 axes, its tensor is [2,64]',
+    ],
+    'an einsum with a diagonal': [
+      () => j.einsum('ii->i', a()),
+      'einsum: "ii" names an axis twice; diagonals are not supported',
+    ],
+    'an einsum of other tensors': [() => j.einsum('ij,jk', a()), 'einsum: "ij,jk" names 2 tensors, got 1'],
+    'an einsum with dots': [
+      () => j.einsum('...i->i', a()),
+      'einsum: "...i->i" is no formula: expected a letter for each axis, as in "bij,bjk->bik"',
+    ],
     concat: [() => j.concat([a(), b()]), 'concat: input has shape [32,8], expected [32,64]'],
     'concat of nothing': [() => j.concat([]), 'concat: needs at least one tensor'],
     transpose: [() => j.transpose(a(), [0, 0]), 'transpose: [0,0] is no permutation of rank 2'],

@@ -50,6 +50,12 @@ export const pow: BinaryOp = binary('pow')
 export const maximum: BinaryOp = binary('maximum')
 export const minimum: BinaryOp = binary('minimum')
 
+/** x, but no less than `low` and no more than `high`; either may be left out. Where they cross, `high`. */
+export function clip(x: Tensor, low: TensorLike | undefined, high?: TensorLike): Tensor {
+  const raised = low === undefined ? x : maximum(x, low)
+  return high === undefined ? raised : minimum(raised, high)
+}
+
 /** a = b, as bool. */
 export const eq: BinaryOp = binary('eq')
 /** a < b, as bool. */

@@ -1,4 +1,4 @@
-// Moving elements: reshape, transpose, broadcast, slice, pad, concat; and stopGradient.
+// Moving elements: reshape, transpose, broadcast, slice, pad, concat, what is made of them; and stopGradient.
 import { fail } from '../errors'
 import { normaliseAxis, sameShape, showShape, sizeOf, type Shape } from '../shape'
 import type { Tensor } from '../tensor'
@@ -11,6 +11,28 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     fail('reshape', `cannot infer ${showShape(shape)} from ${showShape(x.shape)}`)
   const full = shape.map((d) => (d === -1 ? x.size / known : d))
   return sameShape(full, x.shape) ? x : apply('reshape', [x], { shape: full })
+}
+
+/** A new axis of size 1 at `axis` of the result: x[i] is out[i, 0] for `axis` 1. */
+export function expandDims(x: Tensor, axis: number): Tensor {
+  const at = normaliseAxis('expandDims', axis, x.shape.length + 1)
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
+}
+
+/**
+ * x without axes of size 1.
+ * @param axis those to leave out; all of size 1 when absent
+ * @throws TensorError when one of them has another size
+ */
+export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
+  const axes = axis === undefined ? undefined : typeof axis === 'number' ? [axis] : axis
+  const gone = axes?.map((a) => normaliseAxis('squeeze', a, x.shape.length))
+  for (const a of gone ?? [])
+    if (x.shape[a] !== 1) fail('squeeze', `axis ${a} of ${showShape(x.shape)} has size ${x.shape[a]}, expected 1`)
+  return reshape(
+    x,
+    x.shape.filter((d, i) => (gone ? !gone.includes(i) : d !== 1)),
+  )
 }
 
 /** Output axis i is input axis `permutation[i]`; reversed when absent. */
@@ -52,6 +74,41 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   return parts.length === 1
     ? first
     : apply('concat', parts, { axis: normaliseAxis('concat', axis, first.shape.length) })
+}
+
+/**
+ * Joins tensors of one shape along a new axis at `axis` of the result.
+ * @throws TensorError when there are none, or their shapes differ
+ */
+export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  const first = parts[0] ?? fail('stack', 'needs at least one tensor')
+  parts.forEach(({ shape }, i) => {
+    if (!sameShape(shape, first.shape))
+      fail('stack', `tensor ${i} has shape ${showShape(shape)}, expected ${showShape(first.shape)}, that of tensor 0`)
+  })
+  return concat(
+    parts.map((x) => expandDims(x, axis)),
+    normaliseAxis('stack', axis, first.shape.length + 1),
+  )
+}
+
+/**
+ * Cuts x along `axis`: into so many equal parts, or at these indices (`[2, 5]` gives 0..2, 2..5 and the rest), as numpy does.
+ * @throws TensorError when the axis does not divide, or the indices do not grow within it
+ */
+export function split(x: Tensor, parts: number | readonly number[], axis = 0): Tensor[] {
+  const at = normaliseAxis('split', axis, x.shape.length)
+  const size = x.shape[at]!
+  if (typeof parts === 'number' && !(Number.isInteger(parts) && parts > 0 && size % parts === 0))
+    fail('split', `axis ${at} of ${showShape(x.shape)} does not divide into ${parts} parts`)
+  const cuts = typeof parts === 'number' ? Array.from({ length: parts - 1 }, (_, i) => ((i + 1) * size) / parts) : parts
+  const ends = [...cuts, size]
+  return ends.map((end, i) => {
+    const start = i === 0 ? 0 : ends[i - 1]!
+    if (!Number.isInteger(end) || end < start)
+      fail('split', `indices [${cuts.join(',')}] do not grow from 0 to ${size}, the size of axis ${at}`)
+    return sliceAxis(x, at, start, end)
+  })
 }
 
 /** `size` elements of `axis` from `start` (i32 scalar, within bounds). */

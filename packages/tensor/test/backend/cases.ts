@@ -149,6 +149,31 @@ export const cases: readonly Case[] = [
   smooth('slice pad', [f(4, 5)], (x) => j.pad(j.slice(x, [1, 0], [3, 4]), [0, 2], [1, 0], 1.5)),
   smooth('concat', [f(2, 3), f(2, 1), f(2, 2)], (a, b, c) => j.concat([a, b, c], 1)),
   smooth('concat of rows', [f(2, 3), f(3, 3)], (a, b) => j.concat([a, b])),
+  smooth('stack split squeeze', [f(2, 6), f(2, 6)], (a, b) => {
+    const [left, right] = j.split(j.stack([a, b], 1), 2, 2) as [Tensor, Tensor]
+    const [first, ...rest] = j.split(right, [1, 2], -1)
+    return [j.add(left, j.expandDims(j.squeeze(first!, -1), 2)), ...rest]
+  }),
+  smooth('clip min argmin', [spread(3, 5), f(5)], (a, b) => [
+    j.clip(a, -0.7, 1.1),
+    j.clip(a, b),
+    j.min(a, { axis: 1 }),
+    j.cast(j.argmin(a), 'f32'),
+  ]),
+  smooth('cumsum', [f(3, 5)], (x) => [j.cumsum(x), j.cumsum(x, 0)]),
+  exact('cumsum of integers', [ints(9, 2, 7)], (x) => j.cumsum(x)),
+  smooth('einsum', [f(2, 3, 4), f(4, 2, 5), f(5)], (a, b, c) => [
+    j.einsum('bij,jbk->kbi', a, b),
+    j.einsum('bij,jbk,k->i', a, b, c),
+    j.einsum('bij->jb', a),
+  ]),
+  smooth('sort topK', [spread(2, 3, 6)], (x) => [j.sort(x), j.sort(x, { descending: true }), j.topK(x, 3).values]),
+  exact('argsort topK, with ties', [ints(4, 3, 7), f(2, 5)], (x, y) => [
+    j.argsort(x),
+    j.argsort(x, { descending: true }),
+    j.topK(x, 7).indices,
+    j.topK(j.where(j.lt(y, 0), -Infinity, y), 5).indices,
+  ]),
   smooth('dynamicSlice', [f(2, 6), fixed([3])], (x, s) => j.dynamicSlice(x, s, 1, 2)),
   smooth('dynamicUpdateSlice', [f(2, 6), f(2, 2), fixed([4])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 1)),
   smooth('dynamicUpdateSlice at 0', [f(5, 2), f(1, 2), fixed([0])], (x, u, s) => j.dynamicUpdateSlice(x, u, s, 0)),
