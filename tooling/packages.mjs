@@ -20,9 +20,10 @@ export const packages = {
     ],
   },
   data: { may: [], node: ['rows/files.ts', 'import/import-dataset.ts', 'raft/read-sources.ts'] },
+  serve: { may: ['data'] },
   shard: { may: ['tensor'] },
   llama: { may: ['shard', 'tensor'] },
   lora: { may: ['data', 'llama', 'shard', 'tensor'] },
   'hf-export': { may: ['lora', 'llama', 'tensor'] },
-  gui: { may: ['lora', 'llama', 'data', 'hf-export', 'shard', 'tensor'] },
+  gui: { may: ['serve', 'lora', 'llama', 'data', 'hf-export', 'shard', 'tensor'] },
 }

@@ -102,6 +102,17 @@ const snippets: Record<string, string> = {
     assert.equal(loraScaling(train.lora, 'model.layers.0.self_attn.q_proj'), 2)
     assert.equal(learningRateAt(50, { scheduler: 'cosine', learningRate: 1, warmupSteps: 0, totalSteps: 100 }), 0.5)
     assert.throws(() => new JoraConfig({ modelPath: 'models/llama', loraRank: 8 }), /no setting "loraRank"/)`,
+  '@jora/serve': `
+    import assert from 'node:assert/strict'
+    import { createServe, listen } from '@jora/serve'
+    const answer = { text: 'Lima', ids: [1], finishReason: 'stop', promptTokens: 3 }
+    const answerer = { ask: async () => answer }
+    const { address, close } = await listen(createServe({ models: [{ name: 'tiny', answerer }] }).fetch)
+    const body = JSON.stringify({ messages: [{ role: 'user', content: 'The capital of Peru?' }] })
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(address + '/v1/chat/completions', { method: 'POST', headers, body })
+    assert.equal((await response.json()).choices[0].message.content, 'Lima')
+    await close()`,
   '@jora/hf-export': `
     import assert from 'node:assert/strict'
     import { mkdirSync, writeFileSync } from 'node:fs'

@@ -9,6 +9,8 @@ import {
   type Tokenizer,
 } from '@jora/data'
 import {
+  Engine,
+  Generator,
   loadConfig,
   loadModel,
   weightSharding,
@@ -22,6 +24,7 @@ import {
   chooseDType,
   ConfigError,
   loadAdapter,
+  LocalAnswerer,
   loraLinear,
   modelFolder,
   promptFor,
@@ -97,15 +100,13 @@ export interface OpenModel {
   readonly folder: string
   readonly device: Device
   readonly tokenizer: Tokenizer
-  /** The model with the adapter, if any, beside its linear layers. */
-  readonly decoder: Decoder
   readonly base: Decoder
   /** Empty without an adapter. */
   readonly adapter: Adapter
   readonly lora: LoraConfig | undefined
-  /** How it is asked, and what ends its answers. */
+  /** How it is asked. */
   readonly prompt: PromptTemplate
-  readonly stopIds: readonly number[]
+  readonly answerer: LocalAnswerer
 }
 
 /** Opens a model and, where given, an adapter for it, on a device that is open or to be opened. */
@@ -135,8 +136,10 @@ export async function openModel(settings: ModelValues | OnDevice, io: Io): Promi
   })
   const base: Decoder = { ...loaded, dtype }
   const stopIds = stopIdsOf(prompt, tokenizer, base.config.eosTokenIds)
-  const common = { folder, device, tokenizer, base, prompt, stopIds }
-  if (adapterDir === undefined) return { ...common, decoder: base, adapter: {}, lora: undefined }
+  const answererOf = (decoder: Decoder) =>
+    new LocalAnswerer({ engine: new Engine(new Generator(decoder, device)), tokenizer, prompt, stopIds })
+  const common = { folder, device, tokenizer, base, prompt }
+  if (adapterDir === undefined) return { ...common, answerer: answererOf(base), adapter: {}, lora: undefined }
   const { adapter, config: lora } = await loadAdapter(adapterDir, base.config, device)
-  return { ...common, decoder: { ...base, linear: loraLinear(adapter, lora) }, adapter, lora }
+  return { ...common, answerer: answererOf({ ...base, linear: loraLinear(adapter, lora) }), adapter, lora }
 }

@@ -1,7 +1,7 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
 export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config/config'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
-export { Engine, QueueFullError, type EngineOptions } from './generate/engine'
+export { Engine } from './generate/engine'
 export {
   Generator,
   type Adapt,

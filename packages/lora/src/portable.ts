@@ -8,9 +8,10 @@ export {
   type AdapterArgument,
   type LoraPair,
 } from './adapter/adapter'
-export { answerQuestions, type AnsweredQuestion, type AnswerOptions } from './answer/answer'
+export { LocalAnswerer, type LocalModel } from './answer/local'
+export { answerQuestions, type AnsweredQuestion, type ScoreOptions } from './answer/scored'
 export { chooseDType, type DTypeSetting } from './settings/compute-dtype'
-export { Evaluator, type Evaluation } from './train/evaluate'
+export { Evaluator, type EvaluateOptions, type Evaluation } from './train/evaluate'
 export type {
   BeginEvent,
   CheckpointEvent,

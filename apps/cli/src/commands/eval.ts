@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import {
   loadRows,
   prepareDataset,
+  questionsOf,
   splitRows,
   summarizeAnswers,
   type AnswerSummary,
@@ -10,15 +11,20 @@ import {
   type Sample,
 } from '@jora/data'
 import { isSameFile, writeLinesAtomic } from '@jora/tensor/files'
-import { defaultJoraSettings, writesFiles, type AnsweredQuestion } from '@jora/lora'
-import { answerAll, questionsOfRows } from '../answers'
+import {
+  answerQuestions,
+  dataGroups,
+  defaultJoraSettings,
+  Evaluator,
+  writesFiles,
+  type AnsweredQuestion,
+} from '@jora/lora'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, onUnless, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { meanLoss } from '../mean-loss'
 import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
 import { adapterFlag, baseFlag, openModel } from '../open-model'
 import { count, duration, percent, plural } from '../ui/format'
@@ -115,7 +121,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
   // Samples that are left out are asked for neither.
   const kept = new Set(samples.flatMap(questionKeys))
   const asked = values.exactMatch
-    ? questionsOfRows(rows, tokenizer, rules).filter((q) => kept.has(`${q.row}.${q.question}`))
+    ? rows.flatMap((row) => questionsOf(row, tokenizer, rules)).filter((q) => kept.has(`${q.row}.${q.question}`))
     : []
 
   const style = styleFor(io.stderr, io.env)
@@ -129,9 +135,17 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
     `${style.bold(values.model ?? model.folder)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
+  const evaluator = new Evaluator(model.base, model.lora, model.device)
   try {
-    const loss = await meanLoss(model, samples, { batchSize, signal, onProgress: step('loss') })
-    const answers = await answerAll(model, asked, { maxNewTokens, batchSize, signal, onProgress: step('answers') })
+    const { samples: _, ...loss } = await evaluator.run(samples, model.adapter, {
+      batchSize,
+      padId: tokenizer.padId ?? tokenizer.eosId ?? 0,
+      groups: dataGroups(model.device),
+      signal,
+      onProgress: step('loss'),
+    })
+    const asking = { maxNewTokens, batchSize, signal, onProgress: step('answers') }
+    const answers = await answerQuestions(model.answerer, asked, asking)
     line.clear()
     const cut = answers.filter(({ finishReason }) => finishReason === 'length').length
     if (cut > 0) {
@@ -167,6 +181,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
     throw signal.aborted ? new Interrupted('stopped') : error
   } finally {
     release()
+    evaluator.dispose()
     line.clear()
   }
 }

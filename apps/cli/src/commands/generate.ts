@@ -1,7 +1,6 @@
 // jora generate: a model's continuation of a prompt, streamed as it is made.
 import type { Command } from 'commander'
-import { askedIds, promptChoices, readText, StopText, stopTextsOf, type Ask } from '@jora/data'
-import { Generator } from '@jora/llama'
+import { promptChoices, readText, type Ask } from '@jora/data'
 import { fromFirst } from '@jora/lora'
 import { Interrupted, UsageError } from '../errors'
 import { rowFlags } from '../dataset-file'
@@ -91,53 +90,37 @@ async function generate(values: Values, { io: session, given, json }: CommandCon
   const wanted = await askOf(values)
   const { contextTemplate, ...rest } = values
   const model = await openModel(given.has('contextTemplate') ? { ...rest, contextTemplate } : rest, session)
-  const { tokenizer, decoder, device, prompt } = model
+  const { answerer, device } = model
   const io = speaking(device, session)
   // A launcher gives what comes on stdin to the first process only.
   const read = async () => new TextEncoder().encode(await session.readStdin())
   const ask = values.prompt === '-' ? { prompt: new TextDecoder().decode(await fromFirst(device, read)) } : wanted
+  if ('prompt' in ask && ask.prompt === '') throw new UsageError('the prompt is empty, expected text')
   // On the CPU, the usual case, nothing stands between a prompt and its continuation.
   if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
-  const generator = new Generator(decoder, device)
-  const asked = askedIds(ask, tokenizer, prompt)
-  const ids = [...asked.context, ...asked.prompt]
-  if (ids.length === 0) throw new UsageError('the prompt is empty, expected text')
-
-  const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
-  const stops = new StopText([...stopTextsOf(prompt, tokenizer), ...(values.stop ?? [])])
-  const cut = new AbortController()
-  const { signal, release } = interruptible(io, () => cut.abort())
-  const tokens: number[] = []
-  let written = ''
-  const put = (piece: string) => {
-    written += piece
-    if (!json) io.stdout.write(piece)
-  }
   const { maxNewTokens, temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = values
   const sampling = { temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed }
-  const stream = generator.stream(ids, { ...sampling, maxNewTokens, stopIds: model.stopIds, signal: cut.signal })
-  let finishReason: 'stop' | 'length' | undefined
+  const { signal, release } = interruptible(io)
+  let last = ''
   try {
-    while (finishReason === undefined) {
-      const next = await stream.next()
-      if (next.done) {
-        put(stops.push(decoding.flush()) + stops.flush())
-        finishReason = stops.reached ? 'stop' : next.value.finishReason
-        break
-      }
-      tokens.push(next.value)
-      put(stops.push(decoding.push(next.value)))
-      if (stops.reached) {
-        finishReason = 'stop'
-        cut.abort()
-      }
+    for await (const { text, answer } of answerer.stream(ask, {
+      ...sampling,
+      maxNewTokens,
+      stop: values.stop ?? [],
+      signal,
+    })) {
+      last = text === '' ? last : text
+      if (!json) io.stdout.write(text)
+      if (answer && json)
+        io.stdout.write(
+          `${JSON.stringify({ text: answer.text, tokens: answer.ids, finishReason: answer.finishReason })}\n`,
+        )
     }
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error
   } finally {
     release()
-    if (!json && !written.endsWith('\n')) io.stdout.write('\n')
+    if (!json && !last.endsWith('\n')) io.stdout.write('\n')
   }
-  if (json) io.stdout.write(`${JSON.stringify({ text: written, tokens, finishReason })}\n`)
   await leave(device)
 }

@@ -8,6 +8,7 @@ import {
   buildRaft,
   loadRows,
   loadTokenizer,
+  questionsOf,
   readDocuments,
   readQuestions,
   summarizeAnswers,
@@ -16,6 +17,7 @@ import {
 import { mergeAdapter } from '@jora/hf-export'
 import { weightShapes, type DecoderConfig } from '@jora/llama'
 import {
+  answerQuestions,
   ConfigError,
   generateAlpacaDataset,
   JoraConfig,
@@ -26,7 +28,6 @@ import {
 } from '@jora/lora'
 import { makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { Interrupted } from '../errors'
-import { answerAll, questionsOfRows } from '../answers'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
@@ -92,6 +93,7 @@ const outputs = [
   'run.json',
   'metrics.jsonl',
   'quickstart.json',
+  'prompt.json',
   'adapter_config.json',
   'adapter_model.safetensors',
   'README.md',
@@ -174,13 +176,11 @@ async function quickstart(
       `${plural(train.questions, 'question')} to train on, ${count(test.questions)} held out on ${plural(test.contexts, 'document')} that training never sees`,
     )
 
-    const asked = questionsOfRows(
-      rows.filter(({ split }) => split === 'test'),
-      base.tokenizer,
-      { template: dataset.prompt ?? base.prompt },
-    )
+    const held = rows.filter(({ split }) => split === 'test')
+    const template = dataset.prompt ?? base.prompt
+    const asked = held.flatMap((row) => questionsOf(row, base.tokenizer, { template }))
     const answers = (model: OpenModel, what: string) =>
-      answerAll(model, asked, {
+      answerQuestions(model.answerer, asked, {
         maxNewTokens: answerTokens,
         batchSize: 40,
         signal,

@@ -14,8 +14,8 @@ export const chatSchema = z.strictObject({
   adapter: pathSchema.optional(),
   sides: z.array(z.enum(sides)).min(1).max(2).optional(),
   /**
-   * `instruction`: put into the Alpaca prompt; `chat`: into the model's chat template, with `history`; `prompt`: continued as it
-   * stands. With documents it is a question on them.
+   * `instruction` and `chat` (with `history`): asked in the template that the model was trained with; `prompt`: continued as it
+   * is. With documents it is a question on them. Absent: as that template has it.
    */
   mode: z.enum(['instruction', 'chat', 'prompt']).optional(),
   text: z.string().min(1, 'expected some text').max(100_000),

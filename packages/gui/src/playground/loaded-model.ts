@@ -1,9 +1,9 @@
-// The model that the playground holds: base and tuned decoder on one device, with their compiled programs.
+// The model that the playground holds: base and tuned answer from one device, with their compiled programs.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadTokenizer, type Tokenizer } from '@jora/data'
-import { Generator, loadModel, type Decoder } from '@jora/llama'
-import { chooseDType, loadAdapter, loraLinear } from '@jora/lora'
+import { loadTokenizer, stopIdsOf, type PromptTemplate, type Tokenizer } from '@jora/data'
+import { Engine, Generator, loadModel, type Decoder } from '@jora/llama'
+import { chooseDType, loadAdapter, LocalAnswerer, loraLinear, promptFor } from '@jora/lora'
 import { openDevice } from '@jora/shard/open'
 import { disposeTree, setDefaultDevice, type Device } from '@jora/tensor'
 import type { Side } from '../api'
@@ -28,8 +28,8 @@ export class LoadedModel {
     readonly key: string,
     readonly device: Device,
     readonly tokenizer: Tokenizer,
-    readonly stopIds: readonly number[],
-    readonly generators: Readonly<Partial<Record<Side, Generator>>>,
+    readonly prompt: PromptTemplate,
+    readonly answerers: Readonly<Partial<Record<Side, LocalAnswerer>>>,
     readonly dispose: () => Promise<void>,
   ) {}
 
@@ -41,15 +41,21 @@ export class LoadedModel {
       const tokenizer = await loadTokenizer(modelDir)
       const base: Decoder = { ...loaded, dtype: await chooseDType('auto', device, loaded.weights) }
       const tuned = adapterDir === null ? undefined : await loadAdapter(adapterDir, base.config, device)
-      const generators = {
-        base: new Generator(base, device),
-        ...(tuned && { tuned: new Generator({ ...base, linear: loraLinear(tuned.adapter, tuned.config) }, device) }),
+      const source = { adapter: adapterDir ?? undefined, model: modelDir, tokenizer }
+      const { template: prompt } = await promptFor(source)
+      const stopIds = stopIdsOf(prompt, tokenizer, base.config.eosTokenIds)
+      const engines: Engine[] = []
+      const answererOf = (decoder: Decoder) => {
+        const engine = new Engine(new Generator(decoder, device))
+        engines.push(engine)
+        return new LocalAnswerer({ engine, tokenizer, prompt, stopIds })
       }
-      const stopIds = [
-        ...new Set([...base.config.eosTokenIds, ...(tokenizer.eosId === undefined ? [] : [tokenizer.eosId])]),
-      ]
-      return new LoadedModel(key, device, tokenizer, stopIds, generators, async () => {
-        for (const generator of Object.values(generators)) generator.dispose()
+      const answerers = {
+        base: answererOf(base),
+        ...(tuned && { tuned: answererOf({ ...base, linear: loraLinear(tuned.adapter, tuned.config) }) }),
+      }
+      return new LoadedModel(key, device, tokenizer, prompt, answerers, async () => {
+        for (const engine of engines) engine.dispose()
         disposeTree([base.weights, tuned?.adapter ?? {}])
         setDefaultDevice(undefined)
         await device.close()

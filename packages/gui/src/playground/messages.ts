@@ -6,8 +6,8 @@ export interface Ask extends Omit<ChatRequest, 'runId' | 'model' | 'adapter' | '
   readonly modelDir: string
   readonly adapterDir: string | null
   readonly sides: NonNullable<ChatRequest['sides']>
-  readonly mode: NonNullable<ChatRequest['mode']>
-  readonly contextTemplate: 'auto' | 'document' | 'plain'
+  /** Absent: as the model was trained to be asked. */
+  readonly mode?: ChatRequest['mode']
 }
 
 export type ToWorker =

@@ -1,8 +1,8 @@
 // The playground's process: it holds the last model and answers one ask after another, base and tuned side by side.
+import { passageFinder, type Ask as Question } from '@jora/data'
 import type { ChatEvent, Side } from '../api'
 import { keyOf, LoadedModel } from './loaded-model'
 import type { Ask, FromWorker, ToWorker } from './messages'
-import { buildPrompt } from './prompt'
 
 const defaultNewTokens = 256
 
@@ -23,52 +23,64 @@ async function modelFor(ask: Ask, tell: (event: ChatEvent) => void): Promise<Loa
   return held
 }
 
+/** What is asked, with the documents that answer it best. */
+function questionOf(ask: Ask, { prompt }: LoadedModel, tell: (event: ChatEvent) => void): Question {
+  const { text, input, history = [], documents = [], retrieve } = ask
+  const mode =
+    ask.mode ?? ({ none: 'prompt', chat: 'chat', alpaca: 'instruction', raft: 'instruction' } as const)[prompt.name]
+  if (documents.length === 0) {
+    if (mode === 'prompt') return { prompt: text }
+    if (mode === 'chat') return { messages: [...history, { role: 'user', content: text }] }
+    return { instruction: text, ...(input === undefined || input === '' ? {} : { input }) }
+  }
+  const given = documents.map(({ title, text: content }) =>
+    title === undefined ? { text: content } : { title, text: content },
+  )
+  const passages = passageFinder(given, retrieve === undefined ? {} : { limit: retrieve })(text)
+  const shown = passages.map(({ index, score, title }) => ({ index, score, ...(title === undefined ? {} : { title }) }))
+  tell({ type: 'context', documents: shown })
+  const seen = passages.map(({ index }) => given[index]!)
+  return mode === 'chat'
+    ? { messages: [...history, { role: 'user', content: text }], documents: seen }
+    : { question: text, documents: seen }
+}
+
 async function answer(ask: Ask, signal: AbortSignal, tell: (event: ChatEvent) => void): Promise<void> {
   const model = await modelFor(ask, tell)
   signal.throwIfAborted()
-  const { tokenizer } = model
-  const { ids, context } = buildPrompt(ask, tokenizer)
+  const { tokenizer, answerers } = model
+  const question = questionOf(ask, model, tell)
+  const ids = answerers.base!.promptIds(question)
   if (ids.length === 0) throw new Error('The prompt is empty.')
-  if (context) tell(context)
   tell({ type: 'prompt', text: tokenizer.decode(ids), tokens: ids.length })
-  const sides = ask.sides.filter((side) => model.generators[side] !== undefined)
-  await Promise.all(sides.map((side) => speak(side, model, ids, ask, signal, tell)))
+  const sides = ask.sides.filter((side) => answerers[side] !== undefined)
+  await Promise.all(sides.map((side) => speak(side, model, question, ask, signal, tell)))
 }
 
 async function speak(
   side: Side,
-  { generators, tokenizer, stopIds }: LoadedModel,
-  ids: readonly number[],
+  { answerers }: LoadedModel,
+  question: Question,
   ask: Ask,
   signal: AbortSignal,
   tell: (event: ChatEvent) => void,
 ): Promise<void> {
   const began = performance.now()
   const { maxNewTokens = defaultNewTokens, temperature = 0, topK, topP, repetitionPenalty, seed } = ask
-  const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
-  const stream = generators[side]!.stream(ids, {
+  const pieces = answerers[side]!.stream(question, {
     maxNewTokens,
     temperature,
-    stopIds,
     signal,
     ...(topK === undefined ? {} : { topK }),
     ...(topP === undefined ? {} : { topP }),
     ...(repetitionPenalty === undefined ? {} : { repetitionPenalty }),
     ...(seed === undefined ? {} : { seed }),
   })
-  const put = (text: string) => {
+  for await (const { text, answer: whole } of pieces) {
     if (text !== '') tell({ type: 'token', side, text })
-  }
-  let tokens = 0
-  for (;;) {
-    const next = await stream.next()
-    if (next.done) {
-      put(decoding.flush())
-      const { finishReason } = next.value
-      return tell({ type: 'done', side, finishReason, tokens, seconds: (performance.now() - began) / 1000 })
-    }
-    tokens++
-    put(decoding.push(next.value))
+    if (!whole) continue
+    const seconds = (performance.now() - began) / 1000
+    tell({ type: 'done', side, finishReason: whole.finishReason, tokens: whole.ids.length, seconds })
   }
 }
 

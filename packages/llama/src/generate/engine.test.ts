@@ -1,10 +1,10 @@
-// The queue of the engine: order, its bound, and who leaves it.
+// The queue of the engine: its order, and who leaves it.
 import { expect, test } from 'vitest'
 import type { Generator } from './generate'
-import { Engine, QueueFullError } from './engine'
+import { Engine } from './engine'
 
 /** Takes turns only; no model is needed to stand in a queue. */
-const engineOf = (mostWaiting?: number) => new Engine({} as Generator, mostWaiting === undefined ? {} : { mostWaiting })
+const engineOf = () => new Engine({} as Generator)
 
 /** Work that lasts until it is released. */
 function held() {
@@ -31,20 +31,8 @@ test('one runs at a time, in the order they came', async () => {
   expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: false, waiting: 0 })
 })
 
-test('more than may wait are refused at once; a place that becomes free is given again', async () => {
-  const engine = engineOf(1)
-  const first = held()
-  const running = engine.exclusively(() => first.until)
-  const waiting = engine.exclusively(async () => 'second')
-  await expect(engine.exclusively(async () => {})).rejects.toThrow(QueueFullError)
-  first.release()
-  await running
-  expect(await waiting).toBe('second')
-  expect(await engine.exclusively(async () => 'third')).toBe('third')
-})
-
 test('who is aborted while waiting leaves the queue; a failure hands the turn on', async () => {
-  const engine = engineOf(1)
+  const engine = engineOf()
   const first = held()
   const running = engine.exclusively(async () => {
     await first.until

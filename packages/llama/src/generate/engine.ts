@@ -1,26 +1,14 @@
-// The engine of answers: requests wait in one bounded queue and are generated one after another.
+// The engine of answers: requests wait in one queue and are generated one after another.
 import type { Generated, GenerateOptions, Generator } from './generate'
-
-/** The queue holds all it may: ask again later. */
-export class QueueFullError extends Error {
-  override readonly name = 'QueueFullError'
-}
-
-export interface EngineOptions {
-  /** Requests that may wait beside the one that runs; more are refused (default: any number). */
-  readonly mostWaiting?: number
-}
 
 /** Gives one generator to many who ask at once. Who is aborted while waiting leaves the queue. */
 export class Engine {
   readonly generator: Generator
-  readonly #mostWaiting: number
   readonly #waiting: (() => void)[] = []
   #running = false
 
-  constructor(generator: Generator, { mostWaiting = Infinity }: EngineOptions = {}) {
+  constructor(generator: Generator) {
     this.generator = generator
-    this.#mostWaiting = mostWaiting
   }
 
   /** Requests that wait. */
@@ -36,7 +24,7 @@ export class Engine {
   /**
    * Ids of one continuation, as they are made, once its turn has come. Leaving the loop early ends it.
    *
-   * @throws QueueFullError at once when too many wait; RangeError as `Generator.generate` does; the signal's reason
+   * @throws RangeError as `Generator.generate` does; the signal's reason
    */
   async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
     await this.#turn(options.signal)
@@ -50,7 +38,7 @@ export class Engine {
   /**
    * Runs `work` with the generator, once its turn has come: batches, say, whose parts belong together.
    *
-   * @throws QueueFullError at once when too many wait; the signal's reason
+   * @throws the signal's reason
    */
   async exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#turn(signal)
@@ -67,8 +55,6 @@ export class Engine {
       this.#running = true
       return
     }
-    if (this.#waiting.length >= this.#mostWaiting)
-      throw new QueueFullError(`${this.#waiting.length} requests wait already`)
     await new Promise<void>((resolve, reject) => {
       const go = () => {
         signal?.removeEventListener('abort', leave)

@@ -15,6 +15,16 @@ export interface Evaluation {
   readonly samples: number
 }
 
+export interface EvaluateOptions {
+  readonly batchSize: number
+  readonly padId: number
+  /** Parts that each batch is cut into, as `collate` says. */
+  readonly groups?: number
+  readonly signal?: AbortSignal | undefined
+  /** Called after each batch, with samples. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
 /** Evaluates a model with or without an adapter, keeping compiled programs between calls. */
 export class Evaluator {
   readonly #device: Device | undefined
@@ -29,16 +39,12 @@ export class Evaluator {
   }
 
   /**
-   * Mean loss over `samples`; the adapter is `{}` for the base model. `groups` cuts each batch as `collate` says.
+   * Mean loss over `samples`; the adapter is `{}` for the base model.
    * @throws the signal's reason once it is aborted
    */
-  async run(
-    samples: readonly Sample[],
-    adapter: Adapter,
-    options: { batchSize: number; padId: number; groups?: number; signal?: AbortSignal | undefined },
-  ): Promise<Evaluation> {
-    const { batchSize, padId, groups = 1, signal } = options
-    let [total, targetTokens] = [0, 0]
+  async run(samples: readonly Sample[], adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
+    const { batchSize, padId, groups = 1, signal, onProgress } = options
+    let [total, targetTokens, done] = [0, 0, 0]
     const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
     for (const rows of plan.flat()) {
       signal?.throwIfAborted()
@@ -48,6 +54,8 @@ export class Evaluator {
       total += await loss.item()
       disposeTree([loss, inputs])
       targetTokens += batch.targetTokens
+      done += rows.flat().length
+      onProgress?.(done, samples.length)
     }
     const loss = total / targetTokens
     return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }

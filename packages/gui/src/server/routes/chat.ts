@@ -1,6 +1,5 @@
 // The playground's route: an answer as lines of JSON, ended when its reader leaves.
 import { Hono } from 'hono'
-import { readPrompt } from '@jora/lora'
 import { chatSchema, routes, sides, type ChatEvent, type ChatRequest } from '../../api'
 import type { Ask } from '../../playground/messages'
 import { readJson } from '../body'
@@ -10,9 +9,6 @@ import type { Services } from '../services'
 
 /** Documents come with the question. */
 const limitBytes = 16 << 20
-
-/** How the prompt template of a training run is called here. */
-const modeOf: Readonly<Record<string, Ask['mode']>> = { alpaca: 'instruction', chat: 'chat', none: 'prompt' }
 
 /** @throws Failure for models and adapters that are not there */
 async function askOf(request: ChatRequest, { runs, models, roots }: Services): Promise<Ask> {
@@ -26,8 +22,7 @@ async function askOf(request: ChatRequest, { runs, models, roots }: Services): P
       modelDir,
       adapterDir,
       sides: asked ?? (adapterDir === null ? ['base'] : [...sides]),
-      mode: mode ?? 'instruction',
-      contextTemplate: 'auto',
+      mode,
     }
   }
   const run = runs.get(runId)
@@ -37,15 +32,12 @@ async function askOf(request: ChatRequest, { runs, models, roots }: Services): P
       'conflict',
       'This run has no adapter yet: let it reach a checkpoint, or ask the base model alone.',
     )
-  const kept = run.adapter === null ? undefined : await readPrompt(run.adapter)
-  const { promptTemplate = 'alpaca', contextTemplate = 'auto' } = run.json?.settings ?? {}
   return {
     ...rest,
     modelDir,
     adapterDir: run.adapter,
     sides: asked ?? [...sides],
-    mode: mode ?? modeOf[kept?.template.name ?? promptTemplate] ?? 'instruction',
-    contextTemplate: contextTemplate === 'document' || contextTemplate === 'plain' ? contextTemplate : 'auto',
+    mode,
   }
 }
 
