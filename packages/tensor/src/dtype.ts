@@ -30,4 +30,5 @@ export function viewAs(dtype: DType, bytes: Uint8Array): HostArray {
   return new hostArrays[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width)
 }
 
+/** Whether `dtype` is f32, f16 or bf16. */
 export const isFloat = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f16' || dtype === 'bf16'

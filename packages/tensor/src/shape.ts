@@ -1,8 +1,10 @@
 // Shapes: sizes, axes and numpy broadcasting.
 import { fail } from './errors'
 
+/** Sizes of the dimensions, the slowest first; [] is a scalar. */
 export type Shape = readonly number[]
 
+/** Number of elements of `shape`. */
 export const sizeOf = (shape: Shape): number => shape.reduce((n, d) => n * d, 1)
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((d, i) => d === b[i])

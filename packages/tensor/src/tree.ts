@@ -50,6 +50,7 @@ function walk(tree: Tree, leaf: (t: Tensor) => Tree, note: (text: string) => voi
   return tree
 }
 
+/** The tensors of `tree`, depth first in key order, and its structure. Throws for objects that are no plain trees. */
 export function flatten(tree: Tree): Flat {
   const leaves: Tensor[] = []
   let structure = ''

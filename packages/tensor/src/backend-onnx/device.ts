@@ -17,6 +17,7 @@ import { lowerGraph } from './lower'
 import { onnxLowerings } from './op-table'
 import { requireRuntime } from './runtime'
 
+/** How the CPU device runs its programs. */
 export interface CpuDeviceOptions {
   /** Threads for the operators of one program; all cores when absent. */
   readonly threads?: number

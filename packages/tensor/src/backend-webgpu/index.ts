@@ -86,6 +86,7 @@ const node: Platform = {
   },
 }
 
+/** Which adapter to open, and how. */
 export interface OpenWebGpuOptions extends WebGpuDeviceOptions {
   /** Part of the adapter's name in any case; without it the adapter the platform prefers. */
   readonly adapter?: string

@@ -9,6 +9,7 @@ export type { WebGpuDeviceOptions } from './device/platform'
 export { openPlanningDevice, type PlanningDevice } from './device/planning'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile'
 
+/** How to open the browser's adapter. */
 export type OpenWebGpuOptions = WebGpuDeviceOptions
 
 async function requestAdapter(): Promise<GPUAdapter | undefined> {

@@ -42,6 +42,7 @@ export interface Executable {
   release(): void
 }
 
+/** What a device holds, in bytes. */
 export interface MemoryStats {
   /** Bytes the device uses now. On the CPU: resident memory of the process. */
   readonly bytes: number
@@ -52,6 +53,7 @@ export interface MemoryStats {
 /** What `jit` hands a backend: constants carry the buffers they are bound to. */
 export type CompileGraph = Graph<{ readonly buffer: DeviceBuffer }>
 
+/** What a device may know of the calls that a program is compiled for. */
 export interface CompileOptions {
   /** Positions of inputs that the caller gives up with each run: outputs may take their memory. */
   readonly donated?: readonly number[]
@@ -59,6 +61,10 @@ export interface CompileOptions {
   readonly inputs?: readonly DeviceBuffer[]
 }
 
+/**
+ * Where tensors are and programs run. Work is queued in the order of calls: a read gives what was there when it was asked
+ * for, whatever is released, donated or uploaded after it (`test/backend/lifetime.ts` holds every device to this).
+ */
 export interface Device {
   readonly kind: 'cpu' | 'webgpu'
   /** Human-readable: processor or adapter. */

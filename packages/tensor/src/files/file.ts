@@ -7,6 +7,7 @@ import { explainNoRoom } from './explain'
 import { replaceAtomic, temporaryName } from './replace'
 import { DescriptorSink, openStream, type FileSink } from './sink'
 
+/** How a file is written. */
 export interface WriteOptions {
   /** Bytes the file will take, told in the error when there is no room for them. */
   readonly expectedBytes?: number | undefined

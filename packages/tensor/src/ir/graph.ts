@@ -28,6 +28,7 @@ export interface Constant<T = unknown> {
   readonly tensor: T
 }
 
+/** Nodes in an order in which they can run, what they start from and what they give. `T`: what constants are bound to. */
 export interface Graph<T = unknown> {
   readonly inputs: readonly Value[]
   readonly constants: readonly Constant<T>[]

@@ -29,6 +29,7 @@ export interface OpParams
     ShardingParams,
     CollectiveParams {}
 
+/** The name of an op of the table. */
 export type OpName = keyof OpParams
 
 /** One rule an op. */
@@ -45,6 +46,7 @@ export const opRules: OpRules<OpParams> = {
   ...collectiveRules,
 }
 
+/** Whether several devices carry out `op` together. */
 export const isCollective = (op: OpName): op is keyof CollectiveParams => op in collectiveRules
 
 /**

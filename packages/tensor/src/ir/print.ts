@@ -3,6 +3,7 @@ import type { DType } from '../dtype'
 import type { Graph, Node, Value } from './graph'
 import type { Aval } from './op'
 
+/** An aval as messages and printed graphs write it: `f32[2,3]`. */
 export const showAval = ({ dtype, shape }: { dtype: DType; shape: readonly number[] }): string =>
   `${dtype}[${shape.join(',')}]`
 

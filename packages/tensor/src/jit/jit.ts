@@ -13,6 +13,7 @@ interface Compiled {
   unflatten(leaves: readonly Tensor[]): Tree
 }
 
+/** How a jitted function treats its arguments and its programs. */
 export interface JitOptions {
   /** Positions of arguments whose tensors are consumed: their memory is freed when the call returns. */
   readonly donate?: readonly number[]

@@ -2,6 +2,7 @@
 import { applyAll } from '../ops/apply'
 import type { Tensor } from '../tensor'
 
+/** What a call of `attention` may say beside its inputs. */
 export interface AttentionOptions {
   /** Factor on q·k; 1/√headDim when absent. */
   readonly scale?: number

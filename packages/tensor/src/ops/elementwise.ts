@@ -31,23 +31,34 @@ export const neg = (x: Tensor): Tensor => apply('neg', [x], {})
 export const exp = (x: Tensor): Tensor => apply('exp', [x], {})
 /** Natural logarithm. */
 export const log = (x: Tensor): Tensor => apply('log', [x], {})
+/** √x. */
 export const sqrt = (x: Tensor): Tensor => apply('sqrt', [x], {})
 /** 1/√x. */
 export const rsqrt = (x: Tensor): Tensor => apply('rsqrt', [x], {})
+/** sin x, x in radians. */
 export const sin = (x: Tensor): Tensor => apply('sin', [x], {})
+/** cos x, x in radians. */
 export const cos = (x: Tensor): Tensor => apply('cos', [x], {})
+/** Hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => apply('tanh', [x], {})
 /** 1/(1+e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', [x], {})
+/** |x|. */
 export const abs = (x: Tensor): Tensor => apply('abs', [x], {})
 
+/** a + b. */
 export const add: BinaryOp = binary('add')
+/** a − b. */
 export const sub: BinaryOp = binary('sub')
+/** a · b, element by element. */
 export const mul: BinaryOp = binary('mul')
+/** a / b; integers truncate toward zero. */
 export const div: BinaryOp = binary('div')
 /** aᵇ; the gradient to b needs a > 0. */
 export const pow: BinaryOp = binary('pow')
+/** The larger of a and b; ties share the gradient. */
 export const maximum: BinaryOp = binary('maximum')
+/** The smaller of a and b; ties share the gradient. */
 export const minimum: BinaryOp = binary('minimum')
 
 /** x, but no less than `low` and no more than `high`; either may be left out. Where they cross, `high`. */
@@ -67,8 +78,11 @@ export const gt: BinaryOp = (a: TensorLike, b: TensorLike) => lt(b as Tensor, a)
 /** a ≥ b, as bool. */
 export const ge: BinaryOp = (a: TensorLike, b: TensorLike) => le(b as Tensor, a)
 
+/** Not x, for bool. */
 export const logicalNot = (x: Tensor): Tensor => apply('not', [x], {})
+/** a and b, for bool. */
 export const logicalAnd = (a: Tensor, b: Tensor): Tensor => apply('and', [a, b], {})
+/** a or b, for bool. */
 export const logicalOr = (a: Tensor, b: Tensor): Tensor => apply('or', [a, b], {})
 
 /** `a` where `condition` (bool) holds, else `b`. All three broadcast; `a` or `b` is a tensor, which decides the dtype. */

@@ -2,6 +2,7 @@
 import type { Tensor } from '../tensor'
 import { apply } from './apply'
 
+/** Which operands of a product are used transposed. */
 export interface DotOptions {
   /** Use aᵀ (its last two axes swapped), without a copy. */
   readonly transposeA?: boolean

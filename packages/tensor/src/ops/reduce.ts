@@ -5,6 +5,7 @@ import { apply } from './apply'
 import { add, exp, log, mul, neg, sub } from './elementwise'
 import { pad, sliceAxis, stopGradient } from './movement'
 
+/** What a reduction reduces. */
 export interface ReduceOptions {
   /** Axes to reduce, counted from the end when negative; all when absent. */
   readonly axis?: number | readonly number[]
@@ -17,6 +18,7 @@ function axesOf(op: string, x: Tensor, axis: ReduceOptions['axis']): number[] {
   return axes.map((a) => normaliseAxis(op, a, x.shape.length)).sort((a, b) => a - b)
 }
 
+/** Sum of the elements, in x's dtype. */
 export const sum = (x: Tensor, { axis, keepDims = false }: ReduceOptions = {}): Tensor =>
   apply('sum', [x], { axes: axesOf('sum', x, axis), keepDims })
 
@@ -27,7 +29,7 @@ export const max = (x: Tensor, { axis, keepDims = false }: ReduceOptions = {}): 
 /** Smallest element, of f32, f16 or i32; the gradient is shared equally among ties. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => neg(max(neg(x), options))
 
-/** Mean. */
+/** Mean of the elements, of a float tensor. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const count = axesOf('mean', x, options.axis).reduce((n, a) => n * x.shape[a]!, 1)
   return mul(sum(x, options), 1 / count)

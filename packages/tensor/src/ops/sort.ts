@@ -8,6 +8,7 @@ import { gather, scatterAdd } from './indexing'
 import { expandDims, reshape, stack } from './movement'
 import { argmax, sum } from './reduce'
 
+/** Which way to sort. */
 export interface SortOptions {
   /** The largest first. */
   readonly descending?: boolean

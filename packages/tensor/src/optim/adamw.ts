@@ -6,6 +6,7 @@ import { reshape, sliceAxis } from '../ops/movement'
 import type { Tensor } from '../tensor'
 import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
 
+/** The constants of AdamW, as torch.optim.AdamW names them. */
 export interface AdamWConfig {
   readonly beta1: number
   readonly beta2: number

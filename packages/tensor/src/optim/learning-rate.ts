@@ -1,7 +1,9 @@
 // Learning-rate schedules, as transformers computes them.
 
+/** How the rate goes on after the warm-up. */
 export type SchedulerName = 'cosine' | 'linear' | 'constant'
 
+/** A learning rate over the steps of a run. */
 export interface ScheduleConfig {
   readonly scheduler: SchedulerName
   readonly learningRate: number

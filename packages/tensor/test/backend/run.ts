@@ -2,7 +2,7 @@
 import { openWebGpuDevice } from '../../src/backend-webgpu/index'
 import { setDefaultDevice } from '../../src/index'
 import { cases } from './cases'
-import { checkGradients, checkValues } from './compare'
+import { checkDonated, checkGradients, checkValues } from './compare'
 import { checkHalf, halfCases } from './half'
 import { checkProduct, products } from './half-products'
 
@@ -12,6 +12,7 @@ const { f16, matrixUnits, subgroupSize } = device.profile
 
 const checks: { case: string; check: () => Promise<void> }[] = [
   ...cases.map((c) => ({ case: `${c.name}: values`, check: () => checkValues(c) })),
+  ...cases.map((c) => ({ case: `${c.name}: each input donated`, check: () => checkDonated(c) })),
   ...cases.filter((c) => c.smooth).map((c) => ({ case: `${c.name}: gradients`, check: () => checkGradients(c) })),
   ...(f16 ? halfCases : []).map((c) => ({ case: `${c.name}: f16`, check: () => checkHalf(c) })),
   ...(f16 ? products : []).map((p) => ({ case: `f16 product ${p.name}`, check: () => checkProduct(p) })),

@@ -27,6 +27,7 @@ import { WorkQueue } from './work-queue'
 /** Bytes uploaded between two waits for the device: what drivers keep in staging memory at most. */
 const uploadWindowBytes = 2 ** 28
 
+/** A GPU, through WebGPU: Dawn in Node, the browser in a page. Opened by `openWebGpuDevice`. */
 export class WebGpuDevice implements Device {
   readonly kind = 'webgpu'
   readonly name: string
@@ -51,9 +52,8 @@ export class WebGpuDevice implements Device {
   }
   readonly #usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
   #failure: Error | undefined
-  /** Rejects once the device has failed: nothing that waits for it waits for ever. */
-  readonly #failed: Promise<never>
-  #reject: (error: Error) => void = () => {}
+  /** Who waits for the GPU: told when the device fails, so that nobody waits for ever. */
+  readonly #waiting = new Set<(failure: Error) => void>()
   /** Reads that have not come back. */
   readonly #reads = new Set<Promise<unknown>>()
   #uploaded = 0
@@ -64,8 +64,6 @@ export class WebGpuDevice implements Device {
     readonly platform: Platform,
     { memoryBytes, profile = {}, tune = true }: WebGpuDeviceOptions,
   ) {
-    this.#failed = new Promise((_, reject) => (this.#reject = reject))
-    this.#failed.catch(() => {}) // told by whatever waits
     this.name = adapter.name
     this.profile = { ...adapter.profile, ...profile }
     // On a CPU, f16 is only converted back and forth.
@@ -93,7 +91,8 @@ export class WebGpuDevice implements Device {
 
   #fail(error: Error): void {
     this.#failure ??= error
-    this.#reject(this.#failure)
+    for (const reject of this.#waiting) reject(this.#failure)
+    this.#waiting.clear()
   }
 
   #check(): void {
@@ -105,10 +104,18 @@ export class WebGpuDevice implements Device {
     throw new Error(`a buffer of ${buffer.device.name} was given to ${this.name}`)
   }
 
-  /** What the GPU promises: rejects when the device fails before. Drivers of a lost device may never answer. */
+  /** What the GPU promises; rejects when the device fails before, since the driver of a lost device may never answer. */
+  #unlessLost<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) reject(this.#failure)
+      this.#waiting.add(reject)
+      promise.then(resolve, reject).finally(() => this.#waiting.delete(reject))
+    })
+  }
+
   #wait<T>(promise: Promise<T>): Promise<T> {
     const { waitForCpu } = this.platform
-    const answered = Promise.race([promise, this.#failed])
+    const answered = this.#unlessLost(promise)
     return this.adapter.software && waitForCpu ? waitForCpu(answered) : answered
   }
 
@@ -175,7 +182,7 @@ export class WebGpuDevice implements Device {
     return {
       gpu: this.gpu,
       profile: this.profile,
-      pipeline: (dispatch) => Promise.race([this.#pipelines.get(dispatch), this.#failed]),
+      pipeline: (dispatch) => this.#unlessLost(this.#pipelines.get(dispatch)),
       page: (index, bytes) => this.#page(index, bytes),
       take: (bytes, what) => this.#allocator.take(bytes, this.#usage, what),
       release: (allocation) => this.#allocator.release(allocation),

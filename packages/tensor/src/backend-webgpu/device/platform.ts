@@ -16,6 +16,7 @@ export interface Platform {
   readonly tuning?: TuningStore
 }
 
+/** How a WebGPU device is opened. */
 export interface WebGpuDeviceOptions {
   /** Refuses to allocate more than this on the device. */
   readonly memoryBytes?: number

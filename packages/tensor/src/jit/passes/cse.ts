@@ -2,6 +2,7 @@
 import { makeNode, rewrite, type Graph, type Value } from '../../ir/graph'
 import { keyOf } from '../../ir/key'
 
+/** `graph` with nodes of equal op, parameters and inputs made one. */
 export function removeCommonSubexpressions<T>(graph: Graph<T>): Graph<T> {
   const ids = new Map<Value, number>()
   const idOf = (value: Value) => ids.get(value) ?? (ids.set(value, ids.size), ids.size - 1)

@@ -1,6 +1,7 @@
 // Dead-code removal: drops nodes that no output needs, and constants that no node reads.
 import type { Graph, Node, Value } from '../../ir/graph'
 
+/** `graph` without nodes and constants that no output needs. */
 export function removeDeadCode<T>(graph: Graph<T>): Graph<T> {
   const needed = new Set<Value>(graph.outputs)
   const kept: Node[] = []

@@ -7,6 +7,7 @@ export interface Lifetime {
   readonly last: number
 }
 
+/** Where values lie in one arena. */
 export interface MemoryPlan {
   /** Where each value begins: which page, and the byte in it. */
   readonly places: readonly { readonly page: number; readonly offset: number }[]

@@ -31,6 +31,7 @@ export type BlockType = keyof typeof blockTypes
 
 /** The types that float32 rows can also be packed into. */
 export const packedTypes = ['f32', 'f16', 'q4_0', 'q8_0', 'bf16'] as const satisfies readonly BlockType[]
+/** A block type that floats can be packed into. */
 export type PackedType = (typeof packedTypes)[number]
 
 /** Bytes of `count` elements, whole blocks of them. */

@@ -1,7 +1,9 @@
 // The GGUF format, version 3: metadata values, tensors, alignment.
 import type { BlockType } from '../blocks/types'
 
+/** The first four bytes of a GGUF file, as a u32. */
 export const magic = 0x46554747 // "GGUF", little-endian
+/** The version of the format that is read and written. */
 export const version = 3
 /** Tensor data begins at multiples of this many bytes, unless `general.alignment` says otherwise. */
 export const alignment = 32
@@ -45,14 +47,20 @@ export interface GgufArray {
   readonly value: readonly (number | bigint | boolean | string)[]
 }
 
+/** What a GGUF file says beside its tensors, by key. */
 export type Metadata = ReadonlyMap<string, GgufValue>
 
+/** A u32 as a value of the metadata. */
 export const u32 = (value: number): GgufValue => ({ type: 'u32', value })
 /** The value is what float32 makes of it. */
 export const f32 = (value: number): GgufValue => ({ type: 'f32', value: Math.fround(value) })
+/** A bool as a value of the metadata. */
 export const bool = (value: boolean): GgufValue => ({ type: 'bool', value })
+/** A string as a value of the metadata. */
 export const string = (value: string): GgufValue => ({ type: 'string', value })
+/** Strings as a value of the metadata. */
 export const strings = (value: readonly string[]): GgufValue => ({ type: 'array', of: 'string', value })
+/** Integers of 32 bits as a value of the metadata. */
 export const i32s = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'i32', value })
 /** The values are what float32 makes of them. */
 export const f32s = (value: readonly number[]): GgufValue => ({

@@ -1,5 +1,6 @@
 // The error a malformed safetensors file raises, with the reference implementation's name for what is wrong.
 
+/** What kind of fault a safetensors file has. */
 export type SafetensorsErrorCode =
   | 'HeaderTooSmall'
   | 'HeaderTooLarge'

@@ -8,6 +8,7 @@ export type FloatDType = Extract<SafetensorsDType, 'F32' | 'F16' | 'BF16'>
 /** Bytes of one element. */
 export const floatBytes: Readonly<Record<FloatDType, number>> = { F32: 4, F16: 2, BF16: 2 }
 
+/** Whether a dtype of safetensors is one whose numbers are read as floats here. */
 export const isFloatDType = (dtype: string): dtype is FloatDType => Object.hasOwn(floatBytes, dtype)
 
 const word = new Float32Array(1)

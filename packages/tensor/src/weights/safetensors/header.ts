@@ -13,6 +13,7 @@ export interface TensorInfo {
   readonly end: number
 }
 
+/** What a safetensors file holds: tensors by name, and its metadata. */
 export interface SafetensorsHeader {
   /** By name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorInfo>

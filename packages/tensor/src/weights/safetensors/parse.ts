@@ -2,6 +2,7 @@
 
 import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader } from './header'
 
+/** A safetensors file in memory. */
 export interface SafetensorsBytes extends SafetensorsHeader {
   /** Byte offset of the data section. */
   readonly dataStart: number

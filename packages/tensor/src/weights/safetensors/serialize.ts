@@ -5,6 +5,7 @@ import { isSafetensorsDType, safetensorsBits, tensorBytes, type SafetensorsDType
 import { SafetensorsError } from './error'
 import { maxHeaderBytes, prefixBytes } from './header'
 
+/** One tensor to be written. */
 export interface SafetensorsEntry<Data> {
   name: string
   dtype: SafetensorsDType
