@@ -1,121 +1,22 @@
 // Adapters from elsewhere: PEFT's of any make and MLX's, what they compute, and what is refused with a way out.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parseConfig, type DecoderConfig } from '@jora/llama'
-import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import { tensor } from '@jora/tensor'
 import { writeSafetensors } from '@jora/tensor/safetensors'
-import { entry, noise, tinyConfig, toBf16 } from '../../../llama/test/tiny-model'
+import { entry, noise, tinyConfig } from '../../../llama/test/tiny-model'
 import {
   adaptedModules,
-  importAdapter,
   loadAdapter,
   loraLinear,
-  loraRank,
   parsePeftConfig,
   peftName,
   readAdapter,
   savePeftAdapter,
-  uploadAdapter,
-  type TargetSettings,
 } from '../index'
-
-const model = parseConfig(tinyConfig)
-let device: Device
-beforeAll(async () => {
-  device = await openCpuDevice({ threads: 1 })
-  setDefaultDevice(device)
-})
-afterAll(async () => {
-  setDefaultDevice(undefined)
-  await device.close()
-})
-let folder: string
-beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'jora-elsewhere-'))))
-afterEach(() => rmSync(folder, { recursive: true }))
-
-const base = {
-  auto_mapping: null,
-  base_model_name_or_path: 'org/tiny',
-  bias: 'none',
-  corda_config: null,
-  eva_config: null,
-  exclude_modules: null,
-  fan_in_fan_out: false,
-  inference_mode: true,
-  init_lora_weights: true,
-  layer_replication: null,
-  layers_pattern: null,
-  layers_to_transform: null,
-  loftq_config: {},
-  lora_alpha: 8,
-  lora_bias: false,
-  lora_dropout: 0.1,
-  megatron_config: null,
-  megatron_core: 'megatron.core',
-  modules_to_save: null,
-  peft_type: 'LORA',
-  peft_version: '0.18.0',
-  qalora_group_size: 16,
-  r: 2,
-  rank_pattern: {},
-  alpha_pattern: {},
-  revision: null,
-  target_modules: ['v_proj', 'q_proj'],
-  target_parameters: null,
-  task_type: 'CAUSAL_LM',
-  trainable_token_indices: null,
-  use_dora: false,
-  use_qalora: false,
-  use_rslora: false,
-}
-
-type Name = (module: string, part: 'loraA' | 'loraB') => string
-
-/** Writes an adapter with these settings, its tensors noise. */
-async function write(
-  change: Record<string, unknown> = {},
-  nameOf: Name = peftName,
-  of = parsePeftConfig({ ...base, ...change }, 'a'),
-) {
-  const tensors = adaptedModules(model, of).flatMap(({ name, inFeatures, outFeatures }) => {
-    const r = loraRank(of, name)
-    return [
-      entry(nameOf(name, 'loraA'), [r, inFeatures], noise(`${name}a`, r * inFeatures)),
-      entry(nameOf(name, 'loraB'), [outFeatures, r], noise(`${name}b`, outFeatures * r)),
-    ]
-  })
-  await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors, { format: 'pt' })
-  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify({ ...base, ...change }))
-}
-
-const settingsOf = (json: unknown) => {
-  const { target_modules: targets, ...rest } = json as Record<string, unknown>
-  return { ...rest, target_modules: Array.isArray(targets) ? new Set(targets) : targets }
-}
-
-const kinds: Record<string, Record<string, unknown>> = {
-  'names in a list': {},
-  'ranks and alphas by pattern': {
-    target_modules: ['q_proj', 'down_proj'],
-    rank_pattern: { down_proj: 3, '^model.layers.0.self_attn.q_proj': 1 },
-    alpha_pattern: { 'layers.1.*': 5 },
-    use_rslora: true,
-  },
-  'a regular expression': { target_modules: '.*layers\\.[12]\\..*(q|up)_proj' },
-  'all-linear': { target_modules: 'all-linear' },
-  'some layers, with an exception': {
-    target_modules: ['q_proj', 'model.layers.0.mlp.up_proj'],
-    exclude_modules: ['layers.2.self_attn.q_proj'],
-    layers_to_transform: [1, 2],
-    layers_pattern: 'layers',
-  },
-  'initialised by EVA': { init_lora_weights: 'eva', eva_config: { rho: 2 } },
-  'whole names, of a commit': { target_modules: ['model.layers.1.mlp.up_proj'], revision: 'abc' },
-}
+import { model, folder, base, type Name, write, settingsOf, kinds } from './elsewhere-harness'
 
 describe('PEFT adapters are read, and written again without loss', () => {
   for (const [what, change] of Object.entries(kinds)) {
@@ -311,121 +212,5 @@ describe('PEFT adapters that are refused', () => {
     await mkdir(join(folder, 'default'))
     await writeFile(join(folder, 'default', 'adapter_config.json'), '{}')
     await expect(load()).rejects.toThrow(`did you mean ${join(folder, 'default')}?`)
-  })
-})
-
-describe('MLX adapters', () => {
-  const settings = {
-    fine_tune_type: 'lora',
-    model: 'mlx-community/tiny-4bit',
-    num_layers: 2,
-    lora_parameters: { rank: 3, scale: 20, dropout: 0.1, keys: ['self_attn.q_proj', 'mlp.down_proj'] },
-  }
-  const named: TargetSettings = { targetModules: ['q_proj', 'down_proj'], layersToTransform: [1, 2] }
-
-  /** Writes an MLX adapter; A[i, k] of PEFT is lora_a[k, i]. */
-  async function writeMlx(change: Record<string, unknown> = {}, of = named, dtype: 'F32' | 'BF16' = 'F32') {
-    const values = (data: Float32Array) => (dtype === 'BF16' ? toBf16(data) : data)
-    const tensors = adaptedModules(model, of).flatMap(({ name, inFeatures, outFeatures }) => [
-      entry(`${name}.lora_a`, [inFeatures, 3], values(noise(`${name}a`, 3 * inFeatures)), dtype),
-      entry(`${name}.lora_b`, [3, outFeatures], values(noise(`${name}b`, 3 * outFeatures)), dtype),
-    ])
-    await writeSafetensors(join(folder, 'adapters.safetensors'), tensors, { format: 'mlx' })
-    await writeFile(join(folder, 'adapter_config.json'), JSON.stringify({ ...settings, ...change }))
-  }
-  const load = () => readAdapter(folder, model)
-
-  test('transposed, scaled by scale itself, adapted where the tensors are', async () => {
-    await writeMlx()
-    const { adapter, config, baseModel } = await load()
-    expect(config).toEqual({
-      r: 3,
-      alpha: 60,
-      dropout: 0.1,
-      useRslora: false,
-      targetModules: ['down_proj', 'q_proj'],
-      layersToTransform: [1, 2],
-      layersPattern: 'layers',
-    })
-    expect(baseModel).toBe('mlx-community/tiny-4bit')
-    const name = 'model.layers.1.mlp.down_proj'
-    const [a, b] = [noise(`${name}a`, 3 * 40), noise(`${name}b`, 3 * 32)]
-    const x = noise('x', 40)
-    const linear = loraLinear(uploadAdapter(adapter, config), config)
-    const weight = tensor(new Float32Array(32 * 40), { shape: [32, 40] })
-    const out = await linear(name, tensor(x, { shape: [1, 40] }), weight).data()
-    // MLX: y + scale · (x @ lora_a) @ lora_b
-    for (let column = 0; column < 32; column++) {
-      let sum = 0
-      for (let k = 0; k < 3; k++) for (let i = 0; i < 40; i++) sum += x[i]! * a[i * 3 + k]! * b[k * 32 + column]!
-      expect(out[column]).toBeCloseTo(20 * sum, 3)
-    }
-  })
-
-  test.each([
-    ['all layers', { num_layers: -1 }, { targetModules: ['q_proj', 'down_proj'] }, 6],
-    ['keys left to mlx-lm', { lora_parameters: { rank: 3, scale: 2 } }, named, 4],
-    ['lora_layers of early versions', { num_layers: undefined, lora_layers: 2 }, named, 4],
-    [
-      'an uneven choice',
-      { num_layers: 3, lora_parameters: { rank: 3, scale: 2 } },
-      { targetModules: ['layers.0.self_attn.q_proj', 'layers.1.mlp.up_proj'] },
-      2,
-    ],
-  ] as const)('%s', async (_what, change, of, count) => {
-    await writeMlx(change, of, 'BF16')
-    const { adapter, config } = await load()
-    expect(Object.keys(adapter)).toHaveLength(count)
-    expect(adaptedModules(model, config).map(({ name }) => name)).toEqual(Object.keys(adapter))
-  })
-
-  test('becomes a PEFT adapter that computes the same', async () => {
-    await writeMlx()
-    const outputDir = join(folder, 'out', 'peft')
-    const { adapter, config } = await importAdapter({ inputDir: folder, model, outputDir })
-    const read = await readAdapter(outputDir, model)
-    expect(read.adapter).toEqual(adapter)
-    expect(read.config).toEqual(config)
-    expect(read.baseModel).toBe('mlx-community/tiny-4bit')
-    await expect(importAdapter({ inputDir: folder, model, outputDir })).rejects.toThrow(
-      /is not empty \(it has adapter_config\.json\)/,
-    )
-  })
-
-  test.each([
-    [{ fine_tune_type: 'dora' }, /"fine_tune_type" is "dora"; expected "lora": DoRA .* mlx_lm\.fuse/],
-    [{ fine_tune_type: 'full' }, /"fine_tune_type" is "full"; .*whole weights are no adapter/],
-    [{ lora_parameters: undefined }, /"lora_parameters" is missing/],
-    [{ lora_parameters: { rank: 0, scale: 1 } }, /"lora_parameters\.rank" is 0/],
-    [{ lora_parameters: { rank: 3, scale: 0 } }, /"lora_parameters\.scale" is 0/],
-    [
-      { lora_parameters: { rank: 3, alpha: 16, scale: 10 } },
-      /"lora_parameters\.alpha" is 16; .*scale·alpha\/rank = 53\.3.*later ones by scale = 10/,
-    ],
-    [{ lora_parameters: { rank: 4, scale: 1 } }, /lora_a has shape \[32,3\], expected \[32,4\]/],
-    [{ num_layers: 1 }, /has tensors of model\.layers\.1\.mlp\.down_proj, a module .* \(num_layers 1, keys\)/],
-    [{ num_layers: 16 }, /settings name 16 layers, the model has 3 layers/],
-    [{ num_layers: 3 }, /has no tensors of model\.layers\.0\.self_attn\.q_proj/],
-  ])('%j is refused', async (change, message) => {
-    await writeMlx(change)
-    await expect(load()).rejects.toThrow(message)
-  })
-
-  test('files of other kinds', async () => {
-    await writeMlx()
-    const replace = (name: string) =>
-      writeSafetensors(join(folder, 'adapters.safetensors'), [entry(name, [2], noise(name, 2))])
-    await replace('model.layers.0.self_attn.q_proj.m')
-    await expect(load()).rejects.toThrow("a DoRA adapter's magnitudes")
-    await replace('model.layers.0.self_attn.q_proj.weight')
-    await expect(load()).rejects.toThrow('a whole trained weight')
-    await replace('model.embed_tokens.lora_a')
-    await expect(load()).rejects.toThrow('of an adapted embedding or head')
-    await replace('model.layers.0.mlp.gate.lora_a')
-    await expect(load()).rejects.toThrow('a llama model has no such linear layer')
-    rmSync(join(folder, 'adapters.safetensors'))
-    await writeFile(join(folder, 'adapters.npz'), 'x')
-    await expect(load()).rejects.toThrow(/adapters\.npz is of an early mlx-lm: .*mx\.save_safetensors/)
-    expect(() => parsePeftConfig(settings, 'a.json')).toThrow('a.json is that of an MLX adapter')
   })
 })
