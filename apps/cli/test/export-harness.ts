@@ -11,7 +11,8 @@ export const { path } = space
 afterAll(() => space.remove())
 export const told = (text: string) => text.replaceAll(space.dir, 'DIR')
 
-export const { config, tokenizer } = tinyFamilies.llama!
+export const { config } = tinyFamilies.llama!
+const { tokenizer } = tinyFamilies.llama!
 const decoders = [
   { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
   { type: 'ByteFallback' },

@@ -52,7 +52,7 @@ export function send(
   })
 }
 export const codeOf = ({ text }: Answer): string => (JSON.parse(text) as { error: { code: string } }).error.code
-export const json = { 'content-type': 'application/json' }
+const json = { 'content-type': 'application/json' }
 export const post = (path: string, value: unknown, headers: Record<string, string> = {}) =>
   send(path, {
     method: 'POST',
