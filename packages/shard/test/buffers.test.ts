@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { add, gather, jit, linear, mul, softmax, sum, type Tensor } from '@jora/tensor'
 import type { DeviceBuffer } from '@jora/tensor/graph'
-import { devicePut, withShardingConstraint } from '../src/device-put'
-import { Mesh } from '../src/mesh'
-import { MeshDevice } from '../src/mesh-device'
-import { P, type PartitionSpec } from '../src/sharding'
+import { devicePut, withShardingConstraint } from '../src/device/device-put'
+import { Mesh } from '../src/mesh/mesh'
+import { MeshDevice } from '../src/device/mesh-device'
+import { P, type PartitionSpec } from '../src/mesh/sharding'
 import { numbers } from './numbers'
 import { openWatched } from './on-mesh'
 
@@ -85,6 +85,57 @@ test('a run that fails on one device rejects what reads it, and leaves nothing b
   const again = total(table, good) as [Tensor, Tensor]
   expect(await again[0].item()).toBe(expected)
   for (const t of [good, bad, table, ...first, ...failed, later, ...again]) t.dispose()
+  await mesh.synchronize()
+  expect(live.size).toBe(0)
+})
+
+test.each([
+  ['whole', P()],
+  ['in parts', P('data', 'model')],
+])('a tensor that lies %s is read as it was, whatever is done with it in the same turn', async (_how, spec) => {
+  const [first, second, third] = [put([4, 8], spec, 1), put([4, 8], spec, 2), put([4, 8], spec, 3)]
+  const expected = [...numbers(32, 1)]
+  const released = first.data()
+  first.dispose()
+  const other = put([4, 8], spec, 4)
+  const consumed = second.data()
+  const doubled = jit((x: Tensor) => mul(x, 2), { donate: [0] })(second)
+  const twice = [third.data(), third.data()]
+  third.dispose()
+  expect([...(await released)]).toEqual(expected)
+  expect([...(await consumed)]).toEqual([...numbers(32, 2)])
+  for (const read of twice) expect([...(await read)]).toEqual([...numbers(32, 3)])
+  expect([...(await doubled.data())]).toEqual(Array.from(numbers(32, 2), (x) => 2 * x))
+  expect([...(await other.data())]).toEqual([...numbers(32, 4)])
+  await expect(first.data()).rejects.toThrow('was disposed or donated')
+  await expect(mesh.read(releasedBuffer(spec))).rejects.toThrow('was released')
+  for (const t of [doubled, other]) t.dispose()
+  await mesh.synchronize()
+  expect(live.size).toBe(0)
+})
+
+/** A buffer that its device was told to release. */
+const releasedBuffer = (spec: PartitionSpec): DeviceBuffer => {
+  const x = put([4, 8], spec)
+  const { buffer } = x
+  x.dispose()
+  return buffer
+}
+
+test('a result is a constant of the next program before it is computed; one that fails fails that program', async () => {
+  const x = put([4, 8], P('data'))
+  const weight = add(x, x)
+  const y = jit((t: Tensor) => mul(t, weight))(x)
+  expect([...(await y.data())]).toEqual(Array.from(numbers(32, 1), (n) => Math.fround(n * 2 * n)))
+
+  const table = put([4, 8], P())
+  const bad = indices([0, 1, 2, 99])
+  const rows = gather(table, bad)
+  const [given, kept] = [put([4, 8], P()), put([4, 8], P())]
+  const failed = jit((t: Tensor, u: Tensor) => add(add(t, sum(rows)), u), { donate: [0] })(given, kept)
+  await expect(failed.data()).rejects.toThrow(/99/)
+  await expect(mesh.synchronize()).rejects.toThrow(/99/)
+  for (const t of [x, table, bad, weight, y, rows, kept, failed]) t.dispose()
   await mesh.synchronize()
   expect(live.size).toBe(0)
 })

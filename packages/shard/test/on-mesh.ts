@@ -2,10 +2,10 @@
 import { jit, tensor, treeLeaves, type HostArray, type Shape, type Tensor, type Tree } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { showAval, type Device, type DeviceBuffer } from '@jora/tensor/graph'
-import { devicePut } from '../src/device-put'
-import { Mesh } from '../src/mesh'
-import { MeshDevice } from '../src/mesh-device'
-import { P, type PartitionSpec } from '../src/sharding'
+import { devicePut } from '../src/device/device-put'
+import { Mesh } from '../src/mesh/mesh'
+import { MeshDevice } from '../src/device/mesh-device'
+import { P, type PartitionSpec } from '../src/mesh/sharding'
 
 export const openMesh = async (axes: readonly string[], sizes: readonly number[]): Promise<MeshDevice> => {
   const mesh = new Mesh(axes, sizes)

@@ -14,10 +14,10 @@ import {
   type Device,
   type Graph,
 } from '@jora/tensor/graph'
-import type { MeshDevice } from '../src/mesh-device'
-import { partition } from '../src/partition'
-import { placementOf } from '../src/placement'
-import { P, PartitionSpec } from '../src/sharding'
+import type { MeshDevice } from '../src/device/mesh-device'
+import { partition } from '../src/partition/partition'
+import { placementOf } from '../src/mesh/placement'
+import { P, PartitionSpec } from '../src/mesh/sharding'
 import { numbers } from './numbers'
 import { both, difference, openMesh, type Placed } from './on-mesh'
 

@@ -2,8 +2,8 @@
 import * as t from '@jora/tensor'
 import type { DType, HostArray, Shape, Tensor } from '@jora/tensor'
 import { applyAll, Trace, withTrace, type Graph, type Value } from '@jora/tensor/graph'
-import type { Mesh } from '../src/mesh'
-import { PartitionSpec } from '../src/sharding'
+import type { Mesh } from '../src/mesh/mesh'
+import { PartitionSpec } from '../src/mesh/sharding'
 
 /** An array a program takes. */
 export interface Argument {

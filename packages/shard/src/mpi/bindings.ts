@@ -1,7 +1,7 @@
 // The few functions of MPI that move bytes, called in the system's library through koffi. Nothing here is loaded before
 // it is asked for.
 import type { LibraryHandle as Library } from 'koffi'
-import { TransportError } from '../transport'
+import { TransportError } from '../device/transport'
 
 /** What is under way: the cell in which MPI keeps its handle. */
 export type Request = BigUint64Array

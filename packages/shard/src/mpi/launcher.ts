@@ -1,5 +1,5 @@
 // Which launcher started this process, and as which of how many: read from the environment, before MPI is loaded.
-import { TransportError } from '../transport'
+import { TransportError } from '../device/transport'
 
 /** What a launcher says of the process it started. */
 export interface Launch {

@@ -1,5 +1,5 @@
 // The transport over MPI: each process is a rank of MPI_COMM_WORLD, all sends and receives are non-blocking and polled.
-import { TransportError, type Message, type Transport } from '../transport'
+import { TransportError, type Message, type Transport } from '../device/transport'
 import { loadMpi, type Mpi, type Request } from './bindings'
 import { detectLauncher, type Launch } from './launcher'
 import { pause, turn } from './wait'

@@ -2,9 +2,9 @@
 import { availableParallelism } from 'node:os'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { parseMesh, ShardingError } from '../mesh'
-import { MeshDevice } from '../mesh-device'
-import type { Transport } from '../transport'
+import { parseMesh, ShardingError } from '../mesh/mesh'
+import { MeshDevice } from '../device/mesh-device'
+import type { Transport } from '../device/transport'
 import { DeviceError } from './error'
 import { openDevice, type DeviceName, type DeviceOptions } from './open-device'
 

@@ -1,6 +1,6 @@
 // The partition rule of matrix products: Megatron's column and row splits, and their gradients, are its cases.
 import type { Shape } from '@jora/tensor'
-import type { AxisState } from '../placement'
+import type { AxisState } from '../mesh/placement'
 import { cheapest, decide, divides, type AxisDecision, type PartitionRule } from './rule'
 
 /** The dimension that holds rows (or columns) of a matrix: the last two may be swapped. */

@@ -1,7 +1,7 @@
 // Partition rules of elementwise ops: any split that all inputs share, and sums left to be made where the op is linear.
 import { isFloat } from '@jora/tensor'
 import type { OpName } from '@jora/tensor/graph'
-import type { AxisState } from '../placement'
+import type { AxisState } from '../mesh/placement'
 import { decide, divides, grows, scatterDim, whole, type AxisDecision, type AxisView, type PartitionRule } from './rule'
 
 /** How an op treats terms of a sum. `first`: linear in its first input; `sum`: in all together; `product`: in each. */

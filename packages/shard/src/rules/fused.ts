@@ -1,7 +1,7 @@
 // Partition rules of the fused ops: heads, rows and vocabulary are what they are split by.
 import { add, concat, exp, full, ge, log, pad, slice, sub, where, type Tensor } from '@jora/tensor'
 import { apply, applyAll, type Aval, type OpParams } from '@jora/tensor/graph'
-import type { AxisState } from '../placement'
+import type { AxisState } from '../mesh/placement'
 import {
   decide,
   divides,

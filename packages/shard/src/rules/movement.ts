@@ -1,7 +1,7 @@
 // Partition rules of movement: a split follows its dimension where the op leaves that dimension whole.
 import { isFloat, type Shape } from '@jora/tensor'
 import { apply, type OpName } from '@jora/tensor/graph'
-import type { AxisState } from '../placement'
+import type { AxisState } from '../mesh/placement'
 import { decide, divides, grows, whole, type AxisDecision, type AxisView, type PartitionRule } from './rule'
 
 /** A sum left to be made goes through a movement that does not copy it about. */

@@ -1,7 +1,7 @@
 // What a partition rule is: how an op runs when its inputs lie in parts along one axis of a mesh.
 import { dtypeBytes, isFloat, type Shape, type Tensor } from '@jora/tensor'
 import type { Aval, Node, OpName, OpParams } from '@jora/tensor/graph'
-import type { AxisState } from '../placement'
+import type { AxisState } from '../mesh/placement'
 
 /** An op seen along one axis of the mesh; the axes before it have been decided. */
 export interface AxisView<K extends OpName = OpName> {

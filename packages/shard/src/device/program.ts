@@ -1,26 +1,12 @@
 // A program of the mesh: what each device here runs of it, segment by segment, and what they send one another between.
 import { dtypeBytes, sizeOf, viewAs } from '@jora/tensor'
-import {
-  keyOf,
-  showAval,
-  type Device,
-  type DeviceBuffer,
-  type Executable,
-  type Graph,
-  type Value,
-} from '@jora/tensor/graph'
-import type { Mesh } from './mesh'
-import type { Exchange, Schedule, Segment } from './schedule'
+import type { DeviceBuffer, Value } from '@jora/tensor/graph'
+import type { Mesh } from '../mesh/mesh'
+import type { Exchange, Schedule } from '../segments/types'
+import { MemberProgram, type Member, type PlacedConstant } from './member-program'
 import type { Mailboxes, StagingPool } from './staging'
 import type { Message, Transport } from './transport'
-
-/** A device of this process and where it stands in the mesh. */
-export interface Member {
-  readonly position: number
-  readonly device: Device
-  /** Segments compiled for it, by what they compute: layers that are alike share theirs. */
-  readonly segments: Map<string, { readonly executable: Executable; users: number }>
-}
+import { Values } from './values'
 
 /** What a program needs of the mesh it runs on. */
 export interface ProgramHost {
@@ -32,125 +18,6 @@ export interface ProgramHost {
   readonly transport: Transport | undefined
   /** The process that a position of the mesh belongs to. */
   rankOf(position: number): number
-}
-
-/** A graph as text that is equal for graphs that compute the same. */
-function segmentKey(graph: Graph, donated: readonly number[]): string {
-  const ids = new Map<Value, number>()
-  const idOf = (value: Value) => ids.get(value) ?? (ids.set(value, ids.size), ids.size - 1)
-  const inputs = graph.inputs.map((value) => (idOf(value), showAval(value.aval)))
-  const nodes = graph.nodes.map((node) => {
-    const args = node.inputs.map(idOf)
-    node.outputs.forEach(idOf)
-    return `${node.op}(${args.join()})${keyOf(node.params)}`
-  })
-  return [inputs.join(), ...nodes, graph.outputs.map(idOf).join(), donated.join()].join('\n')
-}
-
-/** A constant of a device's program: the weight's part there. */
-export interface PlacedConstant {
-  readonly value: Value
-  readonly buffer: DeviceBuffer
-  /** Bound when the segment is compiled, so that a backend may leave it in its file; else handed in like an input. */
-  readonly bound: boolean
-}
-
-interface CompiledStep {
-  readonly executable: Executable | undefined
-  readonly reads: readonly Value[]
-}
-
-/** Segments that no other shares, in all programs. */
-let ownSegments = 0
-
-/** The part of one device. */
-class MemberProgram {
-  readonly constants: ReadonlyMap<Value, PlacedConstant>
-  readonly steps: readonly CompiledStep[]
-  readonly #keys: string[] = []
-
-  constructor(
-    readonly member: Member,
-    readonly schedule: Schedule,
-    constants: readonly PlacedConstant[],
-    /** Positions of the program's inputs that it may consume. */
-    donated: readonly number[],
-  ) {
-    this.constants = new Map(constants.map((c) => [c.value, c]))
-    const consumable = new Set(schedule.inputs.filter((_, i) => donated.includes(i)))
-    const borrowed = new Set<Value>([...schedule.inputs, ...schedule.constants].filter((v) => !consumable.has(v)))
-    // What a device sends itself stays where it is: two values then stand on one buffer, and neither may be consumed.
-    const sent = new Set(schedule.steps.flatMap((step) => step.exchanges.flatMap((e) => [...e.outgoing, ...e.parts])))
-    this.steps = schedule.steps.map(({ segment, dead }) => {
-      if (!segment) return { executable: undefined, reads: [] }
-      const dying = new Set(dead.filter((v) => !borrowed.has(v) && !sent.has(v)))
-      return this.#compile(segment, dying)
-    })
-  }
-
-  #compile(segment: Segment, dying: ReadonlySet<Value>): CompiledStep {
-    const bound = segment.reads.map((value) =>
-      this.constants.get(value)?.bound ? this.constants.get(value)! : undefined,
-    )
-    const reads = segment.reads.filter((_, i) => !bound[i])
-    const inputs = segment.graph.inputs.filter((_, i) => !bound[i])
-    const constants = segment.graph.inputs.flatMap((value, i) =>
-      bound[i] ? [{ value, tensor: { buffer: bound[i].buffer } }] : [],
-    )
-    const donated = reads.flatMap((value, i) => (dying.has(value) ? [i] : []))
-    const graph = { ...segment.graph, inputs, constants }
-    // Weights that are bound make a segment one of its kind.
-    const { segments } = this.member
-    const key = constants.length > 0 ? `bound ${ownSegments++}` : segmentKey(graph, donated)
-    let shared = segments.get(key)
-    if (!shared) segments.set(key, (shared = { executable: this.member.device.compile(graph, { donated }), users: 0 }))
-    shared.users++
-    this.#keys.push(key)
-    return { executable: shared.executable, reads }
-  }
-
-  release(): void {
-    const { segments } = this.member
-    for (const key of this.#keys.splice(0)) {
-      const shared = segments.get(key)!
-      if (--shared.users > 0) continue
-      shared.executable.release()
-      segments.delete(key)
-    }
-  }
-}
-
-/** Buffers of one run on one device, with how many values stand on each: a device keeps what it sends itself. */
-class Values {
-  readonly #buffers = new Map<Value, DeviceBuffer>()
-  readonly #holders = new Map<DeviceBuffer, number>()
-
-  constructor(readonly borrowed: ReadonlySet<DeviceBuffer>) {}
-
-  set(value: Value, buffer: DeviceBuffer): void {
-    this.#buffers.set(value, buffer)
-    this.#holders.set(buffer, (this.#holders.get(buffer) ?? 0) + 1)
-  }
-
-  get(value: Value): DeviceBuffer {
-    const buffer = this.#buffers.get(value)
-    if (!buffer) throw new Error(`the mesh lost a ${showAval(value.aval)}`)
-    return buffer
-  }
-
-  /** The value is not needed any more; its buffer is given back unless another stands on it or the caller owns it. */
-  drop(value: Value): void {
-    const buffer = this.#buffers.get(value)
-    if (!buffer) return
-    this.#buffers.delete(value)
-    const left = this.#holders.get(buffer)! - 1
-    this.#holders.set(buffer, left)
-    if (left === 0 && !this.borrowed.has(buffer)) buffer.device.release(buffer)
-  }
-
-  clear(): void {
-    for (const value of this.#buffers.keys()) this.drop(value)
-  }
 }
 
 /** Hands the devices what has arrived. */
@@ -192,9 +59,10 @@ export class MeshProgram {
   async run(inputs: readonly (readonly DeviceBuffer[])[], consumed: readonly number[]): Promise<DeviceBuffer[][]> {
     const tables = this.#parts.map(({ constants, schedule }, m) => {
       const kept = inputs[m]!.filter((_, i) => !consumed.includes(i))
-      const values = new Values(new Set([...kept, ...[...constants.values()].map((c) => c.buffer)]))
+      const weights = [...constants.values()].map((c) => [c.value, c.bound ?? c.buffer()] as const)
+      const values = new Values(new Set([...kept, ...weights.map(([, buffer]) => buffer)]))
       schedule.inputs.forEach((value, i) => values.set(value, inputs[m]![i]!))
-      for (const { value, buffer } of constants.values()) values.set(value, buffer)
+      for (const [value, buffer] of weights) values.set(value, buffer)
       return values
     })
     let underWay: Promise<Arrival> | undefined

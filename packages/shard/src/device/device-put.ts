@@ -1,9 +1,9 @@
 // devicePut and withShardingConstraint: JAX's two ways to say where an array lies.
 import { shardingConstraint, Tensor, tensorFromFile, type Aval, type HostArray } from '@jora/tensor'
 import type { Device, FileRange } from '@jora/tensor/graph'
-import { ShardingError } from './mesh'
+import { ShardingError } from '../mesh/mesh'
 import { MeshDevice } from './mesh-device'
-import type { PartitionSpec } from './sharding'
+import type { PartitionSpec } from '../mesh/sharding'
 
 /**
  * `x` on `device`, split as `spec` says, as `jax.device_put`: from host elements with their `aval`, or from a tensor of that

@@ -10,7 +10,7 @@ import {
   type OpName,
   type Value,
 } from '@jora/tensor/graph'
-import type { Mesh } from './mesh'
+import type { Mesh } from '../mesh/mesh'
 import {
   localShape,
   partStart,
@@ -19,11 +19,11 @@ import {
   splitAxes,
   type AxisState,
   type Placement,
-} from './placement'
+} from '../mesh/placement'
 import { reshard } from './reshard'
-import { partitionRules } from './rules'
-import { constraining } from './rules/movement'
-import { divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from './rules/rule'
+import { partitionRules } from '../rules'
+import { constraining } from '../rules/movement'
+import { divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from '../rules/rule'
 
 /** A value on a device: as it was made, or as it lies since its sum was made, and what it was brought to besides. */
 interface Versions {

@@ -1,9 +1,9 @@
 // What a partitioned program does, for people: how its tensors are split and what its devices send one another.
 import { dtypeBytes, sizeOf } from '@jora/tensor'
 import { showAval, type Graph } from '@jora/tensor/graph'
-import type { Mesh } from './mesh'
-import { specOf, type Placement } from './placement'
-import type { Schedule } from './schedule'
+import type { Mesh } from '../mesh/mesh'
+import { specOf, type Placement } from '../mesh/placement'
+import type { Schedule } from '../segments/types'
 
 /** A tensor that a program takes, holds or returns. */
 export interface PlacedTensor {

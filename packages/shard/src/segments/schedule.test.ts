@@ -13,7 +13,8 @@ import {
   type Graph,
   type Value,
 } from '@jora/tensor/graph'
-import { schedule, type Schedule, type Segment } from './schedule'
+import { schedule } from './schedule'
+import type { Schedule, Segment } from './types'
 
 /** A device's program, collectives written by hand. */
 function program(shapes: readonly Shape[], fn: (...args: Tensor[]) => Tensor[]): Graph<Tensor> {

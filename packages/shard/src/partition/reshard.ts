@@ -1,8 +1,8 @@
 // Brings a device's part of a value from one placement to another: the only place where collectives are written.
 import { full, slice, where, type Tensor } from '@jora/tensor'
 import { apply } from '@jora/tensor/graph'
-import type { Mesh } from './mesh'
-import type { Placement } from './placement'
+import type { Mesh } from '../mesh/mesh'
+import type { Placement } from '../mesh/placement'
 
 /** `x` along dimension `dim`, elements `start..limit`. */
 const cut = (x: Tensor, dim: number, start: number, limit: number): Tensor =>

@@ -2,12 +2,12 @@
 import { expect, test } from 'vitest'
 import { linear, scope, silu, type Tensor } from '@jora/tensor'
 import { Trace, withTrace } from '@jora/tensor/graph'
-import { Mesh } from './mesh'
-import { partition } from './partition'
-import { placementOf } from './placement'
+import { Mesh } from '../mesh/mesh'
+import { partition } from '../partition/partition'
+import { placementOf } from '../mesh/placement'
 import { describeProgram } from './report'
-import { schedule } from './schedule'
-import { P } from './sharding'
+import { schedule } from '../segments/schedule'
+import { P } from '../mesh/sharding'
 
 /** Of a layer split by columns and one split by rows, for activations [4, 8] split by rows. */
 function reportOn(mesh: Mesh) {
