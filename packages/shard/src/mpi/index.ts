@@ -2,6 +2,6 @@
 
 export { loadMpi, type Mpi } from './bindings'
 export { guardProcess } from './guard'
-export { detectLauncher, type Launch } from './launcher'
+export { detectLauncher, startCommand, type Launch } from './launcher'
 export { openMpi, type MpiOptions, type MpiTransport } from './mpi-transport'
 export { TransportError, type Message, type Transport } from '../device/transport'

@@ -1,6 +1,6 @@
 // What launchers put into the environment, and what is read from it.
 import { expect, test } from 'vitest'
-import { detectLauncher } from './launcher'
+import { detectLauncher, startCommand } from './launcher'
 
 const openMpi = {
   OMPI_COMM_WORLD_RANK: '3',
@@ -56,4 +56,9 @@ test('variables that make no sense are named', () => {
   expect(() => detectLauncher({ ...slurm, PMIX_RANK: '6', SLURM_STEP_TASKS_PER_NODE: 'two' })).toThrow(
     'SLURM_STEP_TASKS_PER_NODE: tasks of each node as 2(x3),1 expected, got two',
   )
+})
+
+test('a job that root is told to start is one that Open MPI starts for root', () => {
+  expect(startCommand(4, 'jora train', false)).toBe('mpirun -n 4 jora train')
+  expect(startCommand(4, 'jora train', true)).toBe('mpirun --allow-run-as-root -n 4 jora train')
 })

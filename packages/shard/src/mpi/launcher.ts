@@ -50,6 +50,13 @@ export function detectLauncher(env: Environment): Launch | undefined {
   return undefined
 }
 
+/**
+ * How a job of `processes` is started on this machine, for messages. Open MPI starts nothing for root, which a user of a
+ * container is, unless it is told to.
+ */
+export const startCommand = (processes: number, program: string, isRoot = process.getuid?.() === 0): string =>
+  `mpirun ${isRoot ? '--allow-run-as-root ' : ''}-n ${processes} ${program}`
+
 function launch(launcher: Launch['launcher'], place: Omit<Launch, 'launcher'>): Launch {
   const { rank, size, localRank, localSize } = place
   if (rank >= size || localRank >= localSize || localSize > size)

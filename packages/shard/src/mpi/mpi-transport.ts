@@ -1,7 +1,7 @@
 // The transport over MPI: each process is a rank of MPI_COMM_WORLD, all sends and receives are non-blocking and polled.
 import { TransportError, type Message, type Transport } from '../device/transport'
 import { loadMpi, type Mpi, type Request } from './bindings'
-import { detectLauncher, type Launch } from './launcher'
+import { detectLauncher, startCommand, type Launch } from './launcher'
 import { pause, turn } from './wait'
 import { within } from './watchdog'
 
@@ -51,7 +51,9 @@ interface Pending {
 export async function openMpi({ timeoutSeconds = 300, expected }: MpiOptions = {}): Promise<MpiTransport> {
   const launch = expected ?? detectLauncher(process.env)
   if (!launch)
-    throw new TransportError('MPI: this process was started by no launcher; start it as `mpirun -n 4 node program.js`')
+    throw new TransportError(
+      `MPI: this process was started by no launcher; start it as \`${startCommand(4, 'node program.js')}\``,
+    )
   const mpi = await loadMpi()
   const me = `rank ${launch.rank}`
   within(

@@ -76,7 +76,9 @@ export async function openMesh(
   const mesh = parseMesh(text)
   const launch = launcher === 'none' ? undefined : (await import('../mpi')).detectLauncher(process.env)
   if (launcher === 'mpi' && !launch)
-    throw new DeviceError(`launcher is mpi, but no launcher started this process; start it as mpirun -n ${mesh.size} …`)
+    throw new DeviceError(
+      `launcher is mpi, but no launcher started this process; start it as ${(await import('../mpi')).startCommand(mesh.size, '…')}`,
+    )
   const processes = launch?.size ?? 1
   if (mesh.size % processes !== 0)
     throw new ShardingError(
