@@ -1,6 +1,7 @@
 // The command line on a mesh of one process: what is said of it, what is refused, and commands that give what one device gives.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
+import { startCommand } from '@jora/shard/mpi'
 import { jora, modelSource, workspace } from './harness'
 
 const space = workspace()
@@ -114,7 +115,7 @@ describe.skipIf(!modelSource)('a mesh of CPU devices (needs ../shared)', () => {
     [
       'a launcher that is not there',
       ['--mesh', 'model=4', '--launcher', 'mpi'],
-      'launcher is mpi, but no launcher started this process; start it as mpirun -n 4 …',
+      `launcher is mpi, but no launcher started this process; start it as ${startCommand(4, '…')}`,
     ],
   ])('refused with 2, before anything is written: %s', async (_, flags, message) => {
     writeFileSync(path('refused'), '') // No directory: it could not be written to.
