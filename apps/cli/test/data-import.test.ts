@@ -211,3 +211,32 @@ test('--help tells formats and examples', async () => {
   for (const name of ['wikitablequestions', 'squad', 'babi', 'threads', 'alpaca', 'chat', 'sharegpt', 'jsonl'])
     expect(help).toMatch(new RegExp(`^  ${name} +\\w`, 'm'))
 })
+
+test('an output that holds something else is only replaced with --overwrite; earlier rows are, and that is said', async () => {
+  const notes = space.path('notes.txt')
+  writeFileSync(notes, 'my notes\n')
+  const refused = await jora([...base, squad, '--output', notes])
+  expect(refused).toMatchObject({ code: 2, out: '' })
+  expect(refused.err).toBe(
+    `error: --output: ${notes} is there and holds something else; choose another name, or give --overwrite to replace it\n`,
+  )
+  expect(readFileSync(notes, 'utf8')).toBe('my notes\n')
+  expect((await jora([...base, squad, '--output', notes, '--overwrite'])).code).toBe(0)
+  const again = await jora([...base, squad, '--output', notes])
+  expect(again).toMatchObject({ code: 0 })
+  expect(again.err).toContain('which was there and is replaced')
+})
+
+test('what is refused with --strict leaves stdout empty, and keys that nothing is done with are told', async () => {
+  const file = space.path('records.jsonl')
+  writeFileSync(
+    file,
+    '{"instruction":"a","output":"b","category":"c"}\n{"instruction":"a","output":12345678901234567890}\n',
+  )
+  const argv = ['data', 'import', '--format', 'alpaca', '--input', file]
+  const { code, out, err } = await jora(argv)
+  expect({ code, out }).toEqual({ code: 0, out: '{"instruction":"a","output":"b"}\n' })
+  expect(err).toContain('got the number 12345678901234567890; expected a string')
+  expect(err).toContain('note    nothing is done with the key "category" of the rows\n')
+  expect(await jora([...argv, '--strict'])).toMatchObject({ code: 1, out: '' })
+})

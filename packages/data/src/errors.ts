@@ -27,6 +27,8 @@ export class DatasetError extends Error {
   readonly row: number | undefined
   readonly line: number | undefined
   readonly key: string | undefined
+  /** What came and what was expected, without the place. */
+  readonly problem: string
 
   constructor(details: DatasetErrorDetails) {
     const { file, row, line, key, problem } = details
@@ -42,6 +44,7 @@ export class DatasetError extends Error {
     this.row = row
     this.line = line
     this.key = key
+    this.problem = problem
   }
 }
 

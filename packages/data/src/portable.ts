@@ -61,7 +61,6 @@ export { deriveSeed, Random, randomUint32, shuffle } from './random'
 export {
   answerMetrics,
   chatRoles,
-  checkRow,
   type AlpacaRow,
   type AnswerMetric,
   type ChatMessage,
@@ -74,6 +73,8 @@ export {
   type Row,
   type TokenRow,
 } from './rows/row-formats'
+export { checkRow, type RowFormatName } from './rows/check-row'
+export { unusedKeysNote, type CheckOptions } from './rows/fields'
 export { RecordReader, type RecordItem } from './rows/records'
 export { parseRows } from './rows/rows'
 export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'

@@ -1,5 +1,4 @@
 // jora data import: published formats as rows that train and eval read.
-import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
@@ -14,9 +13,11 @@ import {
   type ImportFormatName,
   type ImportOptions,
   type Refusal,
+  unusedKeysNote,
 } from '@jora/data'
-import { isSameFile, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
+import { makeFolder, writeStreamAtomic } from '@jora/tensor/files'
 import { UsageError } from '../errors'
+import { checkOutputFile, overwriteFlag } from '../output-file'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import {
   choice,
@@ -88,6 +89,7 @@ const flags = {
   format: required(formatFlag),
   input: required(text('file or folder to read', 'DIR|FILE')),
   output: text('where the rows go, as JSONL', 'FILE', { shown: 'stdout' }),
+  overwrite: overwriteFlag,
   strict: toggle('fail, and write nothing, when a question or record is refused'),
   ...optionFlags,
 }
@@ -115,33 +117,79 @@ async function importRows(
   values: ValuesOf<typeof flags>,
   { io, given, json }: CommandContext<typeof flags>,
 ): Promise<void> {
-  const { format, input, output, strict } = values
+  const { format, input, output, strict, overwrite } = values
   const options = optionsOf(values, given)
   if (json && output === undefined) throw new UsageError('--json needs --output FILE for the rows')
-  if (output !== undefined) await checkOutput(output, input)
-  const imported = await importDataset(format, input, options)
-  const { rows, refused, read } = imported
+  const replaced =
+    output !== undefined && (await checkOutputFile(output, { overwrite, inputs: { input }, keys: rowKeys }))
   const style = styleFor(io.stderr, io.env)
-  const [questions, contexts] = [countQuestions(rows), rows.filter((row) => 'context' in row).length]
-  const unit = contexts > 0 ? 'question' : 'record'
-  if (refused.length > 0)
-    io.stderr.write(`${style.yellow('refused')} ${count(refused.length)} of ${plural(read, unit)}\n${reasons(refused)}`)
-  checkImported(imported, input, strict)
-  const lines = rows.map((row) => `${JSON.stringify(row)}\n`)
-  if (output === undefined) for (const line of lines) io.stdout.write(line)
-  else {
-    await makeFolder(dirname(resolve(output)))
-    await writeLinesAtomic(output, lines)
+  const unused = new Set<string>()
+  const written = { rows: 0, questions: 0, contexts: 0 }
+  /** Imports into `write`, a row at a time, and checks what came of it while there is a way back. */
+  const importInto = async (write: (line: string) => void | Promise<void>): Promise<Imported> => {
+    const imported = await importDataset(format, input, {
+      ...options,
+      onUnusedKey: (key) => void unused.add(key),
+      onRow(row) {
+        written.rows++
+        written.questions += countQuestions([row])
+        written.contexts += Number('context' in row)
+        return write(`${JSON.stringify(row)}\n`)
+      },
+    })
+    const { refused, read } = imported
+    if (refused.length > 0)
+      io.stderr.write(
+        `${style.yellow('refused')} ${count(refused.length)} of ${plural(read, unitOf(written))}\n${reasons(refused)}`,
+      )
+    checkImported(imported, written.rows, input, strict)
+    return imported
   }
+  const { refused, read } = await (output === undefined
+    ? importToStdout(importInto, io, strict)
+    : makeFolder(dirname(resolve(output))).then(() =>
+        writeStreamAtomic(output, async (sink) => {
+          let text = ''
+          const flush = async () => {
+            await sink.write(Buffer.from(text, 'utf8'))
+            text = ''
+          }
+          const imported = await importInto((line) => {
+            text += line
+            return text.length < chunkCharacters ? undefined : flush()
+          })
+          await flush()
+          return imported
+        }),
+      ))
+  const { rows, questions, contexts } = written
   const on = contexts > 0 ? ` on ${plural(contexts, 'context')}` : ''
   io.stderr.write(
-    `${style.green('done')}    ${plural(read, unit)} read, ${plural(rows.length, 'row')} written: ${plural(questions, unit)}${on}\n`,
+    `${style.green('done')}    ${plural(read, unitOf(written))} read, ${plural(rows, 'row')} written: ${plural(questions, unitOf(written))}${on}\n`,
   )
-  if (json) io.stdout.write(`${JSON.stringify({ format, read, rows: rows.length, questions, contexts, refused })}\n`)
+  for (const note of unusedKeysNote(unused)) io.stderr.write(`${style.yellow('note')}    ${note}\n`)
+  if (json) io.stdout.write(`${JSON.stringify({ format, read, rows, questions, contexts, refused })}\n`)
   else if (output !== undefined)
     io.stderr.write(
-      `\nThe rows are in ${style.bold(output)}. Next:\n  ${style.cyan(`jora data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
+      `\nThe rows are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`jora data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
     )
+}
+
+/** How much text is written at once. */
+const chunkCharacters = 2 ** 20
+
+const unitOf = ({ contexts }: { contexts: number }): string => (contexts > 0 ? 'question' : 'record')
+
+/** What is written to stdout cannot be taken back: with --strict it waits until all is read. */
+async function importToStdout(
+  importInto: (write: (line: string) => void) => Promise<Imported>,
+  io: Session,
+  strict: boolean,
+): Promise<Imported> {
+  const held: string[] = []
+  const imported = await importInto((line) => void (strict ? held.push(line) : io.stdout.write(line)))
+  for (const line of held) io.stdout.write(line)
+  return imported
 }
 
 /** @throws UsageError for a flag that says nothing to this format */
@@ -160,17 +208,14 @@ function optionsOf(values: ValuesOf<typeof flags>, given: ReadonlySet<keyof type
   return options
 }
 
-async function checkOutput(output: string, input: string): Promise<void> {
-  if (isSameFile(output, input)) throw new UsageError(`--output: ${output} is the input`)
-  const found = await stat(output).catch(() => undefined)
-  if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
-}
+/** Of which every row that is written has one. */
+const rowKeys = ['questions', 'messages', 'instruction', 'prompt', 'input_ids']
 
 /** @throws DatasetError when there is nothing to write, or more refused than is wanted */
-function checkImported({ rows, refused, read }: Imported, input: string, strict: boolean): void {
+function checkImported({ refused, read }: Imported, rows: number, input: string, strict: boolean): void {
   const [first] = refused
   const why = first === undefined ? 'it holds no questions or records' : `${placeOf(first)}: ${first.reason}`
-  if (rows.length === 0) throw new DatasetError({ file: input, problem: `nothing to import: ${why}` })
+  if (rows === 0) throw new DatasetError({ file: input, problem: `nothing to import: ${why}` })
   if (strict && first !== undefined)
     throw new DatasetError({ problem: `--strict: ${count(refused.length)} of ${count(read)} refused, first ${why}` })
 }

@@ -7,6 +7,7 @@ import {
   loadRows,
   loadTokenizer,
   prepareDataset,
+  unusedKeysNote,
   type Sample,
   type TokenDescription,
   type TokenPart,
@@ -136,7 +137,9 @@ async function cpuRate(): Promise<number> {
 async function preview(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   await checkDatasetFile(values.dataset)
   const { dir } = await openFolder(values.model, io)
-  const [rows, model, tokenizer] = [await loadRows(values.dataset), await loadConfig(dir), await loadTokenizer(dir)]
+  const unused = new Set<string>()
+  const rows = await loadRows(values.dataset, { onUnusedKey: (key) => void unused.add(key) })
+  const [model, tokenizer] = [await loadConfig(dir), await loadTokenizer(dir)]
   const { promptTemplate: template, contextTemplate, maxSeqLength, packing, onOverflow, index } = values
   const options = { rows, tokenizer, template, contextTemplate, maxSeqLength, packing, vocabSize: model.vocabSize }
   // What would stop a run is told in figures here.
@@ -166,6 +169,7 @@ async function preview(values: Values, { io, json }: CommandContext<typeof flags
   const run = planRun(prepared.train, config, model)
   const seconds = values.estimateTime ? run.flops / (await cpuRate()) : undefined
   const lengths = samples.map(({ ids }) => ids.length)
+  const notes = [...prepared.notes, ...unusedKeysNote(unused)]
   if (json) {
     const shown = {
       index,
@@ -178,6 +182,7 @@ async function preview(values: Values, { io, json }: CommandContext<typeof flags
       ...(sample.branches ? { branches: sample.branches } : {}),
       packing: prepared.packing,
       statistics,
+      notes,
       lengths: { ...summary(lengths), histogram: histogram(lengths).bins },
       plan: {
         stepsPerEpoch: run.stepsPerEpoch,
@@ -203,6 +208,7 @@ async function preview(values: Values, { io, json }: CommandContext<typeof flags
     sample.branches ? drawTree(tokens, style) : paint(tokens, style),
     '',
     ...columns(figuresOf(values, { prepared, lengths, rows: rows.length, run, seconds }, style)),
+    ...notes.map((note) => style.yellow(`note: ${note}`)),
   ]
   io.stdout.write(`${lines.join('\n')}\n`)
 }

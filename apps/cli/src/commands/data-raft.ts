@@ -1,5 +1,4 @@
 // jora data raft: documents and questions as contexts to train on, after RAFT.
-import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
@@ -14,8 +13,9 @@ import {
   type RaftStatistics,
   type RefusedQuestion,
 } from '@jora/data'
-import { isSameFile, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
+import { makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { UsageError } from '../errors'
+import { checkOutputFile, overwriteFlag } from '../output-file'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import type { Io, Session } from '../io'
@@ -34,6 +34,7 @@ const flags = {
   questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
   model: { ...modelFlag, help: 'the model to be trained, whose tokens are counted: a folder, or a Hub id' },
   output: required(text('where the contexts go, as JSONL', 'FILE')),
+  overwrite: overwriteFlag,
   strict: toggle('fail, and write nothing, when a question is refused'),
   seed: withDefault(integer('decides split, order, and which questions go without their document', 0), 420),
   ...grouped('Documents:', {
@@ -70,8 +71,17 @@ export function registerDataRaft(data: Command, io: Session): void {
 }
 
 async function raft(values: Values, { io, given, json }: CommandContext<typeof flags>): Promise<void> {
-  await checkValues(values, given)
-  const { documents, questions, output, strict, chunkOverlap: overlapTokens, refusal, ...options } = values
+  const replaced = await checkValues(values, given)
+  const {
+    documents,
+    questions,
+    output,
+    strict,
+    overwrite: _overwrite,
+    chunkOverlap: overlapTokens,
+    refusal,
+    ...options
+  } = values
   const [sources, asked] = [await readDocuments(documents), await readQuestions(questions)]
   const { dir } = await openFolder(values.model, io)
   const style = styleFor(io.stderr, io.env)
@@ -98,22 +108,20 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat) })}\n`)
   else
     io.stderr.write(
-      `\nThe contexts are in ${style.bold(output)}. Next:\n  ${style.cyan(`jora data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
+      `\nThe contexts are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`jora data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
     )
 }
 
-async function checkValues(values: Values, given: ReadonlySet<keyof Values>): Promise<void> {
-  const { documents, questions, output, chunkTokens, chunkOverlap, withoutGolden } = values
+/** @returns whether a file is replaced */
+async function checkValues(values: Values, given: ReadonlySet<keyof Values>): Promise<boolean> {
+  const { documents, questions, output, overwrite, chunkTokens, chunkOverlap, withoutGolden } = values
   if (chunkOverlap >= chunkTokens)
     throw new UsageError(
       `--chunk-overlap: got ${chunkOverlap}, expected less than the ${chunkTokens} of --chunk-tokens`,
     )
   if (given.has('refusal') && withoutGolden === 'keep')
     throw new UsageError('--refusal goes with --without-golden refuse')
-  for (const [flag, input] of Object.entries({ documents, questions }))
-    if (isSameFile(output, input)) throw new UsageError(`--output: ${output} is what --${flag} reads`)
-  const found = await stat(output).catch(() => undefined)
-  if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
+  return checkOutputFile(output, { overwrite, inputs: { documents, questions }, keys: ['questions'] })
 }
 
 const placeOf = ({ question: { origin, id } }: RefusedQuestion): string =>
@@ -159,6 +167,9 @@ function summary(statistics: RaftStatistics, style: Style): string[] {
     `${plural(asked, 'question')} on ${plural(n, 'context')}, ${plural(of, 'document')}`
   const notes = [
     shortContexts > 0 ? `${plural(shortContexts, 'context')} with fewer distractors: there are no more` : '',
+    test.questions === 0
+      ? 'nothing is held out: all questions are about documents to train on, so no evaluation can tell what is learned from what is known'
+      : '',
     borrowingContexts > 0
       ? `${plural(borrowingContexts, 'held-out context')} with distractors from training documents: too few held-out ones fit`
       : '',

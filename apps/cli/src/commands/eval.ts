@@ -10,7 +10,7 @@ import {
   type Row,
   type Sample,
 } from '@jora/data'
-import { isSameFile, writeLinesAtomic } from '@jora/tensor/files'
+import { writeLinesAtomic } from '@jora/tensor/files'
 import {
   answerQuestions,
   dataGroups,
@@ -19,6 +19,7 @@ import {
   writesFiles,
   type AnsweredQuestion,
 } from '@jora/lora'
+import { checkOutputFile, overwriteFlag } from '../output-file'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -37,9 +38,9 @@ const flags = {
   adapter: adapterFlag,
   dataset: datasetFlag,
   ...rowFlags,
-  all: toggle('all rows of the file (the default)'),
+  all: toggle('all rows of the file, even where it marks some as test'),
   split: number(
-    'only the rows that training with this --split and --seed held out, or that the file itself marks as test',
+    'only the rows that training with this --split and --seed held out (default: those that the file itself marks as test, or all)',
     'over 0 and below 1',
     (v) => v > 0 && v < 1,
   ),
@@ -49,6 +50,7 @@ const flags = {
   maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
   batchSize: withDefault(integer('samples computed together', 1), 8),
   output: text('every question with its answer and scores, as JSONL', 'FILE'),
+  overwrite: overwriteFlag,
   ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
 }
 
@@ -79,10 +81,23 @@ function firstQuestions(rows: readonly Row[], limit: number): Row[] {
   return kept
 }
 
-/** What is evaluated: its own split is done with. */
-function chosenRows(rows: readonly Row[], { split, seed, limit }: Values): Row[] {
-  const chosen = split === undefined ? rows : splitRows(rows, split, seed).heldOut
-  return (limit === undefined ? [...chosen] : firstQuestions(chosen, limit)).map(({ split: _split, ...row }) => row)
+/** What is evaluated, and which rows of the file that is; their own split is done with. */
+function chosenRows(rows: readonly Row[], { split, seed, limit, all }: Values): { rows: Row[]; which: string } {
+  const isMarked = rows.some((row) => row.split === 'test')
+  const chosen =
+    split !== undefined
+      ? splitRows(rows, split, seed).heldOut
+      : isMarked && !all
+        ? rows.filter((row) => row.split === 'test')
+        : rows
+  const which =
+    split !== undefined
+      ? `, the ${plural(chosen.length, 'row')} that --split ${split} holds out`
+      : chosen.length < rows.length
+        ? `, the ${plural(chosen.length, 'row')} that it marks as test (--all takes all ${count(rows.length)})`
+        : ''
+  const limited = limit === undefined ? [...chosen] : firstQuestions(chosen, limit)
+  return { rows: limited.map(({ split: _split, ...row }) => row), which }
 }
 
 /** How each score is called. */
@@ -104,11 +119,15 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
   await checkDatasetFile(values.dataset)
-  if (values.output !== undefined && isSameFile(values.output, values.dataset))
-    throw new UsageError(`--output: ${values.output} is what --dataset reads`)
+  if (values.output !== undefined)
+    await checkOutputFile(values.output, {
+      overwrite: values.overwrite,
+      inputs: { dataset: values.dataset },
+      keys: ['prediction'],
+    })
   const { contextTemplate, ...rest } = values
   const { maxSeqLength, onOverflow, packing, batchSize, maxNewTokens } = values
-  const rows = chosenRows(await loadRows(values.dataset), values)
+  const { rows, which } = chosenRows(await loadRows(values.dataset), values)
   if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
   const written = given.has('contextTemplate') ? { contextTemplate } : {}
   const model = await openModel({ ...rest, ...written, rows }, session)
@@ -132,7 +151,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
   }
   const shared = prepared.packing === 'tree' ? ` on ${plural(statistics.contexts, 'context')}` : ''
   line.log(
-    `${style.bold(values.model ?? model.folder)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}, ${deviceTitle(model.device)}`,
+    `${style.bold(values.model ?? model.folder)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}${which}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
   const evaluator = new Evaluator(model.base, model.lora, model.device)

@@ -53,6 +53,7 @@ export async function runNotes(
   const { dropped, truncated } = dataset.statistics
   const lines: string[] = []
   if (dataset.packing === 'tree') lines.push(savingOf(dataset.statistics.train))
+  for (const note of dataset.notes ?? []) lines.push(`note: ${note}`)
   if (dropped > 0) lines.push(`note: ${plural(dropped, 'sample')} left out, longer than --max-seq-length`)
   if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
   // Rotary positions go on past what the model was trained for, so this is a note and no error, as in transformers.

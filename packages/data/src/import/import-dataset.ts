@@ -4,13 +4,14 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { DatasetError } from '../errors'
 import { readChunks, readText } from '../rows/files'
+import type { CheckOptions } from '../rows/fields'
 import { readItems } from '../rows/records'
 import type { Row } from '../rows/row-formats'
 import { importFormats, type ImportFormat, type ImportFormatName } from './index'
 import type { Imported, ImportOptions, InputFiles } from './imported'
 import { RecordImport } from './records'
 
-export interface ImportSink {
+export interface ImportSink extends CheckOptions {
   /** Takes rows as they are read, where a row depends on no later record; `rows` of the result is empty then. */
   onRow?: (row: Row) => void | Promise<void>
 }

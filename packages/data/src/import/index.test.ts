@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { DatasetError } from '../errors'
-import { checkRow } from '../rows/row-formats'
+import { checkRow } from '../rows/check-row'
 import { countQuestions, type ImportOptions } from './imported'
 import { importFormats, type ImportFormat, type ImportFormatName } from './index'
 

@@ -5,6 +5,7 @@ import { columnRecords } from './columns'
 import type { Convert, ImportOptions, ToRow } from './imported'
 import { alpacaRecords, chatRecords, convertRecords, shareGptRecords } from './records'
 import { importSquad } from './squad'
+import type { CheckOptions } from '../rows/fields'
 import { isIrcFile } from './thread-files'
 import { importThreads } from './threads'
 import { importWikiTableQuestions } from './wikitablequestions'
@@ -22,7 +23,7 @@ export interface ImportFormat {
   readonly options: readonly (keyof ImportOptions)[]
   readonly convert: Convert
   /** Of a file of records, how each becomes a row, so that a file of any size can be read. */
-  readonly records?: (options: ImportOptions) => ToRow
+  readonly records?: (options: ImportOptions & CheckOptions) => ToRow
   /** Whether a row may still grow by records that come later. */
   readonly grows?: (options: ImportOptions) => boolean
 }

@@ -1,32 +1,25 @@
 // Records that are rows already: Alpaca, chat messages and ShareGPT, checked one by one.
 
 import { DatasetError } from '../errors'
-import { asRecord, asText, isRecord, type JsonRecord } from '../rows/json'
+import type { CheckOptions } from '../rows/fields'
+import { checkRowAs, type RowFormatName } from '../rows/check-row'
+import { asRecord, asText } from '../rows/json'
 import { itemsOf, type RecordItem } from '../rows/records'
-import { checkRow, type Row } from '../rows/row-formats'
+import type { Row } from '../rows/row-formats'
 import { onlyFile, type Convert, type Imported, type InputFiles, type ToRow } from './imported'
 
-/** `pick` leaves the keys of one format, so that a record of another is told what it lacks. */
+/** Records that are rows of one format already. */
 const recordsOf =
-  (pick: (record: JsonRecord) => JsonRecord): (() => ToRow) =>
-  () =>
+  (format: RowFormatName) =>
+  (options: CheckOptions): ToRow =>
   (record, origin) => {
-    const value = isRecord(record) ? { ...pick(record), split: record.split } : record
-    const { origin: _, ...row } = checkRow(value, origin)
+    const { origin: _origin, ...row } = checkRowAs(format, record, origin, options)
     return row
   }
 
-export const alpacaRecords = recordsOf(({ instruction, input, output }) => ({ instruction, input, output }))
-
-export const chatRecords = recordsOf(({ messages }) => ({ messages }))
-
-/** Some files keep the system prompt beside the conversation. */
-export const shareGptRecords = recordsOf(({ conversations, system }) => ({
-  conversations:
-    Array.isArray(conversations) && typeof system === 'string' && system !== ''
-      ? [{ from: 'system', value: system }, ...(conversations as unknown[])]
-      : conversations,
-}))
+export const alpacaRecords = recordsOf('alpaca')
+export const chatRecords = recordsOf('chat')
+export const shareGptRecords = recordsOf('sharegpt')
 
 /** Reads records of a file, one by one. Numbers in them keep their spelling. */
 export class RecordImport {
@@ -62,7 +55,7 @@ export class RecordImport {
 
 /** An importer of records as one of whole texts. */
 export const convertRecords =
-  (records: (options: Parameters<Convert>[1]) => ToRow): Convert =>
+  (records: (options: Parameters<Convert>[1] & CheckOptions) => ToRow): Convert =>
   (files, options) =>
     importRecords(files, records(options))
 

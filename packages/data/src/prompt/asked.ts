@@ -23,7 +23,8 @@ export interface AskedQuestion {
   readonly prompt: readonly number[]
 }
 
-/** The questions of a row; none where it is pre-tokenised. Of a conversation the last turn of the assistant is asked for. */
+/** The questions of a row; none where it is pre-tokenised. Of a conversation the last turn of the
+ * assistant that is learned is asked for. */
 export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOptions): AskedQuestion[] {
   if ('input_ids' in row) return []
   const number = row.origin?.row ?? 0
@@ -58,6 +59,6 @@ function spoken(
 ): Pick<AskedQuestion, 'text' | 'answers'> {
   if ('completion' in row) return { text: row.prompt, answers: [row.completion] }
   if ('output' in row) return { text: [row.instruction, row.input ?? ''].join('\n').trim(), answers: [row.output] }
-  const last = row.messages.findLastIndex(({ role }) => role === 'assistant')
+  const last = row.messages.findLastIndex(({ role, weight }) => role === 'assistant' && weight === undefined)
   return { text: row.messages[last - 1]?.content ?? '', answers: [row.messages[last]!.content] }
 }

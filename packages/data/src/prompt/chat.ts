@@ -1,6 +1,7 @@
 // Chat templates: a conversation as the texts that are learned and those that are not, by where messages begin and end.
 
 import { JinjaTemplate } from '../jinja/template'
+import type { JsonRecord } from '../rows/json'
 import type { ChatMessage } from '../rows/row-formats'
 import type { Segment } from './segment'
 import type { Tokenizer } from '../tokenizer/tokenizer'
@@ -20,11 +21,11 @@ const commonStart = (a: string, b: string): number => {
 /** Names that a message's reasoning is passed under; templates read the first, and gpt-oss's the second. */
 const reasoningKeys = ['reasoning_content', 'thinking', 'reasoning'] as const
 
-/** Messages as transformers hands them to a template: without keys that are null, their reasoning under the names templates know. */
+/** Messages as transformers hands them to a template: without keys that are null and without what training alone heeds (`weight`), their reasoning under the names templates know. */
 export function templateMessages(messages: readonly object[]): Record<string, unknown>[] {
   return messages.map((message) => {
     const plain: Record<string, unknown> = Object.fromEntries(
-      Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
+      Object.entries(message).filter(([key, value]) => key !== 'weight' && value !== null && value !== undefined),
     )
     const reasoning = reasoningKeys.map((key) => plain[key]).find((value) => value !== undefined)
     return reasoning === undefined ? plain : { thinking: reasoning, ...plain, reasoning_content: reasoning }
@@ -61,12 +62,12 @@ export class ChatTemplate {
   }
 
   /** @throws Error with the template's own words when it refuses the messages */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean, tools?: readonly JsonRecord[]): string {
     try {
       return this.#template.render({
         messages: templateMessages(messages),
         add_generation_prompt: addGenerationPrompt,
-        tools: null,
+        tools: tools ?? null,
         documents: null,
         ...this.#tokens,
       })
@@ -81,19 +82,37 @@ export class ChatTemplate {
    *
    * @throws Error when the template drops an answer, or renders a message otherwise once others follow
    */
-  segments(messages: readonly ChatMessage[]): Segment[] {
+  segments(messages: readonly ChatMessage[], tools?: readonly JsonRecord[]): Segment[] {
+    this.#checkTools(messages, tools)
     const segments: Segment[] = []
     let done = ''
-    messages.forEach(({ role, content }, i) => {
+    messages.forEach(({ role, content, weight }, i) => {
       if (role !== 'assistant') return
-      const before = this.render(messages.slice(0, i), true)
+      const before = this.render(messages.slice(0, i), true, tools)
       if (!before.startsWith(done))
         throw new Error(`the chat template renders messages[${i - 1}] and those before otherwise once more follow`)
-      const answer = this.#answer(before, this.render(messages.slice(0, i + 1), false), content, `messages[${i}]`)
-      segments.push({ text: before.slice(done.length), learned: false }, answer)
+      const answer = this.#answer(
+        before,
+        this.render(messages.slice(0, i + 1), false, tools),
+        content,
+        `messages[${i}]`,
+      )
+      segments.push({ text: before.slice(done.length), learned: false }, { ...answer, learned: weight === undefined })
       done = before + answer.text
     })
     return segments
+  }
+
+  /** @throws Error when the template knows nothing of tools, or drops a call of one */
+  #checkTools(messages: readonly ChatMessage[], tools: readonly JsonRecord[] | undefined): void {
+    if (tools !== undefined && this.render(messages, false, tools) === this.render(messages, false))
+      throw new Error('the chat template does not show "tools"; expected rows without them, or a model made for tools')
+    messages.forEach(({ tool_calls: calls, ...message }, i) => {
+      if (calls === undefined) return
+      const render = (last: ChatMessage) => this.render([...messages.slice(0, i), last], false, tools)
+      if (render({ ...message, tool_calls: calls }) === render(message))
+        throw new Error(`the chat template drops "tool_calls" of messages[${i}]`)
+    })
   }
 
   /** What stands around a lone user message. @throws Error when the template drops or changes its text */

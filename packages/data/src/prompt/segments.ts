@@ -1,6 +1,7 @@
 // Rows as the texts that are tokenised apart, each learned or not.
 
 import { chatTemplateOf } from './chat'
+import { earlierMessages, earlierText } from './earlier'
 import { DatasetError } from '../errors'
 import { renderDocuments } from './prompt'
 import type { Segment } from './segment'
@@ -27,12 +28,13 @@ export type TextRow = Exclude<Row, ContextRow | TokenRow>
 /** The row's pieces; all of them together are its text. @throws DatasetError when the chat template cannot take it */
 export function rowSegments(row: TextRow, tokenizer: Tokenizer, options: TemplateOptions): Segment[] {
   return located(row, () => {
-    if ('messages' in row) return chatTemplateOf(tokenizer, chatSource(options)).segments(row.messages)
+    if ('messages' in row) return chatTemplateOf(tokenizer, chatSource(options)).segments(row.messages, row.tools)
     if ('prompt' in row) return answered(row.prompt, row.completion)
     const { frames, chat } = templateFor(options.template, tokenizer)
     const prompt = framedInstruction(frames, row)
-    if (chat === undefined) return answered(prompt, row.output)
+    if (chat === undefined) return answered(earlierText(row, frames) + prompt, row.output)
     const messages: ChatMessage[] = [
+      ...earlierMessages(row),
       { role: 'user', content: prompt },
       { role: 'assistant', content: row.output },
     ]

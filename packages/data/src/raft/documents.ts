@@ -1,6 +1,7 @@
 // Source documents of RAFT data: texts and tables, from files of JSON rows or made by hand.
 
 import { DatasetError, describeValue } from '../errors'
+import { splitNames } from '../rows/check-row'
 import { parseJsonRows, optionalText, textAt } from './json-rows'
 import type { Table } from './table'
 
@@ -28,14 +29,6 @@ export interface TableDocument extends DocumentBase {
 
 export type RaftDocument = TextDocument | TableDocument
 
-/** What is held out goes by more than one name. */
-const splitNames: Readonly<Record<string, 'train' | 'test'>> = {
-  train: 'train',
-  test: 'test',
-  validation: 'test',
-  dev: 'test',
-}
-
 /**
  * Reads documents from a JSON array or JSONL: `{"text", "id"?, "title"?, "split"?}`. A document without an id is called by
  * its row number.
@@ -54,7 +47,7 @@ export function parseDocuments(text: string, file: string): TextDocument[] {
     if (title !== undefined) document.title = title
     const split = optionalText(value, 'split', origin)
     if (split === undefined) return document
-    const known = Object.hasOwn(splitNames, split) ? splitNames[split] : undefined
+    const known = splitNames.get(split)
     if (known === undefined)
       throw new DatasetError({
         ...origin,

@@ -11,7 +11,7 @@ import {
 import { deriveSeed, shuffle } from '../random'
 import type { Row } from './row-formats'
 import { countTargets, type Sample } from '../trees/sample'
-import { contextKey, splitRows } from './split'
+import { contextKey, splitNotes, splitRows } from './split'
 import { tokenizeRow, tokenizeTree } from '../prompt/tokenize'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { separateLength, separateSamples, treeSamples, type Tree } from '../trees/tree'
@@ -80,6 +80,8 @@ export interface PreparedDataset {
   heldOut: Sample[]
   /** Of both together, and of each. */
   statistics: DatasetStatistics & { train: DatasetStatistics; heldOut: DatasetStatistics }
+  /** What there is to know of the split, in sentences; mostly none. */
+  notes: string[]
 }
 
 /**
@@ -126,6 +128,7 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
       contexts: countContexts([...train.kept, ...heldOut.kept]),
       ...statistics,
     },
+    notes: splitNotes(parts, split),
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { DatasetError } from '../errors'
 import { decodeText } from './decode'
 import type { Row } from './row-formats'
+import type { CheckOptions } from './fields'
 import { readRows } from './rows'
 import { unfitText } from './unfit-text'
 import type { Tokenizer } from '../tokenizer/tokenizer'
@@ -76,9 +77,9 @@ export async function readText(file: string): Promise<string> {
  *
  * @throws DatasetError when it is missing, no text, or holds a bad row
  */
-export async function loadRows(file: string, options?: ReadOptions): Promise<Row[]> {
+export async function loadRows(file: string, options?: ReadOptions & CheckOptions): Promise<Row[]> {
   const rows: Row[] = []
-  for await (const row of readRows(readChunks(file, options), file)) rows.push(row)
+  for await (const row of readRows(readChunks(file, options), file, options)) rows.push(row)
   return rows
 }
 

@@ -1,6 +1,6 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
-import { loadRows, loadTokenizer } from '@jora/data'
+import { loadRows, loadTokenizer, unusedKeysNote } from '@jora/data'
 import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
 import type { JoraConfig } from '../settings/jora-config'
 import { samplesFromRows, type JoraSamples } from './samples'
@@ -41,9 +41,16 @@ export async function generateAlpacaDataset(
   // Hashed as it is read, so that it is read once.
   const hash = createHash('sha256')
   const onBytes = (bytes: Uint8Array) => void hash.update(bytes)
-  const [model, tokenizer, rows] = [await loadConfig(dir), await loadTokenizer(dir), await loadRows(path, { onBytes })]
+  const unused = new Set<string>()
+  const onUnusedKey = (key: string) => void unused.add(key)
+  const [model, tokenizer, rows] = [
+    await loadConfig(dir),
+    await loadTokenizer(dir),
+    await loadRows(path, { onBytes, onUnusedKey }),
+  ]
   const mixFile = settings.alpacaMixFile
   const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile, { onBytes })
   const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize: model.vocabSize })
-  return { ...samples, path, hash: hash.digest('hex') }
+  const notes = [...(samples.notes ?? []), ...unusedKeysNote(unused)]
+  return { ...samples, notes, path, hash: hash.digest('hex') }
 }

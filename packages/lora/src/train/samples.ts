@@ -20,6 +20,8 @@ export interface JoraSamples {
   /** How rows became text; kept beside the adapter, for all who ask it. */
   readonly prompt?: PromptTemplate
   readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
+  /** What there is to know of the split, in sentences. */
+  readonly notes?: readonly string[]
   readonly tokenizer: Tokenizer
 }
 
@@ -55,6 +57,7 @@ export function samplesFromRows(
     packing: prepared.packing,
     prompt: prepared.prompt,
     statistics: prepared.statistics,
+    notes: part === 'train' ? prepared.notes : [],
     tokenizer,
   }
 }

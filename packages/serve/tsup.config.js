@@ -1,0 +1,2 @@
+import { preset } from '@jora-tooling/tsup';
+export default preset({ index: 'src/index.ts' });
