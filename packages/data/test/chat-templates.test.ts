@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { templateMessages } from '../src/prompt/chat'
+import { templateMessages } from '../src/prompt/messages'
 import { parseJson } from '../src/rows/json-text'
 import { JinjaTemplate } from '../src/jinja/template'
 

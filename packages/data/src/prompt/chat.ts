@@ -1,8 +1,9 @@
 // Chat templates: a conversation as the texts that are learned and those that are not, by where messages begin and end.
 
 import { JinjaTemplate } from '../jinja/template'
-import type { JsonRecord } from '../rows/json'
-import type { ChatMessage } from '../rows/row-formats'
+import { strip, stripEnd } from '../jinja/strings'
+import type { ChatMessage, ChatRow } from '../rows/row-formats'
+import { templateMessages } from './messages'
 import type { Segment } from './segment'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
@@ -12,30 +13,26 @@ export interface UserFrame {
   readonly after: string
 }
 
+/** What a chat template is given. */
+export type Conversation = Pick<ChatRow, 'messages' | 'tools'>
+
+/** An answer, and the text before it. */
+export interface Turn {
+  readonly prompt: string
+  readonly answer: Segment
+}
+
 const commonStart = (a: string, b: string): number => {
   let n = 0
   while (n < a.length && a[n] === b[n]) n++
   return n
 }
 
-/** Names that a message's reasoning is passed under; templates read the first, and gpt-oss's the second. */
-const reasoningKeys = ['reasoning_content', 'thinking', 'reasoning'] as const
-
-/** Messages as transformers hands them to a template: without keys that are null and without what training alone heeds (`weight`), their reasoning under the names templates know. */
-export function templateMessages(messages: readonly object[]): Record<string, unknown>[] {
-  return messages.map((message) => {
-    const plain: Record<string, unknown> = Object.fromEntries(
-      Object.entries(message).filter(([key, value]) => key !== 'weight' && value !== null && value !== undefined),
-    )
-    const reasoning = reasoningKeys.map((key) => plain[key]).find((value) => value !== undefined)
-    return reasoning === undefined ? plain : { thinking: reasoning, ...plain, reasoning_content: reasoning }
-  })
-}
-
 /** The chat template of a tokenizer. */
 export class ChatTemplate {
   readonly #template: JinjaTemplate
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
+  readonly #endsWithAddedToken: (text: string) => boolean
   #frame: UserFrame | undefined
   /** Jinja source. */
   readonly source: string
@@ -57,12 +54,13 @@ export class ChatTemplate {
       throw new Error(`tokenizer ${name}: the chat template cannot be read: ${(error as Error).message}`)
     }
     this.source = source
+    this.#endsWithAddedToken = (text) => tokenizer.endsWithAddedToken(text)
     const token = (id: number | undefined) => (id === undefined ? '' : (tokenizer.idToToken(id) ?? ''))
     this.#tokens = { bos_token: token(bosId), eos_token: token(eosId) }
   }
 
   /** @throws Error with the template's own words when it refuses the messages */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean, tools?: readonly JsonRecord[]): string {
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean, tools?: Conversation['tools']): string {
     try {
       return this.#template.render({
         messages: templateMessages(messages),
@@ -77,42 +75,46 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation in pieces that make its rendered text: every assistant's words with the marker that ends them are
-   * learned. What is learned is known from where renderings of ever more messages end, not by searching for a marker.
+   * Each answer of the conversation with all that comes before it, rendered as when it is the last. What is learned is known
+   * from where renderings of ever more messages end, not by searching for a marker.
    *
-   * @throws Error when the template drops an answer, or renders a message otherwise once others follow
+   * @throws Error when the template drops an answer, tools, or what is said of them
    */
-  segments(messages: readonly ChatMessage[], tools?: readonly JsonRecord[]): Segment[] {
-    this.#checkTools(messages, tools)
-    const segments: Segment[] = []
-    let done = ''
-    messages.forEach(({ role, content, weight }, i) => {
-      if (role !== 'assistant') return
-      const before = this.render(messages.slice(0, i), true, tools)
-      if (!before.startsWith(done))
-        throw new Error(`the chat template renders messages[${i - 1}] and those before otherwise once more follow`)
-      const answer = this.#answer(
-        before,
-        this.render(messages.slice(0, i + 1), false, tools),
-        content,
-        `messages[${i}]`,
-      )
-      segments.push({ text: before.slice(done.length), learned: false }, { ...answer, learned: weight === undefined })
-      done = before + answer.text
+  turns({ messages, tools }: Conversation): Turn[] {
+    this.#requireTools(messages, tools)
+    return messages.flatMap((message, i): Turn[] => {
+      if (message.role !== 'assistant') return []
+      const whole = this.render(messages.slice(0, i + 1), false, tools)
+      const prompt = i === 0 ? this.#opening(whole, message) : this.render(messages.slice(0, i), true, tools)
+      const { weight } = message
+      const answer = this.#answer(prompt, whole, message, `messages[${i}]`)
+      return [{ prompt, answer: { ...answer, learned: weight === undefined } }]
     })
-    return segments
   }
 
-  /** @throws Error when the template knows nothing of tools, or drops a call of one */
-  #checkTools(messages: readonly ChatMessage[], tools: readonly JsonRecord[] | undefined): void {
-    if (tools !== undefined && this.render(messages, false, tools) === this.render(messages, false))
-      throw new Error('the chat template does not show "tools"; expected rows without them, or a model made for tools')
-    messages.forEach(({ tool_calls: calls, ...message }, i) => {
-      if (calls === undefined) return
-      const render = (last: ChatMessage) => this.render([...messages.slice(0, i), last], false, tools)
-      if (render({ ...message, tool_calls: calls }) === render(message))
-        throw new Error(`the chat template drops "tool_calls" of messages[${i}]`)
-    })
+  /**
+   * The conversation in pieces that make its rendered text: what assistants say, with the marker that ends it, is learned.
+   * Undefined when the template renders an answer otherwise once others follow; then each turn has its own text.
+   *
+   * @throws Error as {@link turns} does
+   */
+  segments(conversation: Conversation): Segment[] | undefined {
+    const segments: Segment[] = []
+    const eos = this.#tokens.eos_token
+    let done = ''
+    for (const { prompt, answer } of this.turns(conversation)) {
+      if (!prompt.startsWith(done)) return undefined
+      let between = prompt.slice(done.length)
+      const before = segments.at(-1)
+      if (before?.ends === true && eos !== '' && between.startsWith(eos)) {
+        // The template writes EOS behind an answer once others follow: it is the one that is learned.
+        segments[segments.length - 1] = { text: before.text + eos, learned: before.learned }
+        between = between.slice(eos.length)
+      }
+      segments.push({ text: between, learned: false }, answer)
+      done = prompt + answer.text
+    }
+    return segments
   }
 
   /** What stands around a lone user message. @throws Error when the template drops or changes its text */
@@ -139,7 +141,7 @@ export class ChatTemplate {
       ],
       false,
     )
-    return this.#answer(prompt, whole, content, 'the answer')
+    return this.#answer(prompt, whole, { role: 'assistant', content }, 'the answer')
   }
 
   /** The text that ends an answer; '' where the template writes none, and EOS follows. */
@@ -153,14 +155,45 @@ export class ChatTemplate {
     }
   }
 
-  #answer(before: string, whole: string, content: string, what: string): Segment {
+  #answer(before: string, whole: string, message: ChatMessage, what: string): Segment {
     if (!whole.startsWith(before))
       throw new Error(`the chat template does not begin ${what} with its own generation prompt`)
-    const rest = whole.slice(before.length)
-    if (!rest.includes(content.trim())) throw new Error(`the chat template drops ${what}`)
     // White space behind the end marker belongs to the next message: generation has stopped by then.
-    const text = rest.trimEnd()
-    return { text, learned: true, ends: text === content.trim() }
+    const text = stripEnd(whole.slice(before.length))
+    let end = 0
+    // Templates write a model's thoughts in their own way, so what is between think tags is looked for by itself.
+    for (const said of message.content.split(/<\/?think>/)) {
+      const at = text.indexOf(strip(said), end)
+      if (at < 0) throw new Error(`the chat template drops ${what}, or changes its text`)
+      end = at + strip(said).length
+    }
+    // What the template writes behind the words; after a call of tools, the call too.
+    const tail = text.slice(end)
+    return { text, learned: true, ends: !this.#endsWithAddedToken(tail) }
+  }
+
+  /** What stands before an answer that begins the conversation: there is no prompt to render. */
+  #opening(whole: string, { content }: ChatMessage): string {
+    const at = strip(content) === '' ? -1 : whole.indexOf(strip(content))
+    return at < 0 ? this.render([], true) : whole.slice(0, at)
+  }
+
+  /** @throws Error where the text is the same without the tools, the calls, or what a tool or the system says */
+  #requireTools(messages: readonly ChatMessage[], tools: Conversation['tools']): void {
+    if (tools !== undefined && this.render(messages, false, tools) === this.render(messages, false))
+      throw new Error('the chat template has no place for "tools"')
+    messages.forEach((message, i) => {
+      const until = messages.slice(0, i)
+      const shows = (other: ChatMessage) =>
+        this.render([...until, other], false, tools) !== this.render([...until, message], false, tools)
+      const { tool_calls: calls, reasoning_content: reasoning, ...rest } = message
+      if (calls !== undefined && !shows({ ...rest, ...(reasoning === undefined ? {} : { reasoning_content: reasoning }) }))
+        throw new Error(`the chat template has no place for "tool_calls" of messages[${i}]`)
+      if (reasoning !== undefined && !shows({ ...rest, ...(calls === undefined ? {} : { tool_calls: calls }) }))
+        throw new Error(`the chat template has no place for "reasoning_content" of messages[${i}]`)
+      if (message.role === 'tool' && !shows({ ...message, content: `${message.content}.` }))
+        throw new Error(`the chat template has no place for what the ${message.role} says in messages[${i}]`)
+    })
   }
 }
 

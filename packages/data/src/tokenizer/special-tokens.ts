@@ -49,7 +49,8 @@ function templatePrefix(postProcessor: unknown): number | undefined {
 
 /**
  * In this order: tokenizer_config.json's token, the post-processor's template (BOS), the model's configuration, the
- * well-known names among tokenizer.json's special tokens. `add_bos_token` decides over the template whether BOS is added.
+ * well-known names among tokenizer.json's special tokens. Whether BOS is added the post-processor alone decides, as in
+ * transformers 5: `add_bos_token` is for folders without a tokenizer.json.
  */
 export function findSpecialTokens(
   tokenizerJson: JsonRecord,
@@ -75,7 +76,6 @@ export function findSpecialTokens(
     bosId,
     eosId: configured('eos_token') ?? model.eosTokenId ?? named(EOS_NAMES),
     padId: configured('pad_token') ?? named(PAD_NAMES),
-    addsBos:
-      bosId !== undefined && (typeof config.add_bos_token === 'boolean' ? config.add_bos_token : prefix === bosId),
+    addsBos: bosId !== undefined && prefix === bosId,
   }
 }

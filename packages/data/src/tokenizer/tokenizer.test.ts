@@ -26,8 +26,9 @@ test('BOS is added as the tokenizer does, and never twice', () => {
   expect(pieces(llama, llama.encode('hello', { addBos: false }))).toEqual(['▁hello'])
   expect(bytes.encode('a')).toEqual([97])
   expect(bytes.encode('a', { addBos: true })).toEqual([300, 97])
-  expect(createTokenizer(llamaLike(), { add_bos_token: false }).encode('a')).toEqual(llama.encode('a').slice(1))
-  expect(createTokenizer(byteLevel(), { add_bos_token: true }).encode('a')).toEqual([300, 97])
+  // As in transformers 5: beside a tokenizer.json the post-processor decides.
+  expect(createTokenizer(llamaLike(), { add_bos_token: false }).encode('a')).toEqual(llama.encode('a'))
+  expect(createTokenizer(byteLevel(), { add_bos_token: true }).encode('a')).toEqual([97])
   expect(llama.encode('')).toEqual([1])
 })
 
@@ -37,6 +38,43 @@ test('a continuation gets no BOS and no leading space; text behind a special tok
   expect(pieces(llama, llama.encode('hello</s>hello', { continuation: true }))).toEqual(['hello', '</s>', '▁hello'])
   expect(pieces(llama, llama.encode('</s>hello', { continuation: true }))).toEqual(['</s>', '▁hello'])
   expect(pieces(llama, llama.encode('hello'))).toEqual(['<s>', '▁hello'])
+})
+
+test('a text in parts has the ids of the whole, and a token over a seam is of the part behind it', () => {
+  const parts = ['<s>hel', 'lo the', '</s> a', '', '\nb</s>', 'hello']
+  const encoded = llama.encodeParts(parts)
+  expect(encoded.flat()).toEqual(llama.encode(parts.join('')))
+  // "▁hello" spans the first seam; behind the end token a text begins anew.
+  expect(encoded.map((ids) => pieces(llama, ids))).toEqual([
+    ['<s>'],
+    ['▁hello', '▁the'],
+    ['</s>', '▁', '▁a'],
+    [],
+    ['<0x0A>', 'b', '</s>'],
+    ['▁hello'],
+  ])
+  for (let seed = 0; seed < 300; seed++) {
+    const random = Array.from(
+      { length: 6 },
+      (_, i) => ['hel', 'lo', ' the', '</s>', '\n', '\n\n', ' ', 'é', '🦙', '<s>', 't', 'he'][randomUint32(seed, i) % 12]!,
+    )
+    for (const tokenizer of [llama, bytes])
+      expect(tokenizer.encodeParts(random).flat()).toEqual(tokenizer.encode(random.join('')))
+  }
+})
+
+test('added tokens take white space, and stand alone, as their flags say', () => {
+  const json = byteLevel()
+  json.added_tokens.push(
+    { ...json.added_tokens[0]!, id: 302, content: '<m>', ...{ lstrip: true, rstrip: true } },
+    { ...json.added_tokens[0]!, id: 303, content: 'end', ...{ single_word: true } },
+    { ...json.added_tokens[0]!, id: 304, content: '<m>x' },
+  )
+  const tokenizer = createTokenizer(json)
+  const text = (ids: readonly number[]) => pieces(tokenizer, ids).join('|')
+  expect(text(tokenizer.encode('a \n<m>\t b'))).toBe('a|<m>|b')
+  expect(text(tokenizer.encode('end bend end.'))).toBe('end|Ġ|b|e|n|d|Ġ|end|.')
+  expect(text(tokenizer.encode('<m>xy'))).toBe('<m>x|y')
 })
 
 test('a Metaspace pre-tokenizer continues likewise', () => {

@@ -1,9 +1,10 @@
 // The tokenizer of a Hugging Face model: text to ids and back, exact to the Rust tokenizers for Llama and Gemma.
 
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
-import { continuationEncoder } from '../prompt/continuation'
+import { AddedTokens, type Section } from './added-tokens'
 import { compileDecoder, PieceStream, type DecodeOptions, type TextStream } from './decoder'
 import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../rows/json'
+import { sectionEncoder, type SectionPlace } from './section-encoder'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
 import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'
 
@@ -13,7 +14,7 @@ export interface EncodeOptions {
   /**
    * The text continues an earlier segment (default false): no BOS, and no space is put before it, as Llama 2 does with the
    * beginning of a text. Ids of a prompt and of its continued answer are those of both written in one text, wherever no
-   * token spans the seam.
+   * token spans the seam; see also {@link Tokenizer.encodeParts}.
    */
   continuation?: boolean
 }
@@ -22,6 +23,13 @@ export interface Tokenizer {
   /** What error messages call it: its folder, usually. */
   readonly name: string
   encode(text: string, options?: EncodeOptions): number[]
+  /**
+   * Encodes a text that is given in parts: all ids together are those of the whole text. A token that spans a seam belongs to
+   * the part behind it.
+   */
+  encodeParts(parts: readonly string[], options?: EncodeOptions): number[][]
+  /** Whether the text ends with an added token, such as a template's end mark. */
+  endsWithAddedToken(text: string): boolean
   /** Ids outside the vocabulary give no text; bytes that are no UTF-8 give U+FFFD. */
   decode(ids: readonly number[], options?: DecodeOptions): string
   /** Decodes ids as they come; see {@link createTextStream}. */
@@ -72,10 +80,14 @@ export function createTokenizer(
   const { bosId, addsBos } = special
 
   const added = asArray(tokenizerJson.added_tokens).map(asRecord)
-  const addedContents = added.map((token) => String(token.content))
-  const encodeContinued = continuationEncoder(library, tokenizerJson, (text) =>
-    addedContents.some((content) => content !== '' && text.startsWith(content)),
-  )
+  const addedTokens = new AddedTokens(added, library.normalizer !== null)
+  const encodeSection = sectionEncoder(library, tokenizerJson, (built, step) => fixPreTokenizer(built, step) ?? built)
+  const encodeSections = (text: string, continuation: boolean, each: (ids: number[], section: Section) => void) => {
+    for (const section of addedTokens.split(text)) {
+      const { start, end, id } = section
+      each(id === undefined ? encodeSection(text.slice(start, end), placeOf(start, continuation)) : [id], section)
+    }
+  }
 
   const decoder = compileDecoder(tokenizerJson.decoder, name)
   const specialIds = new Set<unknown>(added.filter((token) => token.special === true).map((token) => token.id))
@@ -96,11 +108,33 @@ export function createTokenizer(
     vocabSize: largestId(tokenizerJson) + 1,
     chatTemplate: readChatTemplate(config.chat_template),
     idToToken: (id) => library.id_to_token(id),
-    encode(text, { continuation = false, addBos = addsBos && !continuation } = {}) {
-      const ids = continuation ? encodeContinued(text) : library.encode(text, { add_special_tokens: false }).ids
-      if (addBos && bosId === undefined) throw new Error(`tokenizer ${name} has no BOS token`)
-      return addBos && bosId !== undefined && ids[0] !== bosId ? [bosId, ...ids] : ids
+    encode(text, options) {
+      return this.encodeParts([text], options)[0]!
     },
+    encodeParts(parts, { continuation = false, addBos = addsBos && !continuation } = {}) {
+      if (addBos && bosId === undefined) throw new Error(`tokenizer ${name} has no BOS token`)
+      const encoded = parts.map((): number[] => [])
+      const ends: number[] = []
+      for (const part of parts) ends.push((ends.at(-1) ?? 0) + part.length)
+      const text = parts.join('')
+      let part = 0
+      encodeSections(text, continuation, (ids, { start, end, id: token }) => {
+        let taken = 0
+        for (; part < parts.length - 1 && ends[part]! < end; part++) {
+          // The part ends within this section, or at its beginning.
+          if (ends[part]! <= start || token !== undefined) continue
+          const prefix = encodeSection(text.slice(start, ends[part]), placeOf(start, continuation))
+          const until = tokensWithin(ids, prefix, (id) => decoder.toBytes(library.id_to_token(id) ?? '').length)
+          for (const id of ids.slice(taken, Math.max(taken, until))) encoded[part]!.push(id)
+          taken = Math.max(taken, until)
+        }
+        for (const id of ids.slice(taken)) encoded[part]!.push(id)
+      })
+      const first = encoded.find((ids) => ids.length > 0)?.[0]
+      if (addBos && bosId !== undefined && first !== bosId) encoded[0]!.unshift(bosId)
+      return encoded
+    },
+    endsWithAddedToken: (text) => addedTokens.endsWithOne(text),
     decode(ids, decodeOptions) {
       const stream = textStream(decodeOptions)
       let text = ''
@@ -109,6 +143,27 @@ export function createTokenizer(
     },
     textStream,
   }
+}
+
+const placeOf = (start: number, continuation: boolean): SectionPlace =>
+  start > 0 ? 'inside' : continuation ? 'continued' : 'start'
+
+/**
+ * How many of the whole's tokens lie within its prefix, which is tokenised apart.
+ *
+ * @param size bytes of a token
+ */
+function tokensWithin(whole: readonly number[], prefix: readonly number[], size: (id: number) => number): number {
+  let same = 0
+  while (same < prefix.length && whole[same] === prefix[same]) same++
+  if (same === prefix.length) return same
+  let room = prefix.slice(same).reduce((sum, id) => sum + size(id), 0)
+  let count = same
+  for (; count < whole.length; count++) {
+    room -= size(whole[count]!)
+    if (room < 0) break
+  }
+  return count
 }
 
 function createLibraryTokenizer(json: JsonRecord, config: JsonRecord): LibraryTokenizer {
