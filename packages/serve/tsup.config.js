@@ -1,2 +1,2 @@
-import { preset } from '@jora-tooling/tsup';
-export default preset({ index: 'src/index.ts' });
+import { preset } from '@jora-tooling/tsup'
+export default preset({ index: 'src/index.ts' })

@@ -79,7 +79,7 @@ export { RecordReader, type RecordItem } from './rows/records'
 export { parseRows } from './rows/rows'
 export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'
 export type { TemplateOptions } from './prompt/segments'
-export { tokenizeRow, tokenizeTree, type TokenizeOptions } from './prompt/tokenize'
+export { tokenizeRow, tokenizeTree, tokenizeTurns, type TokenizeOptions } from './prompt/tokenize'
 export { parseTokenizer, type TokenizerFiles } from './tokenizer/tokenizer-files'
 export {
   createTextStream,

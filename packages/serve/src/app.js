@@ -1,134 +1,134 @@
 // The server's requests: past the guard and the key, to a route of OpenAI's API.
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { Hono } from 'hono';
-import { Admission } from './admission';
-import { readJson } from './body';
-import { complete, completeInChunks, forms, optionsOf } from './completions';
-import { asServeError, ServeError } from './error';
-import { checkRequest, isLoopback, ownNames } from './guard';
-import { Metrics } from './metrics';
-import { Models } from './models';
-import { chatSchema, completionSchema } from './schemas';
-import { eventStream } from './sse';
-const sha256 = (text) => createHash('sha256').update(text).digest();
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Hono } from 'hono'
+import { Admission } from './admission'
+import { readJson } from './body'
+import { complete, completeInChunks, forms, optionsOf } from './completions'
+import { asServeError, ServeError } from './error'
+import { checkRequest, isLoopback, ownNames } from './guard'
+import { Metrics } from './metrics'
+import { Models } from './models'
+import { chatSchema, completionSchema } from './schemas'
+import { eventStream } from './sse'
+const sha256 = (text) => createHash('sha256').update(text).digest()
 /**
  * The server as a fetch handler (`app.fetch`), for {@link listen} or any other host.
  *
  * @throws RangeError for no models, two of one name, or a host that others reach without an `apiKey`
  */
 export function createServe(options) {
-    const { host = '127.0.0.1', apiKey, maxNewTokens = 512, bodyLimitBytes = 10e6, onRequest = () => { } } = options;
-    if (!isLoopback(host) && !apiKey)
-        throw new RangeError(`others can reach ${host}: give a key for them to bring, or listen on 127.0.0.1`);
-    const models = new Models(options.models);
-    const admission = new Admission(options.mostRequests ?? 64);
-    const metrics = new Metrics();
-    const names = ownNames(host);
-    const app = new Hono();
-    app.use(async (c, next) => {
-        const [origin, site] = [c.req.header('origin'), c.req.header('sec-fetch-site')];
-        const refusal = checkRequest(names, { host: c.req.header('host'), origin, site });
-        if (refusal === 'host')
-            throw new ServeError(403, 'this server has another name: ask the address that it printed');
-        if (refusal === 'origin')
-            throw new ServeError(403, 'pages of other servers may not ask this one');
-        await next();
-        c.res.headers.set('x-content-type-options', 'nosniff');
-    });
-    app.get('/health', (c) => c.json({ status: 'ok' }));
-    app.use(async (c, next) => {
-        if (apiKey === undefined)
-            return next();
-        const given = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
-        if (!timingSafeEqual(sha256(given), sha256(apiKey)))
-            throw new ServeError(401, 'the key is missing or wrong: send it as Authorization: Bearer …', {
-                code: 'invalid_api_key',
-            });
-        return next();
-    });
-    app.get('/metrics', (c) => c.text(metrics.text(admission.count), 200, { 'content-type': 'text/plain; version=0.0.4' }));
-    app.get('/v1/models', (c) => c.json({ object: 'list', data: models.names.map((name) => models.describe(name)) }));
-    // Names of models may hold slashes, as Hub ids do.
-    app.get('/v1/models/:name{.+}', (c) => c.json(models.describe(c.req.param('name'))));
-    const begin = (request, asks, signal) => {
-        const { name, answerer } = models.get(request.model ?? undefined);
-        const record = { model: name, promptTokens: 0, completionTokens: 0 };
-        const job = {
-            form: 'messages' in request ? forms.chat : forms.text,
-            model: name,
-            answerer,
-            asks,
-            n: request.n ?? 1,
-            options: optionsOf(request, { maxNewTokens, signal }),
-            onAnswer({ promptTokens, ids }) {
-                record.promptTokens += promptTokens;
-                record.completionTokens += ids.length;
-            },
-        };
-        return { job, record };
-    };
-    /** Answers a request, whole or streamed, in a place that it leaves when all is sent or its reader has left. */
-    async function answer(c, request, asks) {
-        const started = performance.now();
-        const leave = admission.enter();
-        const gone = new AbortController();
-        const { signal } = c.req.raw;
-        const onGone = () => gone.abort(new Error('the client has gone'));
-        signal.addEventListener('abort', onGone, { once: true });
-        if (signal.aborted)
-            onGone();
-        let work;
-        const finish = (error) => {
-            signal.removeEventListener('abort', onGone);
-            if (error !== undefined)
-                gone.abort(error);
-            leave();
-            const { model, promptTokens, completionTokens } = work?.record ?? {};
-            tell(c, started, error, work && { model: model, promptTokens: promptTokens, completionTokens: completionTokens });
-        };
-        try {
-            work = begin(request, asks, gone.signal);
-            if (request.stream !== true) {
-                const response = c.json(await complete(work.job));
-                finish();
-                return response;
-            }
-        }
-        catch (error) {
-            finish(error);
-            throw error;
-        }
-        const chunks = completeInChunks(work.job, request.stream_options?.include_usage === true);
-        return await eventStream(chunks, finish);
+  const { host = '127.0.0.1', apiKey, maxNewTokens = 512, bodyLimitBytes = 10e6, onRequest = () => {} } = options
+  if (!isLoopback(host) && !apiKey)
+    throw new RangeError(`others can reach ${host}: give a key for them to bring, or listen on 127.0.0.1`)
+  const models = new Models(options.models)
+  const admission = new Admission(options.mostRequests ?? 64)
+  const metrics = new Metrics()
+  const names = ownNames(host)
+  const app = new Hono()
+  app.use(async (c, next) => {
+    const [origin, site] = [c.req.header('origin'), c.req.header('sec-fetch-site')]
+    const refusal = checkRequest(names, { host: c.req.header('host'), origin, site })
+    if (refusal === 'host') throw new ServeError(403, 'this server has another name: ask the address that it printed')
+    if (refusal === 'origin') throw new ServeError(403, 'pages of other servers may not ask this one')
+    await next()
+    c.res.headers.set('x-content-type-options', 'nosniff')
+  })
+  app.get('/health', (c) => c.json({ status: 'ok' }))
+  app.use(async (c, next) => {
+    if (apiKey === undefined) return next()
+    const given = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? ''
+    if (!timingSafeEqual(sha256(given), sha256(apiKey)))
+      throw new ServeError(401, 'the key is missing or wrong: send it as Authorization: Bearer …', {
+        code: 'invalid_api_key',
+      })
+    return next()
+  })
+  app.get('/metrics', (c) =>
+    c.text(metrics.text(admission.count), 200, { 'content-type': 'text/plain; version=0.0.4' }),
+  )
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: models.names.map((name) => models.describe(name)) }))
+  // Names of models may hold slashes, as Hub ids do.
+  app.get('/v1/models/:name{.+}', (c) => c.json(models.describe(c.req.param('name'))))
+  const begin = (request, asks, signal) => {
+    const { name, answerer } = models.get(request.model ?? undefined)
+    const record = { model: name, promptTokens: 0, completionTokens: 0 }
+    const job = {
+      form: 'messages' in request ? forms.chat : forms.text,
+      model: name,
+      answerer,
+      asks,
+      n: request.n ?? 1,
+      options: optionsOf(request, { maxNewTokens, signal }),
+      onAnswer({ promptTokens, ids }) {
+        record.promptTokens += promptTokens
+        record.completionTokens += ids.length
+      },
     }
-    function tell(c, started, error, counted) {
-        const seconds = (performance.now() - started) / 1000;
-        const status = error === undefined ? 200 : c.req.raw.signal.aborted ? 499 : asServeError(error).status;
-        const { path } = c.req;
-        metrics.add('jora_requests_total', { path, status: String(status) });
-        metrics.add('jora_request_seconds_total', { path }, seconds);
-        if (counted) {
-            metrics.add('jora_tokens_total', { model: counted.model, kind: 'prompt' }, counted.promptTokens);
-            metrics.add('jora_tokens_total', { model: counted.model, kind: 'completion' }, counted.completionTokens);
-        }
-        const said = error === undefined ? {} : { error: error.message };
-        onRequest({ method: c.req.method, path, status, seconds, ...counted, ...said });
+    return { job, record }
+  }
+  /** Answers a request, whole or streamed, in a place that it leaves when all is sent or its reader has left. */
+  async function answer(c, request, asks) {
+    const started = performance.now()
+    const leave = admission.enter()
+    const gone = new AbortController()
+    const { signal } = c.req.raw
+    const onGone = () => gone.abort(new Error('the client has gone'))
+    signal.addEventListener('abort', onGone, { once: true })
+    if (signal.aborted) onGone()
+    let work
+    const finish = (error) => {
+      signal.removeEventListener('abort', onGone)
+      if (error !== undefined) gone.abort(error)
+      leave()
+      const { model, promptTokens, completionTokens } = work?.record ?? {}
+      tell(c, started, error, work && { model: model, promptTokens: promptTokens, completionTokens: completionTokens })
     }
-    app.post('/v1/chat/completions', async (c) => {
-        const request = await readJson(c, chatSchema, bodyLimitBytes);
-        const { messages, documents } = request;
-        const about = documents == null ? [] : documents.map(({ title, text }) => (title === undefined ? { text } : { title, text }));
-        return answer(c, request, [about.length === 0 ? { messages } : { messages, documents: about }]);
-    });
-    app.post('/v1/completions', async (c) => {
-        const request = await readJson(c, completionSchema, bodyLimitBytes);
-        return answer(c, request, [request.prompt].flat().map((prompt) => ({ prompt })));
-    });
-    app.notFound((c) => new ServeError(404, `there is no ${c.req.method} ${c.req.path} here`).toResponse());
-    app.onError((error, c) => {
-        if (c.req.raw.signal.aborted)
-            return new Response(null, { status: 499 });
-        return asServeError(error).toResponse();
-    });
-    return { fetch: async (request) => app.fetch(request) };
+    try {
+      work = begin(request, asks, gone.signal)
+      if (request.stream !== true) {
+        const response = c.json(await complete(work.job))
+        finish()
+        return response
+      }
+    } catch (error) {
+      finish(error)
+      throw error
+    }
+    const chunks = completeInChunks(work.job, request.stream_options?.include_usage === true)
+    return await eventStream(chunks, finish)
+  }
+  function tell(c, started, error, counted) {
+    const seconds = (performance.now() - started) / 1000
+    const status = error === undefined ? 200 : c.req.raw.signal.aborted ? 499 : asServeError(error).status
+    const { path } = c.req
+    metrics.add('jora_requests_total', { path, status: String(status) })
+    metrics.add('jora_request_seconds_total', { path }, seconds)
+    if (counted) {
+      metrics.add('jora_tokens_total', { model: counted.model, kind: 'prompt' }, counted.promptTokens)
+      metrics.add('jora_tokens_total', { model: counted.model, kind: 'completion' }, counted.completionTokens)
+    }
+    const said = error === undefined ? {} : { error: error.message }
+    onRequest({ method: c.req.method, path, status, seconds, ...counted, ...said })
+  }
+  app.post('/v1/chat/completions', async (c) => {
+    const request = await readJson(c, chatSchema, bodyLimitBytes)
+    const { messages, documents } = request
+    const about =
+      documents == null ? [] : documents.map(({ title, text }) => (title === undefined ? { text } : { title, text }))
+    return answer(c, request, [about.length === 0 ? { messages } : { messages, documents: about }])
+  })
+  app.post('/v1/completions', async (c) => {
+    const request = await readJson(c, completionSchema, bodyLimitBytes)
+    return answer(
+      c,
+      request,
+      [request.prompt].flat().map((prompt) => ({ prompt })),
+    )
+  })
+  app.notFound((c) => new ServeError(404, `there is no ${c.req.method} ${c.req.path} here`).toResponse())
+  app.onError((error, c) => {
+    if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
+    return asServeError(error).toResponse()
+  })
+  return { fetch: async (request) => app.fetch(request) }
 }

@@ -2,7 +2,8 @@
 
 import type { AnswerMetric, Row } from '../rows/row-formats'
 import { IGNORED_LABEL } from '../trees/sample'
-import { tokenizeRow, tokenizeTree, type TokenizeOptions } from './tokenize'
+import { rowTurns, spellsBos } from './segments'
+import { tokenizeTree, type TokenizeOptions } from './tokenize'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
 export interface AskedQuestion {
@@ -29,10 +30,8 @@ export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOpt
   if ('input_ids' in row) return []
   const number = row.origin?.row ?? 0
   if (!('questions' in row)) {
-    const { ids, labels } = tokenizeRow(row, tokenizer, options)
-    let end = labels.findLastIndex((label) => label !== IGNORED_LABEL)
-    while (end > 0 && labels[end - 1] !== IGNORED_LABEL) end--
-    const prompt = [...ids.subarray(0, end)]
+    const turn = rowTurns(row, tokenizer, options).findLast(({ answer }) => answer.learned)
+    const prompt = tokenizer.encode(turn?.prompt ?? '', spellsBos(row, options.template) ? { addBos: false } : {})
     return [{ row: number, question: 0, ...spoken(row), context: [], contextLength: 0, prompt }]
   }
   const { context, branches } = tokenizeTree(row, tokenizer, options)

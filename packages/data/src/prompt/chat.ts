@@ -181,18 +181,21 @@ export class ChatTemplate {
   /** @throws Error where the text is the same without the tools, the calls, or what a tool or the system says */
   #requireTools(messages: readonly ChatMessage[], tools: Conversation['tools']): void {
     if (tools !== undefined && this.render(messages, false, tools) === this.render(messages, false))
-      throw new Error('the chat template has no place for "tools"')
+      throw new Error('the chat template does not show "tools"; expected rows without them, or a model made for tools')
     messages.forEach((message, i) => {
       const until = messages.slice(0, i)
       const shows = (other: ChatMessage) =>
         this.render([...until, other], false, tools) !== this.render([...until, message], false, tools)
       const { tool_calls: calls, reasoning_content: reasoning, ...rest } = message
-      if (calls !== undefined && !shows({ ...rest, ...(reasoning === undefined ? {} : { reasoning_content: reasoning }) }))
-        throw new Error(`the chat template has no place for "tool_calls" of messages[${i}]`)
+      if (
+        calls !== undefined &&
+        !shows({ ...rest, ...(reasoning === undefined ? {} : { reasoning_content: reasoning }) })
+      )
+        throw new Error(`the chat template drops "tool_calls" of messages[${i}]`)
       if (reasoning !== undefined && !shows({ ...rest, ...(calls === undefined ? {} : { tool_calls: calls }) }))
-        throw new Error(`the chat template has no place for "reasoning_content" of messages[${i}]`)
+        throw new Error(`the chat template drops "reasoning_content" of messages[${i}]`)
       if (message.role === 'tool' && !shows({ ...message, content: `${message.content}.` }))
-        throw new Error(`the chat template has no place for what the ${message.role} says in messages[${i}]`)
+        throw new Error(`the chat template drops what the tool says in messages[${i}]`)
     })
   }
 }

@@ -22,7 +22,7 @@ const row: TextRow = {
   output: 'so',
 }
 
-const textOf = (segments: readonly { text: string; learned: boolean }[]) =>
+const textOf = (segments: readonly { text: string; learned: boolean }[] = []) =>
   segments.map(({ text, learned }) => (learned ? `[${text}]` : text)).join('')
 
 test('under each template, system and history come before the question', () => {

@@ -1,6 +1,6 @@
 // Rows as the texts that are tokenised apart, each learned or not.
 
-import { chatTemplateOf } from './chat'
+import { chatTemplateOf, type ChatTemplate, type Conversation, type Turn } from './chat'
 import { earlierMessages, earlierText } from './earlier'
 import { DatasetError } from '../errors'
 import { renderDocuments } from './prompt'
@@ -25,27 +25,52 @@ export interface TemplateOptions {
 /** A row with one context, or none, as texts that follow one another. */
 export type TextRow = Exclude<Row, ContextRow | TokenRow>
 
-/** The row's pieces; all of them together are its text. @throws DatasetError when the chat template cannot take it */
-export function rowSegments(row: TextRow, tokenizer: Tokenizer, options: TemplateOptions): Segment[] {
+/** A row's conversation and the template it goes through; undefined where its prompt is plain text. */
+function conversationOf(
+  row: TextRow,
+  tokenizer: Tokenizer,
+  options: TemplateOptions,
+): { readonly chat: ChatTemplate; readonly conversation: Conversation } | undefined {
+  if ('messages' in row) return { chat: chatTemplateOf(tokenizer, chatSource(options)), conversation: row }
+  if ('prompt' in row) return undefined
+  const { frames, chat } = templateFor(options.template, tokenizer)
+  if (chat === undefined) return undefined
+  const messages: ChatMessage[] = [
+    ...earlierMessages(row),
+    { role: 'user', content: framedInstruction(frames, row) },
+    { role: 'assistant', content: row.output },
+  ]
+  return { chat: chatTemplateOf(tokenizer, chat), conversation: { messages } }
+}
+
+/**
+ * The row's pieces; all of them together are its text. Undefined when it has no one text: its chat template renders an answer
+ * otherwise once others follow, and each of its {@link rowTurns} is a text of its own.
+ *
+ * @throws DatasetError when the chat template cannot take it
+ */
+export function rowSegments(row: TextRow, tokenizer: Tokenizer, options: TemplateOptions): Segment[] | undefined {
   return located(row, () => {
-    if ('messages' in row) return chatTemplateOf(tokenizer, chatSource(options)).segments(row.messages, row.tools)
-    if ('prompt' in row) return answered(row.prompt, row.completion)
-    const { frames, chat } = templateFor(options.template, tokenizer)
-    const prompt = framedInstruction(frames, row)
-    if (chat === undefined) return answered(earlierText(row, frames) + prompt, row.output)
-    const messages: ChatMessage[] = [
-      ...earlierMessages(row),
-      { role: 'user', content: prompt },
-      { role: 'assistant', content: row.output },
-    ]
-    return chatTemplateOf(tokenizer, chat).segments(messages)
+    const through = conversationOf(row, tokenizer, options)
+    if (through !== undefined) return through.chat.segments(through.conversation)
+    const [turn] = rowTurns(row, tokenizer, options)
+    return [{ text: turn!.prompt, learned: false }, turn!.answer]
   })
 }
 
-const answered = (prompt: string, answer: string): Segment[] => [
-  { text: prompt, learned: false },
-  { text: answer, learned: true, ends: true },
-]
+/** The row's answers, each with the text before it. @throws DatasetError when the chat template cannot take it */
+export function rowTurns(row: TextRow, tokenizer: Tokenizer, options: TemplateOptions): Turn[] {
+  return located(row, () => {
+    const through = conversationOf(row, tokenizer, options)
+    if (through !== undefined) return through.chat.turns(through.conversation)
+    if ('prompt' in row) return [answered(row.prompt, row.completion)]
+    if ('messages' in row) return []
+    const { frames } = templateFor(options.template, tokenizer)
+    return [answered(earlierText(row, frames) + framedInstruction(frames, row), row.output)]
+  })
+}
+
+const answered = (prompt: string, text: string): Turn => ({ prompt, answer: { text, learned: true, ends: true } })
 
 /** Conversations need a chat template whatever else is framed otherwise: the adapter's, else the model's. */
 const chatSource = ({ template }: TemplateOptions): string | undefined =>

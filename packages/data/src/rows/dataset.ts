@@ -12,7 +12,7 @@ import { deriveSeed, shuffle } from '../random'
 import type { Row } from './row-formats'
 import { countTargets, type Sample } from '../trees/sample'
 import { contextKey, splitNotes, splitRows } from './split'
-import { tokenizeRow, tokenizeTree } from '../prompt/tokenize'
+import { tokenizeTree, tokenizeTurns } from '../prompt/tokenize'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { separateLength, separateSamples, treeSamples, type Tree } from '../trees/tree'
 
@@ -182,8 +182,9 @@ class Part {
   add(rows: readonly Row[]): void {
     const { tokenizer, maxSeqLength } = this.#options
     for (const row of rows) {
-      if ('questions' in row) {
-        const whole = tokenizeTree(row, tokenizer, this.#options)
+      const whole =
+        'questions' in row ? tokenizeTree(row, tokenizer, this.#options) : tokenizeTurns(row, tokenizer, this.#options)
+      if ('context' in whole) {
         const branches = whole.branches.flatMap((branch) => {
           const fitting = this.#fit(row, branch, branch.contextLength)
           return fitting ? [{ ...branch, ...fitting }] : []
@@ -196,7 +197,6 @@ class Part {
         this.separateTokens += branches.reduce((n, branch) => n + separateLength(branch), 0)
         this.treeTokens += packed.reduce((n, { ids }) => n + ids.length, 0)
       } else {
-        const whole = tokenizeRow(row, tokenizer, this.#options)
         const fitting = this.#fit(row, whole, 0)
         if (!fitting) continue
         this.#keep(row, { sample: { ...whole, ...fitting } })

@@ -49,7 +49,10 @@ export class AddedTokens {
     // Of alternatives a regular expression takes the first: the longest have to come first.
     const contents = [...this.#byContent.keys()].sort((a, b) => b.length - a.length)
     if (contents.length > 0)
-      this.#pattern = new RegExp(contents.map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'), 'gu')
+      this.#pattern = new RegExp(
+        contents.map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
+        'gu',
+      )
   }
 
   /** Whether a text ends with one. */

@@ -33,7 +33,8 @@ function withoutPrepend(config: unknown): JsonRecord[] | undefined {
 function withoutPrefixSpace(config: unknown, drops: (step: JsonRecord) => boolean): JsonRecord | undefined {
   const record = asRecord(config)
   if (record.type === 'ByteLevel' && drops(record)) return { ...record, add_prefix_space: false }
-  if (record.type === 'Metaspace' && drops(record)) return { ...record, prepend_scheme: 'never', add_prefix_space: false }
+  if (record.type === 'Metaspace' && drops(record))
+    return { ...record, prepend_scheme: 'never', add_prefix_space: false }
   if (record.type !== 'Sequence') return undefined
   const parts = asArray(record.pretokenizers)
   const plain = parts.map((part) => withoutPrefixSpace(part, drops))
@@ -45,7 +46,8 @@ const anyPrefix = ({ type, add_prefix_space: adds, prepend_scheme: scheme }: Jso
   type === 'ByteLevel' ? adds === true : scheme !== 'never'
 
 /** Behind an added token only what is put before the first section alone is left out. */
-const firstPrefix = ({ type, prepend_scheme: scheme }: JsonRecord): boolean => type === 'Metaspace' && scheme === 'first'
+const firstPrefix = ({ type, prepend_scheme: scheme }: JsonRecord): boolean =>
+  type === 'Metaspace' && scheme === 'first'
 
 /**
  * Builds the encoder of sections, which hold no added token of unnormalised text.
@@ -74,6 +76,10 @@ export function sectionEncoder(
     start: [normalizer, preTokenizer],
     inside: [normalizer, without(firstPrefix)],
     continued: [plainNormalizer, without(anyPrefix)],
+  }
+  // The library would look for added tokens again, and heeds fewer of their flags.
+  ;(library as unknown as { splitter_unnormalized: { split(text: string): string[] } }).splitter_unnormalized = {
+    split: (text) => [text],
   }
   return (text, place) => {
     ;[library.normalizer, library.pre_tokenizer] = steps[place]

@@ -56,7 +56,8 @@ test('a text in parts has the ids of the whole, and a token over a seam is of th
   for (let seed = 0; seed < 300; seed++) {
     const random = Array.from(
       { length: 6 },
-      (_, i) => ['hel', 'lo', ' the', '</s>', '\n', '\n\n', ' ', 'é', '🦙', '<s>', 't', 'he'][randomUint32(seed, i) % 12]!,
+      (_, i) =>
+        ['hel', 'lo', ' the', '</s>', '\n', '\n\n', ' ', 'é', '🦙', '<s>', 't', 'he'][randomUint32(seed, i) % 12]!,
     )
     for (const tokenizer of [llama, bytes])
       expect(tokenizer.encodeParts(random).flat()).toEqual(tokenizer.encode(random.join('')))
@@ -65,12 +66,13 @@ test('a text in parts has the ids of the whole, and a token over a seam is of th
 
 test('added tokens take white space, and stand alone, as their flags say', () => {
   const json = byteLevel()
-  json.added_tokens.push(
-    { ...json.added_tokens[0]!, id: 302, content: '<m>', ...{ lstrip: true, rstrip: true } },
-    { ...json.added_tokens[0]!, id: 303, content: 'end', ...{ single_word: true } },
-    { ...json.added_tokens[0]!, id: 304, content: '<m>x' },
-  )
-  const tokenizer = createTokenizer(json)
+  const added = (id: number, content: string, flags = {}) => ({ ...json.added_tokens[0]!, id, content, ...flags })
+  const tokens = [
+    added(302, '<m>', { lstrip: true, rstrip: true }),
+    added(303, 'end', { single_word: true }),
+    added(304, '<m>x'),
+  ]
+  const tokenizer = createTokenizer({ ...json, added_tokens: [...json.added_tokens, ...tokens] })
   const text = (ids: readonly number[]) => pieces(tokenizer, ids).join('|')
   expect(text(tokenizer.encode('a \n<m>\t b'))).toBe('a|<m>|b')
   expect(text(tokenizer.encode('end bend end.'))).toBe('end|Ġ|b|e|n|d|Ġ|end|.')

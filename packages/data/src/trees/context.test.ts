@@ -321,7 +321,7 @@ describe('chat templates', () => {
     [
       'rewrites earlier turns',
       "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
-      /^f: row 3: the chat template renders messages\[2\] and those before otherwise/,
+      /^f: row 3: the chat template renders an answer otherwise once others follow/,
     ],
   ])('a template that %s is told with its row', (_name, template, error) => {
     expect(() => learned(withTemplate(template), chat)).toThrow(error)
