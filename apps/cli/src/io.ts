@@ -1,4 +1,5 @@
 // What the command line touches of the process: streams, environment, signals. Tests put their own in its place.
+import { createInterface } from 'node:readline'
 import { turnOfRank } from './job'
 
 export interface Output {
@@ -14,6 +15,8 @@ export interface Io {
   readonly stderr: Output
   readonly env: Readonly<Record<string, string | undefined>>
   readStdin(): Promise<string>
+  /** Lines of stdin, asking for each with `prompt` on a terminal; an interrupt while it waits ends them. */
+  readLines(prompt: string, signal: AbortSignal): AsyncIterable<string>
   /** Calls `listener` on SIGINT, SIGTERM and SIGUSR2 (which mpirun hands on to all ranks), which then end nothing; returns the way back. */
   onInterrupt(listener: () => void): () => void
   /** Ends the process at once, as Ctrl-C does to a program that never heard of it. */
@@ -57,6 +60,25 @@ export const processIo: Io = {
     const chunks: Buffer[] = []
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks).toString('utf8')
+  },
+  async *readLines(prompt, signal) {
+    const { stdin, stderr } = process
+    const lines = createInterface({ input: stdin, output: stderr, terminal: stdin.isTTY && stderr.isTTY, prompt })
+    // On a terminal readline hears Ctrl-C in the process's place.
+    lines.on('SIGINT', () => process.emit('SIGINT'))
+    const end = () => lines.close()
+    signal.addEventListener('abort', end, { once: true })
+    const ask = () => stdin.isTTY && lines.prompt()
+    try {
+      ask()
+      for await (const line of lines) {
+        yield line
+        if (!signal.aborted) ask()
+      }
+    } finally {
+      signal.removeEventListener('abort', end)
+      end()
+    }
   },
   onInterrupt(listener) {
     for (const signal of signals) process.on(signal, listener)

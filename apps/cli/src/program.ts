@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../package.json'
 import { registerBench } from './commands/bench'
+import { registerChat } from './commands/chat'
 import { registerDataImport } from './commands/data-import'
 import { registerDataPreview } from './commands/data-preview'
 import { registerDataRaft } from './commands/data-raft'
@@ -16,6 +17,7 @@ import { registerImport } from './commands/import'
 import { registerMerge } from './commands/merge'
 import { registerPush } from './commands/push'
 import { registerQuickstart } from './commands/quickstart'
+import { registerServe } from './commands/serve'
 import { registerTrain } from './commands/train'
 import { exitCode, reportError } from './errors'
 import type { Io, Output, Session } from './io'
@@ -59,6 +61,8 @@ function createProgram(io: Session, tellError: (line: string) => void): Command 
   registerTrain(program, io)
   registerEval(program, io)
   registerGenerate(program, io)
+  registerChat(program, io)
+  registerServe(program, io)
   registerMerge(program, io)
   registerExport(program, io)
   registerImport(program, io)

@@ -33,6 +33,9 @@ export async function jora(
     stderr: { write: (text) => void (err += text), isTTY, columns: 100 },
     env,
     readStdin: async () => options.stdin ?? '',
+    async *readLines() {
+      yield* (options.stdin ?? '').split('\n').slice(0, -1)
+    },
     onInterrupt: () => () => {},
     endNow: () => {},
     turnToTell: async () => '',

@@ -88,6 +88,7 @@ test('Ctrl-C ends with 130 and says how to go on', async () => {
     stderr: { write: (text) => void (told += text), isTTY: false, columns: 100 },
     env,
     readStdin: async () => '',
+    async *readLines() {},
     onInterrupt: (listener) => ((interrupt = listener), () => {}),
     endNow: () => {},
     turnToTell: async () => '',

@@ -18,6 +18,7 @@ function terminal(isTTY: boolean, columns: number, env: Io['env'] = { NO_COLOR: 
     stderr: output,
     env,
     readStdin: async () => '',
+    async *readLines() {},
     onInterrupt: () => () => {},
     endNow: () => {},
     turnToTell: async () => '',

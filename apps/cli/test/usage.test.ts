@@ -8,7 +8,18 @@ afterAll(() => space.remove())
 const needed = ['--model', 'm', '--dataset', 'd.json', '--output-dir', 'o']
 
 describe('help', () => {
-  const commands = ['train', 'eval', 'generate', 'merge', 'push', 'devices', 'quickstart', 'data preview']
+  const commands = [
+    'train',
+    'eval',
+    'generate',
+    'chat',
+    'serve',
+    'merge',
+    'push',
+    'devices',
+    'quickstart',
+    'data preview',
+  ]
 
   test('names the commands there are, and none that is still to come', async () => {
     const { code, out, err } = await jora(['--help'])

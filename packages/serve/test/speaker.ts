@@ -7,6 +7,10 @@ const textOf = (ask: Ask): string => {
   return 'question' in ask ? ask.question : ''
 }
 
+/** Settles when the signal is aborted, as a model that hears of it does. */
+const aborted = (signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
+
 /** Says what it was asked, in capitals, and which seed and how many words it had. */
 export class Speaker implements Answerer {
   readonly asked: { ask: Ask; options: AnswerOptions }[] = []
@@ -37,7 +41,7 @@ export class Speaker implements Answerer {
     let done = false
     try {
       for (const [i, word] of words.entries()) {
-        await this.pace(i)
+        await Promise.race([this.pace(i), aborted(signal)])
         signal?.throwIfAborted()
         if (word === 'break') throw new Error('a fault half way')
         yield { text: (i === 0 ? '' : ' ') + word.toUpperCase(), ids: [i] }

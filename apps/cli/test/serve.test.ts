@@ -1,0 +1,163 @@
+// jora serve and jora chat on a real model: what they answer is what generate answers, adapters together as each alone.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { run } from '../src/program'
+import { jora, modelSource, rows, workspace } from './harness'
+
+const space = workspace()
+const { path } = space
+afterAll(() => space.remove())
+
+const question = rows[0]!.instruction
+const base = ['--device', 'cpu'] as const
+
+describe.skipIf(!modelSource)('an adapter in use (needs the bundled model)', () => {
+  /** What generate says, as JSON. */
+  const generated = async (...more: string[]) => {
+    const { code, out, err } = await jora(['generate', ...base, '--json', '--max-new-tokens', '6', ...more])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    return JSON.parse(out) as { text: string; tokens: number[] }
+  }
+
+  beforeAll(async () => {
+    for (const [name, template, rate] of [
+      ['red', 'alpaca', '2e-2'],
+      ['raft', 'raft', '1e-2'],
+    ] as const) {
+      const { code, err } = await jora([
+        ...['train', '--model', path('model'), '--dataset', path('rows.json'), '--output-dir', path(name), ...base],
+        ...['--prompt-template', template, '--lr', rate, '--max-steps', '6', '--lora-r', '4', '--batch-size', '4'],
+        ...['--gradient-accumulation-steps', '1', '--target-modules', 'q_proj,v_proj', '--warmup-steps', '0'],
+      ])
+      expect(code, err).toBe(0)
+    }
+  }, 120_000)
+
+  /** A server that runs while `use` does. */
+  async function serving(argv: readonly string[], use: (address: string, models: string[]) => Promise<void>) {
+    let [out, err] = ['', '']
+    let interrupt = () => {}
+    const ended = run(['serve', ...base, '--port', '0', '--json', ...argv], {
+      stdout: { write: (text) => void (out += text), isTTY: false, columns: 100 },
+      stderr: { write: (text) => void (err += text), isTTY: false, columns: 100 },
+      env: {},
+      readStdin: async () => '',
+      async *readLines() {},
+      onInterrupt: (listener) => {
+        interrupt = listener
+        return () => {}
+      },
+      endNow: () => {},
+      turnToTell: async () => '',
+    })
+    await expect.poll(() => out + err, { timeout: 60_000 }).toContain('address')
+    const { address, models } = JSON.parse(out) as { address: string; models: string[] }
+    try {
+      await use(address, models)
+    } finally {
+      interrupt()
+    }
+    expect(await ended).toBe(0)
+    return err
+  }
+
+  const ask = async (address: string, body: object) => {
+    const response = await fetch(`${address}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ messages: [{ role: 'user', content: question }], temperature: 0, max_tokens: 6, ...body }),
+    })
+    expect(response.status).toBe(200)
+    const { choices, ...rest } = (await response.json()) as {
+      choices: { message: { content: string } }[]
+      usage: { prompt_tokens: number; completion_tokens: number }
+      citations?: { title?: string; text: string }[]
+    }
+    return { text: choices[0]!.message.content, ...rest }
+  }
+
+  test('two adapters and their base answer interleaved requests as each does alone, and as generate', async () => {
+    const names = ['red', 'raft', 'model'] as const
+    const expected = {
+      red: await generated('--adapter', path('red'), '--instruction', question),
+      raft: await generated('--adapter', path('raft'), '--instruction', question),
+      model: await generated('--model', path('model'), '--instruction', question),
+    }
+    expect(new Set(Object.values(expected).map(({ text }) => text)).size).toBeGreaterThan(1)
+    const err = await serving(
+      ['--adapter', path('red'), '--adapter', `raft=${path('raft')}`, '--log', 'json'],
+      async (address, models) => {
+        expect(models).toEqual(names)
+        const asked = [...names, ...names, ...names]
+        const answers = await Promise.all(asked.map((model) => ask(address, { model })))
+        answers.forEach(({ text, usage }, i) => {
+          const { text: own, tokens } = expected[asked[i]!]
+          expect({ text, count: usage.completion_tokens }).toEqual({ text: own, count: tokens.length })
+        })
+        // Who names no model asks what was tuned.
+        expect((await ask(address, {})).text).toBe(expected.red.text)
+      },
+    )
+    const logged = err.split('\n').filter((line) => line.startsWith('{'))
+    expect(logged).toHaveLength(10)
+    expect(JSON.parse(logged[0]!)).toMatchObject({ path: '/v1/chat/completions', status: 200 })
+    expect(err).not.toContain(question)
+  })
+
+  test('with --documents the best passages come with the question, and back as citations', async () => {
+    writeFileSync(path('peru.txt'), 'The capital of Peru is Lima.')
+    const asked = 'What is the capital of Peru?'
+    const expected = await generated('--adapter', path('raft'), '--question', asked, '--document', path('peru.txt'))
+    await serving(['--adapter', path('raft'), '--documents', path('peru.txt')], async (address) => {
+      const { text, citations } = await ask(address, { messages: [{ role: 'user', content: asked }] })
+      expect(citations).toMatchObject([{ text: 'The capital of Peru is Lima.' }])
+      expect(text).toBe(expected.text)
+    })
+  })
+
+  test('a host that others reach needs a key; adapters of one name are told apart', async () => {
+    const open = await jora(['serve', '--adapter', path('red'), '--host', '0.0.0.0'])
+    expect(open).toMatchObject({ code: 2 })
+    expect(open.err).toContain('give a key with --api-key KEY or JORA_API_KEY')
+    const twice = await jora(['serve', '--adapter', path('red'), '--adapter', `red=${path('raft')}`])
+    expect(twice.err).toContain('two adapters are called red')
+  })
+
+  test('chat answers as generate does, keeps the conversation, and saves it as a row', async () => {
+    const first = await generated('--adapter', path('red'), '--instruction', question)
+    const lines = [question, '/compare', '/retry', '/nothing', `/save ${path('talk.jsonl')}`, '/exit', 'not asked']
+    const { code, out, err } = await jora(['chat', ...base, '--adapter', path('red'), '--max-new-tokens', '6'], {
+      stdin: lines.map((line) => `${line}\n`).join(''),
+    })
+    expect(code).toBe(0)
+    const plain = await generated('--model', path('model'), '--prompt-template', 'alpaca', '--instruction', question)
+    expect(out).toBe(`${first.text}\nbase: ${await baseText(plain.text)}\ntuned: ${first.text}\n`)
+    expect(err).toContain('there is no /nothing')
+    const saved = JSON.parse(readFileSync(path('talk.jsonl'), 'utf8')) as { messages: object[] }
+    expect(saved.messages).toEqual([
+      { role: 'user', content: question },
+      { role: 'assistant', content: first.text.trim() },
+    ])
+  })
+
+  /** The base has the template of its model, or the Alpaca prompt: what the bundled one has. */
+  const baseText = async (alpaca: string) => {
+    const { text } = await generated('--model', path('model'), '--instruction', question)
+    expect(text).toBe(alpaca)
+    return text
+  }
+
+  test('chat --context answers from a text, and a bad file leaves the conversation as it is', async () => {
+    const asked = 'What is the capital of Peru?'
+    const stdin = `/context ${path('none.txt')}\n/context ${path('peru.txt')}\n${asked}\n`
+    const { code, out, err } = await jora(
+      ['chat', ...base, '--adapter', path('raft'), '--max-new-tokens', '6', '--json'],
+      { stdin },
+    )
+    expect(code).toBe(0)
+    expect(err).toContain('error: ')
+    expect(err).toContain('answered from: peru.txt')
+    const { messages } = JSON.parse(out) as { messages: { role: string; content: string }[] }
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant'])
+  })
+})
