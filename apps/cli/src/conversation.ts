@@ -43,12 +43,7 @@ export class Conversation {
   #compares = false
   #tries = 0
 
-  constructor(
-    speakers: Speakers,
-    options: AnswerOptions & { readonly seed: number },
-    screen: Screen,
-    system?: string | undefined,
-  ) {
+  constructor(speakers: Speakers, options: AnswerOptions & { readonly seed: number }, screen: Screen, system?: string) {
     this.#speakers = speakers
     this.#options = options
     this.#screen = screen
