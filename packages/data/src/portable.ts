@@ -30,6 +30,7 @@ export {
 export { describeTokens, type TokenDescription, type TokenPart } from './prompt/preview'
 export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
 export { renderPrompt } from './prompt/prompt'
+export { toJinja } from './prompt/to-jinja'
 export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
 export { passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
 export { StopText } from './answer/stop-text'

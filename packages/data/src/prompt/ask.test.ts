@@ -14,6 +14,8 @@ import {
   stopTextsOf,
   type PromptTemplate,
 } from './template'
+import { ChatTemplate } from './chat'
+import { toJinja } from './to-jinja'
 import { tokenizeRow, tokenizeTree } from './tokenize'
 
 const chatml =
@@ -93,6 +95,21 @@ describe.each(Object.entries(templates))('%s', (_name, { tokenizer, template, en
     expect(again).toEqual(template)
     // Another tokenizer of the same vocabulary, as the file of the base may have changed its chat template since.
     for (const [, , ask] of asks) expect(askedIds(ask, tokenizer, again)).toEqual(askedIds(ask, tokenizer, template))
+  })
+
+  test('as Jinja it renders what is asked, one turn or several', () => {
+    const conversation = [
+      { role: 'user', content: 'the first "word" {input}' },
+      { role: 'assistant', content: 'hello' },
+      { role: 'user', content: 'the second' },
+    ] as const
+    const jinja = new ChatTemplate(tokenizer, toJinja(template))
+    for (const messages of [conversation.slice(0, 1), conversation]) {
+      const text = jinja.render(messages, true)
+      const { prompt } = askedIds({ messages }, tokenizer, template)
+      // Turns of a chat are tokenised apart, so that texts are compared.
+      expect(tokenizer.decode(tokenizer.encode(text))).toBe(tokenizer.decode(prompt))
+    }
   })
 
   test('its end mark ends answers, as a token or as text', () => {
