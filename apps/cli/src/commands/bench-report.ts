@@ -1,6 +1,6 @@
 // What jora bench shows a person: the ceilings, then each step beside its floor.
+import { flopsLegend } from '@jora/lora'
 import type { Io } from '../io'
-import { flopsLegend } from '../measure/flops'
 import { parameters } from '../measure/shapes'
 import type { Timing } from '../measure/timing'
 import { bytes, count } from '../ui/format'

@@ -1,6 +1,15 @@
 // jora bench: a LoRA step on this device, beside what the device reaches at its best in the same run.
 import type { Command } from 'commander'
-import { adaptedModules, joraVersion, type LoraConfig } from '@jora/lora'
+import {
+  adaptedModules,
+  joraVersion,
+  type LoraConfig,
+  flopsFormula,
+  multipliedWeights,
+  needsCheckpointing,
+  plannedShape,
+  type Workload,
+} from '@jora/lora'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
@@ -18,11 +27,8 @@ import {
   type CopyRate,
   type ProductRate,
 } from '../measure/ceilings'
-import { flopsFormula, multipliedWeights } from '../measure/flops'
 import { timeStep, type StepRate } from '../measure/lora-step'
-import { needsCheckpointing, plannedShape } from '../measure/plan'
 import { parameterCount, shapeConfig, shapeNames } from '../measure/shapes'
-import type { Workload } from '../measure/workload'
 import { deviceFlags, openDeviceFor } from '../open-device'
 import { duration } from '../ui/format'
 import { StatusLine } from '../ui/status-line'

@@ -1,7 +1,14 @@
 // jora estimate: the memory that training takes on a GPU, before it starts and wherever it will run.
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { adaptedModules, type LoraConfig } from '@jora/lora'
+import {
+  type LoraConfig,
+  estimateStep,
+  plannedShape,
+  stepFlops,
+  type PlannedModel,
+  type StepEstimate,
+} from '@jora/lora'
 import { parseMesh } from '@jora/shard'
 import { loadConfig, loadModel } from '@jora/llama'
 import type { GpuProfile } from '@jora/tensor/webgpu'
@@ -9,8 +16,6 @@ import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
-import { stepFlops } from '../measure/flops'
-import { assumedMemoryBytes, plannedShape, planStep, type PlannedModel, type StepPlan } from '../measure/plan'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
 import { deviceFlags } from '../open-device'
 import { openFolder } from '../open-model'
@@ -46,13 +51,8 @@ const flags = {
 
 type Values = ValuesOf<typeof flags>
 
-interface Estimate extends StepPlan {
+interface Estimate extends StepEstimate {
   readonly seq: number
-  readonly checkpointing: boolean
-  /** What --gradient-checkpointing auto chooses. */
-  readonly auto: boolean
-  /** Null when --device-memory was not given. */
-  readonly fits: boolean | null
   /** Null when no rate was measured. */
   readonly stepSeconds: number | null
 }
@@ -79,26 +79,23 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const estimates: Estimate[] = []
   const mesh = parseMesh(values.mesh)
   try {
-    adaptedModules(model.config, lora)
     for (const seq of values.seq) {
       const work = { batch: values.batchSize, seq, accumulation: values.gradientAccumulationSteps, lora }
-      const limit = values.deviceMemory ?? assumedMemoryBytes
-      let plainFits = false
-      for (const checkpointing of [false, true]) {
-        if (wanted === (checkpointing ? 'off' : 'on')) continue
-        const plan = await planStep(model, work, { profile, dtype: values.dtype, checkpointing, mesh })
-        if (!checkpointing) plainFits = plan.totalBytes <= limit
-        const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
+      const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
+      const options = {
+        profile,
+        dtype: values.dtype,
+        gradientCheckpointing: wanted,
+        memoryBytes: values.deviceMemory,
+        mesh,
+      }
+      for (const step of await estimateStep(model, work, options))
         estimates.push({
           seq,
-          checkpointing,
-          ...plan,
-          auto: wanted !== 'auto' || checkpointing !== plainFits,
-          fits: values.deviceMemory === undefined ? null : plan.totalBytes <= values.deviceMemory,
+          ...step,
           // The exchanges between devices come on top.
-          stepSeconds: rate === undefined ? null : flops / mesh.size / rate(seq, checkpointing),
+          stepSeconds: rate === undefined ? null : flops / mesh.size / rate(seq, step.checkpointing),
         })
-      }
     }
   } catch (error) {
     throw asUsageError(error)

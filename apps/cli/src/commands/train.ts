@@ -17,6 +17,7 @@ import {
   type JoraDataset,
   type LoraConfig,
   type TrainEvent,
+  needsCheckpointing,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
@@ -25,7 +26,6 @@ import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { needsCheckpointing } from '../measure/plan'
 import { explainTo } from '../explain'
 import { deviceTitle, gpuOf, leave, openDeviceFor, speaking } from '../open-device'
 import { checkSplit, openFolder } from '../open-model'

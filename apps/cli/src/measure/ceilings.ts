@@ -1,4 +1,5 @@
 // What the device reaches at its best, through the same kernels as a step: copies, matrix products, attention.
+import { attentionFlops } from '@jora/lora'
 import { denseLinear, type DecoderConfig } from '@jora/llama'
 import {
   add,
@@ -16,7 +17,6 @@ import {
   type Tensor,
 } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
-import { attentionFlops } from './flops'
 import { timeRuns, type Timing } from './timing'
 
 type FloatType = 'f32' | 'f16'

@@ -1,12 +1,10 @@
 // Timing the trainer's own step on random weights.
-import { chooseDType, type DTypeSetting } from '@jora/lora'
+import { chooseDType, type DTypeSetting, stepFlops, StepLoop, type Workload } from '@jora/lora'
 import type { DecoderConfig } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
-import { stepFlops } from './flops'
 import { randomWeights } from './random-weights'
 import { summarize, type Timing } from './timing'
-import { StepLoop, type Workload } from './workload'
 
 export interface StepRate {
   readonly seq: number

@@ -1,6 +1,6 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
 import { loadConfig } from '@jora/llama'
-import { adaptedModules, JoraConfig, loraRank, type LoraConfig } from '@jora/lora'
+import { adapterStateBytes, JoraConfig } from '@jora/lora'
 import { fromNames, settings as table } from '@jora/lora/settings'
 import { parseMesh } from '@jora/shard'
 import { z } from 'zod'
@@ -32,16 +32,6 @@ export interface EstimateInputs {
   readonly settings: RunSettings
   readonly modelDir: string
   readonly options: Pick<PreviewOptions, 'cwd' | 'signal'>
-}
-
-/** Adapter and the two moments of AdamW, float32. */
-async function stateBytesOf(lora: LoraConfig, modelDir: string): Promise<number> {
-  const modules = adaptedModules(await loadConfig(modelDir), lora)
-  const weights = modules.reduce(
-    (n, module) => n + loraRank(lora, module.name) * (module.inFeatures + module.outFeatures),
-    0,
-  )
-  return weights * 4 * 3
 }
 
 /** Settings that `jora estimate` takes. */
@@ -76,7 +66,7 @@ export async function estimateRun({
   const [preview, picture, stateBytes] = await Promise.all([
     readPreview(commands, settings, modelDir, { ...options, measure: kind === 'cpu' }),
     meshPicture(modelDir, meshText, 'settings.mesh', (info?.bytes ?? 0) / Math.max(1, info?.parameters ?? 1) || 2),
-    stateBytesOf(config.train.lora, modelDir),
+    loadConfig(modelDir).then((model) => adapterStateBytes(model, config.train.lora)),
   ])
   const { statistics, lengths, plan } = preview
   const shared = {

@@ -1,18 +1,11 @@
 // The step that bench times and estimate plans: the trainer's own, on full rows of which every token is labelled.
 import { collate, type Batch } from '@jora/data'
-import {
-  dataGroups,
-  initAdapter,
-  initState,
-  joinForGroups,
-  placeAdapter,
-  TrainingStep,
-  type LoraConfig,
-  type StepResult,
-  type TrainState,
-} from '@jora/lora'
 import type { Decoder } from '@jora/llama'
 import type { Device } from '@jora/tensor'
+import { initAdapter } from '../adapter/adapter'
+import type { LoraConfig } from '../settings/lora-config'
+import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
+import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
 
 export interface Workload {
   /** Rows of a micro-step. */

@@ -1,9 +1,9 @@
 // What memory a training step takes: the step itself on a device that plans and runs nothing.
-import { chooseDType, type DTypeSetting } from '@jora/lora'
 import { weightShapes, weightSharding, type Decoder, type DecoderConfig } from '@jora/llama'
 import { MeshDevice, P, shardedFromFile, type Mesh, type Transport } from '@jora/shard'
 import { disposeTree, dtypeBytes, treeLeaves, type DType, type Device, type Tensor } from '@jora/tensor'
 import type { GpuProfile } from '@jora/tensor/webgpu'
+import { chooseDType, type DTypeSetting } from '../settings/compute-dtype'
 import { StepLoop, type Workload } from './workload'
 
 export interface StepPlan {

@@ -1,0 +1,60 @@
+// What training will take, before it starts: memory of a step with activations kept and recomputed, and which a run chooses.
+import type { DecoderConfig } from '@jora/llama'
+import type { Mesh } from '@jora/shard'
+import type { GpuProfile } from '@jora/tensor/webgpu'
+import { adaptedModules } from '../adapter/target-modules'
+import type { DTypeSetting } from '../settings/compute-dtype'
+import { loraRank, type LoraConfig } from '../settings/lora-config'
+import { assumedMemoryBytes, planStep, type PlannedModel, type StepPlan } from './plan'
+import type { Workload } from './workload'
+
+export interface StepEstimate extends StepPlan {
+  readonly checkpointing: boolean
+  /** Whether a run would choose it. */
+  readonly auto: boolean
+  /** Null where the memory of the device is not known. */
+  readonly fits: boolean | null
+}
+
+export interface EstimateOptions {
+  readonly profile: GpuProfile
+  readonly dtype: DTypeSetting
+  readonly gradientCheckpointing: 'auto' | 'on' | 'off'
+  /** Bytes of the device's memory. */
+  readonly memoryBytes: number | undefined
+  readonly mesh?: Mesh
+}
+
+/**
+ * Plans a step of `work` on a device of this profile, or on one of a mesh of them, once with the layers' activations kept
+ * and once recomputed, as far as `gradientCheckpointing` leaves a choice.
+ * @throws ConfigError when the adapter does not fit the model
+ */
+export async function estimateStep(
+  model: PlannedModel,
+  work: Workload,
+  { gradientCheckpointing, memoryBytes, ...where }: EstimateOptions,
+): Promise<StepEstimate[]> {
+  adaptedModules(model.config, work.lora)
+  const estimates: StepEstimate[] = []
+  let plainFits = false
+  for (const checkpointing of [false, true]) {
+    if (gradientCheckpointing === (checkpointing ? 'off' : 'on')) continue
+    const plan = await planStep(model, work, { ...where, checkpointing })
+    if (!checkpointing) plainFits = plan.totalBytes <= (memoryBytes ?? assumedMemoryBytes)
+    estimates.push({
+      checkpointing,
+      ...plan,
+      auto: gradientCheckpointing !== 'auto' || checkpointing !== plainFits,
+      fits: memoryBytes === undefined ? null : plan.totalBytes <= memoryBytes,
+    })
+  }
+  return estimates
+}
+
+/** Bytes of the adapter and the two moments of AdamW, float32. @throws ConfigError when the adapter does not fit the model */
+export const adapterStateBytes = (model: DecoderConfig, lora: LoraConfig): number =>
+  adaptedModules(model, lora).reduce(
+    (bytes, { name, inFeatures, outFeatures }) => bytes + 3 * 4 * loraRank(lora, name) * (inFeatures + outFeatures),
+    0,
+  )
