@@ -40,7 +40,8 @@ export function opsOf(c: Case): Applied[] {
   const host = hostInputs(c)
   const inputs = toTensors(c, host)
   const applied = appliedIn(makeGraph((...xs: Tensor[]) => c.fn(...xs))(...inputs), host)
-  if (!c.smooth) return applied
+  // Cases of other numbers alone have the gradient of the case they are like.
+  if (!c.smooth || c.kernelsOf !== undefined) return applied
   const floats = c.inputs.flatMap((spec, i) => (spec.dtype === 'f32' && !spec.frozen ? [i] : []))
   const gradient = grad((chosen: Tensor[], all: Tensor[]) => {
     const merged = all.slice()
