@@ -19,7 +19,10 @@ export const packages = {
       'backend-webgpu/device/tuning-file.ts',
     ],
   },
-  data: { may: [], node: ['rows/files.ts', 'import/import-dataset.ts', 'raft/read-sources.ts'] },
+  data: {
+    may: [],
+    node: ['rows/files.ts', 'import/import-dataset.ts', 'documents/read-documents.ts', 'documents/walk.ts'],
+  },
   serve: { may: ['data'] },
   shard: { may: ['tensor'] },
   llama: { may: ['shard', 'tensor'] },

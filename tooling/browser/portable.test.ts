@@ -10,8 +10,8 @@ const nodeOnly: Record<string, RegExp> = {
 }
 /** The npm packages a page loads with an entry; none unless named here. */
 const packages: Record<string, readonly string[]> = {
-  '@jora/data': ['@huggingface/tokenizers', 'minisearch'],
-  '@jora/lora': ['@huggingface/tokenizers', 'minisearch'],
+  '@jora/data': ['@huggingface/tokenizers'],
+  '@jora/lora': ['@huggingface/tokenizers'],
 }
 
 const entries = ['tensor', 'data', 'llama', 'lora'].flatMap((name) => {

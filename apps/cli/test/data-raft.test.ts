@@ -1,5 +1,5 @@
 // jora data raft: from files to rows that training reads, what it tells, and what it refuses.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadRows, type ContextRow, type RaftStatistics } from '@jora/data'
 import { jora, modelSource, workspace } from './harness'
@@ -134,6 +134,37 @@ describe.skipIf(modelSource === undefined)('refused questions', () => {
       `error: ${none}: no question is left, nothing written: ${none}: row 1: answer "nowhere"`,
     )
     expect(existsSync(output)).toBe(false)
+  })
+})
+
+describe.skipIf(modelSource === undefined)('rows that cannot be read', () => {
+  test('are told and counted, and stop nothing without --strict', async () => {
+    const asked = file('gaps.jsonl', `${lines(questions)}{"id":"g","question":"Who?"}\n{"question":"broken\n`)
+    const { code, err } = await raft('--questions', asked)
+    expect(code).toBe(0)
+    expect(err).toContain('refused 2 of 22 questions\n')
+    expect(err).toContain(`  ${asked}: row 21 (g): got nothing; expected a string\n`)
+    expect(err).toContain(`  ${asked}: row 22: broken JSON`)
+    expect(err).toContain('questions  22 read, 20 kept, 2 refused')
+    const strict = await raft('--questions', asked, '--strict')
+    expect(strict.code).toBe(1)
+    expect(strict.err).toContain('error: --strict: 2 of 22 questions refused, nothing written')
+  })
+
+  test('files that are not read are listed with the reason', async () => {
+    file('docs/report.pdf', '%PDF-1.4')
+    file('docs/picture.png', '')
+    const { code, err } = await raft()
+    expect(code).toBe(0)
+    expect(err).toContain('skipped 2 files or rows\n')
+    expect(err).toContain(`  1 × PDF is not read; save it as text (pdftotext): ${space.path('docs/report.pdf')}\n`)
+    expect(err).toContain(`  1 × .png is not read: ${space.path('docs/picture.png')}\n`)
+    rmSync(space.path('docs/report.pdf'))
+    rmSync(space.path('docs/picture.png'))
+  })
+
+  test('nothing held out is said', async () => {
+    expect((await raft('--split', '1')).err).toContain('note       nothing is held out')
   })
 })
 

@@ -3,4 +3,10 @@
 export * from './portable'
 export { loadRows, loadTokenizer, readChunks, readText, type ReadOptions } from './rows/files'
 export { importDataset, type ImportSink } from './import/import-dataset'
-export { readDocuments, readQuestions } from './raft/read-sources'
+export {
+  readDocuments,
+  readQuestions,
+  type ReadDocumentsOptions,
+  type ReadQuestionsOptions,
+  type SkippedDocument,
+} from './documents/read-documents'

@@ -51,11 +51,19 @@ export {
   type PromptTemplate,
   type PromptTemplateName,
 } from './prompt/template'
-export { buildRaft, DEFAULT_REFUSAL, type RaftData, type RaftOptions, type RefusedQuestion } from './raft/build'
+export {
+  buildRaft,
+  DEFAULT_REFUSAL,
+  raftStages,
+  type RaftData,
+  type RaftOptions,
+  type RaftStage,
+  type RefusedQuestion,
+} from './raft/build'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
 export { parseDocuments, type RaftDocument, type TableDocument, type TextDocument } from './raft/documents'
 export { parseQuestions, type RaftQuestion } from './raft/questions'
-export { Retriever, type Bm25Parameters, type Hit, type RetrievedText, type SearchOptions } from './raft/retriever'
+export { Retriever, type Bm25Parameters, type Hit, type RetrievedText, type SearchOptions } from './retrieval/lexical'
 export type { RaftStatistics, SideStatistics } from './raft/statistics'
 export { parseTable, type Table } from './raft/table'
 export { deriveSeed, Random, randomUint32, shuffle } from './random'

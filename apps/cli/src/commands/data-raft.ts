@@ -10,8 +10,12 @@ import {
   readQuestions,
   tableFormats,
   type RaftData,
+  type RaftDocument,
+  type RaftQuestion,
+  type RaftStage,
   type RaftStatistics,
   type RefusedQuestion,
+  type SkippedDocument,
 } from '@jora/data'
 import { makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { UsageError } from '../errors'
@@ -20,7 +24,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import type { Io, Session } from '../io'
 import { modelFlag, openFolder } from '../open-model'
-import { count, percent, plural, shellWord } from '../ui/format'
+import { count, duration, percent, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor, type Style } from '../ui/style'
 import { columns } from '../ui/table'
@@ -29,7 +33,10 @@ const share = (help: string) => number(help, 'from 0 to 1', (value) => value >= 
 
 const flags = {
   documents: required(
-    text('what may stand in a context: a folder of .txt, .md, .csv and .tsv, one such file, or JSONL', 'PATH'),
+    text(
+      'what may stand in a context: a folder of texts, Markdown, CSV, TSV, JSON and JSONL, or one such file',
+      'PATH',
+    ),
   ),
   questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
   model: { ...modelFlag, help: 'the model to be trained, whose tokens are counted: a folder, or a Hub id' },
@@ -82,16 +89,41 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     refusal,
     ...options
   } = values
-  const [sources, asked] = [await readDocuments(documents), await readQuestions(questions)]
-  const { dir } = await openFolder(values.model, io)
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
+  const skipped: SkippedDocument[] = []
+  const unread: RefusedQuestion[] = []
+  const progress = stageProgress(line, style)
+  let sources: RaftDocument[]
+  let asked: RaftQuestion[]
+  try {
+    sources = await readDocuments(documents, {
+      onSkipped: (each) => void skipped.push(each),
+      onProgress: (done, total) => progress(done, total, 'file'),
+    })
+    asked = await readQuestions(questions, {
+      onRefused: ({ origin, id, reason }) =>
+        void unread.push({
+          question: { question: '', answer: '', origin, ...(id === undefined ? {} : { id }) },
+          reason,
+        }),
+    })
+  } finally {
+    line.clear()
+  }
+  tellSkipped(skipped, io)
+  const firstSkippedRow = skipped.find(({ row }) => row !== undefined)
+  if (strict && firstSkippedRow !== undefined)
+    throw new DatasetError({
+      file: firstSkippedRow.file,
+      row: firstSkippedRow.row,
+      problem: `--strict: ${firstSkippedRow.reason}`,
+    })
+  const { dir } = await openFolder(values.model, io)
   const tokenizer = await loadTokenizer(dir)
-  const onProgress = (done: number, total: number) =>
-    line.show(`${bar(done / total, 24, style)}  context ${count(done)}/${count(total)}`)
   let built: RaftData
   try {
-    const raftOptions = { ...options, tokenizer, overlapTokens, onProgress }
+    const raftOptions = { ...options, tokenizer, overlapTokens, unread, onProgress: progress }
     built = buildRaft(sources, asked, refusal === undefined ? raftOptions : { ...raftOptions, refusal })
   } finally {
     line.clear()
@@ -105,7 +137,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     rows.map((row) => `${JSON.stringify(row)}\n`),
   )
   io.stderr.write(`${summary(statistics, style).join('\n')}\n`)
-  if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat) })}\n`)
+  if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat), skipped })}\n`)
   else
     io.stderr.write(
       `\nThe contexts are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`jora data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
@@ -135,6 +167,38 @@ const flat = ({ question: { origin, id, question }, reason }: RefusedQuestion) =
   question,
   reason,
 })
+
+/** Shows how far a stage is and how long it will take: on a terminal as it goes, in a log every ten seconds. */
+function stageProgress(
+  line: StatusLine,
+  style: Style,
+): (done: number, total: number, stage: RaftStage | 'file') => void {
+  let [current, started, shown]: [string, number, number] = ['', 0, 0]
+  return (done, total, stage) => {
+    const now = performance.now()
+    if (stage !== current) [current, started, shown] = [stage, now, 0]
+    if (now - shown < 100 && done < total) return
+    shown = now
+    const seconds = (now - started) / 1000
+    const left = done < total && seconds > 2 ? `, ${duration((seconds / done) * (total - done))} left` : ''
+    const at = `${stage} ${count(done)}/${count(total)}${left}`
+    line.show(`${bar(done / total, 24, style)}  ${at}`, at)
+  }
+}
+
+/** Files and rows that gave no document, by reason. */
+function tellSkipped(skipped: readonly SkippedDocument[], io: Io): void {
+  if (skipped.length === 0) return
+  const { yellow } = styleFor(io.stderr, io.env)
+  const byReason = new Map<string, SkippedDocument[]>()
+  for (const each of skipped) byReason.set(each.reason, [...(byReason.get(each.reason) ?? []), each])
+  const lines = [...byReason].map(([reason, all]) => {
+    const names = all.slice(0, 3).map(({ file, row }) => (row === undefined ? file : `${file}: row ${row}`))
+    const more = all.length > names.length ? ` and ${count(all.length - names.length)} more` : ''
+    return `  ${count(all.length)} × ${reason}: ${names.join(', ')}${more}\n`
+  })
+  io.stderr.write(`${yellow('skipped')} ${plural(skipped.length, 'file or row', 'files or rows')}\n${lines.join('')}`)
+}
 
 const MOST_SHOWN = 20
 

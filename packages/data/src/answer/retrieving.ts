@@ -1,6 +1,6 @@
 // An Answerer that looks for passages first: questions without documents of their own get the best of a collection.
 
-import { Retriever } from '../raft/retriever'
+import { Retriever } from '../retrieval/lexical'
 import type { ChatMessage, ContextDocument } from '../rows/row-formats'
 import type { Ask } from '../prompt/ask'
 import { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answerer'

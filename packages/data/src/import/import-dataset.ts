@@ -1,7 +1,8 @@
 // Reading what an importer needs from disk.
 
-import { readdir, stat } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { walkFolder } from '../documents/walk'
 import { DatasetError } from '../errors'
 import { readChunks, readText } from '../rows/files'
 import type { CheckOptions } from '../rows/fields'
@@ -65,7 +66,7 @@ async function checkInput(format: ImportFormat, input: string): Promise<'a folde
 async function readInput(format: ImportFormat, input: string, options: ImportOptions): Promise<InputFiles> {
   const kind = await checkInput(format, input)
   if (kind === 'a file') return new Map([[input, await readText(input)]])
-  const paths = (await readdir(input, { recursive: true })).map((path) => path.replaceAll(sep, '/'))
+  const { names: paths } = await walkFolder(input)
   const files = new Map<string, string>()
   // One after the other: some releases have more files than a process may hold open.
   for (const path of paths.filter((name) => format.reads?.(name, options)).sort(byNumber.compare))

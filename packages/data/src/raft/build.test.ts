@@ -11,7 +11,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer'
 import { buildRaft, DEFAULT_REFUSAL, type RaftOptions } from './build'
 import type { RaftDocument } from './documents'
 import type { RaftQuestion } from './questions'
-import { Retriever } from './retriever'
+import { Retriever } from '../retrieval/lexical'
 
 let tokenizer: Tokenizer
 beforeAll(async () => {
@@ -354,6 +354,61 @@ test('empty documents are counted and left out', () => {
   ])
   expect(statistics).toMatchObject({ documents: 27, emptyDocuments: 2, chunks: 75 })
   expect(rows).toEqual(build().rows)
+})
+
+describe('other forms of the same words', () => {
+  const asked = (answer: string, document?: string): RaftQuestion => ({
+    question: 'What is the café by the river called?',
+    answer,
+    ...(document === undefined ? {} : { document }),
+  })
+  const from = [
+    { id: 'nfd', text: 'The café in São Paulo is called Ödön.'.normalize('NFD') },
+    { id: 'curly', text: 'It is the captain’s “Red House” – the oldest.' },
+    { id: 'space', text: 'It costs 10\u00a0000 kroner.' },
+    { id: 'shy', text: 'The Don\u00adau\u00addampf\u00adschiff sails.' },
+    { id: 'broken', text: 'It is a steam-\nship of old.' },
+  ]
+
+  test.each([
+    ['Ödön', 'nfd'],
+    ["the captain's", 'curly'],
+    ['"Red House" - the oldest', 'curly'],
+    ['10 000 kroner', 'space'],
+    ['Donaudampfschiff', 'shy'],
+    ['a steamship', 'broken'],
+  ])('%s is found in %s, named or not', (answer, id) => {
+    for (const document of [id, undefined]) {
+      const { rows, refused } = build({ split: 1 }, [asked(answer, document)], from)
+      expect(refused).toEqual([])
+      expect(rows[0]!.questions[0]).toMatchObject({ answer, golden: [id] })
+    }
+  })
+
+  test('quotes of an answer are written as the document spells them', () => {
+    const answer = `##begin_quote##the captain's "Red House"##end_quote## ##Answer: the Red House`
+    const { rows } = build({ split: 1 }, [asked(answer)], from)
+    expect(rows[0]!.questions[0]!.answer).toBe(
+      '##begin_quote##the captain’s “Red House”##end_quote## ##Answer: the Red House',
+    )
+  })
+
+  test.each([
+    ['Ödön', 'The café by the river is called Ödön, they say.'.normalize('NFD')],
+    ["the captain's house", 'By the river is the captain’s house, they say.'],
+    ['10 000 kroner', 'By the river it is 10\u2009000 kroner.'],
+    ['東京', '川のそばは東京です。 café river'],
+    ['서울', '서울은 강 옆에 있다. café river'],
+    ['กรุงเทพ', 'อยู่ที่กรุงเทพริมน้ำ café river'],
+  ])('%s in another form is no distractor', (answer, other) => {
+    const documents = [
+      { id: 'g', text: `The café by the river is called ${answer}.` },
+      { id: 'other', text: other },
+      { id: 'z', text: 'The mill by the river is old.' },
+    ]
+    const { rows } = build({ split: 1, distractors: 1, goldenProbability: 1 }, [asked(answer, 'g')], documents)
+    expect(idsOf(rows[0]!).sort()).toEqual(['g', 'z'])
+  })
 })
 
 test('XQuAD: every question finds its paragraph, and the figures are those of the data set', async (ctx) => {

@@ -2,13 +2,15 @@
 
 import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
+import { canonical } from '../retrieval/canonical'
+import { Retriever } from '../retrieval/lexical'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import { chunkDocument, type ChunkOptions } from './chunk'
 import { distractorFinder } from './distractors'
 import { checkIds, type RaftDocument } from './documents'
-import { findGolden, folded, sourceOf, type GoldenSearch, type Source } from './golden'
+import { findGolden, sourceOf, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
+import { nameFinder } from './nearest-name'
 import type { RaftQuestion } from './questions'
-import { nameFinder, Retriever } from './retriever'
 import { splitDocuments, type Side } from './split-documents'
 import { statisticsOf, type RaftStatistics } from './statistics'
 
@@ -29,9 +31,15 @@ export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTo
   seed?: number
   /** Keep a question whose answer stands nowhere in its document, with the chunk most like it (default false). */
   allowAbstractive?: boolean
-  /** Called as contexts are made. */
-  onProgress?: (contexts: number, total: number) => void
+  /** Questions that could not be read, to be counted among those that are refused. */
+  unread?: readonly RefusedQuestion[]
+  /** Called as the work goes on. */
+  onProgress?: (done: number, total: number, stage: RaftStage) => void
 }
+
+/** What is being done, in this order: each goes through documents, chunks, questions or contexts. */
+export const raftStages = ['chunk', 'index', 'golden', 'context'] as const
+export type RaftStage = (typeof raftStages)[number]
 
 export const DEFAULT_REFUSAL = 'The documents do not answer this.'
 
@@ -72,16 +80,23 @@ export function buildRaft(
   options: RaftOptions,
 ): RaftData {
   const { chunkTokens = 256, distractors = 4, goldenProbability = 0.8, split = 0.8, seed = 420 } = options
-  const { withoutGolden = 'keep', refusal = DEFAULT_REFUSAL, allowAbstractive = false, onProgress } = options
+  const {
+    withoutGolden = 'keep',
+    refusal = DEFAULT_REFUSAL,
+    allowAbstractive = false,
+    onProgress,
+    unread = [],
+  } = options
   if (!(Number.isSafeInteger(distractors) && distractors >= 0))
     throw new RangeError(`distractors: got ${distractors}, expected an integer ≥ 0`)
   for (const [name, share] of Object.entries({ goldenProbability, split }))
     if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: got ${share}, expected a number from 0 to 1`)
   const corpus = chunkAll(documents, { ...options, chunkTokens })
-  const { sources, byDocument, retriever } = corpus
-  const { groups, refused } = groupByGolden(questions, { ...corpus, allowAbstractive })
+  const { sources, byDocument, retriever, formOf } = corpus
+  const { groups, refused: lost } = groupByGolden(questions, { ...corpus, allowAbstractive }, onProgress)
+  const refused = [...unread, ...lost]
   const asked = new Set(groups.map(({ golden }) => golden.document))
-  const contents = new Map([...byDocument].map(([id, of]) => [id, of.map(({ text }) => folded(text)).join('\n')]))
+  const contents = new Map([...byDocument].map(([id, of]) => [id, of.map(({ content }) => content).join()]))
   const sides = splitDocuments(
     documents.filter(({ id }) => contents.get(id) !== ''),
     { split, seed, isAsked: (id) => asked.has(id), contentOf: ({ id }) => contents.get(id)! },
@@ -90,7 +105,7 @@ export function buildRaft(
   const training = groups.filter(({ golden }) => sideOf(golden) === 'train')
   const withGolden = shareGolden(training, goldenProbability, seed)
 
-  const findDistractors = distractorFinder({ sources, sideOf, retriever, seed })
+  const findDistractors = distractorFinder({ sources, sideOf, formOf, retriever, seed })
   const rows: ContextRow[] = []
   const heldOut = groups.filter(({ golden }) => sideOf(golden) === 'test')
   for (const [i, group] of [...training, ...heldOut].entries()) {
@@ -111,39 +126,76 @@ export function buildRaft(
     }
     addRow([golden, ...found.slice(0, distractors)], all.slice(0, count), true)
     addRow(found, all.slice(count), false)
-    onProgress?.(i + 1, groups.length)
+    onProgress?.(i + 1, groups.length, 'context')
   }
   const statistics = statisticsOf({ documents, sources, byDocument, sides, rows, refused: refused.length, distractors })
   return { rows, refused, statistics }
 }
 
-type Corpus = Omit<GoldenSearch, 'allowAbstractive'>
-
-function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions): Corpus {
+function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pick<RaftOptions, 'onProgress'>): Corpus {
   checkIds(documents)
-  const byDocument = new Map(documents.map((each) => [each.id, chunkDocument(each, options).map(sourceOf)]))
-  const all = [...byDocument.values()].flat()
-  if (all.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
-  const sources = new Map(all.map((source) => [source.id, source]))
-  if (sources.size < all.length) {
+  const { onProgress } = options
+  const sources: Source[] = []
+  const byDocument = new Map<string, readonly Source[]>()
+  const ids = new Set<string>()
+  documents.forEach((document, i) => {
+    const own = chunkDocument(document, options).map((chunk, n) => sourceOf(chunk, sources.length + n))
+    for (const source of own) {
+      sources.push(source)
+      ids.add(source.id)
+    }
+    byDocument.set(document.id, own)
+    onProgress?.(i + 1, documents.length, 'chunk')
+  })
+  if (sources.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
+  if (ids.size < sources.length) {
     const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
     throw new DatasetError({ problem })
   }
-  const texts = new Map(documents.flatMap((each) => ('text' in each ? [[each.id, folded(each.text)] as const] : [])))
-  return { sources, byDocument, texts, retriever: new Retriever(all), nearestId: nameFinder([...byDocument.keys()]) }
+  const retriever = new Retriever(sources, { onProgress: (done) => onProgress?.(done, sources.length, 'index') })
+  return {
+    sources,
+    byDocument,
+    texts: new Map(documents.flatMap((each) => ('text' in each ? [[each.id, each.text] as const] : []))),
+    retriever,
+    formOf: remembered(),
+    nearestId: nameFinder([...byDocument.keys()]),
+  }
 }
 
-function groupByGolden(questions: readonly RaftQuestion[], search: GoldenSearch) {
+/** Forms are made again rather than all kept: they take as much as the documents do. */
+const mostRemembered = 10_000
+
+function remembered(): (source: Source) => string {
+  const known = new Map<number, string>()
+  return ({ index, text }) => {
+    let form = known.get(index)
+    if (form === undefined) {
+      form = canonical(text)
+      if (known.size >= mostRemembered) known.clear()
+      known.set(index, form)
+    }
+    return form
+  }
+}
+
+function groupByGolden(
+  questions: readonly RaftQuestion[],
+  search: GoldenSearch,
+  onProgress: RaftOptions['onProgress'],
+): { groups: Group[]; refused: RefusedQuestion[] } {
   const groups = new Map<string, Group>()
   const refused: RefusedQuestion[] = []
   for (const [i, question] of questions.entries()) {
+    onProgress?.(i + 1, questions.length, 'golden')
     const golden = findGolden(question, search)
     if (typeof golden === 'string') {
       refused.push({ question, reason: golden })
       continue
     }
     const group = groups.get(golden.id) ?? { golden, questions: [] }
-    group.questions.push({ ...question, id: question.id ?? String(question.origin?.row ?? i + 1) })
+    const answer = withQuotesOf(question.answer, golden.text)
+    group.questions.push({ ...question, answer, id: question.id ?? String(question.origin?.row ?? i + 1) })
     groups.set(golden.id, group)
   }
   return { groups: [...groups.values()], refused }

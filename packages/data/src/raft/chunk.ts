@@ -5,6 +5,7 @@ import { tableText } from '../import/tables'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import type { RaftDocument } from './documents'
 import type { Table } from './table'
+import { counterOf } from './token-counter'
 
 export interface Chunk {
   /** `<document>#<n>`, n from 1; the document's own id where it is one chunk. */
@@ -39,7 +40,8 @@ export function chunkDocument(document: RaftDocument, options: ChunkOptions): Ch
     throw new RangeError(`chunkTokens: got ${chunkTokens}, expected an integer ≥ 16`)
   if (!(Number.isInteger(overlapTokens) && overlapTokens >= 0 && overlapTokens < chunkTokens))
     throw new RangeError(`overlapTokens: got ${overlapTokens}, expected an integer from 0 to ${chunkTokens - 1}`)
-  const count: Count = (text) => tokenizer.encode(text, { addBos: false }).length
+  const counter = counterOf(tokenizer)
+  const count: Count = (text) => counter.count(text)
   const texts =
     'table' in document
       ? cutTable(document.table, tableFormat, count, chunkTokens)

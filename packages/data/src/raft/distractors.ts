@@ -1,15 +1,18 @@
 // Distractors of a context: documents that look right for its questions and answer none of them.
 
-import { deriveSeed, shuffle } from '../random'
-import { evidenceOf, holds, type Source } from './golden'
+import { deriveSeed, Random } from '../random'
+import type { Retriever } from '../retrieval/lexical'
+import { evidenceOf, type Source } from './golden'
+import { holds } from './holds'
 import type { RaftQuestion } from './questions'
-import type { Retriever } from './retriever'
 import type { Side } from './split-documents'
 
 export interface DistractorPool {
-  /** By id. */
-  sources: ReadonlyMap<string, Source>
+  /** By number. */
+  sources: readonly Source[]
   sideOf: (source: Source) => Side
+  /** The canonical form of a chunk. */
+  formOf: (source: Source) => string
   retriever: Retriever
   seed: number
 }
@@ -24,58 +27,89 @@ export type FindDistractors = (golden: Source, questions: readonly RaftQuestion[
  * Candidates are the BM25 hits of all questions together, then the others in seeded order. A hit that scores less than a
  * tenth of the golden chunk shares words with every document and distracts no more than any other: among those the shortest
  * would always come first, and a model would learn to know them. Never among them: the golden
- * chunk, a text that stands in the context already, what holds the answer or a quote of one of the questions. Training
- * contexts take nothing that is held out, in whatever document it stands; held-out ones take from documents that are held
- * out, and only when those are too few from the others.
+ * chunk, a text that stands in the context already, what holds the answer or a quote of one of the questions in whatever
+ * form. Training contexts take nothing that is held out, in whatever document it stands; held-out ones take from documents
+ * that are held out, and only when those are too few from the others. No more candidates are looked at than it takes.
  */
-export function distractorFinder({ sources, sideOf, retriever, seed }: DistractorPool): FindDistractors {
+export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: DistractorPool): FindDistractors {
   const bySide: Record<Side, Source[]> = { train: [], test: [] }
-  for (const source of sources.values()) bySide[sideOf(source)].push(source)
-  const heldOut = new Set(bySide.test.map((source) => source.folded))
-  const pools = { train: bySide.train.filter((source) => !heldOut.has(source.folded)), test: bySide.test }
+  for (const source of sources) bySide[sideOf(source)].push(source)
+  const heldOut = new Set(bySide.test.map((source) => source.content))
+  const pools = { train: bySide.train.filter((source) => !heldOut.has(source.content)), test: bySide.test }
+  // By number, for it is asked of every hit.
+  const isIn: Record<Side, Uint8Array> = { train: new Uint8Array(sources.length), test: new Uint8Array(sources.length) }
+  for (const side of ['train', 'test'] as const) for (const { index } of pools[side]) isIn[side][index] = 1
 
   return (golden, questions, count) => {
     if (count === 0) return []
     const evidence = questions.map(evidenceOf)
-    const quotes = evidence.flatMap((each) => each.quotes)
+    const quotes = evidence.flatMap((each) => each.quotes.map(({ form }) => form))
     const answers = [...new Set(evidence.map((each) => each.answer))]
     const query = questions.map(({ question }) => question).join('\n')
-    const side = sideOf(golden)
+    const sides: Side[] = sideOf(golden) === 'train' ? ['train'] : ['test', 'train']
+    const pooled = sides.map((side) => new Candidates(ranked(side, query, golden)))
     const picked: Source[] = []
-    const texts = new Set([golden.folded])
-    const pooled = (side === 'train' ? [pools.train] : [pools.test, pools.train]).map((pool) =>
-      ranked(pool, query, golden.id),
-    )
+    const texts = new Set([golden.content])
     // An answer inside a longer word answers nothing, but what has none at all is the safer choice.
     for (const inside of [false, true]) {
       for (const candidates of pooled) {
-        for (const source of candidates()) {
+        for (const source of candidates.all()) {
           if (picked.length === count) return picked
-          if (texts.has(source.folded) || quotes.some((quote) => source.folded.includes(quote))) continue
-          const found = answers.map((answer) => holds(source.lower, answer))
-          if (found.includes('words') || found.includes('part') !== inside) continue
+          if (texts.has(source.content)) continue
+          const form = formOf(source)
+          if (quotes.some((quote) => form.includes(quote))) continue
+          const found = answers.map((answer) => holds(form, answer))
+          if (found.some((how) => how === 'words' || how === 'attached') || found.includes('part') !== inside) continue
           picked.push(source)
-          texts.add(source.folded)
+          texts.add(source.content)
         }
       }
     }
     return picked
   }
 
-  /** Hits are searched when they are first asked for: most contexts need no pool but their own. */
-  function ranked(pool: readonly Source[], query: string, goldenId: string): () => Generator<Source> {
-    let hits: Set<Source> | undefined
-    return function* () {
-      if (hits === undefined) {
-        const ids = new Set(pool.map(({ id }) => id))
-        const found = retriever.search(query, { among: (id) => ids.has(id) || id === goldenId })
-        const least = leastShare * (found.find(({ id }) => id === goldenId)?.score ?? 0)
-        const hard = found.filter(({ id, score }) => id !== goldenId && score >= least)
-        hits = new Set(hard.map(({ id }) => sources.get(id)!))
-      }
-      yield* hits
-      const others = pool.filter((source) => !hits!.has(source) && source.id !== goldenId)
-      yield* shuffle(others, deriveSeed(seed, 'fill', goldenId))
+  function* ranked(side: Side, query: string, golden: Source): Generator<Source> {
+    const least = leastShare * retriever.scoreOf(query, golden.index)
+    const hits = new Set<number>([golden.index])
+    for (const { text } of retriever.rank(query, (index, score) => score >= least && isIn[side][index] === 1)) {
+      if (hits.has(text)) continue
+      hits.add(text)
+      yield sources[text]!
     }
+    for (const source of inSeededOrder(pools[side], deriveSeed(seed, 'fill', golden.id)))
+      if (!hits.has(source.index)) yield source
+  }
+}
+
+/** Candidates that are gone through more than once and found only once. */
+class Candidates {
+  readonly #found: Source[] = []
+  readonly #rest: Generator<Source>
+
+  constructor(candidates: Generator<Source>) {
+    this.#rest = candidates
+  }
+
+  *all(): Generator<Source> {
+    for (let i = 0; ; i++) {
+      if (i === this.#found.length) {
+        const next = this.#rest.next()
+        if (next.done === true) return
+        this.#found.push(next.value)
+      }
+      yield this.#found[i]!
+    }
+  }
+}
+
+/** The items in an order that the seed decides, in time for those that are taken. */
+function* inSeededOrder<T>(items: readonly T[], seed: number): Generator<T> {
+  const random = new Random(seed)
+  // Fisher–Yates on places, of which only the exchanged ones are kept.
+  const moved = new Map<number, number>()
+  for (let last = items.length - 1; last >= 0; last--) {
+    const at = random.below(last + 1)
+    yield items[moved.get(at) ?? at]!
+    moved.set(at, moved.get(last) ?? last)
   }
 }

@@ -2,7 +2,7 @@
 
 import { DatasetError, describeValue } from '../errors'
 import { splitNames } from '../rows/check-row'
-import { parseJsonRows, optionalText, textAt } from './json-rows'
+import { optionalText, parseJsonRows, recordOf, textAt, type JsonRow } from './json-rows'
 import type { Table } from './table'
 
 export interface DocumentOrigin {
@@ -36,26 +36,30 @@ export type RaftDocument = TextDocument | TableDocument
  * @param file what errors call it
  * @throws DatasetError naming row and key
  */
-export function parseDocuments(text: string, file: string): TextDocument[] {
-  return parseJsonRows(text, file, 'documents').map(({ value, origin }) => {
-    const document: TextDocument = {
-      id: optionalText(value, 'id', origin) ?? String(origin.row),
-      text: textAt(value, 'text', origin),
-      origin,
-    }
-    const title = optionalText(value, 'title', origin)
-    if (title !== undefined) document.title = title
-    const split = optionalText(value, 'split', origin)
-    if (split === undefined) return document
-    const known = splitNames.get(split)
-    if (known === undefined)
-      throw new DatasetError({
-        ...origin,
-        key: 'split',
-        problem: `got ${describeValue(split)}; expected train or test`,
-      })
-    return { ...document, split: known }
-  })
+export const parseDocuments = (text: string, file: string): TextDocument[] =>
+  parseJsonRows(text, file, 'documents').map((row) => ({
+    id: String(row.origin.row),
+    ...documentOf(row),
+    origin: row.origin,
+  }))
+
+/** A row as a document, without a name where it brings none. @throws DatasetError naming row and key */
+export function documentOf({ value, origin }: JsonRow): Omit<TextDocument, 'id' | 'origin'> & { id?: string } {
+  const row = recordOf(value, origin)
+  const [id, title] = [optionalText(row, 'id', origin), optionalText(row, 'title', origin)]
+  const document = {
+    ...(id === undefined ? {} : { id }),
+    ...(title === undefined ? {} : { title }),
+    text: textAt(row, 'text', origin),
+  }
+  const split = optionalText(row, 'split', origin)
+  if (split === undefined) return document
+  const known = splitNames.get(split)
+  if (known === undefined) {
+    const problem = `got ${describeValue(split)}; expected train or test`
+    throw new DatasetError({ ...origin, key: 'split', problem })
+  }
+  return { ...document, split: known }
 }
 
 /** @throws DatasetError when two documents have one id */

@@ -1,62 +1,79 @@
 // The golden chunk of a question: the one that holds what its answer rests on.
 
+import { textHash } from '../hash'
+import { canonical, canonicalCased, spelledIn } from '../retrieval/canonical'
+import type { Retriever } from '../retrieval/lexical'
 import type { Chunk } from './chunk'
+import { holds, type Holding } from './holds'
 import type { RaftQuestion } from './questions'
-import type { Retriever } from './retriever'
 
-/** White space folded, for comparing texts that were laid out differently. */
-export const folded = (text: string): string => text.replace(/\s+/g, ' ').trim()
-
-const LETTER = /^(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}])[\p{L}\p{M}\p{N}]$/u
-const isInsideWord = (left = '', right = ''): boolean => LETTER.test(left) && LETTER.test(right)
-
-/** How `text` holds `needle`: as words of their own, only as part of longer ones (`ten` in `often`), or not at all. */
-export function holds(text: string, needle: string): 'words' | 'part' | 'not' {
-  const first = text.indexOf(needle)
-  for (let at = first; at >= 0; at = text.indexOf(needle, at + 1)) {
-    const end = at + needle.length
-    if (!isInsideWord(text[at - 1], needle[0]) && !isInsideWord(needle.at(-1), text[end])) return 'words'
-  }
-  return first >= 0 ? 'part' : 'not'
+/** Words of a document that an answer rests on. */
+export interface Quote {
+  /** In canonical form. */
+  form: string
+  /** The same but for its case: a quote is one to the letter. */
+  cased: string
+  /** As it was written, white space folded. */
+  shown: string
 }
 
-/** What a question's answer rests on, folded as it is compared: quotes to the letter, the final answer in lower case. */
+/** What a question's answer rests on. */
 export interface Evidence {
-  quotes: readonly string[]
+  quotes: readonly Quote[]
+  /** In canonical form. */
   answer: string
 }
 
+const QUOTE = /##begin_quote##([^]*?)##end_quote##/g
+
 /** Reads an answer that may be written as RAFT writes them: reasoning with quotes, then `##Answer:` or `<ANSWER>:`. */
-export function evidenceOf({ answer, quote }: RaftQuestion): Evidence {
-  const spans = [...answer.matchAll(/##begin_quote##([^]*?)##end_quote##/g)].map((found) => found[1]!)
+export function evidenceOf({ answer, quote }: Pick<RaftQuestion, 'answer' | 'quote'>): Evidence {
+  const spans = [...answer.matchAll(QUOTE)].map((found) => found[1]!)
   const final = /^[^]*(?:##\s*answer:|<answer>:)([^]*)$/i.exec(answer)?.[1] ?? answer
   return {
-    quotes: [quote ?? '', ...spans].map(folded).filter(Boolean),
-    answer: folded(final.replace(/##(?:begin|end)_quote##/g, ' ')).toLowerCase(),
+    quotes: [quote ?? '', ...spans].map(folded).filter(Boolean).map(quoteOf),
+    answer: canonical(final.replace(/##(?:begin|end)_quote##/g, ' ')),
   }
 }
 
-/** A chunk and its text as answers and quotes are looked for in it. */
+const quoteOf = (shown: string): Quote => ({ form: canonical(shown), cased: canonicalCased(shown), shown })
+
+/** The answer with each of its quotes as the document spells it. */
+export const withQuotesOf = (answer: string, text: string): string =>
+  answer.replace(QUOTE, (whole, quote: string) => {
+    const spelled = spelledIn(text, canonical(quote))
+    return spelled === undefined ? whole : `##begin_quote##${spelled}##end_quote##`
+  })
+
+/** A chunk as it is looked for: its number in the index, and one for what it says. */
 export interface Source extends Chunk {
-  folded: string
-  lower: string
+  index: number
+  /** Equal for chunks of one canonical form. */
+  content: number
 }
 
-export const sourceOf = (chunk: Chunk): Source => {
-  const text = folded(chunk.text)
-  return { ...chunk, folded: text, lower: text.toLowerCase() }
-}
+export const sourceOf = (chunk: Chunk, index: number): Source => ({
+  ...chunk,
+  index,
+  content: textHash(canonical(chunk.text)),
+})
 
-export interface GoldenSearch {
-  /** All chunks, by id. */
-  sources: ReadonlyMap<string, Source>
+/** All that questions are about. */
+export interface Corpus {
+  /** All chunks, by their number. */
+  sources: readonly Source[]
   /** Chunks by document; none where it is empty. */
   byDocument: ReadonlyMap<string, readonly Source[]>
-  /** Documents that are texts, folded: what stands in one may be cut in two by its chunks. */
+  /** Documents that are texts: what stands in one may be cut in two by its chunks. */
   texts: ReadonlyMap<string, string>
   retriever: Retriever
+  /** The canonical form of a chunk. */
+  formOf: (source: Source) => string
   /** The document's id that may have been meant. */
   nearestId: (id: string) => string | undefined
+}
+
+export interface GoldenSearch extends Corpus {
   /** Whether a question whose answer stands nowhere in its document takes the chunk that is most like the question. */
   allowAbstractive: boolean
 }
@@ -70,40 +87,92 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   if (begun !== ended) return 'a ##begin_quote## of the answer has no ##end_quote##, or the reverse'
 
   const { document } = question
-  const sources = document === undefined ? [...search.sources.values()] : search.byDocument.get(document)
-  if (sources === undefined) {
-    const near = search.nearestId(document!)
-    return `unknown document ${shown(document!)}${near === undefined ? '' : ` (did you mean ${shown(near)}?)`}`
+  const { byDocument, nearestId, retriever, formOf } = search
+  const own = document === undefined ? undefined : byDocument.get(document)
+  if (document !== undefined) {
+    if (own === undefined) {
+      const near = nearestId(document)
+      return `unknown document ${shown(document)}${near === undefined ? '' : ` (did you mean ${shown(near)}?)`}`
+    }
+    if (own.length === 0) return `document ${shown(document)} is empty`
   }
-  if (sources.length === 0) return `document ${shown(document!)} is empty`
-  const missing = (what: string, isIn: (text: string) => boolean): string => {
-    const cut = document === undefined ? [...search.texts].find(([, text]) => isIn(text))?.[0] : document
-    if (cut !== undefined && isIn(search.texts.get(cut) ?? ''))
-      return `${what} stands in document ${shown(cut)}, but whole in no chunk of it`
-    return document === undefined ? `${what} stands in no document` : `${what} is not in document ${shown(document)}`
+  /** The chunks that may hold a text, the one most like the question first. */
+  const candidates = function* (needle: string, inWords: boolean): Generator<Source> {
+    const texts = own?.map(({ index }) => index) ?? retriever.index.holding(needle, inWords)
+    for (const { text } of retriever.rankAmong(question.question, texts)) yield search.sources[text]!
   }
+  const first = (needle: string, inWords: boolean, fits: (source: Source) => boolean): Source | undefined => {
+    for (const source of candidates(needle, inWords)) if (fits(source)) return source
+    return undefined
+  }
+  const hasQuote = (source: Source, { form, cased }: Quote): boolean =>
+    formOf(source).includes(form) && canonicalCased(source.text).includes(cased)
   if (quotes.length > 0) {
-    const holding = sources.filter((source) => quotes.every((quote) => source.folded.includes(quote)))
-    if (holding.length > 0) return closest(question, holding, search)
-    const lost = quotes.find((quote) => !sources.some((source) => source.folded.includes(quote)))
-    return lost === undefined
-      ? 'no one chunk has all of its quotes'
-      : missing(`quote ${shown(lost)}`, (text) => text.includes(lost))
+    const longest = quotes.reduce((a, b) => (b.form.length > a.form.length ? b : a))
+    const holding = first(longest.form, true, (source) => quotes.every((quote) => hasQuote(source, quote)))
+    if (holding !== undefined) return holding
+    const lost = quotes.find((quote) => first(quote.form, true, (source) => hasQuote(source, quote)) === undefined)
+    if (lost === undefined) return 'no one chunk has all of its quotes'
+    return missing(`quote ${shown(lost.shown)}`, (text) => canonicalCased(text).includes(lost.cased), {
+      needle: lost.form,
+      document,
+      search,
+    })
   }
-  const found = sources.map((source) => holds(source.lower, answer))
-  for (const how of ['words', 'part'] as const) {
-    const holding = sources.filter((_, i) => found[i] === how)
-    if (holding.length > 0) return closest(question, holding, search)
+  // Most answers are words of their own: only where none is, are longer words looked at.
+  const whole = first(answer, false, (source) => holds(formOf(source), answer) === 'words')
+  if (whole !== undefined) return whole
+  let part: Source | undefined
+  for (const source of candidates(answer, true)) {
+    const how: Holding = holds(formOf(source), answer)
+    if (how === 'attached' || how === 'words') return source
+    if (how === 'part') part ??= source
   }
-  if (document !== undefined && search.allowAbstractive) return closest(question, sources, search)
-  return missing(`answer ${shown(folded(question.answer))}`, (text) => text.toLowerCase().includes(answer))
+  if (part !== undefined) return part
+  if (own !== undefined && search.allowAbstractive) {
+    const [best] = retriever.rankAmong(
+      question.question,
+      own.map(({ index }) => index),
+    )
+    return search.sources[best!.text]!
+  }
+  return missing(`answer ${shown(folded(question.answer))}`, (text) => canonical(text).includes(answer), {
+    needle: answer,
+    document,
+    search,
+  })
 }
 
-/** The one most like the question. */
-function closest({ question }: RaftQuestion, candidates: readonly Source[], { retriever }: GoldenSearch): Source {
-  const byId = new Map(candidates.map((source) => [source.id, source]))
-  const [best] = candidates.length === 1 ? [] : retriever.search(question, { limit: 1, among: (id) => byId.has(id) })
-  return (best && byId.get(best.id)) ?? candidates[0]!
+/** Documents that are gone through for words that their chunks cut in two. */
+const mostCutDocuments = 50
+
+interface Missing {
+  /** In canonical form. */
+  needle: string
+  document: string | undefined
+  search: GoldenSearch
 }
+
+function missing(what: string, isIn: (text: string) => boolean, { needle, document, search }: Missing): string {
+  const textOf = (id: string) => search.texts.get(id) ?? ''
+  const cut = document ?? likelyDocuments(needle, search).find((id) => isIn(textOf(id)))
+  if (cut !== undefined && isIn(textOf(cut)))
+    return `${what} stands in document ${shown(cut)}, but whole in no chunk of it`
+  return document === undefined ? `${what} stands in no document` : `${what} is not in document ${shown(document)}`
+}
+
+/** Documents of several chunks that share words with a text, the likeliest first. */
+function likelyDocuments(needle: string, { retriever, sources, byDocument }: GoldenSearch): string[] {
+  const likely = new Set<string>()
+  for (const { text } of retriever.rank(needle, () => true)) {
+    const { document } = sources[text]!
+    if (byDocument.get(document)!.length > 1) likely.add(document)
+    if (likely.size >= mostCutDocuments) break
+  }
+  return [...likely]
+}
+
+/** White space folded. */
+const folded = (text: string): string => text.replace(/\s+/g, ' ').trim()
 
 const shown = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)

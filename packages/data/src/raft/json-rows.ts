@@ -4,26 +4,28 @@ import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { isRecord, type JsonRecord } from '../rows/json'
 import { itemsOf, valueOf } from '../rows/records'
 
-interface JsonRow {
-  value: JsonRecord
+/** A row and its place. */
+export interface JsonRow {
+  value: unknown
   origin: RowOrigin
 }
 
 /**
- * Reads the objects of a JSON array or of JSONL.
+ * Reads the rows of a JSON array or of JSONL.
  *
  * @param what the rows are, for the error when there are none
- * @throws DatasetError on broken JSON, a row that is no object, or no rows
+ * @throws DatasetError on broken JSON, or no rows
  */
 export function parseJsonRows(text: string, file: string, what: string): JsonRow[] {
-  const values = [...itemsOf(text, file)].map(valueOf)
-  if (values.length === 0) throw new DatasetError({ file, problem: `holds no ${what}` })
-  return values.map(({ value }, i) => {
-    const origin = { file, row: i + 1 }
-    if (!isRecord(value))
-      throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object` })
-    return { value, origin }
-  })
+  const rows = Array.from(itemsOf(text, file), (item, i) => ({ ...valueOf(item), origin: { file, row: i + 1 } }))
+  if (rows.length === 0) throw new DatasetError({ file, problem: `holds no ${what}` })
+  return rows
+}
+
+/** @throws DatasetError when the value is no object */
+export function recordOf(value: unknown, origin: RowOrigin): JsonRecord {
+  if (isRecord(value)) return value
+  throw new DatasetError({ ...origin, problem: `got ${describeValue(value)}; expected an object` })
 }
 
 /** @throws DatasetError when the value is no string */

@@ -1,7 +1,7 @@
 // Questions of RAFT data: what is asked, the answer, and where it is known to stand.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { optionalText, parseJsonRows, textAt } from './json-rows'
+import { optionalText, parseJsonRows, recordOf, textAt } from './json-rows'
 
 export interface RaftQuestion {
   id?: string
@@ -23,23 +23,26 @@ export interface RaftQuestion {
  * @param file what errors call it
  * @throws DatasetError naming row and key
  */
-export function parseQuestions(text: string, file: string): RaftQuestion[] {
-  return parseJsonRows(text, file, 'questions').map(({ value, origin }) => {
-    const question: RaftQuestion = {
-      question: textAt(value, 'question', origin),
-      answer: textAt(value, 'answer', origin),
-      origin,
-    }
-    for (const key of ['id', 'document', 'quote'] as const) {
-      const given = optionalText(value, key, origin)
-      if (given !== undefined) question[key] = given
-    }
-    const { answers } = value
-    if (answers === undefined || answers === null) return question
-    if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === 'string')) {
-      const problem = `got ${describeValue(answers)}; expected an array of strings`
-      throw new DatasetError({ ...origin, key: 'answers', problem })
-    }
-    return { ...question, answers }
-  })
+export const parseQuestions = (text: string, file: string): RaftQuestion[] =>
+  parseJsonRows(text, file, 'questions').map(questionOf)
+
+/** A row as a question. @throws DatasetError naming row and key */
+export function questionOf({ value, origin }: { value: unknown; origin: RowOrigin }): RaftQuestion {
+  const row = recordOf(value, origin)
+  const question: RaftQuestion = {
+    question: textAt(row, 'question', origin),
+    answer: textAt(row, 'answer', origin),
+    origin,
+  }
+  for (const key of ['id', 'document', 'quote'] as const) {
+    const given = optionalText(row, key, origin)
+    if (given !== undefined) question[key] = given
+  }
+  const { answers } = row
+  if (answers === undefined || answers === null) return question
+  if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === 'string')) {
+    const problem = `got ${describeValue(answers)}; expected an array of strings`
+    throw new DatasetError({ ...origin, key: 'answers', problem })
+  }
+  return { ...question, answers }
 }

@@ -34,7 +34,7 @@ export interface RaftStatistics {
 
 interface Built {
   documents: readonly RaftDocument[]
-  sources: ReadonlyMap<string, Source>
+  sources: readonly Source[]
   byDocument: ReadonlyMap<string, readonly Source[]>
   sides: ReadonlyMap<string, Side>
   rows: readonly ContextRow[]
@@ -54,7 +54,8 @@ export function statisticsOf({
   refused,
   distractors,
 }: Built): RaftStatistics {
-  const tokens = [...sources.values()].map((source) => source.tokens)
+  const tokens = sources.map((source) => source.tokens)
+  const documentsOf = new Map(sources.map(({ id, document }) => [id, document]))
   const filled = documents.filter(({ id }) => byDocument.get(id)!.length > 0)
   const contextOf = (row: ContextRow) => row.context as readonly ContextDocument[]
   const questionsOf = (some: readonly ContextRow[]) => sumOf(some, (row) => row.questions.length)
@@ -68,7 +69,7 @@ export function statisticsOf({
     (context as readonly ContextDocument[]).some(({ id }) => id === questions[0]!.golden![0])
   const golden = questionsOf(onSide('train').filter(hasGolden))
   const kept = questionsOf(rows)
-  const sideOf = (id: string | undefined) => sides.get(sources.get(id!)!.document)
+  const sideOf = (id: string | undefined) => sides.get(documentsOf.get(id!)!)
   return {
     documents: documents.length,
     emptyDocuments: documents.length - filled.length,

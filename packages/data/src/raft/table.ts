@@ -9,24 +9,72 @@ export interface Table {
   rows: readonly (readonly string[])[]
 }
 
+/** What may stand between cells, the likeliest first. */
+const delimiters = [',', ';', '\t', '|']
+
 /**
- * Reads a table whose first record is its header. Commas and RFC 4180 quotes for `.csv` (or the `\"` of WikiTableQuestions,
- * where RFC quotes do not fit), tabs and no quotes for `.tsv`.
+ * Reads a table whose first record is its header. What stands between cells is told by the content: what gives every record
+ * as many cells as the header has, and the most of them; `.tsv` has tabs where they do. RFC 4180 quotes enclose cells (or
+ * the `\"` of WikiTableQuestions, where RFC quotes do not fit); in a table of tabs they do where a cell could not be written
+ * otherwise, and else stand for themselves. A first line `sep=;`, as Excel writes it, decides.
  *
  * @throws DatasetError naming the record, counted with the header as a spreadsheet does, that has more or fewer cells
  */
 export function parseTable(text: string, file: string): Table {
-  if (/\.tsv$/i.test(file)) return tableOf(text, file, { delimiter: '\t', quotes: false })
-  try {
-    return tableOf(text, file, {})
-  } catch (error) {
-    if (!text.includes('\\"')) throw error
+  const [, named] = /^\uFEFF?sep=([^\r\n])\r?\n/.exec(text) ?? []
+  // An empty line in its place keeps the count of lines.
+  if (named !== undefined) return readTable(text.replace(/^.*/, ''), file, named)
+  const isTabbed = /\.(tsv|tab)$/i.test(file)
+  const likely = isTabbed ? ['\t', ...delimiters.filter((each) => each !== '\t')] : delimiters
+  let [best, failure]: [Table | undefined, unknown] = [undefined, undefined]
+  const header = text.slice(0, 10_000).split(/\r?\n|\r/, 1)[0]!
+  for (const delimiter of likely) {
+    if (best !== undefined && !header.includes(delimiter)) continue
+    if (best === undefined && failure !== undefined && !header.includes(delimiter)) continue
     try {
-      return tableOf(text, file, { backslashQuotes: true })
-    } catch {
-      throw error
+      const table = readTable(text, file, delimiter)
+      if (best === undefined || table.header.length > best.header.length) best = table
+    } catch (error) {
+      failure ??= error
     }
+    if (isTabbed && best !== undefined && best.header.length > 1) break
   }
+  if (best === undefined) throw failure
+  return best
+}
+
+function readTable(text: string, file: string, delimiter: string): Table {
+  if (delimiter === '\t') {
+    const plain = attempt(() => tableOf(text, file, { delimiter, quotes: false }))
+    if (!/(^|\t|\n)"/.test(text)) return plain.value ?? fail(plain.error)
+    const quoted = attempt(() => tableOf(text, file, { delimiter }))
+    const needsQuotes = quoted.value?.rows.some((row) => row.some((cell) => /[\t\n\r"]/.test(cell))) ?? false
+    if (needsQuotes || plain.value === undefined) return quoted.value ?? fail(plain.error)
+    return plain.value
+  }
+  const strict = attempt(() => tableOf(text, file, { delimiter }))
+  if (strict.value !== undefined) return strict.value
+  const lenient = text.includes('\\"')
+    ? attempt(() => tableOf(text, file, { delimiter, backslashQuotes: true }))
+    : strict
+  return lenient.value ?? fail(strict.error)
+}
+
+interface Attempt<T> {
+  value?: T
+  error?: unknown
+}
+
+function attempt<T>(make: () => T): Attempt<T> {
+  try {
+    return { value: make() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+function fail(error: unknown): never {
+  throw error
 }
 
 function tableOf(text: string, file: string, options: Parameters<typeof parseCsv>[2]): Table {

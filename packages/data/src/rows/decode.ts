@@ -1,6 +1,7 @@
 // Bytes of a file as text: UTF-8, or UTF-16 with a byte order mark; what is neither is named.
 
 import { DatasetError } from '../errors'
+import { unfitText } from './unfit-text'
 
 /** The encodings whose byte order mark tells them, the mark first. */
 const marks: readonly (readonly [mark: readonly number[], encoding: string])[] = [
@@ -69,6 +70,25 @@ export async function* decodeText(chunks: AsyncIterable<Uint8Array>, file: strin
   }
   const text = decode(head, false)
   if (text !== '') yield text
+}
+
+/**
+ * Decodes a whole file.
+ *
+ * @throws DatasetError as {@link decodeText} does, when it holds NUL, or is longer than a string can be
+ */
+export async function decodeWhole(bytes: AsyncIterable<Uint8Array>, file: string): Promise<string> {
+  let text = ''
+  try {
+    for await (const chunk of decodeText(bytes, file)) text += chunk
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new DatasetError({ file, problem: 'is longer than the 512 MB that one text can have; split it' })
+  }
+  const problem = unfitText(text)
+  if (problem === undefined) return text
+  const line = text.slice(0, text.indexOf('\0')).split('\n').length
+  throw new DatasetError({ file, line, problem: `${problem}: it is binary, or UTF-16 without its byte order mark` })
 }
 
 function decoderOf(bytes: Uint8Array, file: string) {

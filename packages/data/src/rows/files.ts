@@ -4,11 +4,10 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError } from '../errors'
-import { decodeText } from './decode'
+import { decodeText, decodeWhole } from './decode'
 import type { Row } from './row-formats'
 import type { CheckOptions } from './fields'
 import { readRows } from './rows'
-import { unfitText } from './unfit-text'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from '../tokenizer/tokenizer-files'
 
@@ -28,7 +27,7 @@ export interface ReadOptions {
 }
 
 /** The bytes of a file as they are read. @throws DatasetError when it is missing or a folder */
-async function* readBytes(file: string, { onBytes }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 })) {
       onBytes?.(chunk as Uint8Array)
@@ -54,23 +53,7 @@ export const readChunks = (file: string, options?: ReadOptions): AsyncGenerator<
  *
  * @throws DatasetError when it is missing, a folder, no text, or longer than the 512 MB that a string can have
  */
-export async function readText(file: string): Promise<string> {
-  let text = ''
-  try {
-    for await (const chunk of readChunks(file)) text += chunk
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw new DatasetError({ file, problem: 'is longer than the 512 MB that one text can have; split it' })
-  }
-  const problem = unfitText(text)
-  if (problem === undefined) return text
-  const line = text.slice(0, text.indexOf('\0')).split('\n').length
-  throw new DatasetError({
-    file,
-    line,
-    problem: `${problem}: it is binary, or UTF-16 without its byte order mark`,
-  })
-}
+export const readText = (file: string): Promise<string> => decodeWhole(readBytes(file), file)
 
 /**
  * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: it may be of any size.

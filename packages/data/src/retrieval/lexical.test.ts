@@ -1,7 +1,7 @@
 // BM25 against its formula worked out by hand, and what counts as a word.
 
 import { expect, test } from 'vitest'
-import { nameFinder, Retriever } from './retriever'
+import { Retriever } from './lexical'
 
 const texts = [
   { id: 'a', text: 'red red house' },
@@ -50,9 +50,15 @@ test('a character is a word where words are not set apart', () => {
   expect(retriever.search('überlingen').map(({ id }) => id)).toEqual(['en'])
 })
 
-test('the nearest name, if one is near', () => {
-  const nearest = nameFinder(['docs/Paris', 'docs/Rome'])
-  expect(nearest('docs/Pari.txt')).toBe('docs/Paris')
-  expect(nearest('DOCS/ROME')).toBe('docs/Rome')
-  expect(nearest('zzz')).toBeUndefined()
+test('an answer is looked for in the texts that may hold it alone', () => {
+  const { index } = new Retriever(
+    Array.from({ length: 5000 }, (_, n) => ({ id: `${n}`, text: `The code of house ${n} is x${n}y, often red.` })),
+  )
+  expect([...index.holding('x42y', false)]).toEqual([42])
+  expect([...index.holding('house 42 is x42y', false)]).toEqual([42])
+  expect([...index.holding('x43', true)].slice(0, 3)).toEqual([43, 430, 431])
+  expect([...index.holding('house 43', true)]).toHaveLength(111)
+  expect(index.holding('ten', false)).toHaveLength(0)
+  expect(index.holding('ten', true)).toHaveLength(5000)
+  expect(index.holding('nothing like it', true)).toHaveLength(0)
 })

@@ -1,12 +1,12 @@
 // Reading documents and questions: folders, files, and the exact words of every error.
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseDocuments } from './documents'
-import { parseQuestions } from './questions'
-import { readDocuments, readQuestions } from './read-sources'
+import { parseDocuments } from '../raft/documents'
+import { parseQuestions } from '../raft/questions'
+import { readDocuments, readQuestions } from './read-documents'
 
 let root: string
 beforeAll(async () => void (root = await mkdtemp(join(tmpdir(), 'jora-raft-'))))
@@ -53,8 +53,9 @@ describe('documents', () => {
     await mkdir(join(root, 'empty'))
     const problems: Record<string, string> = {
       none: 'no such file or folder',
-      empty: 'holds no file that ends in .txt, .md, .csv or .tsv',
-      'x.pdf': 'got a file that ends in ".pdf"; expected .txt, .md, .csv, .tsv, .json or .jsonl, or a folder',
+      empty: 'holds no file that ends in .txt, .md, .markdown, .rst, .text, .csv, .tsv, .json, .jsonl or .ndjson',
+      'x.pdf':
+        'got a file that ends in ".pdf"; expected .txt, .md, .markdown, .rst, .text, .csv, .tsv, .json, .jsonl or .ndjson, or a folder (PDF is not read; save it as text (pdftotext))',
       'latin.txt': 'is not UTF-8 text',
       'blank.jsonl': 'holds no documents',
     }
@@ -63,6 +64,73 @@ describe('documents', () => {
     await put('blank.jsonl', '\n')
     for (const [name, problem] of Object.entries(problems))
       await expect(readDocuments(join(root, name))).rejects.toThrow(`${join(root, name)}: ${problem}`)
+  })
+
+  test('a folder as people have it: what is read, and what is skipped with the reason', async () => {
+    await put('mixed/CUBA.TXT', 'Havana')
+    await put('mixed/fiji.markdown', 'Suva')
+    await put('mixed/more.jsonl', '{"id":"m","text":"Bamako"}\n{"text":"Lome"}\n{"title":"no text"}\n')
+    await put('mixed/questions.json', '[{"question":"q","answer":"a"}]')
+    await put('mixed/report.pdf', '%PDF-1.4')
+    await put('mixed/same.md', 'one')
+    await put('mixed/same.txt', 'two')
+    await put('mixed/sub/iran.rst', 'Tehran')
+    await put('other/oman.txt', '\uFEFFMuscat')
+    await symlink('../../other', join(root, 'mixed/sub/linked'))
+    await symlink('..', join(root, 'mixed/sub/loop'))
+    const skipped: unknown[] = []
+    const found = await readDocuments(join(root, 'mixed'), { onSkipped: (each) => void skipped.push(each) })
+    expect(found.map((each) => [each.id, 'text' in each ? each.text : ''])).toEqual([
+      ['CUBA', 'Havana'],
+      ['fiji', 'Suva'],
+      ['m', 'Bamako'],
+      ['more/2', 'Lome'],
+      ['same.md', 'one'],
+      ['same.txt', 'two'],
+      ['sub/iran', 'Tehran'],
+      ['sub/linked/oman', 'Muscat'],
+    ])
+    const at = (name: string) => join(root, 'mixed', name)
+    expect(skipped).toEqual([
+      { file: at('sub/loop'), reason: 'a link to a folder that is read already' },
+      { file: at('report.pdf'), reason: 'PDF is not read; save it as text (pdftotext)' },
+      { file: at('more.jsonl'), row: 3, reason: 'got nothing; expected a string' },
+      { file: at('questions.json'), reason: 'its rows are no documents: got nothing; expected a string' },
+    ])
+    await expect(readDocuments(at('more.jsonl'))).rejects.toThrow('more.jsonl: row 3: ')
+  })
+
+  test('many files of one folder', async () => {
+    for (let i = 0; i < 3000; i++) await put(`many/sub/${i}.txt`, `item ${i}`)
+    expect(await readDocuments(join(root, 'many'))).toHaveLength(3000)
+  })
+
+  test.each<[string, string, string[], string[][]]>([
+    ['semicolons', 't.csv', ['a', 'b'], [['1,5', 'x']]],
+    ['tabs in a .csv', 't2.csv', ['a', 'b'], [['1,5', 'x']]],
+    ['bars', 't3.csv', ['a', 'b'], [['1', 'x']]],
+    ['commas in quotes', 't4.csv', ['a;b', 'c'], [['1;2', 'x,y']]],
+    ['quotes in a .tsv', 't5.tsv', ['a', 'b'], [['one\ttwo', 'x']]],
+    ['quotes that are text', 't6.tsv', ['a', 'b'], [['"one"', 'x']]],
+    ['commas in a .tsv', 't7.tsv', ['a', 'b'], [['1', 'x']]],
+    ['sep= of Excel', 't8.csv', ['a,x', 'b'], [['1', '2']]],
+    ['UTF-16', 't9.csv', ['ä', 'b'], [['1', '2']]],
+    ['one column', 't10.csv', ['a'], [['1;2'], ['3']]],
+  ])('a table of %s', async (_, name, header, rows) => {
+    const texts: Record<string, string | Uint8Array> = {
+      't.csv': '\uFEFFa;b\r\n1,5;x\r\n',
+      't2.csv': 'a\tb\n1,5\tx\n',
+      't3.csv': 'a|b\n1|x\n',
+      't4.csv': 'a;b,c\n1;2,"x,y"\n',
+      't5.tsv': 'a\tb\n"one\ttwo"\tx\n',
+      't6.tsv': 'a\tb\n"one"\tx\n',
+      't7.tsv': 'a,b\n1,x\n',
+      't8.csv': 'sep=;\na,x;b\n1;2\n',
+      't9.csv': Buffer.from('\uFEFFä;b\n1;2\n', 'utf16le'),
+      't10.csv': 'a\n1;2\n3\n',
+    }
+    const [document] = await readDocuments(await put(`tables/${name}`, texts[name]!))
+    expect(document).toMatchObject({ table: { header, rows } })
   })
 
   test.each<[string, string]>([

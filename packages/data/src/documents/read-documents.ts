@@ -1,0 +1,126 @@
+// Reading what RAFT data is made of from disk.
+
+import { stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { DatasetError, type RowOrigin } from '../errors'
+import type { RaftDocument } from '../raft/documents'
+import { questionOf, type RaftQuestion } from '../raft/questions'
+import { readBytes, readChunks } from '../rows/files'
+import { asText, asRecord } from '../rows/json'
+import { readItems, valueOf } from '../rows/records'
+import { extensionOf, readerOf, readExtensions } from './readers/index'
+import type { Content, Unread } from './readers/reader'
+import { walkFolder } from './walk'
+
+/** A file, or a row of one, that gave no document. */
+export interface SkippedDocument {
+  file: string
+  row?: number
+  reason: string
+}
+
+export interface ReadDocumentsOptions {
+  /** Told what is passed over and why. Without it a row that is no document is an error. */
+  onSkipped?: (skipped: SkippedDocument) => void
+  /** Called as the files of a folder are read. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/**
+ * Reads documents: a file of one of the formats of `readers`, or a folder of such files, searched to its depths. In a folder
+ * a document's id is its path below it, with `/` and without the extension (with it, where two files differ in nothing
+ * else); rows of a JSON file keep their ids. Documents are sorted by path.
+ *
+ * @throws DatasetError when there are none, or one cannot be read
+ */
+export async function readDocuments(path: string, options: ReadDocumentsOptions = {}): Promise<RaftDocument[]> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new DatasetError({ file: path, problem: error.code === 'ENOENT' ? 'no such file or folder' : error.message })
+  })
+  if (found.isDirectory()) return readFolder(path, options)
+  const reader = readerOf(path)
+  if (typeof reader === 'string') {
+    const known = reader.includes(';') ? ` (${reader})` : ''
+    const problem = `got a file that ends in "${extensionOf(path)}"; expected ${readExtensions()}, or a folder${known}`
+    throw new DatasetError({ file: path, problem })
+  }
+  const documents: RaftDocument[] = []
+  for await (const content of reader.read(readBytes(path), path)) {
+    if ('problem' in content) skip(path, content, options)
+    else
+      documents.push(
+        documentOf(content, path, content.row === undefined ? stemOf(basename(path)) : String(content.row)),
+      )
+  }
+  if (documents.length === 0) throw new DatasetError({ file: path, problem: 'holds no documents' })
+  return documents
+}
+
+async function readFolder(root: string, options: ReadDocumentsOptions): Promise<RaftDocument[]> {
+  const { onSkipped = () => {}, onProgress } = options
+  const { names, skipped } = await walkFolder(root)
+  for (const { name, reason } of skipped) onSkipped({ file: join(root, name), reason })
+  const readable = names.filter((name) => typeof readerOf(name) !== 'string')
+  for (const name of names) {
+    const reader = readerOf(name)
+    if (typeof reader === 'string') onSkipped({ file: join(root, name), reason: reader })
+  }
+  const stems = new Map<string, number>()
+  for (const name of readable) stems.set(stemOf(name), (stems.get(stemOf(name)) ?? 0) + 1)
+  const documents: RaftDocument[] = []
+  for (const [i, name] of readable.entries()) {
+    const file = join(root, name)
+    const id = stems.get(stemOf(name)) === 1 ? stemOf(name) : name
+    const reader = readerOf(name)
+    if (typeof reader === 'string') continue
+    const [before, unread]: [number, Unread[]] = [documents.length, []]
+    for await (const content of reader.read(readBytes(file), file)) {
+      if ('problem' in content) unread.push(content)
+      else documents.push(documentOf(content, file, content.row === undefined ? id : `${id}/${content.row}`))
+    }
+    const [first] = unread
+    // A folder may hold rows of something else beside its documents.
+    if (first !== undefined && documents.length === before)
+      onSkipped({ file, reason: `its rows are no documents: ${first.problem}` })
+    else for (const each of unread) skip(file, each, options)
+    onProgress?.(i + 1, readable.length)
+  }
+  if (readable.length === 0)
+    throw new DatasetError({ file: root, problem: `holds no file that ends in ${readExtensions()}` })
+  return documents
+}
+
+const stemOf = (name: string): string => name.slice(0, name.length - extensionOf(name).length)
+
+function documentOf({ row, id: own, ...content }: Content, file: string, id: string): RaftDocument {
+  return { ...content, id: own ?? id, origin: row === undefined ? { file } : { file, row } }
+}
+
+function skip(file: string, { row, problem }: Unread, { onSkipped }: ReadDocumentsOptions): void {
+  if (onSkipped === undefined) throw new DatasetError({ file, row, problem })
+  onSkipped({ file, ...(row === undefined ? {} : { row }), reason: problem })
+}
+
+export interface ReadQuestionsOptions {
+  /** Told of rows that are no questions. Without it such a row is an error. */
+  onRefused?: (refused: { origin: RowOrigin; id?: string; reason: string }) => void
+}
+
+/** Reads questions from a JSON array or JSONL. @throws DatasetError when there are none, and as {@link questionOf} does */
+export async function readQuestions(file: string, { onRefused }: ReadQuestionsOptions = {}): Promise<RaftQuestion[]> {
+  const questions: RaftQuestion[] = []
+  let count = 0
+  for await (const item of readItems(readChunks(file), file)) {
+    count++
+    const origin: RowOrigin = { file, row: item.origin.row }
+    try {
+      questions.push(questionOf({ ...valueOf(item), origin }))
+    } catch (error) {
+      if (!(error instanceof DatasetError) || onRefused === undefined) throw error
+      const id = 'value' in item ? asText(asRecord(item.value).id) : undefined
+      onRefused({ origin, ...(id === undefined ? {} : { id }), reason: error.problem })
+    }
+  }
+  if (count === 0) throw new DatasetError({ file, problem: 'holds no questions' })
+  return questions
+}

@@ -1,0 +1,13 @@
+// Tables of cells with something between them.
+
+import { parseTable } from '../../raft/table'
+import { decodeWhole } from '../../rows/decode'
+import type { Reader } from './reader'
+
+export const tableReader = {
+  summary: 'tables',
+  extensions: ['.csv', '.tsv'],
+  async *read(bytes, file) {
+    yield { table: parseTable(await decodeWhole(bytes, file), file) }
+  },
+} as const satisfies Reader

@@ -1,0 +1,12 @@
+// Plain text, and Markdown and the like as the text they are.
+
+import { decodeWhole } from '../../rows/decode'
+import type { Reader } from './reader'
+
+export const textReader = {
+  summary: 'text',
+  extensions: ['.txt', '.md', '.markdown', '.rst', '.text'],
+  async *read(bytes, file) {
+    yield { text: await decodeWhole(bytes, file) }
+  },
+} as const satisfies Reader

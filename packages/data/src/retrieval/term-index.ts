@@ -1,0 +1,176 @@
+// Which texts hold which words, in typed arrays: what search and the look-up of answers share.
+
+import { canonical } from './canonical'
+import { isAlone, termsOf } from './terms'
+
+/** Texts that hold a term, by number and in order, each with how often it does. */
+export interface Postings {
+  texts: Uint32Array
+  counts: Uint16Array
+}
+
+const none: Postings = { texts: new Uint32Array(0), counts: new Uint16Array(0) }
+
+/** Numbers that are added one by one, without ever moving those that are there. */
+class Growing {
+  readonly #blocks: Uint32Array[] = []
+  length = 0
+
+  push(value: number): void {
+    if (this.length % blockSize === 0) this.#blocks.push(new Uint32Array(blockSize))
+    this.#blocks.at(-1)![this.length++ % blockSize] = value
+  }
+
+  at(i: number): number {
+    return this.#blocks[Math.floor(i / blockSize)]![i % blockSize]!
+  }
+
+  set(i: number, value: number): void {
+    this.#blocks[Math.floor(i / blockSize)]![i % blockSize] = value
+  }
+
+  add(i: number): void {
+    this.#blocks[Math.floor(i / blockSize)]![i % blockSize]!++
+  }
+}
+
+const blockSize = 2 ** 18
+
+/** An inverted index of texts in canonical form. */
+export class TermIndex {
+  /** How many texts there are. */
+  readonly size: number
+  /** Distinct terms of each text. */
+  readonly lengths: Uint32Array
+  readonly meanLength: number
+  readonly #ids = new Map<string, number>()
+  readonly #starts: Uint32Array
+  readonly #texts: Uint32Array
+  readonly #counts: Uint16Array
+  /** All terms, each after a line feed, for those that hold a piece of text. */
+  #vocabulary: string | undefined
+  /** Where each begins in it. */
+  #offsets = new Uint32Array(0)
+
+  /** @param onProgress called now and then with how many texts are done */
+  constructor(texts: readonly string[], onProgress?: (done: number) => void) {
+    this.size = texts.length
+    this.lengths = new Uint32Array(texts.length)
+    const [entryTerms, entryCounts] = [new Growing(), new Growing()]
+    // By term: the last text that had it, plus 1, and its entry there.
+    const [lastText, lastEntry] = [new Growing(), new Growing()]
+    const frequencies = new Growing()
+    texts.forEach((text, t) => {
+      for (const term of termsOf(canonical(text))) {
+        let id = this.#ids.get(term)
+        if (id === undefined) {
+          id = this.#ids.size
+          this.#ids.set(ownText(term), id)
+          for (const numbers of [lastText, lastEntry, frequencies]) numbers.push(0)
+        }
+        if (lastText.at(id) === t + 1) {
+          entryCounts.add(lastEntry.at(id))
+          continue
+        }
+        lastText.set(id, t + 1)
+        lastEntry.set(id, entryTerms.length)
+        frequencies.add(id)
+        entryTerms.push(id)
+        entryCounts.push(1)
+        this.lengths[t]!++
+      }
+      if (t % 1000 === 999) onProgress?.(t + 1)
+    })
+    this.meanLength = entryTerms.length / Math.max(1, texts.length)
+    this.#starts = new Uint32Array(this.#ids.size + 1)
+    for (let id = 0; id < this.#ids.size; id++) this.#starts[id + 1] = this.#starts[id]! + frequencies.at(id)
+    this.#texts = new Uint32Array(entryTerms.length)
+    this.#counts = new Uint16Array(entryTerms.length)
+    const next = this.#starts.slice()
+    for (let t = 0, entry = 0; t < texts.length; t++) {
+      for (let n = this.lengths[t]!; n > 0; n--, entry++) {
+        const place = next[entryTerms.at(entry)]!++
+        this.#texts[place] = t
+        this.#counts[place] = Math.min(entryCounts.at(entry), 0xffff)
+      }
+    }
+  }
+
+  postings(term: string): Postings {
+    const id = this.#ids.get(term)
+    return id === undefined ? none : this.#postingsOf(id)
+  }
+
+  #postingsOf(id: number): Postings {
+    const [start, end] = [this.#starts[id]!, this.#starts[id + 1]!]
+    return { texts: this.#texts.subarray(start, end), counts: this.#counts.subarray(start, end) }
+  }
+
+  /**
+   * The texts that may hold `needle`, in order; all that do are among them.
+   *
+   * @param needle in canonical form
+   * @param inWords whether it may be part of longer words at its ends
+   */
+  holding(needle: string, inWords: boolean): Uint32Array {
+    const terms = termsOf(needle)
+    if (terms.length === 0) return Uint32Array.from({ length: this.size }, (_, t) => t)
+    const lists = [...new Set(terms)].map((term) => this.postings(term).texts)
+    if (inWords) {
+      const [first, last] = [terms[0]!, terms.at(-1)!]
+      const edges =
+        terms.length === 1
+          ? [[first, '', '']]
+          : [
+              [first, '', '\n'],
+              [last, '\n', ''],
+            ]
+      const inner = new Set(terms.slice(1, -1))
+      const wider = edges.map(([term, before, after]) => this.#longer(term!, before!, after!))
+      lists.splice(0, lists.length, ...[...inner].map((term) => this.postings(term).texts), ...wider)
+    }
+    lists.sort((a, b) => a.length - b.length)
+    const [smallest, ...others] = lists
+    return smallest!.filter((text) => others.every((list) => includes(list, text)))
+  }
+
+  /** The texts of all terms that hold `term`: ending in it where a line feed must follow, beginning where one is before. */
+  #longer(term: string, before: string, after: string): Uint32Array {
+    if (isAlone(term)) return this.postings(term).texts
+    if (this.#vocabulary === undefined) {
+      this.#offsets = new Uint32Array(this.#ids.size)
+      let at = 1
+      for (const [known, id] of this.#ids) {
+        this.#offsets[id] = at
+        at += known.length + 1
+      }
+      this.#vocabulary = `\n${[...this.#ids.keys()].join('\n')}\n`
+    }
+    const found = new Set<number>()
+    const wanted = before + term + after
+    for (let at = this.#vocabulary.indexOf(wanted); at >= 0; at = this.#vocabulary.indexOf(wanted, at + 1))
+      found.add(lastAtMost(this.#offsets, at + before.length))
+    const texts = new Set<number>()
+    for (const id of found) for (const text of this.#postingsOf(id).texts) texts.add(text)
+    return Uint32Array.from(texts).sort()
+  }
+}
+
+/** A copy that does not keep the long text alive that it was cut from. */
+const ownText = (term: string): string => (term.length < 13 ? term : term.split('').join(''))
+
+function includes(sorted: Uint32Array, value: number): boolean {
+  const at = lastAtMost(sorted, value)
+  return sorted[at] === value
+}
+
+/** The last place whose value is at most `value`; −1 where none is. */
+function lastAtMost(sorted: Uint32Array, value: number): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! <= value) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
