@@ -87,7 +87,8 @@ export const elementwiseRules: OpRules<ElementwiseParams> = {
   and: zip(bool),
   or: zip(bool),
   where: {
-    inputs: [named('condition', bool), alike(comparable), alike(comparable)],
+    // It moves elements and computes nothing: a mesh masks the rows of a bf16 table so.
+    inputs: [named('condition', bool), alike(any), alike(any)],
     reads: 'same',
     shape: (inputs, _params, op) => [{ shape: broadcast(op, inputs), dtype: inputs[1]!.dtype }],
   },
