@@ -1,6 +1,6 @@
 // The fixes over @huggingface/tokenizers, against the examples in the Rust crate's own documentation and tests.
 
-import { SplitPreTokenizer } from '@huggingface/tokenizers'
+import { ByteLevelPreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers'
 import { expect, test } from 'vitest'
 import { llamaLike } from '../../test/tiny-tokenizers'
 import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'
@@ -30,4 +30,17 @@ test('words are cut only where no piece of the vocabulary crosses', () => {
   const { model } = llamaLike()
   expect(wordSplitter({ ...model, vocab: { ...model.vocab, 'the▁end': 999 } })).toBe(null)
   expect(wordSplitter({ ...model, byte_fallback: false })).toBe(null)
+})
+
+test("ByteLevel splits at Rust's white space: U+0085 is, U+FEFF is not", () => {
+  const config = { type: 'ByteLevel' as const, add_prefix_space: false, trim_offsets: true, use_regex: true }
+  const built = new ByteLevelPreTokenizer(config)
+  const pieces = (text: string) => {
+    const exact = fixPreTokenizer(built, config)!.pre_tokenize(text)
+    return exact.map((piece) => piece.length)
+  }
+  // In bytes, as pre-tokenizers.ByteLevel of the Rust crate cuts them.
+  expect(pieces('a\uFEFF!b')).toEqual([1, 4, 1])
+  expect(pieces('a\u0085!b')).toEqual([1, 2, 1, 1])
+  expect(pieces('a \uFEFF')).toEqual([1, 4])
 })

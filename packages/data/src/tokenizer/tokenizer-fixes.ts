@@ -1,6 +1,6 @@
 // The places where @huggingface/tokenizers 0.2 is wrong or slow beside the Rust tokenizers, set right on its public fields.
 
-import { PreTokenizer, SequencePreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers'
+import { ByteLevelPreTokenizer, PreTokenizer, SequencePreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers'
 import { asArray, asRecord, asString, type JsonRecord } from '../rows/json'
 
 type SplitConfig = ConstructorParameters<typeof SplitPreTokenizer>[0]
@@ -75,8 +75,12 @@ export function wordSplitter(modelConfig: unknown): PreTokenizer | null {
   return new WordSplit()
 }
 
+/** GPT-2's pattern with the white space that Rust knows: JavaScript's \s has U+FEFF and lacks U+0085. */
+const byteLevelPattern =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+
 /**
- * The pre-tokenizer the library built, with every Split it would get wrong replaced by an exact one.
+ * The pre-tokenizer the library built, with every Split it would get wrong replaced by an exact one, and ByteLevel's pattern by Rust's.
  *
  * Not fixed: possessive quantifiers and atomic groups run as greedy ones. No Llama or Gemma pattern has them.
  *
@@ -90,6 +94,7 @@ export function fixPreTokenizer(built: PreTokenizer | null, config: unknown): Pr
     const exact = (behavior === 'isolated' || behavior === 'removed') && record.invert !== true
     return exact ? built : new ExactSplit(record as unknown as SplitConfig)
   }
+  if (built instanceof ByteLevelPreTokenizer) built.pattern = byteLevelPattern
   if (record.type === 'Sequence' && built instanceof SequencePreTokenizer) {
     const configs = asArray(record.pretokenizers)
     built.tokenizers = built.tokenizers.map((part, i) => fixPreTokenizer(part, configs[i]))
