@@ -60,7 +60,7 @@ test('who leaves, streaming or not, disturbs nobody and leaves the place to othe
   abort.abort()
   await expect(gone).rejects.toThrow('aborted')
   for await (const _chunk of stream) break
-  await expect.poll(() => speaker.left).toBe(2)
+  await expect.poll(() => speaker.left, { timeout: 10_000 }).toBe(2)
   release()
   const [a, b] = await Promise.all([0, 1].map(() => client.chat.completions.create({ model: 'tiny', messages })))
   expect([a, b].map((answer) => answer!.choices[0]!.message.content)).toEqual(['ONE TWO THREE', 'ONE TWO THREE'])

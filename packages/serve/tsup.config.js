@@ -1,2 +1,0 @@
-import { preset } from '@jora-tooling/tsup'
-export default preset({ index: 'src/index.ts' })
