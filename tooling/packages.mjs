@@ -25,7 +25,7 @@ export const packages = {
   },
   serve: { may: ['data'] },
   shard: { may: ['tensor'] },
-  llama: { may: ['shard', 'tensor'] },
+  llama: { may: ['data', 'shard', 'tensor'] },
   lora: { may: ['data', 'llama', 'shard', 'tensor'] },
   'hf-export': { may: ['lora', 'llama', 'tensor'] },
   gui: { may: ['serve', 'lora', 'llama', 'data', 'hf-export', 'shard', 'tensor'] },

@@ -1,6 +1,5 @@
 // Opening what commands work on: a model by folder or Hub id, its tokenizer, an adapter, the device.
 import {
-  loadTokenizer,
   stopIdsOf,
   type ContextTemplate,
   type PromptChoice,
@@ -11,22 +10,23 @@ import {
 import {
   Engine,
   Generator,
-  loadConfig,
-  loadModel,
+  describeModel,
+  ModelError,
+  openModel as openModelFiles,
   weightSharding,
   type Decoder,
+  type DecoderConfig,
   type DownloadEvent,
-  type ResolvedModel,
+  type ModelDescription,
+  type OpenModel as BaseModel,
+  type OpenModelOptions,
 } from '@jora/llama'
 import {
   baseOfAdapter,
   checkBase,
-  chooseDType,
-  ConfigError,
   loadAdapter,
   LocalAnswerer,
   loraLinear,
-  modelFolder,
   promptFor,
   type Adapter,
   type DTypeSetting,
@@ -52,8 +52,11 @@ export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves
   aliases: ['adapter-name-or-path', 'adapter-path'],
 })
 
-/** The model's folder; a Hub id is downloaded on first use, with progress on stderr. */
-export async function openFolder(model: string, { stderr, env }: Io): Promise<ResolvedModel> {
+/** Opens a model, or reads what its small files say, with what is downloaded and what is odd about its files on stderr. */
+async function withProgress<T extends ModelDescription>(
+  { stderr, env }: Io,
+  open: (options: OpenModelOptions) => Promise<T>,
+): Promise<T> {
   const line = new StatusLine(stderr)
   const style = styleFor(stderr, env)
   const begun = new Set<string>()
@@ -65,17 +68,28 @@ export async function openFolder(model: string, { stderr, env }: Io): Promise<Re
     )
   }
   try {
-    return await modelFolder(model, { onProgress })
+    const model = await open({ onProgress })
+    line.clear()
+    for (const warning of model.warnings) line.log(style.yellow(`note: ${warning}`))
+    return model
   } finally {
     line.clear()
   }
 }
 
-/** @throws UsageError when the model in `folder` cannot be split over the mesh: told before devices are opened */
-export async function checkSplit(folder: string, mesh: string | undefined): Promise<void> {
+/** The base model, opened; a Hub id is downloaded on first use. */
+export const openBase = (model: string, io: Io): Promise<BaseModel> =>
+  withProgress(io, (options) => openModelFiles(model, options))
+
+/** As {@link openBase}, without its weights. */
+export const describeBase = (model: string, io: Io): Promise<ModelDescription> =>
+  withProgress(io, (options) => describeModel(model, options))
+
+/** @throws UsageError when the model cannot be split over the mesh: told before devices are opened */
+export function checkSplit(config: DecoderConfig, mesh: string | undefined): void {
   if (mesh === undefined) return
   try {
-    weightSharding(await loadConfig(folder), parseMesh(mesh))
+    weightSharding(config, parseMesh(mesh))
   } catch (error) {
     throw error instanceof ShardingError ? new UsageError(error.message) : error
   }
@@ -97,7 +111,7 @@ type ModelValues = Wanted & DeviceValues
 type OnDevice = Wanted & { readonly device: Device; readonly dtype: DTypeSetting }
 
 export interface OpenModel {
-  readonly folder: string
+  readonly model: ModelDescription
   readonly device: Device
   readonly tokenizer: Tokenizer
   readonly base: Decoder
@@ -115,10 +129,11 @@ export async function openModel(settings: ModelValues | OnDevice, io: Io): Promi
   if (settings.model === undefined && adapterDir === undefined)
     throw new UsageError('give --model DIR, or --adapter DIR of an adapter that names its base')
   const name = settings.model ?? (await baseOfAdapter(adapterDir!)).model
-  const { dir: folder } = await openFolder(name, io)
-  if (adapterDir !== undefined) await checkBase(adapterDir, name, folder)
-  if ('deviceMemory' in settings) await checkSplit(folder, settings.mesh)
-  const tokenizer = await loadTokenizer(folder)
+  await using model = await openBase(name, io)
+  const { dir: folder } = model.ref
+  if (adapterDir !== undefined) await checkBase(adapterDir, name, model.ref.path)
+  if ('deviceMemory' in settings) checkSplit(model.config, settings.mesh)
+  const { tokenizer } = model
   const { template: prompt, note } = await promptFor({
     adapter: adapterDir,
     model: folder,
@@ -130,15 +145,13 @@ export async function openModel(settings: ModelValues | OnDevice, io: Io): Promi
   if (note !== undefined && rankOf(io.env) === 0)
     io.stderr.write(`${styleFor(io.stderr, io.env).yellow(`note: ${note}`)}\n`)
   const device = 'deviceMemory' in settings ? await openDeviceFor(settings, io) : settings.device
-  const loaded = await loadModel(folder, { device })
-  const dtype = await chooseDType(settings.dtype, device, loaded.weights).catch((error: Error) => {
-    throw error instanceof ConfigError ? new UsageError(error.message) : error
+  const base = await model.decoder(device, settings.dtype).catch((error: Error) => {
+    throw error instanceof ModelError && error.message.startsWith('dtype ') ? new UsageError(error.message) : error
   })
-  const base: Decoder = { ...loaded, dtype }
   const stopIds = stopIdsOf(prompt, tokenizer, base.config.eosTokenIds)
   const answererOf = (decoder: Decoder) =>
     new LocalAnswerer({ engine: new Engine(new Generator(decoder, device)), tokenizer, prompt, stopIds })
-  const common = { folder, device, tokenizer, base, prompt }
+  const common = { model, device, tokenizer, base, prompt }
   if (adapterDir === undefined) return { ...common, answerer: answererOf(base), adapter: {}, lora: undefined }
   const { adapter, config: lora } = await loadAdapter(adapterDir, base.config, device)
   return { ...common, answerer: answererOf({ ...base, linear: loraLinear(adapter, lora) }), adapter, lora }

@@ -1,13 +1,11 @@
 // A base and any number of adapters for it, opened once: one copy of the base, one queue, an answerer for each name.
 import { basename, resolve } from 'node:path'
-import { loadTokenizer, stopIdsOf, type Tokenizer } from '@jora/data'
-import { Engine, Generator, loadModel, type Adapt } from '@jora/llama'
+import { stopIdsOf, type Tokenizer } from '@jora/data'
+import { Engine, Generator, ModelError, type Adapt } from '@jora/llama'
 import {
   adapterArgument,
   argumentLinear,
   checkBase,
-  chooseDType,
-  ConfigError,
   loadAdapter,
   LocalAnswerer,
   promptFor,
@@ -17,7 +15,7 @@ import { disposeTree, setDefaultDevice, type Device } from '@jora/tensor'
 import { UsageError } from './errors'
 import type { Io } from './io'
 import { openDeviceFor, type DeviceValues } from './open-device'
-import { openFolder } from './open-model'
+import { openBase } from './open-model'
 import { styleFor } from './ui/style'
 
 export interface NamedAdapter {
@@ -39,20 +37,20 @@ export async function openServed(
   io: Io,
 ): Promise<Served> {
   const { model, adapters } = values
-  const { dir: folder, id } = await openFolder(model, io)
+  await using opened = await openBase(model, io)
+  const { dir: folder, id } = opened.ref
   const baseName = id ?? basename(resolve(folder))
   if (adapters.some(({ name }) => name === baseName))
     throw new UsageError(`an adapter is called ${baseName}, as its base is; name it with NAME=DIR`)
   for (const { dir } of adapters) await checkBase(dir, model, folder)
-  const tokenizer = await loadTokenizer(folder)
+  const { tokenizer } = opened
   const device = await openDeviceFor(values, io)
-  const loaded = await loadModel(folder, { device })
-  const dtype = await chooseDType(values.dtype, device, loaded.weights).catch((error: Error) => {
-    throw error instanceof ConfigError ? new UsageError(error.message) : error
+  const loaded = await opened.decoder(device, values.dtype).catch((error: Error) => {
+    throw error instanceof ModelError && error.message.startsWith('dtype ') ? new UsageError(error.message) : error
   })
   // Adapters are arguments of the programs: those of equal shapes share them.
   const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
-  const engine = new Engine(new Generator({ ...loaded, dtype }, device, adapt))
+  const engine = new Engine(new Generator(loaded, device, adapt))
   const held: AdapterArgument[] = []
   const answererOf = async (dir: string | undefined): Promise<LocalAnswerer> => {
     const { template: prompt, note } = await promptFor({ adapter: dir, model: folder, tokenizer })

@@ -89,7 +89,8 @@ export { parseRows } from './rows/rows'
 export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'
 export type { TemplateOptions } from './prompt/segments'
 export { tokenizeRow, tokenizeTree, tokenizeTurns, type TokenizeOptions } from './prompt/tokenize'
-export { parseTokenizer, type TokenizerFiles } from './tokenizer/tokenizer-files'
+export { TokenIdError, withinEmbedding } from './tokenizer/embedding'
+export { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from './tokenizer/tokenizer-files'
 export {
   createTextStream,
   createTokenizer,

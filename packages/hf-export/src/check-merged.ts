@@ -1,9 +1,10 @@
 // checkMerged, checkPeft: a written model or adapter folder read back and held against what it was made from.
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { loadConfig, readCheckpoint, type StoredTensor } from '@jora/llama'
+import { describeModel, openModel, type OpenModel } from '@jora/llama'
 import { loraScaling, readAdapter } from '@jora/lora'
-import { decodeFloats, encodeFloats, floatBytes, isFloatDType, openSafetensors } from '@jora/tensor/safetensors'
+import { decodeFloats, encodeFloats, floatBytes, isFloatDType } from '@jora/tensor/safetensors'
+import type { WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
 import { MergedTensors } from './merged-tensors'
 import { companionsOf } from './model-files'
@@ -27,11 +28,10 @@ export interface CheckMergedOptions {
 const shapeOf = (shape: readonly number[]): string => `[${shape.join(',')}]`
 
 /** The largest rounding error of `name`, whose stored bytes are those that rounding the merged rows gives. */
-async function checkTensor(source: MergedTensors, name: string, path: string): Promise<number> {
-  await using file = await openSafetensors(path)
-  const { dtype } = file.tensors.get(name)!
+async function checkTensor(source: MergedTensors, name: string, { weights }: OpenModel): Promise<number> {
+  const { type: dtype, file: path } = weights.entries.get(name)!
   if (!isFloatDType(dtype)) {
-    if (Buffer.compare(await source.stored(name), await file.read(name)) !== 0)
+    if (Buffer.compare(await source.stored(name), await weights.read(name)) !== 0)
       throw new ExportError(`${path}: ${name} differs from the model's`)
     return 0
   }
@@ -39,7 +39,7 @@ async function checkTensor(source: MergedTensors, name: string, path: string): P
   let largest = 0
   for await (const { values } of source.rows(name)) {
     const bytes = values.length * floatBytes[dtype]
-    const found = await file.readRange(name, at, at + bytes)
+    const found = await weights.read(name, at, at + bytes)
     const expected = encodeFloats(values, dtype)
     if (Buffer.compare(found, expected) !== 0) {
       const element = Math.floor(found.findIndex((byte, i) => byte !== expected[i]) / floatBytes[dtype])
@@ -58,7 +58,7 @@ async function checkTensor(source: MergedTensors, name: string, path: string): P
 }
 
 /** @throws ExportError when the folder's index, where there is one, names another file of a tensor than the one it is in */
-async function checkIndex(folder: string, stored: ReadonlyMap<string, StoredTensor>): Promise<void> {
+async function checkIndex(folder: string, stored: ReadonlyMap<string, WeightEntry>): Promise<void> {
   const path = join(folder, indexFile)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
@@ -82,7 +82,8 @@ async function checkIndex(folder: string, stored: ReadonlyMap<string, StoredTens
  */
 export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMergedOptions): Promise<FolderReport> {
   await using source = await MergedTensors.open(modelDir, adapterDir)
-  const config = await loadConfig(outputDir)
+  await using output = await openModel(outputDir, { local: true })
+  const { config } = output
   if (JSON.stringify(config) !== JSON.stringify(source.config))
     throw new ExportError(
       `${join(outputDir, 'config.json')} describes another model than ${join(modelDir, 'config.json')}`,
@@ -94,7 +95,7 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
     ])
     if (!written?.equals(there)) throw new ExportError(`${join(outputDir, name)} is not the model's`)
   }
-  const stored = await readCheckpoint(outputDir, config)
+  const stored = output.weights.entries
   const odd = [...source.tensors.keys(), ...stored.keys()].find(
     (name) => !source.tensors.has(name) || !stored.has(name),
   )
@@ -102,12 +103,12 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
     throw new ExportError(`${outputDir}: ${odd} is ${stored.has(odd) ? 'not a tensor of the model' : 'missing'}`)
   await checkIndex(outputDir, stored)
   let [bytes, maxError] = [0, 0]
-  for (const [name, { file, info }] of stored) {
-    const { shape } = source.tensors.get(name)!.info
-    if (shape.join() !== info.shape.join())
-      throw new ExportError(`${file}: ${name} has shape ${shapeOf(info.shape)}, expected ${shapeOf(shape)}`)
-    maxError = Math.max(maxError, await checkTensor(source, name, file))
-    bytes += info.end - info.begin
+  for (const [name, { file, shape }] of stored) {
+    const { shape: expected } = source.tensors.get(name)!
+    if (shape.join() !== expected.join())
+      throw new ExportError(`${file}: ${name} has shape ${shapeOf(shape)}, expected ${shapeOf(expected)}`)
+    maxError = Math.max(maxError, await checkTensor(source, name, output))
+    bytes += output.weights.range!(name)!.length
   }
   return { tensors: stored.size, bytes, maxError }
 }
@@ -121,7 +122,7 @@ export async function checkPeft({
   adapterDir,
   outputDir,
 }: CheckMergedOptions & { readonly adapterDir: string }): Promise<FolderReport> {
-  const model = await loadConfig(modelDir)
+  const { config: model } = await describeModel(modelDir, { local: true })
   const [from, to] = [await readAdapter(adapterDir, model), await readAdapter(outputDir, model)]
   const modules = [...new Set([...Object.keys(from.adapter), ...Object.keys(to.adapter)])]
   let bytes = 0

@@ -329,7 +329,7 @@ describe('what cannot be merged leaves nothing', () => {
   test('a model that is not whole', async () => {
     truncateSync(join(options.modelDir, 'model.safetensors'), 5000)
     await refused({}, /model\.safetensors/)
-    await refused({ modelDir: join(root, 'none') }, /config\.json does not exist/)
+    await refused({ modelDir: join(root, 'none') }, /model folder .*none does not exist/)
   })
 
   test('a disk that fails half-way', async () => {

@@ -5,12 +5,14 @@ import { ConfigError, promptFile, readPrompt, writePrompt } from '@jora/lora'
 import { writeFolderAtomic } from '@jora/tensor/files'
 import {
   encodeFloats,
-  floatBytes,
   isFloatDType,
+  isSafetensorsDType,
+  safetensorsBytes,
   writeSafetensors,
   type FloatDType,
   type SafetensorsDType,
 } from '@jora/tensor/safetensors'
+import type { WeightType } from '@jora/tensor/weights'
 import { MergedTensors } from './merged-tensors'
 import { copyConfig, copyModelFiles } from './model-files'
 import { indexFile, planShards, shardIndex } from './shards'
@@ -51,7 +53,7 @@ const dtypes: Readonly<Record<NonNullable<MergeOptions['dtype']>, FloatDType>> =
 /** One tensor of the output. */
 interface Target {
   readonly name: string
-  readonly stored: SafetensorsDType
+  readonly stored: WeightType
   readonly dtype: SafetensorsDType
   readonly shape: readonly number[]
   readonly bytes: number
@@ -76,12 +78,9 @@ async function produce({ name, stored, dtype, bytes }: Target, source: MergedTen
 }
 
 function planTensors({ tensors }: MergedTensors, wanted: FloatDType | undefined): Target[] {
-  return [...tensors].map(([name, { info }]) => {
-    const { dtype: stored, shape, begin, end } = info
-    const stays = wanted === undefined || !isFloatDType(stored)
-    const dtype = stays ? stored : wanted
-    const bytes = stays ? end - begin : shape.reduce((n, d) => n * d, floatBytes[wanted])
-    return { name, stored, dtype, shape, bytes }
+  return [...tensors].map(([name, { type: stored, shape }]) => {
+    const dtype = isSafetensorsDType(stored) && !(wanted && isFloatDType(stored)) ? stored : (wanted ?? 'F16')
+    return { name, stored, dtype, shape, bytes: safetensorsBytes(dtype, shape)! }
   })
 }
 

@@ -1,7 +1,9 @@
 // A model's weights with a LoRA adapter added, read in blocks of rows: what every export writes from.
-import { loadConfig, readCheckpoint, weightShapes, type DecoderConfig, type StoredTensor } from '@jora/llama'
+import { openModel, storedType, weightShapes, type DecoderConfig, type OpenModel } from '@jora/llama'
 import { loraScaling, readAdapter } from '@jora/lora'
-import { decodeFloats, floatBytes, isFloatDType, openSafetensors, type SafetensorsFile } from '@jora/tensor/safetensors'
+import { isFloatDType } from '@jora/tensor/safetensors'
+import { allFinite, blockBytesOf, decodeRows, type WeightEntry } from '@jora/tensor/weights'
+import { ExportError } from './export-error'
 import { addLowRank } from './low-rank'
 
 /** Bytes of float32 a tensor is worked on at a time. */
@@ -32,31 +34,28 @@ export interface RowBlock {
 export class MergedTensors implements AsyncDisposable {
   readonly config: DecoderConfig
   /** Every tensor as stored, in checkpoint order, those the config does not call for last. */
-  readonly tensors: ReadonlyMap<string, StoredTensor>
-  /** By module, e.g. `model.layers.0.self_attn.q_proj`. */
-  readonly deltas: ReadonlyMap<string, Delta>
-  readonly #files = new Map<string, SafetensorsFile>()
+  readonly tensors: ReadonlyMap<string, WeightEntry>
 
   private constructor(
-    config: DecoderConfig,
-    stored: ReadonlyMap<string, StoredTensor>,
-    deltas: ReadonlyMap<string, Delta>,
+    readonly model: OpenModel,
+    /** By module, e.g. `model.layers.0.self_attn.q_proj`. */
+    readonly deltas: ReadonlyMap<string, Delta>,
   ) {
-    this.config = config
-    const names = new Set([...weightShapes(config).keys(), ...[...stored.keys()].sort()])
-    this.tensors = new Map([...names].map((name) => [name, stored.get(name)!]))
-    this.deltas = deltas
+    this.config = model.config
+    const { entries } = model.weights
+    const names = new Set([...weightShapes(model.config).keys(), ...[...entries.keys()].sort()])
+    this.tensors = new Map([...names].map((name) => [name, entries.get(name)!]))
   }
 
   /** @throws ConfigError | ModelError | HubError | SafetensorsError for a model or adapter that cannot be used */
   static async open(modelDir: string, adapterDir?: string): Promise<MergedTensors> {
-    const config = await loadConfig(modelDir)
-    const stored = await readCheckpoint(modelDir, config)
-    return new MergedTensors(
-      config,
-      stored,
-      adapterDir === undefined ? new Map() : await readDeltas(adapterDir, config),
-    )
+    const model = await openModel(modelDir, { local: true })
+    try {
+      return new MergedTensors(model, adapterDir === undefined ? new Map() : await readDeltas(adapterDir, model.config))
+    } catch (error) {
+      await model[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   /** What the adapter adds to the tensor of that name. */
@@ -64,43 +63,44 @@ export class MergedTensors implements AsyncDisposable {
     return this.deltas.get(name.replace(/\.weight$/, ''))
   }
 
-  /** The tensor's bytes as stored, without what the adapter adds. */
+  /** The tensor's bytes as stored, without what the adapter adds. @throws ExportError when a float is not finite */
   async stored(name: string): Promise<Uint8Array> {
-    return (await this.#open(name)).read(name)
+    const bytes = await this.model.weights.read(name)
+    const { type } = this.tensors.get(name)!
+    if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
+    return bytes
+  }
+
+  #notFinite(name: string): never {
+    const { file } = this.tensors.get(name)!
+    throw new ExportError(`${file}: ${name} has values that are not finite (NaN or infinite); nothing was written`)
   }
 
   /**
    * The tensor, W + scale · B·A, in blocks of whole rows, about 4 MB each: the sum of ranks in float64, the result in
    * float32. A vector is one row.
    * @param multiple rows of each block are a multiple of this, where the tensor's rows are
+   * @throws ExportError when a value of the tensor is not finite
    */
   async *rows(name: string, multiple = 1): AsyncGenerator<RowBlock> {
-    const { info } = this.tensors.get(name)!
-    const { dtype, shape } = info
-    if (!isFloatDType(dtype)) throw new TypeError(`${name} is ${dtype}, expected F32, F16 or BF16`)
-    const file = await this.#open(name)
+    const { type, shape } = this.tensors.get(name)!
+    const stored = storedType(type)
     const columns = shape.at(-1) ?? 1
     const rows = columns === 0 ? 0 : shape.reduce((n, d) => n * d, 1) / columns
     const step = Math.max(1, Math.floor(blockBytes / 4 / columns / multiple)) * multiple
-    const rowBytes = columns * floatBytes[dtype]
+    const rowBytes = blockBytesOf(stored, columns)
     const delta = this.delta(name)
     for (let from = 0; from < rows; from += step) {
-      const bytes = await file.readRange(name, from * rowBytes, Math.min(rows, from + step) * rowBytes)
-      const values = decodeFloats(bytes, dtype)
+      const to = Math.min(rows, from + step)
+      const values = decodeRows(await this.model.weights.read(name, from * rowBytes, to * rowBytes), stored)
+      if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32')) this.#notFinite(name)
       if (delta) addLowRank(values, from, delta.loraA, delta.loraB, delta.r, delta.scale)
       yield { from, values }
     }
   }
 
-  async #open(name: string): Promise<SafetensorsFile> {
-    const { file: path } = this.tensors.get(name)!
-    const open = this.#files.get(path) ?? (await openSafetensors(path))
-    this.#files.set(path, open)
-    return open
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files.values()) await file.close()
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.model[Symbol.asyncDispose]())
   }
 }
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { parseConfig, readCheckpoint, weightShapes } from '@jora/llama'
+import { openModel, parseConfig, weightShapes } from '@jora/llama'
 import { adaptedModules, loraScaling, type LoraConfig } from '@jora/lora'
-import { decodeFloats, encodeFloats, openSafetensors } from '@jora/tensor/safetensors'
+import { decodeFloats, encodeFloats } from '@jora/tensor/safetensors'
 import { noise, tinyConfig } from '../../llama/test/tiny-model'
 import { tinyFactors, writeTinyAdapter } from '../../lora/test/tiny-adapter'
 import { bundle, type Program } from '../../shard/test/mpi/harness'
@@ -132,14 +132,12 @@ test.skipIf(!isRoomy)(
 
     const index = 'model.safetensors.index.json'
     expect(await readFile(join(job.outputDir, index))).toEqual(await readFile(join(job.modelDir, index)))
-    const stored = await readCheckpoint(job.outputDir, config)
+    await using output = await openModel(job.outputDir, { local: true })
     for (const rows of [written, empty]) {
       for (const [name, numbers] of Object.entries(rows)) {
-        const { file: path, info } = stored.get(name)!
-        await using file = await openSafetensors(path)
-        const columns = info.shape[1]!
+        const columns = output.weights.entries.get(name)!.shape[1]!
         for (const row of numbers) {
-          const bytes = await file.readRange(name, 2 * columns * row, 2 * columns * (row + 1))
+          const bytes = await output.weights.read(name, 2 * columns * row, 2 * columns * (row + 1))
           const exact = exactRow(name, row, columns)
           // The sum itself is rounded to float32 first.
           const wrong = decodeFloats(bytes, 'BF16').findIndex(

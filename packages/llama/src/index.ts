@@ -1,14 +1,14 @@
 // @jora/llama: Llama decoders on @jora/tensor.
 export * from './portable'
+export { loadConfig, loadModel, type Model } from './open/folder'
 export {
-  checkpointFiles,
-  loadConfig,
-  loadModel,
-  loadWeights,
-  readCheckpoint,
-  type Model,
-  type StoredTensor,
-} from './open/folder'
+  describeModel,
+  openModel,
+  type ModelDescription,
+  type ModelRef,
+  type OpenModel,
+  type OpenModelOptions,
+} from './open/open-model'
 export {
   companionFiles,
   hubClient,

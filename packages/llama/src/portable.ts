@@ -1,5 +1,6 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
 export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config/config'
+export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
 export { Engine } from './generate/engine'
 export {
@@ -27,4 +28,5 @@ export {
 export { inverseFrequencies } from './config/rope-frequencies'
 export { checkSampling, sampleToken, type SamplingOptions } from './generate/sampling'
 export { modelAxis, modelSplits, partitionPlan, weightSharding } from './partition'
-export { weightShapes } from './open/weights'
+export { chooseDType, type DTypeSetting } from './open/compute-dtype'
+export { storedType, weightShapes } from './open/weights'

@@ -5,7 +5,14 @@ export { listCheckpoints, loadCheckpoint, saveCheckpoint, type SavedProgress } f
 export { generateAlpacaDataset, modelFolder, type JoraDataset } from './train/dataset'
 export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimate } from './estimate/estimate'
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
-export { assumedMemoryBytes, needsCheckpointing, plannedShape, type PlannedModel, type StepPlan } from './estimate/plan'
+export {
+  assumedMemoryBytes,
+  needsCheckpointing,
+  plannedModel,
+  plannedShape,
+  type PlannedModel,
+  type StepPlan,
+} from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'
 export { fingerprint, hashModel } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */

@@ -10,7 +10,7 @@ export {
 } from './adapter/adapter'
 export { LocalAnswerer, type LocalModel } from './answer/local'
 export { answerQuestions, type AnsweredQuestion, type ScoreOptions } from './answer/scored'
-export { chooseDType, type DTypeSetting } from './settings/compute-dtype'
+export { chooseDType, type DTypeSetting } from '@jora/llama'
 export { Evaluator, type EvaluateOptions, type Evaluation } from './train/evaluate'
 export type {
   BeginEvent,

@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { collate } from '@jora/data'
-import { loadModel } from '@jora/llama'
+import { loadModel, openModel, type OpenModel } from '@jora/llama'
 import { setDefaultDevice, treeLeaves, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
@@ -71,6 +71,23 @@ const writeRows = () =>
     JSON.stringify(['one', 'two', 'six', 'ten'].map((word) => ({ instruction: 'Say', input: word, output: word }))),
   )
 
+/** The model in `folder`, but for the check that its weights are finite. */
+async function unchecked(folder: string): Promise<OpenModel> {
+  const { ref, config, weights, tokenizer, chatTemplate, stopIds, warnings } = await openModel(folder)
+  return {
+    ref,
+    config,
+    weights,
+    tokenizer,
+    chatTemplate,
+    stopIds,
+    warnings,
+    digest: () => Promise.resolve(folder),
+    decoder: (device) => loadModel(folder, { device }),
+    [Symbol.asyncDispose]: () => Promise.resolve(weights[Symbol.asyncDispose]()),
+  }
+}
+
 /** Four steps. */
 async function train(
   modelPath: string,
@@ -118,9 +135,18 @@ for (const { kind, open, there } of devices) {
       ],
     ])('%s of %f: the error says where', async (weight, value, message) => {
       const path = await makeModel(weight, value)
-      await expect(train(path, { device })).rejects.toThrow(message)
+      await using model = await unchecked(path)
+      await expect(train(path, { device, model })).rejects.toThrow(message)
       expect((await metrics()).map(({ type }) => type)).toEqual(['error'])
       expect(await checkpoints()).toEqual([])
+    })
+
+    test.each([NaN, Infinity])('a weight of %f is refused before the run, by name', async (value) => {
+      const path = await makeModel('model.layers.0.mlp.up_proj.weight', value)
+      await expect(train(path, { device })).rejects.toThrow(
+        /model\.safetensors: model\.layers\.0\.mlp\.up_proj\.weight has values that are not finite/,
+      )
+      await expect(metrics()).rejects.toThrow(/ENOENT/)
     })
 
     test('in a later step: what was learned before it is saved', async () => {
@@ -131,7 +157,8 @@ for (const { kind, open, there } of devices) {
       const [one, two, six, ten] = samples.map(({ ids }) => [...ids])
       const id = [...six!, ...ten!].find((token) => !one!.includes(token) && !two!.includes(token))!
       const broken = await makeModel('model.embed_tokens.weight', NaN, id * small.hidden_size)
-      await expect(train(broken, { device }, { saveEvery: 100, shuffle: false })).rejects.toThrow(
+      await using model = await unchecked(broken)
+      await expect(train(broken, { device, model }, { saveEvery: 100, shuffle: false })).rejects.toThrow(
         /^step 2: the loss is NaN; first in model\.embed_tokens\.weight\(f32\[\d+,32\]\) \(1 of \d+ elements\)/,
       )
       expect((await metrics()).map(({ type }) => type)).toEqual(['step', 'checkpoint', 'error'])

@@ -5,14 +5,13 @@ import {
   countTargets,
   describeTokens,
   loadRows,
-  loadTokenizer,
   prepareDataset,
   unusedKeysNote,
   type Sample,
   type TokenDescription,
   type TokenPart,
 } from '@jora/data'
-import { loadConfig, type DecoderConfig } from '@jora/llama'
+import type { DecoderConfig } from '@jora/llama'
 import { countSteps, JoraConfig, multipliedWeights } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -22,7 +21,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, onUnless, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
 import { squareProduct } from '../measure/ceilings'
-import { modelFlag, openFolder } from '../open-model'
+import { describeBase, modelFlag } from '../open-model'
 import { count, duration, percent, plural, short } from '../ui/format'
 import { histogram } from '../ui/histogram'
 import { styleFor, type Style } from '../ui/style'
@@ -135,10 +134,9 @@ async function cpuRate(): Promise<number> {
 
 async function preview(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   await checkDatasetFile(values.dataset)
-  const { dir } = await openFolder(values.model, io)
+  const { config: model, tokenizer } = await describeBase(values.model, io)
   const unused = new Set<string>()
   const rows = await loadRows(values.dataset, { onUnusedKey: (key) => void unused.add(key) })
-  const [model, tokenizer] = [await loadConfig(dir), await loadTokenizer(dir)]
   const { promptTemplate: template, contextTemplate, maxSeqLength, packing, onOverflow, index } = values
   const options = { rows, tokenizer, template, contextTemplate, maxSeqLength, packing, vocabSize: model.vocabSize }
   // What would stop a run is told in figures here.

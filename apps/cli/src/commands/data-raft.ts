@@ -5,7 +5,6 @@ import {
   buildRaft,
   DatasetError,
   DEFAULT_REFUSAL,
-  loadTokenizer,
   readDocuments,
   readQuestions,
   tableFormats,
@@ -23,7 +22,7 @@ import { checkOutputFile, overwriteFlag } from '../output-file'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import type { Io, Session } from '../io'
-import { modelFlag, openFolder } from '../open-model'
+import { describeBase, modelFlag } from '../open-model'
 import { count, duration, percent, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor, type Style } from '../ui/style'
@@ -119,8 +118,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
       row: firstSkippedRow.row,
       problem: `--strict: ${firstSkippedRow.reason}`,
     })
-  const { dir } = await openFolder(values.model, io)
-  const tokenizer = await loadTokenizer(dir)
+  const { tokenizer } = await describeBase(values.model, io)
   let built: RaftData
   try {
     const raftOptions = { ...options, tokenizer, overlapTokens, unread, onProgress: progress }

@@ -4,13 +4,13 @@ import type { Command } from 'commander'
 import {
   type LoraConfig,
   estimateStep,
+  plannedModel,
   plannedShape,
   stepFlops,
   type PlannedModel,
   type StepEstimate,
 } from '@jora/lora'
 import { parseMesh } from '@jora/shard'
-import { loadConfig, loadModel } from '@jora/llama'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -18,7 +18,7 @@ import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../
 import type { Session } from '../io'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
 import { deviceFlags } from '../open-device'
-import { openFolder } from '../open-model'
+import { openBase } from '../open-model'
 import { bytes, count, duration } from '../ui/format'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'
@@ -138,8 +138,8 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
 async function modelOf({ model, shape }: Values, io: Session): Promise<PlannedModel> {
   if ((model === undefined) === (shape === undefined)) throw new UsageError('give --model or --shape, one of them')
   if (shape !== undefined) return plannedShape(shapeConfig(shape), 'bf16')
-  const { dir } = await openFolder(model!, io)
-  return { config: await loadConfig(dir), open: (device) => loadModel(dir, { device }) }
+  await using opened = await openBase(model!, io)
+  return plannedModel(opened)
 }
 
 /** The GPU that training would take here; one as data centres have it where there is none. */

@@ -151,7 +151,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
   }
   const shared = prepared.packing === 'tree' ? ` on ${plural(statistics.contexts, 'context')}` : ''
   line.log(
-    `${style.bold(values.model ?? model.folder)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}${which}, ${deviceTitle(model.device)}`,
+    `${style.bold(values.model ?? model.model.ref.name)}${values.adapter === undefined ? ' without an adapter' : ` with ${style.bold(values.adapter)}`} on ${plural(statistics.samples, 'sample')}${shared} of ${values.dataset}${which}, ${deviceTitle(model.device)}`,
   )
   const { signal, release } = interruptible(io)
   const evaluator = new Evaluator(model.base, model.lora, model.device)

@@ -13,8 +13,7 @@ import {
   modelCard,
   readCardInfo,
 } from '@jora/hf-export'
-import { loadTokenizer } from '@jora/data'
-import { loadConfig } from '@jora/llama'
+import type { ModelDescription } from '@jora/llama'
 import { importAdapter } from '@jora/lora'
 import { isStream } from '@jora/tensor/files'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -23,7 +22,7 @@ import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, toggle, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
-import { adapterFlag, modelFlag, openFolder } from '../open-model'
+import { adapterFlag, modelFlag, describeBase } from '../open-model'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -100,6 +99,7 @@ interface Written {
 
 /** What an export works from: the model's folder, and the adapter's. */
 interface Sources {
+  readonly model: ModelDescription
   readonly modelDir: string
   readonly adapterDir: string | undefined
   /** As the user named it; the Hub id where it is one. */
@@ -139,7 +139,7 @@ async function writeExport(values: Values, sources: Sources, onProgress: Progres
     case 'peft': {
       const options = {
         inputDir: adapterDir!,
-        model: await loadConfig(modelDir),
+        model: sources.model.config,
         outputDir: output,
         baseModel,
         card: await cardOf('adapter'),
@@ -203,7 +203,7 @@ const largestGap: Readonly<Partial<Record<DType, number>>> = { f32: 0.1, f16: 0.
 /** Reads the export back. @throws ExportError | GgufError at the first difference */
 async function checkExport(
   values: Values,
-  { modelDir, adapterDir }: Sources,
+  { model, modelDir, adapterDir }: Sources,
 ): Promise<Record<string, unknown> & { said: string }> {
   const { output, check, dtype = 'f16' } = values
   const folder = { modelDir, adapterDir, outputDir: output }
@@ -219,7 +219,7 @@ async function checkExport(
   const said = `${plural(tensors, 'tensor')} read back, equal to the source, ${rounding}`
   if (check !== 'llamacpp') return { tensors, bytes: size, maxError, said }
 
-  const tokenizer = await loadTokenizer(modelDir)
+  const { tokenizer } = model
   const device = await openCpuDevice()
   try {
     const asked = prompts.map((prompt) => ({ text: prompt, ids: tokenizer.encode(prompt) }))
@@ -244,8 +244,9 @@ async function checkExport(
 
 async function exportModel(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   checkValues(values)
-  const { dir: modelDir, id: hubId } = await openFolder(values.model, io)
-  const sources: Sources = { modelDir, adapterDir: values.adapter, baseModel: hubId ?? values.model, hubId }
+  const model = await describeBase(values.model, io)
+  const { dir: modelDir, id: hubId } = model.ref
+  const sources: Sources = { model, modelDir, adapterDir: values.adapter, baseModel: hubId ?? values.model, hubId }
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
   try {

@@ -1,12 +1,12 @@
 // jora import: models and adapters of other programs in the layouts that every command reads.
 import type { Command } from 'commander'
-import { importLlama2c, loadConfig } from '@jora/llama'
+import { importLlama2c } from '@jora/llama'
 import { importAdapter } from '@jora/lora'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, type ValuesOf } from '../flags/flag'
 import type { Io, Session } from '../io'
-import { modelFlag, openFolder } from '../open-model'
+import { modelFlag, describeBase } from '../open-model'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -71,8 +71,8 @@ async function importMlx(
 ): Promise<void> {
   if (tokenizer !== undefined) throw new UsageError('--tokenizer is for --format llama2c; an adapter has none')
   if (model === undefined) throw new UsageError('--format mlx needs --model, the model that the adapter is for')
-  const { dir, id } = await openFolder(model, io)
-  const options = { inputDir: input, model: await loadConfig(dir), outputDir, baseModel: id ?? model }
+  const { config: sizes, ref } = await describeBase(model, io)
+  const options = { inputDir: input, model: sizes, outputDir, baseModel: ref.id ?? model }
   const { adapter, config } = await importAdapter(options)
   const modules = Object.keys(adapter)
   if (json) {

@@ -4,7 +4,7 @@ import { mergeAdapter } from '@jora/hf-export'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
-import { adapterFlag, modelFlag, openFolder } from '../open-model'
+import { adapterFlag, modelFlag, describeBase } from '../open-model'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -30,14 +30,14 @@ async function merge(
   { model, adapter, outputDir, dtype }: ValuesOf<typeof flags>,
   { io, json }: CommandContext<typeof flags>,
 ): Promise<void> {
-  const { dir } = await openFolder(model, io)
+  const { ref } = await describeBase(model, io)
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
   const onProgress = (done: number, total: number) =>
     line.show(`${bar(done / total, 24, style)}  merging ${done}/${total}`)
   try {
     const result = await mergeAdapter({
-      modelDir: dir,
+      modelDir: ref.dir,
       adapterDir: adapter,
       outputDir,
       onProgress,

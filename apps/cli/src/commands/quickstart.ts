@@ -7,12 +7,12 @@ import type { Command } from 'commander'
 import {
   buildRaft,
   loadRows,
-  loadTokenizer,
   questionsOf,
   readDocuments,
   readQuestions,
   summarizeAnswers,
   type AnswerSummary,
+  type Tokenizer,
 } from '@jora/data'
 import { mergeAdapter } from '@jora/hf-export'
 import { weightShapes, type DecoderConfig } from '@jora/llama'
@@ -126,13 +126,13 @@ const countWeights = (config: DecoderConfig): number =>
   [...weightShapes(config).values()].reduce((sum, shape) => sum + shape.reduce((n, d) => n * d, 1), 0)
 
 /** Retrieves a context for the questions on each document, and writes them as rows. */
-async function writeRows(file: string, modelDir: string): Promise<ReturnType<typeof buildRaft>['statistics']> {
+async function writeRows(file: string, tokenizer: Tokenizer): Promise<ReturnType<typeof buildRaft>['statistics']> {
   const [documents, questions] = [
     await readDocuments(asset('countries/documents.jsonl')),
     await readQuestions(asset('countries/questions.jsonl')),
   ]
   const { rows, statistics } = buildRaft(documents, questions, {
-    tokenizer: await loadTokenizer(modelDir),
+    tokenizer,
     ...retrieval,
   })
   await writeLinesAtomic(
@@ -161,13 +161,13 @@ async function quickstart(
     const base = await openModel({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
     const sizes = [
       `${short(countWeights(base.base.config))}-parameter Llama`,
-      `adapter ${short(await countParameters(modelDir, config))}`,
+      `adapter ${short(countParameters(base.base.config, config))}`,
     ]
     display.log([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)].join(style.dim(' · ')))
 
     heading(1, 'Retrieving documents for the questions')
-    const { documents, train, test } = await writeRows(rowsPath, modelDir)
-    const dataset = await generateAlpacaDataset(rowsPath, 'train', config)
+    const { documents, train, test } = await writeRows(rowsPath, base.tokenizer)
+    const dataset = await generateAlpacaDataset(rowsPath, 'train', config, base.model)
     const rows = await loadRows(rowsPath)
     display.log(
       `${plural(documents, 'document')} on countries; the questions on each get it and ${retrieval.distractors} others as their context`,

@@ -1,14 +1,13 @@
 // What `jora train` says before the first step and after the last.
 import { basename, resolve } from 'node:path'
 import { reach, type DatasetStatistics } from '@jora/data'
-import { loadConfig, type ResolvedModel } from '@jora/llama'
+import type { DecoderConfig, ModelRef } from '@jora/llama'
 import { adaptedModules, listCheckpoints, loraRank, type JoraConfig, type JoraDataset } from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
 import { asUsageError, trainFlags, type TrainValues } from './train-settings'
 
 /** Parameters of the adapter. @throws UsageError for --target-modules the model does not have */
-export async function countParameters(folder: string, { train: { lora } }: JoraConfig): Promise<number> {
-  const model = await loadConfig(folder)
+export function countParameters(model: DecoderConfig, { train: { lora } }: JoraConfig): number {
   try {
     const modules = adaptedModules(model, lora)
     return modules.reduce(
@@ -24,7 +23,7 @@ export async function countParameters(folder: string, { train: { lora } }: JoraC
 export function runFacts(
   config: JoraConfig,
   dataset: JoraDataset,
-  run: { readonly model: ResolvedModel; readonly parameters: number; readonly totalSteps: number },
+  run: { readonly model: ModelRef; readonly parameters: number; readonly totalSteps: number },
 ): string[] {
   const { loraR, targetModules, modelPath } = config.settings
   const { samples, tokens, contexts } = dataset.statistics.train

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { planSteps, type BatchRow, type Sample } from '@jora/data'
-import { loadConfig, loadModel } from '@jora/llama'
+import type { OpenModel } from '@jora/llama'
 import {
   anyProcess,
   checkDataParallel,
@@ -18,6 +18,7 @@ import {
   type LoraConfig,
   type TrainEvent,
   needsCheckpointing,
+  plannedModel,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
@@ -28,7 +29,7 @@ import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { explainTo } from '../explain'
 import { deviceTitle, gpuOf, leave, openDeviceFor, speaking } from '../open-device'
-import { checkSplit, openFolder } from '../open-model'
+import { checkSplit, openBase } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
@@ -64,31 +65,29 @@ async function train(
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {
     throw new ConfigError(`${outputDir} already holds a run; continue it with --resume or choose another --output-dir`)
   }
-  const model = await openFolder(values.model, session)
-  const parameters = await countParameters(model.dir, config)
-  await checkSplit(model.dir, values.mesh)
+  await using model = await openBase(values.model, session)
+  const parameters = countParameters(model.config, config)
+  checkSplit(model.config, values.mesh)
   checkSteps(values)
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
   const explained = values.explain ? explainTo(device, io) : () => {}
-  // Bad weights are told before thousands of rows are read; good ones stay in their files.
-  const { config: sizes } = await loadModel(model.dir, { device })
-  const dataset = await generateAlpacaDataset(values.dataset, 'train', config)
+  const dataset = await generateAlpacaDataset(values.dataset, 'train', config, model)
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
   const savesMemory =
     values.gradientCheckpointing === 'auto' &&
-    (await anyProcess(device, await mustSaveMemory(model.dir, device, dataset, { ...values, lora: config.train.lora })))
+    (await anyProcess(device, await mustSaveMemory(model, device, dataset, { ...values, lora: config.train.lora })))
   if (savesMemory) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
   })
   const totalSteps = stepsOfRun(config, dataset)
   try {
-    const [name = '', ...facts] = runFacts(config, dataset, { model, parameters, totalSteps })
+    const [name = '', ...facts] = runFacts(config, dataset, { model: model.ref, parameters, totalSteps })
     display.log([style.bold(name), ...facts, deviceTitle(device)].join(style.dim(' · ')))
-    for (const line of await runNotes(dataset, sizes.maxPositions, values)) display.log(style.yellow(line))
+    for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
     display.begin(totalSteps)
@@ -101,6 +100,7 @@ async function train(
       resume,
       signal,
       device,
+      model,
       onEvent,
     })
     display.close()
@@ -153,16 +153,12 @@ const startedBy = (device: Device): string => (device instanceof MeshDevice && d
 
 /** Whether a step on the longest rows would not fit the GPU with all activations kept. */
 async function mustSaveMemory(
-  folder: string,
+  model: OpenModel,
   device: Device,
   { samples, packing }: JoraDataset,
   values: TrainValues & { readonly lora: LoraConfig },
 ): Promise<boolean> {
   if (device.kind !== 'webgpu') return false
-  const model = {
-    config: await loadConfig(folder),
-    open: (planning: Device) => loadModel(folder, { device: planning }),
-  }
   const work = {
     batch: values.batchSize,
     seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples, [...samples.keys()]),
@@ -171,7 +167,12 @@ async function mustSaveMemory(
   }
   const { profile } = gpuOf(device)
   const mesh = parseMesh(values.mesh)
-  return needsCheckpointing(model, work, { profile, dtype: values.dtype, memoryBytes: values.deviceMemory, mesh })
+  return needsCheckpointing(plannedModel(model), work, {
+    profile,
+    dtype: values.dtype,
+    memoryBytes: values.deviceMemory,
+    mesh,
+  })
 }
 
 const longestOf = (samples: readonly Sample[], indices: readonly number[]): number =>

@@ -1,5 +1,6 @@
 // Rows to training and held-out samples: split, mix, what happens to rows that are too long, and how samples lie in rows.
 
+import { checkSpecialIds, TokenIdError, withinEmbedding } from '../tokenizer/embedding'
 import { DatasetError } from '../errors'
 import {
   choosePromptTemplate,
@@ -100,6 +101,10 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   if (!(Number.isInteger(options.maxSeqLength) && options.maxSeqLength >= 2)) {
     throw new RangeError(`--max-seq-length: got ${options.maxSeqLength}; expected an integer of at least 2`)
   }
+  if (options.vocabSize !== undefined) {
+    checkSpecialIds(options.tokenizer, options.vocabSize)
+    options = { ...options, tokenizer: withinEmbedding(options.tokenizer, options.vocabSize) }
+  }
   if (rows.length === 0) throw new DatasetError({ problem: 'the dataset is empty; expected at least one row' })
 
   const parts = splitRows(rows, split, seed)
@@ -158,6 +163,15 @@ type Kept = { readonly sample: Sample } | { readonly tree: Tree; readonly packed
 
 type PartOptions = PrepareOptions & { readonly template: PromptTemplate }
 
+/** What `tokenize` gives; of an error about a token, with the place of the row. */
+function ofRow<T>(row: Row, tokenize: () => T): T {
+  try {
+    return tokenize()
+  } catch (error) {
+    throw error instanceof TokenIdError ? new DatasetError({ ...row.origin, problem: error.message }) : error
+  }
+}
+
 /** Training or held-out samples while they are collected. */
 class Part {
   /** Samples so far. */
@@ -182,8 +196,9 @@ class Part {
   add(rows: readonly Row[]): void {
     const { tokenizer, maxSeqLength } = this.#options
     for (const row of rows) {
-      const whole =
-        'questions' in row ? tokenizeTree(row, tokenizer, this.#options) : tokenizeTurns(row, tokenizer, this.#options)
+      const whole = ofRow(row, () =>
+        'questions' in row ? tokenizeTree(row, tokenizer, this.#options) : tokenizeTurns(row, tokenizer, this.#options),
+      )
       if ('context' in whole) {
         const branches = whole.branches.flatMap((branch) => {
           const fitting = this.#fit(row, branch, branch.contextLength)

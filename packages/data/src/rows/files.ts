@@ -74,12 +74,6 @@ export async function loadRows(file: string, options?: ReadOptions & CheckOption
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const read = async (name: string) => [name, await readOptional(join(dir, name))] as const
-  const files = Object.fromEntries(await Promise.all(tokenizerFileNames.map(read))) as Partial<TokenizerFiles>
-  const tokenizerJson = files['tokenizer.json']
-  if (tokenizerJson === undefined) {
-    throw new Error(
-      `tokenizer ${join(dir, 'tokenizer.json')}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`,
-    )
-  }
-  return parseTokenizer({ ...files, 'tokenizer.json': tokenizerJson }, dir)
+  const files: TokenizerFiles = Object.fromEntries(await Promise.all(tokenizerFileNames.map(read)))
+  return parseTokenizer(files, dir)
 }

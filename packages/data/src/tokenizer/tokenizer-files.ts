@@ -14,15 +14,13 @@ export const tokenizerFileNames = [
 ] as const
 
 /** Their texts by name; only tokenizer.json must be there. */
-export type TokenizerFiles = { readonly 'tokenizer.json': string } & {
-  readonly [name in (typeof tokenizerFileNames)[number]]?: string | undefined
-}
+export type TokenizerFiles = { readonly [name in (typeof tokenizerFileNames)[number]]?: string | undefined }
 
 /**
  * Builds the tokenizer that `loadTokenizer` would from a folder of these files.
  *
  * @param folder what errors put before the file's name: the model's, or where the files come from
- * @throws Error when a file is no JSON, or as {@link createTokenizer}, naming the file
+ * @throws Error when tokenizer.json is missing, a file is no JSON, or as {@link createTokenizer}, naming the file
  */
 export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenizer {
   const json = (file: (typeof tokenizerFileNames)[number]): unknown => {
@@ -34,6 +32,12 @@ export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenize
       const path = folder === undefined ? file : `${folder}/${file}`
       throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)
     }
+  }
+  if (files['tokenizer.json'] === undefined) {
+    const path = folder === undefined ? 'tokenizer.json' : `${folder}/tokenizer.json`
+    throw new Error(
+      `tokenizer ${path}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`,
+    )
   }
   const chatTemplate = files['chat_template.jinja']
   const config: unknown = {

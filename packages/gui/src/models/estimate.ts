@@ -1,5 +1,5 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
-import { loadConfig } from '@jora/llama'
+import { describeModel } from '@jora/llama'
 import { adapterStateBytes, JoraConfig } from '@jora/lora'
 import { fromNames, settings as table } from '@jora/lora/settings'
 import { parseMesh } from '@jora/shard'
@@ -66,7 +66,7 @@ export async function estimateRun({
   const [preview, picture, stateBytes] = await Promise.all([
     readPreview(commands, settings, modelDir, { ...options, measure: kind === 'cpu' }),
     meshPicture(modelDir, meshText, 'settings.mesh', (info?.bytes ?? 0) / Math.max(1, info?.parameters ?? 1) || 2),
-    loadConfig(modelDir).then((model) => adapterStateBytes(model, config.train.lora)),
+    describeModel(modelDir, { local: true }).then((model) => adapterStateBytes(model.config, config.train.lora)),
   ])
   const { statistics, lengths, plan } = preview
   const shared = {

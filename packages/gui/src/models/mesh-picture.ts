@@ -1,5 +1,5 @@
 // Which part of a model's weights each device of a mesh holds.
-import { loadConfig, modelAxis, modelSplits, weightShapes, weightSharding, type DecoderConfig } from '@jora/llama'
+import { describeModel, modelAxis, modelSplits, weightShapes, weightSharding, type DecoderConfig } from '@jora/llama'
 import { parseMesh, ShardingError, type Mesh, type PartitionSpec } from '@jora/shard'
 import type { MeshPicture } from '../api'
 import { badValue } from '../server/failure'
@@ -28,7 +28,7 @@ export async function meshPicture(
   field = 'mesh',
   bytesEach = defaultBytesEach,
 ): Promise<MeshPicture> {
-  const config = await loadConfig(folder)
+  const config = (await describeModel(folder, { local: true })).config
   try {
     return pictureOf(config, parseMesh(text), bytesEach)
   } catch (error) {

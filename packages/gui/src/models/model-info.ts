@@ -1,7 +1,7 @@
 // What there is to know of a model in a folder, from its JSON and the sizes of its files.
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { checkpointFiles, loadConfig, weightShapes } from '@jora/llama'
+import { openModel, weightShapes } from '@jora/llama'
 import type { ModelInfo } from '../api'
 
 export interface ModelPlace {
@@ -47,14 +47,16 @@ export async function modelInfo({
     problem: null,
   }
   try {
-    const config = await loadConfig(path)
+    await using model = await openModel(path, { local: true })
+    const { config } = model
     const shapes = weightShapes(config)
     const { layers, hiddenSize, vocabSize, maxPositions } = config
     Object.assign(info, { layers, hiddenSize, vocabSize, maxPositions })
     info.parameters = [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((n, size) => n * size, 1), 0)
     const linear = [...shapes.keys()].flatMap((key) => /\.(\w+_proj)\.weight$/.exec(key)?.[1] ?? [])
     info.modules = [...new Set(linear)]
-    const sizes = await Promise.all((await checkpointFiles(path)).map(sizeOf))
+    const files = new Set([...model.weights.entries.values()].map(({ file }) => file))
+    const sizes = await Promise.all([...files].map(sizeOf))
     info.bytes = sizes.reduce((a, b) => a + b, 0)
     const settings = await readFile(join(path, 'tokenizer_config.json'), 'utf8').catch(() => '')
     const hasFile = await stat(join(path, 'chat_template.jinja')).catch(() => undefined)

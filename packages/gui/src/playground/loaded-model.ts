@@ -1,9 +1,9 @@
 // The model that the playground holds: base and tuned answer from one device, with their compiled programs.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadTokenizer, stopIdsOf, type PromptTemplate, type Tokenizer } from '@jora/data'
-import { Engine, Generator, loadModel, type Decoder } from '@jora/llama'
-import { chooseDType, loadAdapter, LocalAnswerer, loraLinear, promptFor } from '@jora/lora'
+import { stopIdsOf, type PromptTemplate, type Tokenizer } from '@jora/data'
+import { Engine, Generator, openModel, type Decoder } from '@jora/llama'
+import { loadAdapter, LocalAnswerer, loraLinear, promptFor } from '@jora/lora'
 import { openDevice } from '@jora/shard/open'
 import { disposeTree, setDefaultDevice, type Device } from '@jora/tensor'
 import type { Side } from '../api'
@@ -37,9 +37,9 @@ export class LoadedModel {
   static async open(key: string, { modelDir, adapterDir, device: name = 'auto' }: Wanted): Promise<LoadedModel> {
     const device = await openDevice(name)
     try {
-      const loaded = await loadModel(modelDir, { device })
-      const tokenizer = await loadTokenizer(modelDir)
-      const base: Decoder = { ...loaded, dtype: await chooseDType('auto', device, loaded.weights) }
+      await using model = await openModel(modelDir, { local: true })
+      const { tokenizer } = model
+      const base = await model.decoder(device)
       const tuned = adapterDir === null ? undefined : await loadAdapter(adapterDir, base.config, device)
       const source = { adapter: adapterDir ?? undefined, model: modelDir, tokenizer }
       const { template: prompt } = await promptFor(source)

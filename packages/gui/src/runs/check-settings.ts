@@ -1,6 +1,6 @@
 // Settings of a run, held against the rules that training itself applies, before any process is started.
 import { isAbsolute } from 'node:path'
-import { hubClient, loadConfig, weightSharding } from '@jora/llama'
+import { describeModel, hubClient, weightSharding } from '@jora/llama'
 import { adaptedModules, checkDataParallel, ConfigError, JoraConfig } from '@jora/lora'
 import { fromNames, nameOf, settings, type Setting, type Settings } from '@jora/lora/settings'
 import { parseMesh, ShardingError } from '@jora/shard'
@@ -54,7 +54,7 @@ export async function checkSettings(given: RunSettings, roots: Roots, models: Mo
     const { batchSize, gradientAccumulationSteps, mesh } = config.settings
     checkDataParallel(parseMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
     if (modelDir !== undefined) {
-      const model = await loadConfig(modelDir)
+      const model = (await describeModel(modelDir, { local: true })).config
       weightSharding(model, parseMesh(mesh))
       // An adapter to start from brings its own modules.
       if (checked.initAdapter === undefined) adaptedModules(model, config.train.lora)

@@ -1,7 +1,7 @@
 // exportGgufAdapter: a PEFT LoRA adapter as a GGUF file that llama.cpp lays over the GGUF file of its base model.
-import { loadConfig, type DecoderConfig } from '@jora/llama'
+import { architectureOf, describeModel, interleavedHeads, tensorName, type DecoderConfig } from '@jora/llama'
 import { readDeltas, type Delta } from '../merged-tensors'
-import { architectureOf, checkArchitecture, interleavedHeads, tensorName } from './architectures'
+import { checkArchitecture } from './architectures'
 import { checkDtype, writePlan, type GgufOptions, type GgufResult } from './export'
 import { f32, string } from '@jora/tensor/weights'
 import { interleaveRows } from './interleave'
@@ -49,7 +49,7 @@ export async function planAdapter(
   adapterDir: string,
   dtype: NonNullable<GgufAdapterOptions['dtype']>,
 ): Promise<Plan & { readonly modules: number }> {
-  const config = await loadConfig(modelDir)
+  const { config } = await describeModel(modelDir, { local: true })
   const notes = checkArchitecture(config)
   const deltas = [...(await readDeltas(adapterDir, config))]
   const [, first] = deltas[0]!

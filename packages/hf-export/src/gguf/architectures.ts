@@ -1,94 +1,7 @@
-// What llama.cpp calls each decoder family: tensor names, metadata keys, and what it cannot compute.
-import { inverseFrequencies, type DecoderConfig } from '@jora/llama'
+// What llama.cpp makes of each decoder family: metadata keys, and what it cannot compute.
+import { architectureOf, inverseFrequencies, type DecoderConfig } from '@jora/llama'
 import { ConfigError } from '@jora/lora'
 import { f32, string, u32, type GgufValue } from '@jora/tensor/weights'
-
-/** How llama.cpp computes one of its architectures, where that differs from family to family. */
-interface Architecture {
-  readonly arch: 'llama' | 'qwen2' | 'qwen3' | 'gemma' | 'gemma2'
-  /**
-   * Whether rotary pairs are neighbours (2i, 2i + 1) where Hugging Face has them half a head apart: rows of the query and
-   * key projections then change places.
-   */
-  readonly interleaved: boolean
-  /** Linear layers it gives a bias where the file has one. */
-  readonly biases: readonly string[]
-  /** Whether it reads `rope_freqs.weight`. */
-  readonly ropeFactors: boolean
-  readonly activation: DecoderConfig['activation']
-  /** Whether it has a head of its own beside the embedding. */
-  readonly ownHead: boolean
-}
-
-const qkv = ['q_proj', 'k_proj', 'v_proj']
-const llama: Architecture = {
-  arch: 'llama',
-  interleaved: true,
-  biases: [...qkv, 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
-  ropeFactors: true,
-  activation: 'silu',
-  ownHead: true,
-}
-const qwen2: Architecture = { ...llama, arch: 'qwen2', interleaved: false, biases: qkv, ropeFactors: false }
-const gemma: Architecture = { ...qwen2, arch: 'gemma', biases: [], activation: 'gelu', ownHead: false }
-
-/** By config.json's `model_type`. */
-const architectures: Readonly<Record<DecoderConfig['modelType'], Architecture>> = {
-  llama,
-  mistral: llama,
-  qwen2,
-  qwen3: { ...qwen2, arch: 'qwen3', biases: [] },
-  gemma,
-  gemma2: { ...gemma, arch: 'gemma2' },
-}
-
-export const architectureOf = ({ modelType }: DecoderConfig): Architecture => architectures[modelType]
-
-/** llama.cpp's names of a layer's parts, after `blk.N.`. */
-const layerNames: Readonly<Record<string, string>> = {
-  input_layernorm: 'attn_norm',
-  'self_attn.q_proj': 'attn_q',
-  'self_attn.k_proj': 'attn_k',
-  'self_attn.v_proj': 'attn_v',
-  'self_attn.o_proj': 'attn_output',
-  'self_attn.q_norm': 'attn_q_norm',
-  'self_attn.k_norm': 'attn_k_norm',
-  post_attention_layernorm: 'ffn_norm',
-  'mlp.gate_proj': 'ffn_gate',
-  'mlp.up_proj': 'ffn_up',
-  'mlp.down_proj': 'ffn_down',
-}
-
-/** Where attention and MLP are normalised on their way out, one name means another norm. */
-const outputNormNames: Readonly<Record<string, string>> = {
-  post_attention_layernorm: 'post_attention_norm',
-  pre_feedforward_layernorm: 'ffn_norm',
-  post_feedforward_layernorm: 'post_ffw_norm',
-}
-
-const outerNames: Readonly<Record<string, string>> = {
-  'model.embed_tokens': 'token_embd',
-  'model.norm': 'output_norm',
-  lm_head: 'output',
-}
-
-/** llama.cpp's name of a weight, e.g. `blk.0.attn_q.weight` of `model.layers.0.self_attn.q_proj.weight`. */
-export function tensorName(name: string, { outputNorms }: Pick<DecoderConfig, 'outputNorms'>): string {
-  const [, module = '', kind = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? []
-  const outer = outerNames[module]
-  if (outer !== undefined) return `${outer}.${kind}`
-  const [, layer = '', part = ''] = /^model\.layers\.(\d+)\.(.*)$/.exec(module) ?? []
-  const inner = (outputNorms ? outputNormNames[part] : undefined) ?? layerNames[part]
-  if (inner === undefined) throw new ConfigError(`llama.cpp has no name for ${name}`)
-  return `blk.${layer}.${inner}.${kind}`
-}
-
-/** Heads whose rows change places in the tensor of that name; 0 where none do. */
-export function interleavedHeads(name: string, config: DecoderConfig): number {
-  if (!architectureOf(config).interleaved) return 0
-  if (/\.q_proj\.(weight|bias)$/.test(name)) return config.heads
-  return /\.k_proj\.(weight|bias)$/.test(name) ? config.kvHeads : 0
-}
 
 /**
  * Holds a model against what llama.cpp computes for its family, and says where the two part without harm in most uses.
@@ -102,7 +15,7 @@ export function checkArchitecture(config: DecoderConfig): string[] {
   const strange = config.biases.find((name) => !biases.includes(name))
   if (strange !== undefined) refuse(`bias for ${strange}`)
   if (config.activation !== activation) refuse(`${config.activation} in its MLP, only ${activation}`)
-  if (config.ropeScaling.type === 'llama3' && !ropeFactors) refuse('llama3 rotary scaling')
+  if (['llama3', 'divided'].includes(config.ropeScaling.type) && !ropeFactors) refuse('rotary factors')
   if (!ownHead && !config.tiedHead) refuse('head of its own beside the embedding')
   const { headDim, heads, hiddenSize, layers, queryScale } = config
   // Gemma 2 27B, by its depth, is scaled by hidden size over heads.
@@ -161,7 +74,7 @@ const optional = (value: number | undefined, make: (value: number) => GgufValue)
  * these from `rope_freqs.weight`. Undefined for models without it.
  */
 export function ropeFactors(config: DecoderConfig): Float32Array | undefined {
-  if (config.ropeScaling.type !== 'llama3') return undefined
+  if (config.ropeScaling.type !== 'llama3' && config.ropeScaling.type !== 'divided') return undefined
   const plain = inverseFrequencies({ ...config, ropeScaling: { type: 'default' } })
   return Float32Array.from(inverseFrequencies(config), (scaled, i) => plain[i]! / scaled)
 }

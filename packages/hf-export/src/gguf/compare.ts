@@ -1,5 +1,5 @@
 // compareWithLlamaCpp: llama.cpp runs an exported file, and JORA's own decoder says whether it would have gone on the same way.
-import { decode, loadModel, logits, type Decoder } from '@jora/llama'
+import { decode, logits, openModel, type Decoder } from '@jora/llama'
 import { loadAdapter, loraLinear } from '@jora/lora'
 import { jit, tensor, type Device, type Tensor } from '@jora/tensor'
 import { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type LlamaCppOptions } from './llama-cpp'
@@ -35,13 +35,14 @@ export interface Comparison {
  * Generates greedily with llama.cpp from each prompt, and holds every token against the logits of JORA's decoder (float32,
  * the weights as they are in `modelDir`) after the same tokens. So a near tie that falls the other way does not make all
  * that follows look wrong.
- * @throws ConfigError when node-llama-cpp is not installed; as loadModel and loadAdapter for folders that cannot be used
+ * @throws ConfigError when node-llama-cpp is not installed; as openModel and loadAdapter for folders that cannot be used
  */
 export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comparison> {
   const { modelDir, adapterDir, gguf, lora, from, prompts, count = 32, device } = options
   const theirs = await tokenizeWithLlamaCpp({ gguf, from, texts: prompts.map(({ text }) => text) })
 
-  const model = await loadModel(modelDir, { device })
+  await using opened = await openModel(modelDir, { local: true })
+  const model = await opened.decoder(device, 'f32')
   const { bosTokenId } = model.config
   // llama.cpp's tokenize leaves BOS to the caller.
   const sameIds = prompts.filter(({ ids }, i) => bare(ids, bosTokenId).join() === bare(theirs[i]!, bosTokenId).join())

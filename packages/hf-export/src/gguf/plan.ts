@@ -1,15 +1,8 @@
 // What a model's GGUF file holds: metadata, and each tensor with where its rows come from.
 import { basename, dirname, resolve } from 'node:path'
-import { weightShapes } from '@jora/llama'
+import { architectureOf, interleavedHeads, tensorName, weightShapes } from '@jora/llama'
 import type { MergedTensors } from '../merged-tensors'
-import {
-  architectureMetadata,
-  architectureOf,
-  checkArchitecture,
-  interleavedHeads,
-  ropeFactors,
-  tensorName,
-} from './architectures'
+import { architectureMetadata, checkArchitecture, ropeFactors } from './architectures'
 import { blockTypes, encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
 import { interleaveRows } from './interleave'
 import { readVocabulary } from './vocabulary'
@@ -104,7 +97,7 @@ async function* modelRows(source: MergedTensors, name: string): AsyncGenerator<F
   const { config } = source
   const heads = interleavedHeads(name, config)
   const offset = name.endsWith('norm.weight') ? config.normOffset : 0
-  const { shape } = source.tensors.get(name)!.info
+  const { shape } = source.tensors.get(name)!
   const columns = shape.length === 1 ? 1 : shape[1]!
   for await (const { values } of source.rows(name, heads > 0 ? config.headDim : 1)) {
     for (let i = 0; offset > 0 && i < values.length; i++) values[i]! += offset

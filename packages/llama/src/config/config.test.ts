@@ -101,6 +101,93 @@ describe('parseConfig', () => {
     expect(withKeys({ rope_scaling: null }).ropeScaling).toEqual({ type: 'default' })
   })
 
+  describe('reads every way that transformers of the last years wrote it', () => {
+    const { rope_theta: _theta, ...plain } = tinyConfig
+    const llama3 = {
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    }
+    const scaled = {
+      ropeTheta: 500_000,
+      ropeScaling: {
+        type: 'llama3',
+        factor: 8,
+        lowFrequencyFactor: 1,
+        highFrequencyFactor: 4,
+        originalMaxPositions: 8192,
+      },
+    }
+    const linear = { ropeTheta: 500_000, ropeScaling: { type: 'linear', factor: 4 } }
+    const unscaled = { ropeTheta: 500_000, ropeScaling: { type: 'default' } }
+    test.each<[string, Record<string, unknown>, object]>([
+      ['rope_theta beside, no scaling', { rope_theta: 500_000 }, unscaled],
+      ['rope_theta beside, scaling null', { rope_theta: 500_000, rope_scaling: null, rope_parameters: null }, unscaled],
+      [
+        'rope_theta inside rope_parameters',
+        { rope_parameters: { rope_type: 'default', rope_theta: 500_000 } },
+        unscaled,
+      ],
+      ['rope_theta inside, without a type', { rope_parameters: { rope_theta: 500_000 } }, unscaled],
+      [
+        'rope_theta inside and beside: inside counts',
+        { rope_theta: 10_000, rope_parameters: { rope_type: 'default', rope_theta: 500_000 } },
+        unscaled,
+      ],
+      ['rope_theta null inside', { rope_theta: 500_000, rope_parameters: { rope_theta: null } }, unscaled],
+      [
+        'rope_theta inside rope_scaling',
+        { rope_scaling: { rope_type: 'linear', factor: 4, rope_theta: 500_000 } },
+        linear,
+      ],
+      ['type', { rope_theta: 500_000, rope_scaling: { type: 'linear', factor: 4.0 } }, linear],
+      ['rope_type', { rope_theta: 500_000, rope_scaling: { rope_type: 'linear', factor: 4 } }, linear],
+      [
+        'both: rope_type counts',
+        { rope_theta: 500_000, rope_scaling: { type: 'su', rope_type: 'linear', factor: 4 } },
+        linear,
+      ],
+      ['llama3 in rope_scaling', { rope_theta: 500_000, rope_scaling: { rope_type: 'llama3', ...llama3 } }, scaled],
+      [
+        'llama3 in rope_parameters',
+        { rope_parameters: { rope_type: 'llama3', rope_theta: 500_000, ...llama3 } },
+        scaled,
+      ],
+      [
+        'the first length beside',
+        {
+          rope_theta: 500_000,
+          original_max_position_embeddings: 8192,
+          rope_scaling: { rope_type: 'llama3', ...llama3, original_max_position_embeddings: undefined },
+        },
+        scaled,
+      ],
+      ['head_dim null', { rope_theta: 500_000, head_dim: null }, { headDim: 8 }],
+      ['head_dim its own', { head_dim: 16 }, { headDim: 16 }],
+      ['no num_key_value_heads', { num_key_value_heads: null }, { kvHeads: 4 }],
+      ['torch_dtype', { torch_dtype: 'bfloat16' }, { hiddenSize: 32 }],
+      ['dtype', { torch_dtype: undefined, dtype: 'bfloat16' }, { hiddenSize: 32 }],
+      ['eos_token_id null', { eos_token_id: null, bos_token_id: null }, { eosTokenIds: [], bosTokenId: undefined }],
+      ['partial_rotary_factor of 1', { partial_rotary_factor: 1.0 }, { headDim: 8 }],
+    ])('%s', (_name, keys, expected) => {
+      expect(parseConfig({ ...plain, ...keys })).toMatchObject(expected)
+    })
+
+    test.each([
+      [{ partial_rotary_factor: 0.5 }, /"partial_rotary_factor" is 0\.5; expected 1/],
+      [
+        { rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.75 } },
+        /rope_parameters: "partial_rotary_factor"/,
+      ],
+      [{ rope_scaling: { rope_type: 'yarn', factor: 4 } }, /rope_scaling: "rope_type" is "yarn"; expected/],
+      [{ rope_parameters: { rope_type: 'longrope' } }, /rope_parameters: "rope_type" is "longrope"; expected/],
+      [{ rope_parameters: { rope_theta: 'ten' } }, /rope_parameters: "rope_theta" is "ten"; expected a positive/],
+    ])('and refuses what it does not compute: %j', (keys, message) => {
+      expect(() => parseConfig({ ...plain, ...keys })).toThrow(message)
+    })
+  })
+
   test('reads Gemma: its first files name an activation it does not have, and leave the tied head out', () => {
     const gemma = {
       activation: 'gelu',

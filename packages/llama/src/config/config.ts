@@ -8,6 +8,8 @@ const mostLayers = 10_000
 export type RopeScaling =
   | { readonly type: 'default' }
   | { readonly type: 'linear'; readonly factor: number }
+  /** Each frequency is divided by its own factor, `[headDim / 2]`: how GGUF files say what llama3 scaling comes to. */
+  | { readonly type: 'divided'; readonly factors: readonly number[] }
   | {
       readonly type: 'llama3'
       readonly factor: number
@@ -123,22 +125,40 @@ function objectOf(json: unknown, source: string): Readonly<Record<string, unknow
   return json as Record<string, unknown>
 }
 
-function readScaling(config: Reader): RopeScaling {
-  // transformers 5 writes rope_parameters, earlier versions rope_scaling with "type" or "rope_type".
+/** What is said of rotary frequencies: transformers 5 writes rope_parameters, earlier versions rope_scaling. */
+function ropeKeys(config: Reader): Reader {
   const key = config.object('rope_parameters') ? 'rope_parameters' : 'rope_scaling'
-  const scaling = config.object(key)
-  if (!scaling) return { type: 'default' }
-  const inner = new Reader(scaling, `${config.source}: ${key}`)
+  return new Reader(config.object(key) ?? {}, `${config.source}: ${key}`)
+}
+
+/** The base of the frequencies: in rope_parameters of transformers 5, before that beside it. */
+function readTheta(config: Reader): number {
+  const inner = ropeKeys(config)
+  return inner.json.rope_theta === undefined || inner.json.rope_theta === null
+    ? config.number('rope_theta', 10_000)
+    : inner.number('rope_theta')
+}
+
+function readScaling(config: Reader): RopeScaling {
+  const inner = ropeKeys(config)
+  const scaling = inner.json
+  for (const from of [config, inner])
+    if (from.number('partial_rotary_factor', 1) !== 1) from.fail('partial_rotary_factor', '1: all of a head is rotated')
   const type = scaling.rope_type ?? scaling.type ?? 'default'
   if (type === 'default') return { type }
   if (type === 'linear') return { type, factor: inner.number('factor') }
+  if (type === 'divided' && Array.isArray(scaling.factors))
+    return { type, factors: scaling.factors as readonly number[] }
   if (type === 'llama3') {
     return {
       type,
       factor: inner.number('factor'),
       lowFrequencyFactor: inner.number('low_freq_factor'),
       highFrequencyFactor: inner.number('high_freq_factor'),
-      originalMaxPositions: inner.integer('original_max_position_embeddings'),
+      originalMaxPositions: inner.integer(
+        'original_max_position_embeddings',
+        config.json.original_max_position_embeddings as number | undefined,
+      ),
     }
   }
   return inner.fail('rope_type' in scaling ? 'rope_type' : 'type', '"default", "linear" or "llama3"')
@@ -232,7 +252,6 @@ export function parseConfig(json: unknown, source = 'config.json'): DecoderConfi
   if (heads % kvHeads !== 0) config.fail('num_key_value_heads', `a divisor of num_attention_heads = ${heads}`)
   const headDim = config.integer('head_dim', family.headDim ?? hiddenSize / heads)
   if (headDim % 2 !== 0) config.fail('head_dim', 'an even number')
-  const theta = config.object('rope_parameters')?.rope_theta
   const layers = config.integer('num_hidden_layers')
   if (layers > mostLayers) config.fail('num_hidden_layers', `at most ${mostLayers}`)
   const { softcaps, queryPreScalar } = family
@@ -246,7 +265,7 @@ export function parseConfig(json: unknown, source = 'config.json'): DecoderConfi
     kvHeads,
     headDim,
     rmsNormEpsilon: config.number('rms_norm_eps', 1e-6),
-    ropeTheta: config.number('rope_theta', typeof theta === 'number' ? theta : 10_000),
+    ropeTheta: readTheta(config),
     ropeScaling: readScaling(config),
     maxPositions: config.integer('max_position_embeddings', family.maxPositions),
     tiedHead: config.boolean('tie_word_embeddings', family.tiedHead ?? false),

@@ -11,6 +11,7 @@ export function inverseFrequencies({
   const plain = Array.from({ length: headDim / 2 }, (_, i) => ropeTheta ** ((-2 * i) / headDim))
   if (ropeScaling.type === 'default') return plain
   if (ropeScaling.type === 'linear') return plain.map((f) => f / ropeScaling.factor)
+  if (ropeScaling.type === 'divided') return plain.map((f, i) => f / ropeScaling.factors[i]!)
   // Long wavelengths are stretched by the factor, short ones kept, those between blended.
   const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaxPositions } = ropeScaling
   return plain.map((f) => {

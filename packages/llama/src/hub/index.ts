@@ -3,6 +3,6 @@
 export * as hubClient from './client'
 export type { DownloadEvent } from './download'
 export { HubError } from './error'
-export { resolveModel, type ResolvedModel, type ResolveOptions } from './resolve'
+export { folderModel, resolveModel, type ResolvedModel, type ResolveOptions } from './resolve'
 export { hubSettings, type HubSettings } from './settings'
 export { companionFiles } from './select'

@@ -98,12 +98,20 @@ describe('download', () => {
     expect(await readFile(join(model.dir, 'config.json'), 'utf8')).toContain('gemma')
   })
 
-  it('fetches the shards of the index, and not the single file beside them', async () => {
+  it('fetches the shards of the index', async () => {
     const { files } = hub.repos['org/tiny']!
+    delete files['model.safetensors']
     Object.assign(files, { 'model.safetensors.index.json': index, [shard(1)]: 'one', [shard(2)]: 'two' })
     const model = await get()
     expect(model.files.slice(-3)).toEqual(['model.safetensors.index.json', shard(1), shard(2)])
-    expect(hub.downloads().some((line) => line.includes('/model.safetensors '))).toBe(false)
+  })
+
+  it('fetches a single file rather than the shards of an index beside it, as transformers', async () => {
+    const { files } = hub.repos['org/tiny']!
+    Object.assign(files, { 'model.safetensors.index.json': index, [shard(1)]: 'one', [shard(2)]: 'two' })
+    const model = await get()
+    expect(model.files.at(-1)).toBe('model.safetensors')
+    expect(hub.downloads().some((line) => line.includes(shard(1)))).toBe(false)
   })
 
   it('by Xet, and by plain HTTP where HF_HUB_DISABLE_XET says so', async () => {
@@ -252,7 +260,9 @@ describe('names that leave the folder', () => {
     'x\0.safetensors',
   ])('in the index: %j', async (name) => {
     const text = JSON.stringify({ weight_map: { a: name } })
-    Object.assign(hub.repos['org/tiny']!.files, { 'model.safetensors.index.json': text, [name]: 'evil' })
+    const { files } = hub.repos['org/tiny']!
+    delete files['model.safetensors']
+    Object.assign(files, { 'model.safetensors.index.json': text, [name]: 'evil' })
     const error = await failure(get())
     expect(error.code).toBe('InvalidName')
     expect(error.message).toContain(`names ${JSON.stringify(name)}`)

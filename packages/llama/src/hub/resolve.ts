@@ -8,7 +8,7 @@ import { downloadBlob, type DownloadEvent, type RemoteFile } from './download'
 import { HubError } from './error'
 import { hubFetch, type HubAccess } from './http'
 import { checkRevision, isCommit, isModelId, isPath } from './names'
-import { checkModel, indexName, parseWeightIndex, selectSmall, selectWeights } from './select'
+import { checkModel, indexCounts, indexName, parseWeightIndex, selectSmall, selectWeights } from './select'
 import { expandHome, hubSettings, type HubSettings, type SettingsOptions } from './settings'
 
 export interface ResolveOptions extends SettingsOptions {
@@ -28,6 +28,8 @@ export interface ResolvedModel {
   revision?: string
   /** Relative to `dir`, `/`-separated: config, tokenizer, the index where there is one, then weights. */
   files: string[]
+  /** Set where an index stands beside model.safetensors, which is taken. */
+  ignoredIndex?: boolean
 }
 
 /**
@@ -41,7 +43,7 @@ export async function resolveModel(idOrDir: string, options: ResolveOptions = {}
   if (idOrDir === '') throw new HubError('InvalidName', 'model', 'the name is empty, expected a folder or a Hub id')
   const local = resolve(expandHome(idOrDir))
   const found = await stat(local).catch(() => undefined)
-  if (found?.isDirectory()) return { dir: local, files: (await listFolder(local, idOrDir)).files }
+  if (found?.isDirectory()) return await folderModel(local, idOrDir)
   if (isPath(idOrDir) || (found && !isModelId(idOrDir))) {
     throw new HubError('LocalFolder', idOrDir, found ? 'is a file, expected a model folder' : `no folder at ${local}`)
   }
@@ -62,6 +64,16 @@ export async function resolveModel(idOrDir: string, options: ResolveOptions = {}
     if (syscall) throw new HubError('Cache', id, `the cache ${cache.dir}: ${message}`, { cause: error })
     throw new HubError('ServerError', id, `${settings.endpoint}: ${message}`, { cause: error })
   }
+}
+
+/**
+ * The model in a folder, as it stands.
+ * @param name what errors call it
+ * @throws HubError when its index is bad or names a file that is missing
+ */
+export async function folderModel(dir: string, name = dir): Promise<ResolvedModel> {
+  const { files, ignoredIndex } = await listFolder(dir, name)
+  return { dir, files, ...(ignoredIndex && { ignoredIndex }) }
 }
 
 async function fromHub(
@@ -105,9 +117,9 @@ async function fromHub(
 
   const small = selectSmall(names)
   // Says so before anything is fetched, where the list alone shows it.
-  if (!names.has(indexName)) checkModel(names, selectWeights(names, undefined), id)
+  if (!indexCounts(names)) checkModel(names, selectWeights(names, undefined), id)
   for (const name of small) await ensure(name)
-  const index = names.has(indexName) ? parseWeightIndex(await readFile(join(dir, indexName), 'utf8'), id) : undefined
+  const index = indexCounts(names) ? parseWeightIndex(await readFile(join(dir, indexName), 'utf8'), id) : undefined
   const weights = selectWeights(names, index)
   checkModel(names, weights, id)
   for (const name of weights) await ensure(name)
@@ -124,9 +136,9 @@ async function fromCache(cache: ModelCache, id: string, revision: string): Promi
     throw new HubError('Offline', id, `revision ${revision} is not in the cache ${cache.dir}: ${hint}`)
   }
   try {
-    const { files, all, weights } = await listFolder(dir, id)
+    const { files, all, weights, ignoredIndex } = await listFolder(dir, id)
     checkModel(all, weights, id)
-    return { dir, id, revision: commit, files }
+    return { dir, id, revision: commit, files, ...(ignoredIndex && { ignoredIndex }) }
   } catch (error) {
     const what = (error as Error).message.replace(`${id}: `, '')
     throw new HubError('Offline', id, `the cached copy ${dir} is not whole: ${what}; ${hint}`, { cause: error })
@@ -134,15 +146,18 @@ async function fromCache(cache: ModelCache, id: string, revision: string): Promi
 }
 
 /** What a decoder needs of a folder on disk. Throws {@link HubError} when its index is bad or names a missing file. */
-async function listFolder(dir: string, id: string): Promise<{ files: string[]; all: Set<string>; weights: string[] }> {
+async function listFolder(
+  dir: string,
+  id: string,
+): Promise<{ files: string[]; all: Set<string>; weights: string[]; ignoredIndex: boolean }> {
   const all = new Set<string>()
   for (const name of await readdir(dir)) if ((await fileBytes(join(dir, name))) !== undefined) all.add(name)
-  const index = all.has(indexName) ? parseWeightIndex(await readFile(join(dir, indexName), 'utf8'), id) : undefined
+  const index = indexCounts(all) ? parseWeightIndex(await readFile(join(dir, indexName), 'utf8'), id) : undefined
   const weights = selectWeights(all, index)
   for (const name of weights) {
     if ((await fileBytes(join(dir, name))) === undefined) {
       throw new HubError('LocalFolder', id, `${indexName} names ${name}, which is not in ${dir}`)
     }
   }
-  return { files: [...selectSmall(all), ...weights], all, weights }
+  return { files: [...selectSmall(all), ...weights], all, weights, ignoredIndex: all.has(indexName) && !index }
 }

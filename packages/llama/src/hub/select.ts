@@ -57,10 +57,15 @@ export function selectSmall(all: ReadonlySet<string>): string[] {
   return [...smallFiles, indexName].filter((name) => all.has(name))
 }
 
-/** The weights: the index's shards, else `model.safetensors`, else every safetensors file of the folder itself. */
+const singleName = 'model.safetensors'
+
+/** Whether the index of a repository counts: as in transformers, only where there is no `model.safetensors`. */
+export const indexCounts = (all: ReadonlySet<string>): boolean => all.has(indexName) && !all.has(singleName)
+
+/** The weights: `model.safetensors`, else the index's shards, else every safetensors file of the folder itself. */
 export function selectWeights(all: ReadonlySet<string>, index: WeightIndex | undefined): string[] {
+  if (all.has(singleName)) return [singleName]
   if (index) return index.shards
-  if (all.has('model.safetensors')) return ['model.safetensors']
   return [...all].filter((name) => /^[^/\\:]+\.safetensors$/.test(name)).sort()
 }
 

@@ -82,7 +82,7 @@ test('names the file, key or tensor at fault', async () => {
   await refuses({ weights: [] }, 'the model lacks 30 of 30 weights, first model.embed_tokens.weight')
   await refuses(
     { weights: [...whole(), { ...whole()[0]!, name: 'twice.safetensors' }] },
-    'twice.safetensors: lm_head.weight is also in model.safetensors; each weight must stand in one file',
+    'twice.safetensors: lm_head.weight is also in model.safetensors; each weight must be in one file',
   )
   const norm = (change: object) =>
     whole(entries().map((each) => (each.name === 'model.norm.weight' ? { ...each, ...change } : each)))

@@ -1,5 +1,6 @@
 // The weights a config calls for, and the check that a checkpoint has them.
 import type { TensorInfo } from '@jora/tensor/safetensors'
+import { blockTypes, type BlockType, type WeightType } from '@jora/tensor/weights'
 import { ModelError, type DecoderConfig } from '../config/config'
 
 /** Shape of every weight by Hugging Face name, in checkpoint order. */
@@ -33,6 +34,20 @@ export function weightShapes(config: DecoderConfig): Map<string, readonly number
   return shapes
 }
 
+/** Element types that weights are computed from. */
+const floats: Readonly<Record<string, BlockType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' }
+
+/** A weight's type as its rows are unpacked by. @throws ModelError for one that no weight may have */
+export function storedType(type: WeightType): BlockType {
+  const found = floats[type] ?? (isBlocks(type) ? type : undefined)
+  if (!found) throw new ModelError(`weights of type ${type} are not supported`)
+  return found
+}
+
+/** Whether a weight is stored in ggml's blocks. */
+export const isBlocks = (type: WeightType): type is Exclude<BlockType, 'f32' | 'f16' | 'bf16'> =>
+  Object.hasOwn(blockTypes, type)
+
 /**
  * Holds the tensors of a checkpoint, one file after another, against a config: all weights it calls for must be there,
  * each in one file, with its shape and in F32, F16 or BF16.
@@ -49,7 +64,7 @@ export class CheckpointCheck {
   add(file: string, { name, shape, dtype }: TensorInfo): boolean {
     const twice = this.#files.get(name)
     if (twice !== undefined)
-      throw new ModelError(`${file}: ${name} is also in ${twice}; each weight must stand in one file`)
+      throw new ModelError(`${file}: ${name} is also in ${twice}; each weight must be in one file`)
     this.#files.set(name, file)
     const expected = this.#expected.get(name)
     if (!expected) return false

@@ -1,9 +1,8 @@
 // What training will take, before it starts: memory of a step with activations kept and recomputed, and which a run chooses.
-import type { DecoderConfig } from '@jora/llama'
+import type { DecoderConfig, DTypeSetting } from '@jora/llama'
 import type { Mesh } from '@jora/shard'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { adaptedModules } from '../adapter/target-modules'
-import type { DTypeSetting } from '../settings/compute-dtype'
 import { loraRank, type LoraConfig } from '../settings/lora-config'
 import { assumedMemoryBytes, planStep, type PlannedModel, type StepPlan } from './plan'
 import type { Workload } from './workload'

@@ -1,9 +1,17 @@
 // What memory a training step takes: the step itself on a device that plans and runs nothing.
-import { weightShapes, weightSharding, type Decoder, type DecoderConfig } from '@jora/llama'
+import {
+  chooseDType,
+  weightShapes,
+  weightSharding,
+  type Decoder,
+  type DecoderConfig,
+  type DTypeSetting,
+  type OpenModel,
+} from '@jora/llama'
 import { MeshDevice, P, shardedFromFile, type Mesh, type Transport } from '@jora/shard'
 import { disposeTree, dtypeBytes, treeLeaves, type DType, type Device, type Tensor } from '@jora/tensor'
+import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetensors'
 import type { GpuProfile } from '@jora/tensor/webgpu'
-import { chooseDType, type DTypeSetting } from '../settings/compute-dtype'
 import { StepLoop, type Workload } from './workload'
 
 export interface StepPlan {
@@ -24,11 +32,22 @@ export interface PlannedModel {
 }
 
 /** Weights that are on no disk. */
-export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel => ({
+export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel => planned(config, () => dtype)
+
+/** An open model's weights, each in its stored type; none is read. */
+export const plannedModel = ({ config, weights }: Pick<OpenModel, 'config' | 'weights'>): PlannedModel =>
+  planned(config, (name) => {
+    const { type } = weights.entries.get(name)!
+    // Blocks are unpacked to what is computed in.
+    return isSafetensorsDType(type) ? fromSafetensorsDType(type)! : 'f16'
+  })
+
+const planned = (config: DecoderConfig, typeOf: (name: string) => DType): PlannedModel => ({
   config,
   open: (device) => {
     const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
     const entries = [...weightShapes(config)].map(([name, shape]) => {
+      const dtype = typeOf(name)
       const length = shape.reduce((a, b) => a * b, 1) * dtypeBytes[dtype]
       const range = { path: 'nowhere', offset: 0, length }
       return [name, shardedFromFile(range, { shape, dtype }, specOf(name), { device, label: name })] as const

@@ -1,31 +1,18 @@
 // Hashes that tell runs apart: of the model, of the samples, and of all that decides a run's course.
 import { createHash } from 'node:crypto'
-import { open, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Sample } from '@jora/data'
-import { checkpointFiles } from '@jora/llama'
+import { openModel } from '@jora/llama'
 import { courseOf } from '../settings/derive'
 import { trainingSettings } from '../settings/table/training'
 import type { TrainConfig } from '../settings/train-config'
 
-/** SHA-256 of config.json and of each weight file's size and 64 blocks spread over it: quick, and tells models apart. */
+/**
+ * What tells the model in `folder` from others.
+ * @deprecated use `openModel(folder)` of `@jora/llama` and its `digest()`
+ */
 export async function hashModel(folder: string): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(join(folder, 'config.json')))
-  const block = Buffer.alloc(16_384)
-  for (const path of await checkpointFiles(folder)) {
-    const { size } = await stat(path)
-    hash.update(String(size))
-    const file = await open(path)
-    try {
-      for (let i = 0; i < 64; i++) {
-        const { bytesRead } = await file.read(block, 0, block.length, Math.floor((size * i) / 64))
-        hash.update(block.subarray(0, bytesRead))
-      }
-    } finally {
-      await file.close()
-    }
-  }
-  return hash.digest('hex')
+  await using model = await openModel(folder, { local: true })
+  return await model.digest() // awaited before the files close
 }
 
 /** SHA-256 of what is trained on: file, template, split, limits, mix and the rows' length for trees all show in it. */

@@ -1,7 +1,13 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
-import { loadRows, loadTokenizer, unusedKeysNote } from '@jora/data'
-import { loadConfig, resolveModel, type ResolvedModel, type ResolveOptions } from '@jora/llama'
+import { loadRows, unusedKeysNote } from '@jora/data'
+import {
+  describeModel,
+  resolveModel,
+  type ModelDescription,
+  type ResolvedModel,
+  type ResolveOptions,
+} from '@jora/llama'
 import type { JoraConfig } from '../settings/jora-config'
 import { samplesFromRows, type JoraSamples } from './samples'
 
@@ -12,45 +18,40 @@ export interface JoraDataset extends JoraSamples {
   readonly hash: string
 }
 
-const resolved = new Map<string, Promise<ResolvedModel>>()
-
-/** The model's folder, downloaded on first use when it is a Hub id. */
-export function modelFolder(modelPath: string, options?: ResolveOptions): Promise<ResolvedModel> {
-  let found = resolved.get(modelPath)
-  if (!found) {
-    found = resolveModel(modelPath, options)
-    resolved.set(modelPath, found)
-    found.catch(() => resolved.delete(modelPath))
-  }
-  return found
-}
+/**
+ * The model's folder, downloaded on first use when it is a Hub id.
+ * @deprecated use `resolveModel` of `@jora/llama`, or `openModel`, which has it as `ref`
+ */
+export const modelFolder = (modelPath: string, options?: ResolveOptions): Promise<ResolvedModel> =>
+  resolveModel(modelPath, options)
 
 /**
  * Reads rows of any kind that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises them with the model's tokenizer and
  * splits them: 'train' gives the training share (general rows mixed in) with the held-out rows beside it, 'test' the
  * held-out rows alone.
+ * @param model the config's model, where it is open already
  * @throws DatasetError naming file, row and key
  */
 export async function generateAlpacaDataset(
   path: string,
   part: 'train' | 'test',
   config: JoraConfig,
+  model?: Pick<ModelDescription, 'tokenizer' | 'config'>,
 ): Promise<JoraDataset> {
   const { settings } = config
-  const { dir } = await modelFolder(settings.modelPath)
   // Hashed as it is read, so that it is read once.
   const hash = createHash('sha256')
   const onBytes = (bytes: Uint8Array) => void hash.update(bytes)
   const unused = new Set<string>()
   const onUnusedKey = (key: string) => void unused.add(key)
-  const [model, tokenizer, rows] = [
-    await loadConfig(dir),
-    await loadTokenizer(dir),
-    await loadRows(path, { onBytes, onUnusedKey }),
-  ]
+  const {
+    tokenizer,
+    config: { vocabSize },
+  } = model ?? (await describeModel(settings.modelPath))
+  const rows = await loadRows(path, { onBytes, onUnusedKey })
   const mixFile = settings.alpacaMixFile
   const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile, { onBytes })
-  const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize: model.vocabSize })
+  const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize })
   const notes = [...(samples.notes ?? []), ...unusedKeysNote(unused)]
   return { ...samples, notes, path, hash: hash.digest('hex') }
 }

@@ -1,16 +1,16 @@
 // trainLora: the third of the paper's three calls: a run with its files, from its settings to its adapter.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadModel } from '@jora/llama'
+import { openModel, type OpenModel } from '@jora/llama'
 import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import type { Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Adapter } from '../adapter/adapter'
 import { listCheckpoints, loadCheckpoint, removeUnfinishedCheckpoints, saveCheckpoint } from '../runs/checkpoint'
-import { modelFolder, type JoraDataset } from './dataset'
+import type { JoraDataset } from './dataset'
 import type { TrainEvent } from '../runs/events'
-import { fingerprint, hashModel, hashSamples } from '../runs/hashes'
+import { fingerprint, hashSamples } from '../runs/hashes'
 import type { JoraConfig } from '../settings/jora-config'
 import { ConfigError, loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
@@ -26,6 +26,8 @@ export interface TrainOptions {
   /** Stops after the running step, leaving a checkpoint to resume from. */
   readonly signal?: AbortSignal | undefined
   readonly device?: Device | undefined
+  /** The config's model, where it is open already; it stays open. */
+  readonly model?: OpenModel | undefined
   /**
    * Told of each event once it is in metrics.jsonl. The run waits for what it returns, and ends with what it throws; the
    * adapter is in the output directory before the event that the run is done.
@@ -98,15 +100,17 @@ async function train(
   config: JoraConfig,
   dataset: JoraDataset,
   outputDir: string,
-  { resume, signal, device: given, onEvent }: TrainOptions,
+  { resume, signal, device: given, model: open, onEvent }: TrainOptions,
 ): Promise<TrainSummary> {
   const { settings } = config
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
   const device = given ?? (await openDeviceOf(config))
-  const { dir, id, revision } = await modelFolder(settings.modelPath)
-  const model = await loadModel(dir, { device })
-  const modelHash = await hashModel(dir)
+  await using own = open ? undefined : await openModel(settings.modelPath)
+  const opened = open ?? own!
+  const { path, id, revision } = opened.ref
+  const model = await opened.decoder(device, settings.dtype)
+  const modelHash = await opened.digest()
   const print = fingerprint(config.train, modelHash, hashSamples(dataset.samples, rowTokens))
   const initial =
     settings.initAdapter === undefined
@@ -125,7 +129,7 @@ async function train(
     deviceKind: device.kind,
     mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
     settings,
-    model: { folder: dir, id: id ?? null, revision: revision ?? null, hash: modelHash },
+    model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },
     dataset: {
       path: dataset.path,
       hash: dataset.hash,

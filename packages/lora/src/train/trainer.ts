@@ -1,9 +1,8 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
 import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
 import { defaultDevice, learningRateAt, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
-import type { Decoder } from '@jora/llama'
+import { chooseDType, type Decoder } from '@jora/llama'
 import { initAdapter, type Adapter } from '../adapter/adapter'
-import { chooseDType } from '../settings/compute-dtype'
 import { Evaluator } from './evaluate'
 import type { TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
@@ -80,7 +79,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const totalSteps = countSteps(train, config, rowTokens)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
-  const dtype = await chooseDType(config.dtype, device, model.weights)
+  const dtype = model.dtype ?? (await chooseDType(config.dtype, device, model.weights))
   const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
 
   let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, epochStep: 0, seconds: 0 }

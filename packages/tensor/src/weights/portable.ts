@@ -21,4 +21,5 @@ export {
   type Metadata,
 } from './gguf/format'
 export { parseGgufHeader, type GgufHeader } from './gguf/parse'
+export { allFinite } from './finite'
 export type { FileRange, WeightEntry, WeightSource, WeightType } from './source'

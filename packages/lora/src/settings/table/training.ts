@@ -1,7 +1,7 @@
 // Settings that the trainer reads: the optimiser, batches, how long, how often. Their order is that of the fingerprint in
 // checkpoints: a new one goes to the end, or earlier checkpoints of the same settings are not resumed.
 import type { SchedulerName } from '@jora/tensor'
-import type { DTypeSetting } from '../compute-dtype'
+import type { DTypeSetting } from '@jora/llama'
 import type { Settings } from '../setting'
 import { choice, integer, number, switchOr, toggle } from '../types'
 

@@ -13,6 +13,8 @@ export interface GgufFile extends AsyncDisposable {
   readonly end: number
   readonly metadata: Metadata
   readonly tensors: ReadonlyMap<string, GgufTensorInfo>
+  /** Bytes of the file itself, header included, from `position` on; fewer than `length` at its end. */
+  readFile(position: number, length: number): Promise<Uint8Array>
   /** Where the bytes of a tensor are. */
   range(name: string): FileRange
   /** Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start, in a new array. */
@@ -53,6 +55,10 @@ class OpenGguf implements GgufFile {
     this.metadata = metadata
     this.tensors = tensors
     this.#dataStart = dataStart
+  }
+
+  readFile(position: number, length: number): Promise<Uint8Array> {
+    return readAt(this.handle, this.path, position, Math.min(length, this.length - position))
   }
 
   range(name: string): FileRange {

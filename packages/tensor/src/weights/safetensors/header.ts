@@ -30,6 +30,11 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, source: stri
   if (prefix.length < prefixBytes) {
     throw new SafetensorsError('HeaderTooSmall', source, `${fileBytes} bytes, expected at least ${prefixBytes}`)
   }
+  // "version https://git-lfs.github.com/spec/v1": what a clone without Git LFS has in a large file's place.
+  if (new TextDecoder('latin1').decode(prefix.subarray(0, prefixBytes)) === 'version ') {
+    const what = 'is a Git LFS pointer, not the weights: fetch them with `git lfs pull`, or download the file itself'
+    throw new SafetensorsError('InvalidHeaderLength', source, what)
+  }
   const length = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getBigUint64(0, true)
   if (length > BigInt(maxHeaderBytes)) {
     throw new SafetensorsError(

@@ -10,6 +10,10 @@ export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
   readonly path: string
   /** Byte offset of the data section in the file. */
   readonly dataStart: number
+  /** Bytes of the whole file. */
+  readonly length: number
+  /** Bytes of the file itself, header included, from `position` on; fewer than `length` at its end. */
+  readFile(position: number, length: number): Promise<Uint8Array>
   /** Where the tensor's bytes lie. Throws when there is no tensor `name`, as the two reads do. */
   range(name: string): FileRange
   /** All of the tensor's bytes, in a new array. */
@@ -37,7 +41,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const length = headerLength(prefix, stat.size, path)
     const dataStart = prefixBytes + length
     const header = parseHeader(await readAt(handle, path, prefixBytes, length), stat.size - dataStart, path)
-    return new OpenFile(handle, path, await realpath(path), dataStart, header)
+    return new OpenFile(handle, path, await realpath(path), stat.size, dataStart, header)
   } catch (error) {
     await handle?.close()
     throw explain(error, path)
@@ -52,7 +56,14 @@ class OpenFile implements SafetensorsFile {
   #handle: FileHandle | undefined
   readonly #realPath: string
 
-  constructor(handle: FileHandle, path: string, realPath: string, dataStart: number, header: SafetensorsHeader) {
+  constructor(
+    handle: FileHandle,
+    path: string,
+    realPath: string,
+    readonly length: number,
+    dataStart: number,
+    header: SafetensorsHeader,
+  ) {
     this.path = path
     this.dataStart = dataStart
     this.tensors = header.tensors
@@ -79,6 +90,11 @@ class OpenFile implements SafetensorsFile {
     }
     if (!this.#handle) throw new Error(`safetensors: ${this.path}: read of ${JSON.stringify(name)} after close`)
     return readAt(this.#handle, this.path, offset + from, to - from)
+  }
+
+  async readFile(position: number, length: number): Promise<Uint8Array> {
+    if (!this.#handle) throw new Error(`safetensors: ${this.path}: read after close`)
+    return readAt(this.#handle, this.path, position, Math.min(length, this.length - position))
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 // Which type a run computes in: what the user asked for, what the device can, and what the weights allow.
 import { abs, cast, jit, max, type Device, type Tensor } from '@jora/tensor'
-import type { Weights } from '@jora/llama'
-import { ConfigError } from './lora-config'
+import { ModelError } from '../config/config'
+import type { Weights } from '../model'
 
 /** `auto`: f16 where the device is fastest with it and the weights have 16 bits, else f32. */
 export type DTypeSetting = 'auto' | 'f32' | 'f16'
@@ -23,17 +23,25 @@ async function beyondHalf(weights: Weights): Promise<string[]> {
 }
 
 /**
- * The decoder's dtype on `device`.
- * @throws ConfigError when f16 was asked for and the device has none, or a bf16 weight is too large for f16
+ * The type that weights of 16 bits or fewer (`small`) or others are to be computed in on `device`.
+ * @throws ModelError when f16 was asked for and the device has none
  */
-export async function chooseDType(setting: DTypeSetting, device: Device, weights: Weights): Promise<'f32' | 'f16'> {
+export function wantedDType(setting: DTypeSetting, device: Device, small: boolean): 'f32' | 'f16' {
   if (setting === 'f32') return 'f32'
   if (setting === 'f16' && !device.computeDTypes.includes('f16'))
-    throw new ConfigError(`dtype is f16, which ${device.name} cannot compute in; use f32, or a GPU with shader-f16`)
-  const stored = Object.values(weights).some(({ dtype }) => dtype === 'bf16' || dtype === 'f16')
-  if (setting === 'auto' && (device.computeDTypes[0] !== 'f16' || !stored)) return 'f32'
+    throw new ModelError(`dtype is f16, which ${device.name} cannot compute in; use f32, or a GPU with shader-f16`)
+  return setting === 'auto' && (device.computeDTypes[0] !== 'f16' || !small) ? 'f32' : 'f16'
+}
+
+/**
+ * The decoder's dtype on `device`.
+ * @throws ModelError when f16 was asked for and the device has none, or a bf16 weight is too large for f16
+ */
+export async function chooseDType(setting: DTypeSetting, device: Device, weights: Weights): Promise<'f32' | 'f16'> {
+  const small = Object.values(weights).some(({ dtype }) => dtype === 'bf16' || dtype === 'f16')
+  if (wantedDType(setting, device, small) === 'f32') return 'f32'
   const [beyond] = await beyondHalf(weights)
   if (beyond === undefined) return 'f16'
   if (setting === 'auto') return 'f32'
-  throw new ConfigError(`dtype is f16, but weight ${beyond} has elements beyond ±${largestHalf}; use f32`)
+  throw new ModelError(`dtype is f16, but weight ${beyond} has elements beyond ±${largestHalf}; use f32`)
 }

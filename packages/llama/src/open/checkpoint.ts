@@ -1,0 +1,115 @@
+// The weights of a model folder, where they stay until they are asked for: safetensors files as one source.
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openSafetensors, type SafetensorsFile } from '@jora/tensor/safetensors'
+import type { FileRange, WeightEntry, WeightSource } from '@jora/tensor/weights'
+import { ModelError, type DecoderConfig } from '../config/config'
+import { CheckpointCheck } from './weights'
+
+/** Files whose bytes say which model this is. */
+export interface SampledFile {
+  /** In bytes. */
+  readonly length: number
+  readFile(position: number, length: number): Promise<Uint8Array>
+}
+
+/** A source, and the files it reads. */
+export interface OpenWeights extends WeightSource {
+  readonly files: readonly SampledFile[]
+}
+
+class SafetensorsSource implements OpenWeights {
+  readonly entries = new Map<string, WeightEntry>()
+  readonly files: SafetensorsFile[] = []
+  readonly #owners = new Map<string, SafetensorsFile>()
+
+  add(file: SafetensorsFile, check: CheckpointCheck): void {
+    this.files.push(file)
+    for (const [name, info] of file.tensors) {
+      check.add(file.path, info)
+      this.entries.set(name, { shape: info.shape, type: info.dtype, file: file.path })
+      this.#owners.set(name, file)
+    }
+  }
+
+  #owner(name: string): SafetensorsFile {
+    const owner = this.#owners.get(name)
+    if (!owner) throw new ModelError(`the model has no weight ${name}`)
+    return owner
+  }
+
+  range(name: string): FileRange {
+    return this.#owner(name).range(name)
+  }
+
+  read(name: string, from = 0, to = this.range(name).length): Promise<Uint8Array> {
+    return this.#owner(name).readRange(name, from, to)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const file of this.files) await file.close()
+  }
+}
+
+/**
+ * Paths of a folder's weight files.
+ * @param files those that the model was found by, relative to `folder`
+ * @throws ModelError when there are none, or one that an index names is missing
+ */
+export async function weightFiles(folder: string, files: readonly string[]): Promise<string[]> {
+  const names = files.filter((name) => name.endsWith('.safetensors'))
+  for (const name of names) {
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (!found) throw new ModelError(`${join(folder, name)} does not exist`)
+  }
+  if (names.length > 0) return names.map((name) => join(folder, name))
+  const others = (await readdir(folder)).filter((name) => /\.(bin|pt|pth|msgpack)$/.test(name))
+  const only =
+    others.length > 0 ? ` (only ${others.join(', ')}; convert it with transformers' save_pretrained first)` : ''
+  throw new ModelError(`${folder} has no .safetensors file${only}`)
+}
+
+/**
+ * Opens the safetensors files of the model in `folder` and reads their headers. All weights the config calls for are there,
+ * with its shapes and in F32, F16 or BF16; others (rotary tables, a tied head saved all the same) come along.
+ * @throws ModelError | SafetensorsError naming the file and tensor at fault
+ */
+export async function openCheckpoint(
+  folder: string,
+  paths: readonly string[],
+  config: DecoderConfig,
+): Promise<OpenWeights> {
+  const source = new SafetensorsSource()
+  const check = new CheckpointCheck(config)
+  try {
+    for (const path of paths) {
+      const file = await openSafetensors(path)
+      try {
+        source.add(file, check)
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    }
+    check.finish(folder)
+    return source
+  } catch (error) {
+    await source[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+const chunkBytes = 2 ** 23
+
+/** Whether two weights of a checkpoint are the same, bit for bit. */
+export async function sameWeights(source: OpenWeights, left: string, right: string): Promise<boolean> {
+  const [a, b] = [source.entries.get(left)!, source.entries.get(right)!]
+  if (a.type !== b.type || a.shape.join() !== b.shape.join()) return false
+  const length = source.range!(left)!.length
+  for (let from = 0; from < length; from += chunkBytes) {
+    const to = Math.min(length, from + chunkBytes)
+    const [x, y] = [await source.read(left, from, to), await source.read(right, from, to)]
+    if (Buffer.compare(x, y) !== 0) return false
+  }
+  return true
+}

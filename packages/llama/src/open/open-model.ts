@@ -1,0 +1,209 @@
+// A model opened once: what its files say, and where its weights are. Nothing else reads a model's files.
+import { stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { createTokenizer, parseTokenizer, tokenizerFileNames, withinEmbedding, type Tokenizer } from '@jora/data'
+import type { Device } from '@jora/tensor'
+import type { WeightSource } from '@jora/tensor/weights'
+import { ModelError, parseConfig, parseModelJson, withStopIds, type DecoderConfig } from '../config/config'
+import { folderModel, resolveModel, type ResolvedModel, type ResolveOptions } from '../hub'
+import { indexName } from '../hub/select'
+import { ggufFiles, openGgufFiles } from '../gguf/open'
+import { tokenizerOf } from '../gguf/vocabulary'
+import type { Decoder } from '../model'
+import { openCheckpoint, sameWeights, weightFiles, type OpenWeights } from './checkpoint'
+import { chooseDType, wantedDType, type DTypeSetting } from './compute-dtype'
+import { digestOf } from './digest'
+import { readTexts } from './model-texts'
+import { uploadWeights } from './upload'
+import { isBlocks, weightShapes } from './weights'
+
+/** Which model it is: where its files are, and of the Hub its id and commit. */
+export interface ModelRef extends ResolvedModel {
+  /** As it was asked for. */
+  readonly name: string
+  /** What to open for this very model: its folder, or its (first) GGUF file. */
+  readonly path: string
+}
+
+/** What a model's small files say. */
+export interface ModelDescription {
+  readonly ref: ModelRef
+  readonly config: DecoderConfig
+  /**
+   * Its tokenizer, made when it is first asked for. Texts that hold a token beyond the model's embedding are refused.
+   * @throws Error naming the file, when there is no tokenizer.json or it is none
+   */
+  readonly tokenizer: Tokenizer
+  /** The Jinja source of its chat template. */
+  readonly chatTemplate: string | undefined
+  /** Ids that end an answer: the model's, and the tokenizer's EOS. */
+  readonly stopIds: readonly number[]
+  /** What a user should know of its files, a sentence each. */
+  readonly warnings: readonly string[]
+}
+
+/** An open model. Close it when done (or declare it with `await using`); decoders that were made go on working. */
+export interface OpenModel extends ModelDescription, AsyncDisposable {
+  readonly weights: WeightSource
+  /** SHA-256 of config.json and of samples of the weights: quick, and tells models apart. */
+  digest(): Promise<string>
+  /**
+   * The decoder on `device`. Weights that a device can map stay in their files until a program uses them.
+   * @throws ModelError when the device cannot compute in `dtype`, or naming a weight with values that are not finite
+   */
+  decoder(device: Device, dtype?: DTypeSetting): Promise<Decoder>
+}
+
+const configName = 'config.json'
+const generationName = 'generation_config.json'
+
+class Description implements ModelDescription {
+  readonly warnings: string[] = []
+  #tokenizer: Tokenizer | undefined
+
+  constructor(
+    readonly ref: ModelRef,
+    readonly config: DecoderConfig,
+    /** What the digest begins with. */
+    readonly configText: string,
+    readonly makeTokenizer: () => Tokenizer,
+  ) {
+    if (ref.ignoredIndex)
+      this.warnings.push(
+        `${join(ref.dir, indexName)} names other files than model.safetensors, which is there and is used, as transformers does: remove what is old`,
+      )
+  }
+
+  get tokenizer(): Tokenizer {
+    this.#tokenizer ??= withinEmbedding(this.makeTokenizer(), this.config.vocabSize)
+    return this.#tokenizer
+  }
+
+  get chatTemplate(): string | undefined {
+    return this.tokenizer.chatTemplate
+  }
+
+  get stopIds(): readonly number[] {
+    const { eosId } = this.tokenizer
+    return [...new Set([...this.config.eosTokenIds, ...(eosId === undefined ? [] : [eosId])])]
+  }
+}
+
+class Opened extends Description implements OpenModel {
+  constructor(
+    description: Description,
+    config: DecoderConfig,
+    readonly weights: OpenWeights,
+  ) {
+    super(description.ref, config, description.configText, description.makeTokenizer)
+  }
+
+  digest(): Promise<string> {
+    return digestOf(this.configText, this.weights.files)
+  }
+
+  async decoder(device: Device, setting: DTypeSetting = 'auto'): Promise<Decoder> {
+    const { config, weights: source } = this
+    const types = [...weightShapes(config).keys()].map((name) => source.entries.get(name)!.type)
+    const wanted = wantedDType(
+      setting,
+      device,
+      types.some((type) => type !== 'F32'),
+    )
+    const weights = await uploadWeights(source, config, { device, dtype: wanted, check: true })
+    // Blocks that were unpacked to f32 are computed in f32, whatever `auto` takes f32 weights for.
+    const dtype = types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)
+    return { config, weights, dtype }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.weights[Symbol.asyncDispose]())
+  }
+}
+
+export interface OpenModelOptions extends ResolveOptions {
+  /** Set where the name is a folder's, and the Hub is not to be asked when there is none. */
+  readonly local?: boolean
+}
+
+async function localModel(folder: string): Promise<ResolvedModel> {
+  const found = await stat(folder).catch(() => undefined)
+  if (!found) throw new ModelError(`model folder ${folder} does not exist`)
+  if (!found.isDirectory()) throw new ModelError(`${folder} is a file, expected a model folder`)
+  return folderModel(folder)
+}
+
+async function describe(name: string, options: OpenModelOptions): Promise<Description> {
+  const ref = options.local ? await localModel(name) : await resolveModel(name, options)
+  const texts = await readTexts(ref.dir, [...new Set([configName, generationName, ...tokenizerFileNames])])
+  const path = join(ref.dir, configName)
+  const text = texts.get(configName)
+  if (text === undefined) throw new ModelError(`${path} does not exist`)
+  const base = parseConfig(parseModelJson(text, path), path)
+  const generation = texts.get(generationName)
+  const generationPath = join(ref.dir, generationName)
+  const config =
+    generation === undefined ? base : withStopIds(base, parseModelJson(generation, generationPath), generationPath)
+  return new Description({ ...ref, name, path: ref.dir }, config, text, () =>
+    parseTokenizer(Object.fromEntries(texts), ref.dir),
+  )
+}
+
+/** The model in GGUF files, of which the header is read. */
+async function openGgufModel(name: string, paths: readonly string[]): Promise<Opened> {
+  const { config, metadata, weights } = await openGgufFiles(paths)
+  const dir = dirname(paths[0]!)
+  const ref = { name, path: paths[0]!, dir, files: paths.map((path) => basename(path)) }
+  const makeTokenizer = () => {
+    const { tokenizerJson, configJson } = tokenizerOf(metadata)
+    return createTokenizer(tokenizerJson, configJson, { name: paths[0]! })
+  }
+  return new Opened(new Description(ref, config, '', makeTokenizer), config, weights)
+}
+
+/**
+ * What there is to know of a model without its weights: a folder in Hugging Face layout, a GGUF file, or a Hub id, which is
+ * downloaded on first use.
+ * @throws HubError | ModelError | GgufError naming the file and key at fault
+ */
+export async function describeModel(name: string, options: OpenModelOptions = {}): Promise<ModelDescription> {
+  const gguf = await ggufFiles(name)
+  if (!gguf) return await describe(name, options)
+  await using model = await openGgufModel(name, gguf)
+  return model
+}
+
+/**
+ * Opens a model: a folder in Hugging Face layout, a GGUF file (one part of a split set, or a folder that holds one will do
+ * too), or a Hub id, which is downloaded on first use. Each file is read once; of weights, the headers.
+ * @throws HubError | ModelError | SafetensorsError | GgufError naming the file and the key or tensor at fault
+ */
+export async function openModel(name: string, options: OpenModelOptions = {}): Promise<OpenModel> {
+  const gguf = await ggufFiles(name)
+  if (gguf) return await openGgufModel(name, gguf)
+  const description = await describe(name, options)
+  const { ref, config } = description
+  const paths = await weightFiles(ref.dir, ref.files)
+  const weights = await openCheckpoint(ref.dir, paths, config)
+  try {
+    const opened = new Opened(description, await headOf(config, weights), weights)
+    if (opened.config !== config)
+      opened.warnings.push(
+        `${weights.entries.get(headName)!.file} has an lm_head.weight that differs from the embedding, though config.json says they are tied: it is used as the head`,
+      )
+    return opened
+  } catch (error) {
+    await weights[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+const headName = 'lm_head.weight'
+
+/** A head that is saved beside a tied embedding and differs from it is one of its own. */
+async function headOf(config: DecoderConfig, weights: OpenWeights): Promise<DecoderConfig> {
+  const embedding = 'model.embed_tokens.weight'
+  const head = weights.entries.get(headName)
+  if (!config.tiedHead || !head || head.shape.join() !== weights.entries.get(embedding)!.shape.join()) return config
+  return (await sameWeights(weights, headName, embedding)) ? config : { ...config, tiedHead: false }
+}
