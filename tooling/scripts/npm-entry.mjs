@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { isBuilt, noteBuild, sourceState } from './build-state.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const [command, ...args] = process.argv.slice(2)
@@ -39,17 +40,17 @@ switch (command) {
   case 'jora':
     install('to run')
     build()
-    jora(args)
+    await jora(args)
     break
   case 'quickstart':
     install('to run')
     build()
-    jora(['quickstart', ...args])
+    await jora(['quickstart', ...args])
     break
   case 'doctor':
     install('to run')
     build()
-    jora(['doctor', ...args])
+    await jora(['doctor', ...args])
     break
   default:
     fail(`npm-entry: build, test, jora, quickstart or doctor expected, got ${command ?? 'nothing'}`, 2)
@@ -74,15 +75,20 @@ function install(extent) {
   writeFileSync(stamp, `${extent} ${wanted}`)
 }
 
-/** Builds what changed; turbo answers from its cache in about a second when nothing did. */
+/** Builds what changed; where nothing did, no other program is asked. */
 function build() {
+  if (isBuilt(root)) return
+  const state = sourceState(root)
   pnpm(['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--log-order=grouped'], 'quiet')
+  noteBuild(root, state)
 }
 
-/** The command line runs where npm was called, so that relative paths mean what the user typed. */
-function jora(/** @type {string[]} */ joraArgs) {
+/** The command line runs where npm was called, so that relative paths mean what the user typed; in this process, to begin at once. */
+async function jora(/** @type {string[]} */ joraArgs) {
   const launcher = join(root, 'apps', 'cli', 'bin', 'jora.mjs')
-  run(process.execPath, [launcher, ...joraArgs], { cwd: process.env.INIT_CWD ?? root, stdio: 'inherit' })
+  process.chdir(process.env.INIT_CWD ?? root)
+  process.argv = [process.execPath, launcher, ...joraArgs]
+  await import(pathToFileURL(launcher).href)
 }
 
 /**
@@ -108,8 +114,10 @@ function pnpm(pnpmArgs, output) {
 /** @param {string} program @param {string[]} programArgs @param {import('node:child_process').SpawnSyncOptions} options */
 function run(program, programArgs, options) {
   // A terminal's Ctrl-C reaches the child as well: let it finish its own way, then pass on how it ended.
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => {})
+  const wait = () => {}
+  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(name, wait)
   const { status, signal, error, stdout, stderr } = spawnSync(program, programArgs, options)
+  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.off(name, wait)
   if (error) fail(`npm-entry: cannot run ${program}: ${error.message}`)
   if (status === 0) return
   if (stdout) process.stderr.write(stdout)

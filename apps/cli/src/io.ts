@@ -1,6 +1,6 @@
 // What the command line touches of the process: streams, environment, signals. Tests put their own in its place.
 import { createInterface } from 'node:readline'
-import { turnOfRank } from './job'
+import { howCalled } from './ui/next-command'
 
 export interface Output {
   write(text: string): void
@@ -14,6 +14,8 @@ export interface Io {
   /** Progress, logs and errors. */
   readonly stderr: Output
   readonly env: Readonly<Record<string, string | undefined>>
+  /** What the user typed to call the command line; absent: `jora`. */
+  readonly calledAs?: string
   readStdin(): Promise<string>
   /** Lines of stdin, asking for each with `prompt` on a terminal; an interrupt while it waits ends them. */
   readLines(prompt: string, signal: AbortSignal): AsyncIterable<string>
@@ -56,6 +58,7 @@ export const processIo: Io = {
   stdout: outputOf(process.stdout),
   stderr: outputOf(process.stderr),
   env: process.env,
+  calledAs: howCalled(process.env, process.argv[1] ?? ''),
   async readStdin() {
     const chunks: Buffer[] = []
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
@@ -93,5 +96,5 @@ export const processIo: Io = {
     // Process 1 of a container does not die of a signal.
     setTimeout(() => process.exit(130), 500)
   },
-  turnToTell: () => turnOfRank(process.env),
+  turnToTell: async () => (await import('./job')).turnOfRank(process.env),
 }

@@ -1,13 +1,16 @@
 // What stands on screen: the redrawn line, the sliding window, colours, stop texts, suggestions.
-import { resolve } from 'node:path'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import type { StepEvent } from '@jora/lora'
 import { describe, expect, test } from 'vitest'
 import { nearest } from '../src/flags/suggest'
 import type { Io } from '../src/io'
 import { StopText } from '@jora/data'
 import { duration, shellWord, short } from '../src/ui/format'
-import { program, shellPath } from '../src/ui/next-command'
+import { howCalled, program, shellPath } from '../src/ui/next-command'
 import { styleFor } from '../src/ui/style'
+import { factLine } from '../src/ui/table'
 import { TrainDisplay } from '../src/ui/train-display'
 
 function terminal(isTTY: boolean, columns: number, env: Io['env'] = { NO_COLOR: '1' }) {
@@ -75,12 +78,40 @@ describe('TrainDisplay', () => {
     expect(written()).toMatch(/^step {4}1\/50 .*\nstep {3}50\/50 .*\n$/)
   })
 
-  test('a narrow terminal gets a cut line, never a wrapped one', () => {
-    const { io, written } = terminal(true, 30)
+  test.each([
+    [60, /^━─+ {2} 1\/10 {2}loss 2\.5000 {2}1\.0k tokens\/s {2}ETA 9\.0 s$/],
+    [45, /^━─+ {2} 1\/10 {2}loss 2\.5000 {2}ETA 9\.0 s$/],
+    [30, /^ 1\/10 {2}loss 2\.5000 {2}ETA 9\.0 s$/],
+    [20, /^ 1\/10 {2}loss 2\.5000 $/],
+  ])('%i columns: what matters least goes, and no line is wrapped', (columns, line) => {
+    const { io, written } = terminal(true, columns)
     const display = new TrainDisplay(io)
     display.begin(10)
-    display.show(step(1, 10))
-    expect(written().split('\r\u001b[2K').at(-1)).toHaveLength(29)
+    display.show(step(1, 1000))
+    const drawn = written().split('\r\u001b[2K').at(-1)!
+    expect(drawn.length).toBeLessThan(columns)
+    expect(drawn).toMatch(line)
+  })
+
+  test.each([120, 60, 40])('at the end bar and curve stay, on %i columns', (columns) => {
+    const { io, written } = terminal(true, columns)
+    const display = new TrainDisplay(io)
+    display.begin(50)
+    for (let n = 1; n <= 50; n++) display.show({ ...step(n, 10), loss: 5 - n / 20 })
+    display.show({ type: 'done', steps: 50, seconds: 1, peakDeviceBytes: [] })
+    display.close()
+    const [last] = written().split('\r\u001b[2K').slice(-1)
+    expect(last!.length).toBeLessThanOrEqual(columns)
+    expect(last).toMatch(
+      columns === 40 ? /^50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/ : /^━+ {2}50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/,
+    )
+  })
+
+  test('facts that do not fit begin a new line', () => {
+    const { io } = terminal(true, 24)
+    const style = styleFor(io.stderr, io.env)
+    expect(factLine(['one fact', 'another', 'a third one'], io.stderr, style)).toBe('one fact · another\n  a third one')
+    expect(factLine(['one', 'two'], terminal(false, 4).io.stderr, style)).toBe('one · two')
   })
 })
 
@@ -122,9 +153,28 @@ test('did you mean', () => {
 
 test('next commands are as they can be typed', () => {
   expect(program({})).toBe('jora')
-  expect(program({ npm_lifecycle_event: 'test' })).toBe('jora')
-  expect(program({ npm_lifecycle_event: 'quickstart' })).toBe('npm run jora --')
-  expect(program({ npm_lifecycle_event: 'jora' })).toBe('npm run jora --')
+  expect(program({ calledAs: 'npx jora' })).toBe('npx jora')
+  const folder = mkdtempSync(join(tmpdir(), 'jora-called-'))
+  try {
+    const script = join(folder, 'jora.mjs')
+    const bin = join(folder, 'bin')
+    writeFileSync(script, '')
+    mkdirSync(bin)
+    symlinkSync(script, join(bin, 'jora'))
+    const clone = { npm_package_name: 'jora-monorepo', npm_command: 'run-script' }
+    for (const event of ['quickstart', 'jora', 'doctor'])
+      expect(howCalled({ ...clone, npm_lifecycle_event: event }, script)).toBe('npm run jora --')
+    // A script of that name in a project of the user's own.
+    expect(howCalled({ ...clone, npm_package_name: 'mine', npm_lifecycle_event: 'jora', PATH: bin }, script)).toBe('jora')
+    expect(howCalled({ npm_command: 'exec' }, script)).toBe('npx jora')
+    expect(howCalled({ npm_command: 'exec' }, '/home/me/.npm/_npx/1a2b/node_modules/.bin/jora')).toBe('npx @jora/cli')
+    expect(howCalled({ PATH: `/usr/bin:${bin}` }, script)).toBe('jora')
+    expect(howCalled({ PATH: `/usr/bin:${bin}` }, join(bin, 'jora'))).toBe('jora')
+    expect(howCalled({ PATH: '/usr/bin' }, script)).toBe(`node ${shellPath(script)}`)
+    expect(howCalled({}, join(folder, 'gone'))).toBe('jora')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
   expect(shellPath(resolve('a b', 'model'))).toBe("'a b/model'")
   expect(shellPath('out')).toBe('out')
   expect(shellPath(resolve('.'))).toBe(resolve('.'))

@@ -120,7 +120,6 @@ export type StepResultWithFloor = StepRate & {
 export function registerBench(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'bench',
-    summary: 'time a LoRA step on this device, beside what the device reaches',
     flags,
     examples: [
       'bench',

@@ -38,7 +38,6 @@ type Values = ValuesOf<typeof flags>
 export function registerChat(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'chat',
-    summary: 'talk with a model, in the prompt it was trained with; /help lists what else can be typed',
     flags,
     examples: ['chat --adapter out', 'chat --model models/llama --documents notes/ --temperature 0.7'],
     run: chat,

@@ -34,6 +34,7 @@ import {
 } from '../flags/flag'
 import { nearest } from '../flags/suggest'
 import type { Session } from '../io'
+import { program } from '../ui/next-command'
 import { count, plural, shellWord } from '../ui/format'
 import { styleFor } from '../ui/style'
 
@@ -101,7 +102,6 @@ export function registerDataImport(data: Command, io: Session): void {
   )
   defineCommand(data, io, {
     name: 'import',
-    summary: 'turn published formats into rows',
     flags,
     examples: [
       'data import --format squad --input train-v2.0.json --output squad.jsonl',
@@ -171,7 +171,7 @@ async function importRows(
   if (json) io.stdout.write(`${JSON.stringify({ format, read, rows, questions, contexts, refused })}\n`)
   else if (output !== undefined)
     io.stderr.write(
-      `\nThe rows are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`jora data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
+      `\nThe rows are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
     )
 }
 

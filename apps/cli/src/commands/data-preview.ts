@@ -51,7 +51,6 @@ type Values = ValuesOf<typeof flags>
 export function registerDataPreview(data: Command, io: Session): void {
   defineCommand(data, io, {
     name: 'preview',
-    summary: 'show what the model is trained on: tokens, which are learned, figures of the file',
     flags,
     examples: ['data preview --model models/llama --dataset rows.json --index 3'],
     run: preview,

@@ -24,6 +24,7 @@ import { choice, grouped, integer, number, required, text, toggle, withDefault, 
 import type { Io, Session } from '../io'
 import { describeBase, modelFlag } from '../open-model'
 import { count, duration, percent, plural, shellWord } from '../ui/format'
+import { program } from '../ui/next-command'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor, type Style } from '../ui/style'
 import { columns } from '../ui/table'
@@ -66,7 +67,6 @@ type Values = ValuesOf<typeof flags>
 export function registerDataRaft(data: Command, io: Session): void {
   defineCommand(data, io, {
     name: 'raft',
-    summary: 'build contexts of documents and distractors for questions',
     flags,
     examples: [
       'data raft --documents handbook --questions questions.jsonl --model models/llama --output raft.jsonl',
@@ -138,7 +138,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat), skipped })}\n`)
   else
     io.stderr.write(
-      `\nThe contexts are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`jora data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
+      `\nThe contexts are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
     )
 }
 

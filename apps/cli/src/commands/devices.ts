@@ -28,7 +28,6 @@ interface Found {
 export function registerDevices(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'devices',
-    summary: 'list what models can run on',
     flags: {},
     examples: ['devices', 'devices --json'],
     run: async (_values, { json }) => {

@@ -14,7 +14,6 @@ const marks: Record<Health, (style: Style) => string> = {
 export function registerDoctor(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'doctor',
-    summary: 'show what this machine has, and the way to what is missing',
     flags: {},
     examples: ['doctor', 'doctor --json'],
     run: async (_values, { json }) => {

@@ -60,7 +60,6 @@ interface Estimate extends StepEstimate {
 export function registerEstimate(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'estimate',
-    summary: 'say what memory a training run takes on a GPU, before it starts',
     flags,
     examples: [
       'estimate --model models/llama --seq 1024 --device-memory 16GB',

@@ -59,7 +59,6 @@ type Values = ValuesOf<typeof flags>
 export function registerEval(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'eval',
-    summary: 'loss, exact match, F1, and what else fits the rows of a file',
     flags,
     examples: [
       'eval --model models/llama --adapter out --dataset rows.json --split 0.8',

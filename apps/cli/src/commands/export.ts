@@ -25,6 +25,7 @@ import type { Session } from '../io'
 import { adapterFlag, modelFlag, describeBase } from '../open-model'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
+import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 
 const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
@@ -64,7 +65,6 @@ const formats: Readonly<Record<Format, { readonly dtypes: readonly DType[]; read
 export function registerExport(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'export',
-    summary: 'write model and adapter for other programs: Hugging Face, PEFT, GGUF',
     flags,
     examples: [
       'export --format gguf --model models/llama --adapter out --output llama-notes.gguf --dtype q8_0 --check',
@@ -268,7 +268,7 @@ async function exportModel(values: Values, { io, json }: CommandContext<typeof f
       io.stdout.write(`${JSON.stringify({ ...written.result, ...(checked && { check }) })}\n`)
       return
     }
-    line.log(`\nIt is in ${style.bold(values.output)}. Next:\n  ${style.cyan(written.next)}`)
+    line.log(`\nIt is in ${style.bold(values.output)}. Next:\n  ${style.cyan(written.next.replace(/^jora /, `${program(io)} `))}`)
   } finally {
     line.clear()
   }

@@ -60,7 +60,6 @@ type Values = ValuesOf<typeof flags>
 export function registerGenerate(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'generate',
-    summary: 'continue a prompt, answer an instruction, or a question on documents',
     flags,
     examples: [
       'generate --adapter out --instruction "Name three colours." --max-new-tokens 64',

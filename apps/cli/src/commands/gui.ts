@@ -11,6 +11,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { integer, onUnless, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Io, Session } from '../io'
+import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 
 const mostPort = 65_535
@@ -30,7 +31,6 @@ const beside = (path: string): string => fileURLToPath(new URL(path, import.meta
 export function registerGui(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'gui',
-    summary: 'open the page: train, watch and try models in the browser',
     flags,
     examples: [
       'gui',
@@ -82,7 +82,7 @@ async function gui(values: Values, { io, json }: CommandContext<typeof flags>): 
     note(
       running === 0
         ? 'The page is closed.'
-        : `The page is closed; ${running === 1 ? 'a run goes' : `${running} runs go`} on. jora gui shows ${running === 1 ? 'it' : 'them'} again.`,
+        : `The page is closed; ${running === 1 ? 'a run goes' : `${running} runs go`} on. ${program(io)} gui shows ${running === 1 ? 'it' : 'them'} again.`,
     )
   } finally {
     release()

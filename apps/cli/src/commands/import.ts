@@ -7,6 +7,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, type ValuesOf } from '../flags/flag'
 import type { Io, Session } from '../io'
 import { modelFlag, describeBase } from '../open-model'
+import { program } from '../ui/next-command'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -25,7 +26,6 @@ type Values = ValuesOf<typeof flags>
 export function registerImport(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'import',
-    summary: 'bring in a llama2.c model or an MLX adapter',
     flags,
     examples: [
       'import --format llama2c --input stories15M.bin --tokenizer tokenizer.bin --output-dir models/stories15M',
@@ -59,7 +59,7 @@ async function importModel(
     }
     const said = `${plural(config.layers, 'layer')}, ${plural(config.vocabSize, 'token')}, ${plural(result.files.length, 'file')}, ${bytes(result.totalBytes)}`
     const where = `The model is in ${style.bold(outputDir)}.${tokenizer === undefined ? ' It has no tokenizer: put a tokenizer.json there, or import it with --tokenizer.' : ''}`
-    tellDone(io, said, where, `jora generate --model ${shellWord(outputDir)} --prompt "…"`)
+    tellDone(io, said, where, `${program(io)} generate --model ${shellWord(outputDir)} --prompt "…"`)
   } finally {
     line.clear()
   }
@@ -81,6 +81,6 @@ async function importMlx(
     return
   }
   const where = `The adapter is in ${styleFor(io.stderr, io.env).bold(outputDir)}.`
-  const next = `jora generate --model ${shellWord(model)} --adapter ${shellWord(outputDir)} --prompt "…"`
+  const next = `${program(io)} generate --model ${shellWord(model)} --adapter ${shellWord(outputDir)} --prompt "…"`
   tellDone(io, `${plural(modules.length, 'module')}, rank ${config.r}, alpha ${config.alpha}`, where, next)
 }

@@ -5,6 +5,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
 import { adapterFlag, modelFlag, describeBase } from '../open-model'
+import { program } from '../ui/next-command'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -19,7 +20,6 @@ const flags = {
 export function registerMerge(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'merge',
-    summary: 'write base model and adapter as one model',
     flags,
     examples: ['merge --model models/llama --adapter out --output-dir merged'],
     run: merge,
@@ -52,7 +52,7 @@ async function merge(
       `${style.green('done')}   ${plural(result.mergedModules, 'module')} merged, ${plural(result.files.length, 'file')}, ${bytes(result.totalBytes)}`,
     )
     line.log(
-      `\nThe model is in ${style.bold(outputDir)}. Next:\n  ${style.cyan(`jora generate --model ${shellWord(outputDir)} --prompt "…"`)}`,
+      `\nThe model is in ${style.bold(outputDir)}. Next:\n  ${style.cyan(`${program(io)} generate --model ${shellWord(outputDir)} --prompt "…"`)}`,
     )
   } finally {
     line.clear()

@@ -32,7 +32,6 @@ const flags = {
 export function registerPush(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'push',
-    summary: 'send an adapter or model to the Hugging Face Hub',
     flags,
     examples: [
       'push --input out --repo-id me/llama-notes-lora --dry-run',

@@ -21,6 +21,7 @@ import {
   ConfigError,
   generateAlpacaDataset,
   JoraConfig,
+  listCheckpoints,
   stepsOfRun,
   trainLora,
   type AnsweredQuestion,
@@ -38,7 +39,7 @@ import { count, duration, percent, plural, short } from '../ui/format'
 import { program, shellPath } from '../ui/next-command'
 import { bar } from '../ui/status-line'
 import { styleFor } from '../ui/style'
-import { columns } from '../ui/table'
+import { columns, factLine } from '../ui/table'
 import { TrainDisplay } from '../ui/train-display'
 import { countParameters, savingOf } from './train-report'
 
@@ -80,7 +81,6 @@ const rowsFile = 'raft.jsonl'
 export function registerQuickstart(parent: Command, io: Session): void {
   defineCommand(parent, io, {
     name: 'quickstart',
-    summary: 'train, evaluate and try an adapter on the bundled model, documents and questions',
     flags,
     examples: ['quickstart', 'quickstart --output-dir my-first-adapter'],
     run: quickstart,
@@ -110,13 +110,22 @@ async function clear(outputDir: string): Promise<void> {
   for (const name of present) await rm(join(outputDir, name), { recursive: true, force: true })
 }
 
+/** The step an unfinished quickstart of this directory can go on from. */
+async function stepToGoOnFrom(outputDir: string): Promise<number | undefined> {
+  if (existsSync(join(outputDir, 'quickstart.json')) || !(await isQuickstart(join(outputDir, 'run.json')))) return undefined
+  const checkpoint = (await listCheckpoints(outputDir)).at(-1)
+  return checkpoint === undefined ? undefined : Number(/\d+$/.exec(checkpoint)?.[0])
+}
+
 async function isQuickstart(runFile: string): Promise<boolean> {
   try {
     const run = JSON.parse(await readFile(runFile, 'utf8')) as {
       settings?: { modelPath?: string }
       dataset?: { path?: string }
     }
-    return run.settings?.modelPath === asset('tiny-llama') && basename(run.dataset?.path ?? '') === rowsFile
+    // The command may have been moved since, its clone renamed.
+    const isBundled = /[/\\]assets[/\\]tiny-llama$/.test(run.settings?.modelPath ?? '')
+    return isBundled && basename(run.dataset?.path ?? '') === rowsFile
   } catch {
     return false
   }
@@ -149,7 +158,8 @@ async function quickstart(
   const started = performance.now()
   const [modelDir, rowsPath] = [asset('tiny-llama'), join(outputDir, rowsFile)]
   const device = await openDeviceFor(where, io)
-  await clear(outputDir)
+  const earlierStep = await stepToGoOnFrom(outputDir)
+  if (earlierStep === undefined) await clear(outputDir)
   await makeFolder(outputDir)
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
@@ -163,7 +173,7 @@ async function quickstart(
       `${short(countWeights(base.base.config))}-parameter Llama`,
       `adapter ${short(countParameters(base.base.config, config))}`,
     ]
-    display.log([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)].join(style.dim(' · ')))
+    display.log(factLine([style.bold('JORA quickstart'), ...sizes, deviceTitle(device)], io.stderr, style))
 
     heading(1, 'Retrieving documents for the questions')
     const { documents, train, test } = await writeRows(rowsPath, base.tokenizer)
@@ -202,10 +212,24 @@ async function quickstart(
     const totalSteps = stepsOfRun(config, dataset)
     display.begin(totalSteps)
     const onEvent = (event: TrainEvent) => display.show(event)
-    const { finished } = await trainLora(config, dataset, outputDir, { signal, device, onEvent })
+    const trainFrom = (resume?: 'auto') => trainLora(config, dataset, outputDir, { signal, device, onEvent, resume })
+    if (earlierStep !== undefined) display.log(`going on from the checkpoint of step ${count(earlierStep)}`)
+    const { finished, steps } =
+      earlierStep === undefined
+        ? await trainFrom()
+        : await trainFrom('auto').catch(async (error: unknown) => {
+            if (!(error instanceof ConfigError)) throw error
+            display.log('it is of another version: training begins anew')
+            await clear(outputDir)
+            await writeRows(rowsPath, modelDir)
+            return trainFrom()
+          })
     const trainSeconds = (performance.now() - trainStart) / 1000
     display.close()
-    if (!finished) throw new Interrupted('stopped')
+    if (!finished) {
+      display.log(`stopped after step ${steps} of ${totalSteps}; quickstart goes on from there with the same --output-dir`)
+      throw new Interrupted('stopped')
+    }
     display.log(`${plural(totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
     heading(4, 'The tuned model answers the same questions')
@@ -259,7 +283,7 @@ async function quickstart(
       `data raft --model ${model} --documents ${own}/documents.jsonl --questions ${own}/questions.jsonl --output rows.jsonl`,
       'train --help',
     ]) {
-      display.log(`  ${style.cyan(`${program(io.env)} ${next}`)}`)
+      display.log(`  ${style.cyan(`${program(io)} ${next}`)}`)
     }
   } catch (error) {
     throw signal.aborted ? new Interrupted('stopped') : error

@@ -35,7 +35,6 @@ type Values = ValuesOf<typeof flags>
 export function registerServe(program: Command, io: Session): void {
   defineCommand(program, io, {
     name: 'serve',
-    summary: 'answer over HTTP as OpenAI’s API does: chat, completions, streaming, several adapters on one base',
     flags,
     examples: [
       'serve --adapter out',

@@ -33,6 +33,7 @@ import { checkSplit, openBase } from '../open-model'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
+import { factLine } from '../ui/table'
 import { TrainDisplay } from '../ui/train-display'
 import { asUsageError, trainFlags, trainSettings, type TrainValues } from './train-settings'
 import { countParameters, nextCommands, runFacts, runNotes } from './train-report'
@@ -40,7 +41,6 @@ import { countParameters, nextCommands, runFacts, runNotes } from './train-repor
 export function registerTrain(parent: Command, io: Session): void {
   defineCommand(parent, io, {
     name: 'train',
-    summary: 'fine-tune a LoRA adapter on rows of instructions and answers',
     flags: trainFlags,
     examples: [
       'train --model models/llama --dataset rows.json --output-dir out --lora-r 8 --num-epochs 3',
@@ -86,7 +86,7 @@ async function train(
   const totalSteps = stepsOfRun(config, dataset)
   try {
     const [name = '', ...facts] = runFacts(config, dataset, { model: model.ref, parameters, totalSteps })
-    display.log([style.bold(name), ...facts, deviceTitle(device)].join(style.dim(' · ')))
+    display.log(factLine([style.bold(name), ...facts, deviceTitle(device)], io.stderr, style))
     for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
@@ -112,7 +112,7 @@ async function train(
     if (!finished) {
       const resumes = io.argv.some((word) => word === '--resume' || word.startsWith('--resume='))
       const words = [...io.argv, ...(resumes ? [] : ['--resume'])].map(shellWord)
-      const again = [startedBy(device), program(io.env), ...words].join(' ').trimStart()
+      const again = [startedBy(device), program(io), ...words].join(' ').trimStart()
       const place = join(outputDir, 'checkpoints')
       display.log(`stopped after step ${steps} of ${totalSteps}; the checkpoint is in ${place}. Continue with:`)
       display.log(`  ${style.cyan(again)}`)
@@ -126,7 +126,7 @@ async function train(
     const done = newSteps === 0 ? 'already done' : 'done  '
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
-    for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io.env)} ${line}`)}`)
+    for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io)} ${line}`)}`)
     await leave(device)
   } catch (error) {
     const kept = (await listCheckpoints(outputDir)).at(-1)

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander'
 import { UsageError } from '../errors'
 import type { Session } from '../io'
-import { readConfigFile } from './config-file'
+import { program } from '../ui/next-command'
 import { flagName, parseValue, text, toggle, type Flag, type Flags, type ValuesOf } from './flag'
 
 const common = {
@@ -18,8 +18,8 @@ export interface CommandContext<F extends Flags> {
 }
 
 export interface CommandSpec<F extends Flags> {
+  /** Its summary is in the table of commands. */
   readonly name: string
-  readonly summary: string
   readonly flags: F
   /** Shown under --help, without the leading `jora`. */
   readonly examples: readonly string[]
@@ -62,7 +62,7 @@ class FlagOption extends Option {
 /** Adds a command to `parent`. */
 export function defineCommand<F extends Flags>(parent: Command, io: Session, spec: CommandSpec<F>): Command {
   const flags: Flags = { ...spec.flags, ...common }
-  const command = parent.command(spec.name).description(spec.summary)
+  const command = parent.command(spec.name)
   for (const [key, flag] of Object.entries(flags)) {
     command.addOption(new FlagOption(key, flagName(key, flag), flag))
     for (const alias of flag.aliases ?? []) command.addOption(new FlagOption(key, `--${alias}`, flag).hideHelp())
@@ -75,13 +75,13 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
     const typed = command.opts<Record<string, unknown>>()
     const given = new Set(Object.keys(flags).filter((key) => command.getOptionValueSource(key) === 'cli'))
     const fromFile = given.has('config')
-      ? await readConfigFile(String(typed.config), { ...spec.flags, json: common.json })
+      ? await (await import('./config-file')).readConfigFile(String(typed.config), { ...spec.flags, json: common.json })
       : new Map<string, unknown>()
     const values: Record<string, unknown> = {}
     for (const [key, flag] of Object.entries(flags)) {
       values[key] = given.has(key) ? typed[key] : fromFile.has(key) ? fromFile.get(key) : flag.fallback
       if (flag.required && values[key] === undefined)
-        throw new UsageError(`${flagName(key, flag)} ${flag.placeholder} is required (jora ${pathOf(command)} --help)`)
+        throw new UsageError(`${flagName(key, flag)} ${flag.placeholder} is required (${program(io)} ${pathOf(command)} --help)`)
     }
     for (const key of fromFile.keys()) given.add(key)
     await spec.run(values as ValuesOf<F>, { io, given, json: values.json === true })

@@ -1,4 +1,4 @@
-// How numbers are spread, in one line of text.
+// How numbers are spread, and how they go, in one line of text.
 
 const blocks = '▁▂▃▄▅▆▇█'
 
@@ -19,4 +19,17 @@ export function histogram(
   const largest = bins.reduce((most, { count }) => Math.max(most, count), 0)
   const bar = (count: number) => (count === 0 ? ' ' : blocks[Math.ceil((count / largest) * blocks.length) - 1])
   return { bins, text: bins.map(({ count }) => bar(count)).join('') }
+}
+
+/** How numbers go from the first to the last, in at most `width` characters: each the mean of its share of them. */
+export function sparkline(numbers: readonly number[], width: number): string {
+  const known = numbers.filter(Number.isFinite)
+  const count = Math.min(width, known.length)
+  const means = Array.from({ length: count }, (_, i) => {
+    const share = known.slice(Math.floor((i * known.length) / count), Math.floor(((i + 1) * known.length) / count))
+    return share.reduce((sum, n) => sum + n, 0) / share.length
+  })
+  const [low, high] = [Math.min(...means), Math.max(...means)]
+  const level = (n: number) => (high === low ? 0 : Math.round(((n - low) / (high - low)) * (blocks.length - 1)))
+  return means.map((n) => blocks[level(n)]).join('')
 }

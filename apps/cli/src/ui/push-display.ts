@@ -92,7 +92,7 @@ export class PushDisplay {
     const there = files.filter((file) => file.there).length + this.committed
     const of = this.#plan ? `${there} of ${plural(files.length, 'file')} are in ${repo}` : 'nothing was sent yet'
     this.log(`${of}; what was sent is not sent again. Go on with:`)
-    const command = `${program(this.#io.env)} ${this.#again().map(shellWord).join(' ')}`
+    const command = `${program(this.#io)} ${this.#again().map(shellWord).join(' ')}`
     this.log(`  ${this.#style.cyan(command)}`)
   }
 

@@ -2,11 +2,14 @@
 import type { StepEvent, TrainEvent } from '@jora/lora'
 import type { Io } from '../io'
 import { duration, rate, short } from './format'
+import { sparkline } from './histogram'
 import { bar, StatusLine, widthOf } from './status-line'
 import { styleFor, type Style } from './style'
 
 /** Steps the rates are taken over. */
 const windowSteps = 20
+/** A shorter one says nothing. */
+const shortestBar = 8
 
 export class TrainDisplay {
   readonly #line: StatusLine
@@ -16,6 +19,8 @@ export class TrainDisplay {
   #totalSteps = 0
   readonly #window: StepEvent[] = []
   #lastPlain = -Infinity
+  /** Of all steps shown, for their curve. */
+  readonly #losses: number[] = []
 
   constructor({ stderr, env }: Io) {
     this.#line = new StatusLine(stderr)
@@ -49,11 +54,25 @@ export class TrainDisplay {
     }
     if (event.type === 'checkpoint')
       this.log(`${this.#style.cyan('saved')}  step ${event.step}  ${this.#style.dim(event.path)}`)
-    if (event.type === 'done') this.#line.clear()
+    if (event.type === 'done') this.#end(event.steps)
   }
 
   close(): void {
     this.#line.clear()
+  }
+
+  /** Bar and curve stay on screen, where all was done. */
+  #end(steps: number): void {
+    this.#line.clear()
+    if (!this.#isTTY || steps < this.#totalSteps || this.#losses.length < 2) return
+    const [first, last] = [this.#losses[0]!, this.#losses.at(-1)!].map((loss) => loss.toFixed(4))
+    const at = `${steps}/${this.#totalSteps}`
+    const room = this.#columns() - 1 - widthOf(`  ${at}  loss ${first}  ${last}`)
+    const drawn = room < 2 * shortestBar ? 0 : Math.min(30, Math.floor(room / 2))
+    const curve = Math.min(30, room - drawn)
+    const done = drawn > 0 ? `${bar(1, drawn, this.#style)}  ` : ''
+    const between = curve >= shortestBar ? ` ${this.#style.cyan(sparkline(this.#losses, curve))} ` : ' → '
+    this.log(`${done}${this.#style.bold(at)}  loss ${first}${between}${last}`)
   }
 
   #step(event: StepEvent): void {
@@ -64,19 +83,28 @@ export class TrainDisplay {
     const left = secondsPerStep * (this.#totalSteps - step)
     const digits = String(this.#totalSteps).length
     const at = `${String(step).padStart(digits)}/${this.#totalSteps}`
-    const facts = `loss ${loss.toFixed(4)}  lr ${rate(learningRate)}  ${short(tokensPerSecond)} tokens/s  ETA ${duration(left)}`
+    this.#losses.push(loss)
+    const facts = [
+      `loss ${loss.toFixed(4)}`,
+      `lr ${rate(learningRate)}`,
+      `${short(tokensPerSecond)} tokens/s`,
+      `ETA ${duration(left)}`,
+    ]
     if (!this.#isTTY) {
       const now = performance.now()
       // Every 2 s at first; in a long run no more than about two hundred lines, one a minute at the least.
       const pause = Math.min(60, Math.max(2, (left + event.step * secondsPerStep) / 200)) * 1000
       if (step < this.#totalSteps && now - this.#lastPlain < pause) return
       this.#lastPlain = now
-      this.log(`step   ${at}  ${facts}`)
+      this.log(`step   ${at}  ${facts.join('  ')}`)
       return
     }
-    const room = this.#columns() - 1 - widthOf(`${at}  ${facts}`) - 2
-    const drawn = room >= 8 ? `${bar(step / this.#totalSteps, Math.min(30, room), this.#style)}  ` : ''
-    this.#line.show(`${drawn}${this.#style.bold(at)}  ${facts}`)
+    const roomFor = (bare: readonly string[]) => this.#columns() - 1 - widthOf([at, ...bare].join('  ')) - 2
+    // What a narrow terminal does without first, until there is room for the rest and a short bar.
+    for (const least of [1, 1]) if (roomFor(facts) < shortestBar) facts.splice(least, 1)
+    const room = roomFor(facts)
+    const drawn = room >= shortestBar ? `${bar(step / this.#totalSteps, Math.min(30, room), this.#style)}  ` : ''
+    this.#line.show([`${drawn}${this.#style.bold(at)}`, ...facts].join('  '))
   }
 
   #speed(): { tokensPerSecond: number; secondsPerStep: number } {

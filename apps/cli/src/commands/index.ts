@@ -1,0 +1,108 @@
+// The commands there are, in the order of the help. What one needs is loaded when it is called: `jora --help` loads none.
+import type { Command } from 'commander'
+import type { Session } from '../io'
+
+type Register = (parent: Command, io: Session) => void
+
+interface Entry {
+  /** Its line in the help. */
+  readonly summary: string
+  readonly load: () => Promise<Register>
+}
+
+/** By what is typed after `jora`; two words for a command of a group. */
+export const commands: Readonly<Record<string, Entry>> = {
+  quickstart: {
+    summary: 'train, evaluate and try an adapter on the bundled model, documents and questions',
+    load: async () => (await import('./quickstart')).registerQuickstart,
+  },
+  gui: {
+    summary: 'open the page: train, watch and try models in the browser',
+    load: async () => (await import('./gui')).registerGui,
+  },
+  train: {
+    summary: 'fine-tune a LoRA adapter on rows of instructions and answers',
+    load: async () => (await import('./train')).registerTrain,
+  },
+  eval: {
+    summary: 'loss, exact match, F1, and what else fits the rows of a file',
+    load: async () => (await import('./eval')).registerEval,
+  },
+  generate: {
+    summary: 'continue a prompt, answer an instruction, or a question on documents',
+    load: async () => (await import('./generate')).registerGenerate,
+  },
+  chat: {
+    summary: 'talk with a model, in the prompt it was trained with; /help lists what else can be typed',
+    load: async () => (await import('./chat')).registerChat,
+  },
+  serve: {
+    summary: 'answer over HTTP as OpenAI’s API does: chat, completions, streaming, several adapters on one base',
+    load: async () => (await import('./serve')).registerServe,
+  },
+  merge: {
+    summary: 'write base model and adapter as one model',
+    load: async () => (await import('./merge')).registerMerge,
+  },
+  export: {
+    summary: 'write model and adapter for other programs: Hugging Face, PEFT, GGUF',
+    load: async () => (await import('./export')).registerExport,
+  },
+  import: {
+    summary: 'bring in a llama2.c model or an MLX adapter',
+    load: async () => (await import('./import')).registerImport,
+  },
+  push: {
+    summary: 'send an adapter or model to the Hugging Face Hub',
+    load: async () => (await import('./push')).registerPush,
+  },
+  'data preview': {
+    summary: 'show what the model is trained on: tokens, which are learned, figures of the file',
+    load: async () => (await import('./data-preview')).registerDataPreview,
+  },
+  'data import': {
+    summary: 'turn published formats into rows',
+    load: async () => (await import('./data-import')).registerDataImport,
+  },
+  'data raft': {
+    summary: 'build contexts of documents and distractors for questions',
+    load: async () => (await import('./data-raft')).registerDataRaft,
+  },
+  devices: {
+    summary: 'list what models can run on',
+    load: async () => (await import('./devices')).registerDevices,
+  },
+  doctor: {
+    summary: 'show what this machine has, and the way to what is missing',
+    load: async () => (await import('./doctor')).registerDoctor,
+  },
+  estimate: {
+    summary: 'say what memory a training run takes on a GPU, before it starts',
+    load: async () => (await import('./estimate')).registerEstimate,
+  },
+  bench: {
+    summary: 'time a LoRA step on this device, beside what the device reaches',
+    load: async () => (await import('./bench')).registerBench,
+  },
+}
+
+/** Groups of commands. */
+const groups: Readonly<Record<string, string>> = { data: 'look at datasets' }
+
+/** Adds all commands to `program`, the one that `argv` calls with its flags. */
+export async function addCommands(program: Command, io: Session): Promise<void> {
+  const words = io.argv.filter((word) => !word.startsWith('-'))
+  const called = words[0] === 'help' ? words.slice(1) : words
+  for (const [path, { summary, load }] of Object.entries(commands)) {
+    const parts = path.split(' ')
+    const parent = parts.length === 1 ? program : groupOf(program, parts[0]!)
+    if (parts.every((part, i) => part === called[i])) {
+      ;(await load())(parent, io)
+      parent.commands.at(-1)!.description(summary)
+    } else parent.command(parts.at(-1)!).description(summary)
+  }
+}
+
+const groupOf = (program: Command, name: string): Command =>
+  program.commands.find((command) => command.name() === name) ??
+  program.command(name).description(groups[name] ?? '')
