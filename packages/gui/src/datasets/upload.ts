@@ -1,5 +1,6 @@
 // A file that a page sends: streamed to the state folder, its size held against the limit as it comes.
-import { mkdir, open, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Upload } from '../api'
 import { Failure } from '../server/failure'
@@ -17,7 +18,10 @@ export function safeName(name: string): string {
 
 const inMegabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 
-/** @throws Failure when it is larger than `limitBytes`; nothing of it stays then */
+/**
+ * A file that was sent before under this name is not kept twice: the earlier one is given.
+ * @throws Failure when it is larger than `limitBytes`; nothing of it stays then
+ */
 export async function saveUpload(request: Request, name: string, folder: string, limitBytes: number): Promise<Upload> {
   const tooLarge = () =>
     new Failure(
@@ -27,7 +31,8 @@ export async function saveUpload(request: Request, name: string, folder: string,
   if (Number(request.headers.get('content-length') ?? 0) > limitBytes) throw tooLarge()
   if (!request.body) throw new Failure('bad_request', 'The file is empty.')
   await mkdir(folder, { recursive: true })
-  const { file, path, name: saved } = await newFile(folder, safeName(name))
+  const { file, path, name: saved, earlier } = await newFile(folder, safeName(name))
+  const hash = createHash('sha256')
   let bytes = 0
   const reader = request.body.getReader()
   try {
@@ -36,6 +41,7 @@ export async function saveUpload(request: Request, name: string, folder: string,
       if (done) break
       bytes += value.byteLength
       if (bytes > limitBytes) throw tooLarge()
+      hash.update(value)
       await file.write(value)
     }
     if (bytes === 0) throw new Failure('bad_request', 'The file is empty.')
@@ -46,19 +52,35 @@ export async function saveUpload(request: Request, name: string, folder: string,
     throw error
   }
   await file.close()
+  const digest = hash.digest('hex')
+  for (const other of earlier) {
+    const same = join(folder, other)
+    const found = await stat(same).catch(() => undefined)
+    if (found?.size !== bytes || (await digestOf(same)) !== digest) continue
+    await rm(path, { force: true })
+    return { path: same, name: other, bytes }
+  }
   return { path, name: saved, bytes }
 }
 
-/** A file that was not there: `rows-2.jsonl` where `rows.jsonl` is taken. */
+/** Of a file that may go meanwhile. */
+const digestOf = async (path: string): Promise<string | undefined> => {
+  const content = await readFile(path).catch(() => undefined)
+  return content && createHash('sha256').update(content).digest('hex')
+}
+
+/** A file that was not there: `rows-2.jsonl` where `rows.jsonl` is taken; `earlier` are those that took a name before it. */
 async function newFile(folder: string, name: string) {
   const dot = name.lastIndexOf('.')
+  const earlier: string[] = []
   for (let n = 1; ; n++) {
     const tried = n === 1 ? name : `${name.slice(0, dot)}-${n}${name.slice(dot)}`
     try {
       const path = join(folder, tried)
-      return { file: await open(path, 'wx', 0o600), path, name: tried }
+      return { file: await open(path, 'wx', 0o600), path, name: tried, earlier }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || n > 10_000) throw error
+      earlier.push(tried)
     }
   }
 }

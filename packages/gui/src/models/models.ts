@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
 import { hubClient, HubError, resolveModel } from '@jora/llama'
+import { hashModel } from '@jora/lora'
 import type { ModelInfo } from '../api'
 import type { Roots } from '../files/roots'
 import { badValue, Failure } from '../server/failure'
@@ -57,6 +58,14 @@ export class Models {
       const message = `${ref} is not on this machine yet: download it first.`
       throw new Failure('not_found', message, [{ path: field, message }])
     }
+  }
+
+  /** A folder that holds the model of this hash, as run.json has it. */
+  async folderWith(hash: string | undefined): Promise<string | undefined> {
+    if (hash === undefined) return undefined
+    for (const folder of [...(this.bundled === undefined ? [] : [this.bundled]), ...this.folders()])
+      if ((await hashModel(folder).catch(() => undefined)) === hash) return folder
+    return undefined
   }
 
   /** Hub ids whose files the cache holds. */

@@ -41,7 +41,7 @@ interface RunJson {
     readonly promptTemplate?: string
     readonly contextTemplate?: string
   }
-  readonly model?: { readonly folder?: string; readonly id?: string | null }
+  readonly model?: { readonly folder?: string; readonly id?: string | null; readonly hash?: string }
   readonly dataset?: { readonly path?: string }
   readonly [key: string]: unknown
 }

@@ -1,10 +1,11 @@
 // Routes on runs: what there is, what is done with them, what they tell.
 import { open } from 'node:fs/promises'
 import { Hono, type Context } from 'hono'
-import { createRunSchema, routes, type Comparison, type LogPiece, type RunDetail } from '../../api'
+import { createRunSchema, routes, type LogPiece, type RunDetail } from '../../api'
 import { inRun, listFiles, sendFile, sendZip } from '../../files/run-files'
 import { checkSettings } from '../../runs/check-settings'
 import { readColumns } from '../../runs/columns'
+import { comparisonOf } from '../../runs/comparison'
 import { logFile } from '../../runs/gui-record'
 import type { ManagedRun } from '../../runs/managed-run'
 import { isId } from '../../runs/metrics-file'
@@ -56,7 +57,7 @@ export function runRoutes(services: Services): Hono {
     return sendZip(run.folder, run.toRun().name, c.req.query('path'))
   })
   app.get(routes.compare.path, async (c) => {
-    const ids = queryText(c, 'ids').split(',').slice(0, mostCompared)
+    const ids = [...new Set(queryText(c, 'ids').split(','))].slice(0, mostCompared)
     return c.json(await comparisonOf(ids.map((id) => runs.get(id))))
   })
   return app
@@ -71,25 +72,6 @@ async function detailOf(run: ManagedRun): Promise<RunDetail> {
     quickstart: await run.readQuickstart(),
     adapter: run.adapter,
   }
-}
-
-/** What was set, with what training made of it where that is known. */
-const settingsOf = (run: ManagedRun): Record<string, unknown> => ({ ...run.json?.settings, ...run.record?.settings })
-
-async function comparisonOf(runs: readonly ManagedRun[]): Promise<Comparison> {
-  const settings = runs.map(settingsOf)
-  const keys = [...new Set(settings.flatMap((each) => Object.keys(each)))].sort()
-  const compared: Comparison['runs'] = []
-  for (const [i, run] of runs.entries())
-    compared.push({
-      run: run.toRun(),
-      settings: settings[i]!,
-      metrics: await readColumns(run.metricsPath, 0),
-    })
-  const differences = keys
-    .map((key) => ({ key, values: settings.map((each) => each[key] ?? null) }))
-    .filter(({ values }) => new Set(values.map((value) => JSON.stringify(value))).size > 1)
-  return { runs: compared, differences }
 }
 
 /** A run's log from byte `from` on; of a run of a terminal there is none. */
