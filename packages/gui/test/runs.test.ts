@@ -278,7 +278,7 @@ describe('a run that starts', () => {
     const { mark, ended, cancel } = await startRun([process.execPath, fake], ['train'], space.root, space.dir)
     expect(await isAlive(mark!)).toBe(true)
     cancel()
-    expect(await ended).toEqual({ code: 130 })
+    expect(await ended).toEqual({ code: 130, signal: null })
     expect(readFileSync(join(space.root, 'gui.log'), 'utf8')).toBe('')
   })
 })

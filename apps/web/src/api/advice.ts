@@ -29,7 +29,12 @@ export function adviceFor(error: Error): string | undefined {
 /** Why runs fail most, and what helps: the first pattern that a run's message matches. */
 const runAdvice: readonly (readonly [RegExp, readonly string[]])[] = [
   [
-    /out of memory|not enough memory|allocat|does not fit|bad_alloc|heap/i,
+    /made with other settings/i,
+    ['A checkpoint is gone on with only under the settings it was made with: start a new run with the new ones.'],
+  ],
+  [/ENOSPC|no space left|disk is full/i, ['Free some space on the disk first.']],
+  [
+    /out of memory|not enough memory|cannot allocate|allocation failed|does not fit|bad_alloc|heap limit/i,
     [
       'Make the batch size or the longest sample smaller; both are what takes memory beside the model.',
       'Switch on “Recompute activations” (advanced settings): slower, and much less memory.',
@@ -37,22 +42,22 @@ const runAdvice: readonly (readonly [RegExp, readonly string[]])[] = [
     ],
   ],
   [
-    /longer than|too long|maxSeqLength|max-seq-length|overflow/i,
+    /longer than .*(token|position|length)|max-?seq-?length/i,
     ['Allow longer samples, or let long ones be shortened or left out: “Samples that are too long” in the settings.'],
   ],
   [
-    /\brow \d+|\bline \d+|dataset|jsonl?\b/i,
+    /\b(row|line) \d+/i,
     ['Correct the row that the message names, then start the run again: the Data section lists every such row.'],
   ],
   [
-    /not finite|\bnan\b|infinit|diverg/i,
+    /not finite|\b(loss|norm) is (nan|-?infinity)|diverg/i,
     ['Lower the learning rate, for example to a third.', 'Keep gradient clipping on (1 is usual).'],
   ],
+  [/no adapter is called/i, ['Choose one of the GPUs that the page lists, or the CPU.']],
   [
-    /webgpu|adapter was lost|device (was )?lost|vulkan|gpu/i,
+    /webgpu|adapter was lost|device (was )?lost|vulkan/i,
     ['Choose the CPU as the device, or update the driver of the GPU.'],
   ],
-  [/ENOSPC|no space|disk/i, ['Free some space on the disk, then go on from the last checkpoint.']],
 ]
 
 export function adviceForRun(message: string | null): readonly string[] {

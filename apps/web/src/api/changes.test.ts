@@ -65,6 +65,11 @@ describe('advice', () => {
     expect(adviceForRun('device: out of memory')[0]).toMatch(/batch size/)
     expect(adviceForRun('loss is not finite at step 3')[0]).toMatch(/learning rate/)
     expect(adviceForRun('rows.jsonl row 12: expected an output')[0]).toMatch(/Correct the row/)
+    // What is named by the way is not what is wrong.
+    expect(adviceForRun('checkpoints/x was made with other settings (model, dataset, …)')[0]).toMatch(/new run/)
+    expect(adviceForRun('--gpu: no adapter is called “broken”')[0]).toMatch(/GPUs that the page lists/)
+    expect(adviceForRun('trainer_state.json is missing')[0]).toMatch(/log below/)
+    expect(adviceForRun('/data/rows.jsonl cannot be written: the disk is full (ENOSPC)')[0]).toMatch(/space/)
     expect(adviceForRun(null)).toHaveLength(1)
   })
   test('a refusal too', () => {

@@ -25,11 +25,7 @@ const columnsFor = <K extends string>(keys: readonly K[]): Record<K, Column> =>
 /** All of a file's lines from `from` on. */
 export async function readColumns(path: string, from: number): Promise<MetricsColumns> {
   const lines = await readLog(path)
-  return columnsOf(
-    lines,
-    lines.map((line) => parseLine<Metric>(line)!),
-    from,
-  )
+  return columnsOf(lines, parseLine<Metric[]>(`[${lines.join()}]`)!, from)
 }
 
 function columnsOf(lines: readonly string[], metrics: readonly Metric[], from: number): MetricsColumns {

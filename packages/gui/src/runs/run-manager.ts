@@ -143,9 +143,7 @@ export class RunManager {
       server: this.#self,
     }
     this.#runs.set(run.id, run)
-    await Promise.all([this.#happens(run, { type: 'queue' }), this.#store.save(run)])
-    this.#fill()
-    return run.toRun()
+    return this.#queue(run)
   }
 
   /** Stops after the running step, with a checkpoint. */
@@ -160,9 +158,7 @@ export class RunManager {
   async resume(id: string): Promise<Run> {
     const { run, record } = this.#permitted(id, 'resume')
     record.server = this.#self
-    await Promise.all([this.#happens(run, { type: 'queue' }), this.#store.save(run)])
-    this.#fill()
-    return run.toRun()
+    return this.#queue(run)
   }
 
   /** Ends a run within five seconds, with a checkpoint if its step ends in time. */
@@ -189,6 +185,16 @@ export class RunManager {
     return last
   }
 
+  /** @returns the run as it waits */
+  async #queue(run: ManagedRun): Promise<Run> {
+    const done = Promise.all([this.#happens(run, { type: 'queue' }), this.#store.save(run)])
+    this.#numberQueue()
+    const waiting = run.toRun()
+    await done
+    this.#fill()
+    return waiting
+  }
+
   #permitted(id: string, action: RunAction): { run: ManagedRun; record: GuiRecord } {
     const run = this.get(id)
     const { record } = run
@@ -211,7 +217,7 @@ export class RunManager {
       while (!this.#closed) {
         const own = [...this.#runs.values()].filter((run) => run.isOwn)
         const running = own.filter((run) => run.isActive)
-        const [next] = this.#queue()
+        const [next] = this.#waiting()
         if (!next || running.length >= this.#options.concurrency) break
         await this.#start(next)
       }
@@ -221,14 +227,14 @@ export class RunManager {
     this.#filling = this.#filling.then(fill).catch(() => {})
   }
 
-  #queue(): ManagedRun[] {
+  #waiting(): ManagedRun[] {
     return [...this.#runs.values()]
       .filter((run) => run.isOwn && run.state === 'queued')
       .sort((a, b) => a.snapshot.queuedAt - b.snapshot.queuedAt)
   }
 
   #numberQueue(): void {
-    const positions = new Map(this.#queue().map((run, i) => [run.id, i + 1]))
+    const positions = new Map(this.#waiting().map((run, i) => [run.id, i + 1]))
     for (const run of this.#runs.values()) {
       run.queuePosition = positions.get(run.id) ?? null
       this.#tellRun(run)

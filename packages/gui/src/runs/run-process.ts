@@ -29,7 +29,7 @@ export interface StartedRun {
   /** Bytes of the log before it. */
   readonly logFrom: number
   /** How it ended, if this server is still there to be told. */
-  readonly ended: Promise<{ readonly code: number | null; readonly error?: Error }>
+  readonly ended: Promise<{ readonly code: number | null; readonly signal?: string | null; readonly error?: Error }>
   /** Lets it begin, once its mark is kept. */
   go(): void
   /** Ends it before it has begun. */
@@ -57,9 +57,9 @@ export async function startRun(
       stdio: [isGated ? 'pipe' : 'ignore', log.fd, log.fd],
       windowsHide: true,
     })
-    const ended = new Promise<{ code: number | null; error?: Error }>((resolve) => {
+    const ended = new Promise<{ code: number | null; signal?: string | null; error?: Error }>((resolve) => {
       child.on('error', (error) => resolve({ code: null, error }))
-      child.on('exit', (code) => resolve({ code }))
+      child.on('exit', (code, signal) => resolve({ code, signal }))
     })
     child.stdin?.on('error', () => {}) // it has ended
     child.unref()

@@ -31,13 +31,14 @@ async function argumentsOf(run: ManagedRun): Promise<string[]> {
 /** What the end of the process told; `code` is not known of one that was taken up after a restart. */
 export interface ProcessEnd {
   readonly code?: number | null | undefined
+  readonly signal?: string | null | undefined
   readonly error?: Error | undefined
 }
 
 /** How the run ended: from its exit code where that is known, else from what it wrote. */
 export async function endOf(
   run: ManagedRun,
-  { code, error }: ProcessEnd,
+  { code, signal, error }: ProcessEnd,
 ): Promise<Pick<ControlEvent, 'type' | 'message'>> {
   if (error) return notStarted(error)
   const { kind, logFrom } = run.record!
@@ -46,7 +47,7 @@ export async function endOf(
   // Its server died before it was let go: nothing of it has happened.
   if (code === undefined && told === undefined && pending === null && begunAt < startedAt) return { type: 'requeue' }
   const isDone = kind === 'train' ? isTrained : await hasFile(run.folder, 'quickstart.json')
-  return outcomeOf(run.snapshot, { code, isDone, told, hasCheckpoint: run.hasCheckpoint })
+  return outcomeOf(run.snapshot, { code, signal, isDone, told, hasCheckpoint: run.hasCheckpoint })
 }
 
 export const notStarted = (error: Error): Pick<ControlEvent, 'type' | 'message'> => ({

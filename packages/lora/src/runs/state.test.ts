@@ -170,6 +170,12 @@ describe('the end of a process', () => {
       { type: 'stopped' },
     ],
     ['unseen', running, { ...end, code: undefined }, { type: 'failed' }],
+    [
+      'by a signal',
+      running,
+      { ...end, code: null, signal: 'SIGKILL' },
+      { type: 'failed', message: expect.stringContaining('ran out of memory') as string },
+    ],
   ] as const)('%s', (_, run, how, outcome) => {
     expect(outcomeOf(run as RunSnapshot, how)).toMatchObject(outcome)
   })

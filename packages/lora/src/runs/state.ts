@@ -168,6 +168,8 @@ export function speedOf({ recent }: RunSnapshot): { tokensPerSecond: number | nu
 export interface ProcessEnd {
   /** Undefined where nobody was there to be told; null: a signal ended it. */
   readonly code?: number | null | undefined
+  /** The signal that ended it. */
+  readonly signal?: string | null | undefined
   /** Whether what was to be made is there. */
   readonly isDone: boolean
   /** The error that it printed last. */
@@ -180,7 +182,7 @@ const interruptedCode = 130
 
 /** What the end of its process means for a run. */
 export function outcomeOf(run: RunSnapshot, end: ProcessEnd): Pick<ControlEvent, 'type' | 'message'> {
-  const { code, told, hasCheckpoint } = end
+  const { code, signal, told, hasCheckpoint } = end
   const { pending } = run
   const hasBegun = run.begunAt >= run.startedAt
   if (end.isDone && (code === 0 || code === undefined || pending !== null)) return { type: 'finished' }
@@ -191,5 +193,8 @@ export function outcomeOf(run: RunSnapshot, end: ProcessEnd): Pick<ControlEvent,
     return { type: 'stopped', message: 'It was interrupted by someone else.' }
   const how = code == null ? '' : ` (code ${code})`
   const own = hasBegun ? run.error : null
-  return { type: 'failed', message: told ?? own ?? `It ended without a reason${how}; its log may tell more.` }
+  const silent = signal
+    ? `It was killed from outside (${signal}): by someone, or by a system that ran out of memory.`
+    : `It ended without a reason${how}; its log may tell more.`
+  return { type: 'failed', message: told ?? own ?? silent }
 }

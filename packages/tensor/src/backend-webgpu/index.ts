@@ -1,29 +1,22 @@
 // @jora/tensor/webgpu in Node: devices through Dawn (the `webgpu` package).
-import { execFile } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { setImmediate } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import type { FileRange } from '../backend/backend'
 import { describeAdapter, nameAdapter, type AdapterDescription } from './device/adapters'
 import { openOnAdapter, type WebGpuDevice } from './device/device'
 import type { Platform, WebGpuDeviceOptions } from './device/platform'
 import { tuningFile } from './device/tuning-file'
+import { cannotLoad, dawnOptions, namesIn, noName } from './probe'
 
 export { firstGpu, missingFrom, type AdapterDescription } from './device/adapters'
 export type { WebGpuDevice } from './device/device'
 export type { WebGpuDeviceOptions } from './device/platform'
 export { openPlanningDevice, type PlanningDevice } from './device/planning'
 export { referenceGpu, type GpuProfile, type MatrixUnit } from './device/profile'
+export { hasGpu, listAdapters } from './probe'
 
 /** Dawn instances: collected while a device of theirs lives, the next call would crash. */
 const instances: GPU[] = []
-
-const cannotLoad = ({ message }: Error): Error =>
-  new Error(
-    `WebGPU: the npm package webgpu cannot be loaded (npm install webgpu@0.6.2 installs it): ${message.split('\n')[0]}`,
-  )
 
 /** Dawn is a large library: it is loaded when the first adapter is asked for. */
 async function dawn(options: string[]): Promise<GPU> {
@@ -31,7 +24,7 @@ async function dawn(options: string[]): Promise<GPU> {
     throw cannotLoad(error)
   })
   Object.assign(globalThis, globals)
-  const gpu = create(['enable-dawn-features=allow_unsafe_apis', ...options])
+  const gpu = create([...dawnOptions, ...options])
   instances.push(gpu)
   return gpu
 }
@@ -92,9 +85,6 @@ export interface OpenWebGpuOptions extends WebGpuDeviceOptions {
   readonly adapter?: string
 }
 
-/** No product is called so: Dawn then tells which adapters there are. */
-const noName = '\u0001'
-
 /** Names of the adapters, the preferred one first. Identical GPUs have one name, and only the first of them can be opened. */
 async function adapterNames(): Promise<string[]> {
   const gpu = await dawn([`adapter=${noName}`])
@@ -102,7 +92,7 @@ async function adapterNames(): Promise<string[]> {
     await gpu.requestAdapter({ powerPreference: 'high-performance' })
     return []
   } catch (error) {
-    return [...String(error).matchAll(/^ \* backend: '.*', name: '(.*)'$/gm)].map(([, name]) => name!)
+    return namesIn(String(error))
   }
 }
 
@@ -145,44 +135,5 @@ export async function findAdapter(name?: string): Promise<AdapterDescription | u
     return describeAdapter(await requestAdapter(name))
   } catch {
     return undefined
-  }
-}
-
-/**
- * Every adapter, the preferred one first. Nothing is opened.
- * @throws when the npm package webgpu cannot be loaded
- */
-export async function listAdapters(): Promise<AdapterDescription[]> {
-  const adapters: AdapterDescription[] = []
-  for (const name of await adapterNames()) {
-    const adapter = await requestNamed(name)
-    if (adapter) adapters.push(describeAdapter(adapter))
-  }
-  return adapters
-}
-
-/** Exit code of the probe where there is no GPU. */
-const none = 10
-
-const script = (webgpu: string): string => `
-  const { create } = await import(${JSON.stringify(webgpu)})
-  const adapter = await create([]).requestAdapter({ powerPreference: 'high-performance' })
-  process.exit(adapter && !adapter.info.isFallbackAdapter ? 0 : ${none})`
-
-/**
- * Whether the adapter that the platform prefers is a GPU and no software. Where it is not, Dawn, a large library, stays
- * out of this process, and so do the warnings that Vulkan's loader writes to stderr where there is no driver.
- * @throws when the npm package webgpu cannot be loaded
- */
-export async function hasGpu(): Promise<boolean> {
-  try {
-    const url = pathToFileURL(createRequire(import.meta.url).resolve('webgpu')).href
-    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script(url)], { timeout: 30_000 })
-    return true
-  } catch (error) {
-    const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
-    if (code === none) return false
-    const line = /^\w*Error[^:\n]*: (.*)$/m.exec(stderr)?.[1]
-    throw cannotLoad(line === undefined ? (error as Error) : new Error(line))
   }
 }

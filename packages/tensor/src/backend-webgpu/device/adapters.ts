@@ -26,7 +26,7 @@ interface SubgroupMatrixConfig {
   readonly K: number
 }
 
-function matrixUnits(info: GPUAdapterInfo, features: ReadonlySet<string>): MatrixUnit[] {
+function matrixUnits(info: AdapterFacts['info'], features: ReadonlySet<string>): MatrixUnit[] {
   if (!features.has(matrixFeature) || !features.has('shader-f16')) return []
   const configs = (info as { subgroupMatrixConfigs?: readonly SubgroupMatrixConfig[] }).subgroupMatrixConfigs ?? []
   return [...configs]
@@ -39,7 +39,7 @@ function matrixUnits(info: GPUAdapterInfo, features: ReadonlySet<string>): Matri
 const softwareNames = /llvmpipe|lavapipe|swiftshader|warp|basic render/i
 
 /** Names that the platform told beside the adapter: what Vulkan calls the description is the driver's version. */
-const names = new WeakMap<GPUAdapter, string>()
+const names = new WeakMap<object, string>()
 
 /** From now on `adapter` is described by `name`. */
 export function nameAdapter(adapter: GPUAdapter, name: string): GPUAdapter {
@@ -47,8 +47,15 @@ export function nameAdapter(adapter: GPUAdapter, name: string): GPUAdapter {
   return adapter
 }
 
-/** What an adapter is, without opening it. */
-export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
+/** What an adapter says of itself. */
+export interface AdapterFacts {
+  readonly info: Omit<GPUAdapterInfo, '__brand'>
+  readonly features: ReadonlySet<string>
+  readonly limits: Omit<GPUSupportedLimits, '__brand'>
+}
+
+/** What an adapter is, without opening it; `named` where its name is told beside it. */
+export function describeAdapter(adapter: GPUAdapter | AdapterFacts, named?: string): AdapterDescription {
   const { info } = adapter
   const features = new Set<string>(adapter.features)
   const limits: Record<string, number> = {}
@@ -57,7 +64,7 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
     if (typeof value === 'number') limits[key] = value
   }
   const told = info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(' ')
-  const name = names.get(adapter) ?? (told || 'GPU')
+  const name = named ?? names.get(adapter) ?? (told || 'GPU')
   const fallback = (info as { isFallbackAdapter?: boolean }).isFallbackAdapter === true
   const software = fallback || softwareNames.test(`${name} ${info.device} ${info.architecture}`)
   const [smallest = 0, largest = 0] = [info.subgroupMinSize, info.subgroupMaxSize]
