@@ -16,6 +16,7 @@ export const packages = {
       'weights/**',
       'backend-onnx/**',
       'backend-webgpu/index.ts',
+      'backend-webgpu/probe.ts',
       'backend-webgpu/device/tuning-file.ts',
     ],
   },

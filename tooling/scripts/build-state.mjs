@@ -42,8 +42,7 @@ export function isBuilt(root) {
   return ['packages', 'apps'].every((folder) =>
     readdirSync(join(root, folder)).every(
       (name) =>
-        !existsSync(join(root, folder, name, 'package.json')) ||
-        readdirSync(join(root, folder, name)).includes('dist'),
+        !existsSync(join(root, folder, name, 'package.json')) || readdirSync(join(root, folder, name)).includes('dist'),
     ),
   )
 }

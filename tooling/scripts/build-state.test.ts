@@ -9,7 +9,14 @@ const root = mkdtempSync(join(tmpdir(), 'jora-build-'))
 afterAll(() => rmSync(root, { recursive: true }))
 
 test('what was built is known until a source changes', () => {
-  for (const folder of ['node_modules', 'packages/a/src', 'packages/a/test', 'packages/a/dist', 'apps/b/src', 'apps/b/dist'])
+  for (const folder of [
+    'node_modules',
+    'packages/a/src',
+    'packages/a/test',
+    'packages/a/dist',
+    'apps/b/src',
+    'apps/b/dist',
+  ])
     mkdirSync(join(root, folder), { recursive: true })
   for (const file of ['packages/a/package.json', 'packages/a/src/index.ts', 'apps/b/package.json', 'package.json'])
     writeFileSync(join(root, file), '{}')
@@ -19,7 +26,12 @@ test('what was built is known until a source changes', () => {
   expect(isBuilt(root)).toBe(true)
 
   // What the build does not read.
-  for (const file of ['packages/a/test/x.ts', 'packages/a/src/x.test.ts', 'packages/a/dist/x.js', 'packages/a/README.md'])
+  for (const file of [
+    'packages/a/test/x.ts',
+    'packages/a/src/x.test.ts',
+    'packages/a/dist/x.js',
+    'packages/a/README.md',
+  ])
     writeFileSync(join(root, file), 'new')
   expect(isBuilt(root)).toBe(true)
 

@@ -103,7 +103,9 @@ describe('TrainDisplay', () => {
     const [last] = written().split('\r\u001b[2K').slice(-1)
     expect(last!.length).toBeLessThanOrEqual(columns)
     expect(last).toMatch(
-      columns === 40 ? /^50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/ : /^━+ {2}50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/,
+      columns === 40
+        ? /^50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/
+        : /^━+ {2}50\/50 {2}loss 4\.9500 █[▁-█]+▁ 2\.5000\n$/,
     )
   })
 
@@ -165,7 +167,9 @@ test('next commands are as they can be typed', () => {
     for (const event of ['quickstart', 'jora', 'doctor'])
       expect(howCalled({ ...clone, npm_lifecycle_event: event }, script)).toBe('npm run jora --')
     // A script of that name in a project of the user's own.
-    expect(howCalled({ ...clone, npm_package_name: 'mine', npm_lifecycle_event: 'jora', PATH: bin }, script)).toBe('jora')
+    expect(howCalled({ ...clone, npm_package_name: 'mine', npm_lifecycle_event: 'jora', PATH: bin }, script)).toBe(
+      'jora',
+    )
     expect(howCalled({ npm_command: 'exec' }, script)).toBe('npx jora')
     expect(howCalled({ npm_command: 'exec' }, '/home/me/.npm/_npx/1a2b/node_modules/.bin/jora')).toBe('npx @jora/cli')
     expect(howCalled({ PATH: `/usr/bin:${bin}` }, script)).toBe('jora')

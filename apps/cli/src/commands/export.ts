@@ -268,7 +268,9 @@ async function exportModel(values: Values, { io, json }: CommandContext<typeof f
       io.stdout.write(`${JSON.stringify({ ...written.result, ...(checked && { check }) })}\n`)
       return
     }
-    line.log(`\nIt is in ${style.bold(values.output)}. Next:\n  ${style.cyan(written.next.replace(/^jora /, `${program(io)} `))}`)
+    line.log(
+      `\nIt is in ${style.bold(values.output)}. Next:\n  ${style.cyan(written.next.replace(/^jora /, `${program(io)} `))}`,
+    )
   } finally {
     line.clear()
   }

@@ -11,7 +11,7 @@ interface Entry {
 }
 
 /** By what is typed after `jora`; two words for a command of a group. */
-export const commands: Readonly<Record<string, Entry>> = {
+const commands: Readonly<Record<string, Entry>> = {
   quickstart: {
     summary: 'train, evaluate and try an adapter on the bundled model, documents and questions',
     load: async () => (await import('./quickstart')).registerQuickstart,
@@ -104,5 +104,4 @@ export async function addCommands(program: Command, io: Session): Promise<void> 
 }
 
 const groupOf = (program: Command, name: string): Command =>
-  program.commands.find((command) => command.name() === name) ??
-  program.command(name).description(groups[name] ?? '')
+  program.commands.find((command) => command.name() === name) ?? program.command(name).description(groups[name] ?? '')

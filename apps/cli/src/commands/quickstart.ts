@@ -112,7 +112,8 @@ async function clear(outputDir: string): Promise<void> {
 
 /** The step an unfinished quickstart of this directory can go on from. */
 async function stepToGoOnFrom(outputDir: string): Promise<number | undefined> {
-  if (existsSync(join(outputDir, 'quickstart.json')) || !(await isQuickstart(join(outputDir, 'run.json')))) return undefined
+  if (existsSync(join(outputDir, 'quickstart.json')) || !(await isQuickstart(join(outputDir, 'run.json'))))
+    return undefined
   const checkpoint = (await listCheckpoints(outputDir)).at(-1)
   return checkpoint === undefined ? undefined : Number(/\d+$/.exec(checkpoint)?.[0])
 }
@@ -227,7 +228,9 @@ async function quickstart(
     const trainSeconds = (performance.now() - trainStart) / 1000
     display.close()
     if (!finished) {
-      display.log(`stopped after step ${steps} of ${totalSteps}; quickstart goes on from there with the same --output-dir`)
+      display.log(
+        `stopped after step ${steps} of ${totalSteps}; quickstart goes on from there with the same --output-dir`,
+      )
       throw new Interrupted('stopped')
     }
     display.log(`${plural(totalSteps, 'step')} in ${duration(trainSeconds)}`)

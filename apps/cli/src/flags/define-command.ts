@@ -81,7 +81,9 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
     for (const [key, flag] of Object.entries(flags)) {
       values[key] = given.has(key) ? typed[key] : fromFile.has(key) ? fromFile.get(key) : flag.fallback
       if (flag.required && values[key] === undefined)
-        throw new UsageError(`${flagName(key, flag)} ${flag.placeholder} is required (${program(io)} ${pathOf(command)} --help)`)
+        throw new UsageError(
+          `${flagName(key, flag)} ${flag.placeholder} is required (${program(io)} ${pathOf(command)} --help)`,
+        )
     }
     for (const key of fromFile.keys()) given.add(key)
     await spec.run(values as ValuesOf<F>, { io, given, json: values.json === true })

@@ -22,7 +22,8 @@ const realPath = (path: string): string | undefined => {
  */
 export function howCalled(env: Io['env'], script: string): string {
   const { npm_lifecycle_event: event, npm_package_name: pack, npm_command: command, PATH = '' } = env
-  if (pack === 'jora-monorepo' && (event === 'quickstart' || event === 'jora' || event === 'doctor')) return 'npm run jora --'
+  if (pack === 'jora-monorepo' && (event === 'quickstart' || event === 'jora' || event === 'doctor'))
+    return 'npm run jora --'
   const real = realPath(script)
   // npx puts what it fetches into folders of its own.
   if (command === 'exec') return /[/\\]_npx[/\\]/.test(real ?? script) ? 'npx @jora/cli' : 'npx jora'

@@ -10,7 +10,12 @@ test('a file that was sent before is kept once, another of its name beside it', 
   try {
     const send = (text: string) =>
       saveUpload(new Request('http://x', { method: 'POST', body: text }), 'raft.jsonl', folder, 1000)
-    const [first, other, again, otherAgain] = [await send('a\n'), await send('b\n'), await send('a\n'), await send('b\n')]
+    const [first, other, again, otherAgain] = [
+      await send('a\n'),
+      await send('b\n'),
+      await send('a\n'),
+      await send('b\n'),
+    ]
     expect([first, other].map(({ name }) => name)).toEqual(['raft.jsonl', 'raft-2.jsonl'])
     expect([again, otherAgain]).toEqual([first, other])
     expect(readdirSync(folder).sort()).toEqual(['raft-2.jsonl', 'raft.jsonl'])

@@ -4,7 +4,11 @@ import { readColumns } from './columns'
 import type { ManagedRun } from './managed-run'
 
 /** Names in run.json of what the page calls otherwise. */
-const pageNames: Readonly<Record<string, string>> = { modelPath: 'model', scheduler: 'lrScheduler', epochs: 'numEpochs' }
+const pageNames: Readonly<Record<string, string>> = {
+  modelPath: 'model',
+  scheduler: 'lrScheduler',
+  epochs: 'numEpochs',
+}
 
 /** What was set, with what training made of it where that is known; a setting has one name, and a list one form. */
 function settingsOf({ json, record }: ManagedRun): Record<string, unknown> {
