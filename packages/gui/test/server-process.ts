@@ -36,7 +36,9 @@ export async function bundleServer(): Promise<string> {
     conditions: ['@jora/source'],
     // What a server of runs never opens.
     external: ['onnxruntime-node', 'webgpu', 'koffi', '*.node'],
-    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
+    banner: {
+      js: `import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);`,
+    },
     logLevel: 'silent',
   })
   return outfile

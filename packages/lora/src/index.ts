@@ -1,7 +1,14 @@
 // @jora/lora: LoRA fine-tuning.
 export * from './portable'
 export { readCardInfo, type CardOptions } from './card/card-info'
-export { listCheckpoints, loadCheckpoint, saveCheckpoint, type SavedProgress } from './runs/checkpoint'
+export {
+  bestCheckpoint,
+  listCheckpoints,
+  loadCheckpoint,
+  saveCheckpoint,
+  type EvaluatedCheckpoint,
+  type SavedProgress,
+} from './runs/checkpoint'
 export { generateAlpacaDataset, modelFolder, type JoraDataset } from './train/dataset'
 export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimate } from './estimate/estimate'
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'

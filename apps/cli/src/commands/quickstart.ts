@@ -222,7 +222,7 @@ async function quickstart(
             if (!(error instanceof ConfigError)) throw error
             display.log('it is of another version: training begins anew')
             await clear(outputDir)
-            await writeRows(rowsPath, modelDir)
+            await writeRows(rowsPath, base.tokenizer)
             return trainFrom()
           })
     const trainSeconds = (performance.now() - trainStart) / 1000

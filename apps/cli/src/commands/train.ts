@@ -6,6 +6,7 @@ import { planSteps, type BatchRow, type Sample } from '@jora/data'
 import type { OpenModel } from '@jora/llama'
 import {
   anyProcess,
+  bestCheckpoint,
   checkDataParallel,
   ConfigError,
   generateAlpacaDataset,
@@ -125,6 +126,11 @@ async function train(
     ]
     const done = newSteps === 0 ? 'already done' : 'done  '
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
+    const best = await bestCheckpoint(outputDir)
+    if (best !== undefined && best.step < steps && evalLoss !== undefined && best.loss < evalLoss)
+      display.log(
+        style.dim(`the held-out loss was lowest, ${best.loss.toFixed(4)}, after step ${best.step}: ${best.path}`),
+      )
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io)} ${line}`)}`)
     await leave(device)

@@ -9,6 +9,7 @@ import { setDefaultDevice, tensor, treeLeaves, treeMap, type Device } from '@jor
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { noise, tinyConfig } from '../../../llama/test/tiny-model'
 import {
+  bestCheckpoint,
   initAdapter,
   listCheckpoints,
   loadCheckpoint,
@@ -90,6 +91,23 @@ describe('checkpoints', () => {
     expect(await listCheckpoints(dir)).toEqual(
       ['step-00000003', 'step-00000200', 'step-00001000'].map((name) => join(dir, 'checkpoints', name)),
     )
+  })
+
+  test('the best is the one of the lowest held-out loss that is still there', async () => {
+    expect(await bestCheckpoint(dir)).toBeUndefined()
+    for (const step of [2, 4, 6]) await saveCheckpoint(dir, makeState(), { ...progress, step }, lora, info)
+    expect(await bestCheckpoint(dir)).toBeUndefined()
+    const losses = [
+      [2, 3],
+      [4, 2],
+      [5, 1], // no checkpoint
+      [6, 2.5],
+    ]
+    const lines = losses.map(([step, loss]) => JSON.stringify({ type: 'eval', step, loss, perplexity: 1 }))
+    await writeFile(join(dir, 'metrics.jsonl'), `{"type":"step","step":1,"loss":0.1}\n${lines.join('\n')}\n`)
+    expect(await bestCheckpoint(dir)).toEqual({ path: join(dir, 'checkpoints/step-00000004'), step: 4, loss: 2 })
+    await rm(join(dir, 'checkpoints/step-00000004'), { recursive: true })
+    expect(await bestCheckpoint(dir)).toMatchObject({ step: 6, loss: 2.5 })
   })
 
   test('of other settings, and folders that are none, are refused', async () => {

@@ -5,6 +5,10 @@ import { removeTemporaries, writeFolderAtomic, writeJsonAtomic } from '@jora/ten
 import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
 import type { DecoderConfig } from '@jora/llama'
+import type { EvalEvent, TrainEvent } from './events'
+import { parseLine } from './lines'
+import { metricsFile, readLog } from './log'
+import { fold, newRun } from './state'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
 import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from '../adapter/peft/peft'
@@ -58,6 +62,23 @@ export async function listCheckpoints(outputDir: string): Promise<string[]> {
     .filter(isCheckpointName)
     .sort()
     .map((name) => join(outputDir, 'checkpoints', name))
+}
+
+/** A checkpoint at which the held-out rows were evaluated. */
+export interface EvaluatedCheckpoint {
+  readonly path: string
+  readonly step: number
+  /** Mean held-out loss there, in nats. */
+  readonly loss: number
+}
+
+/** The checkpoint with the lowest held-out loss; undefined where none was evaluated. */
+export async function bestCheckpoint(outputDir: string): Promise<EvaluatedCheckpoint | undefined> {
+  const folders = new Map((await listCheckpoints(outputDir)).map((path) => [Number(/\d+$/.exec(path)![0]), path]))
+  const events = (await readLog(join(outputDir, metricsFile))).map((line) => parseLine<TrainEvent>(line)!)
+  const evaluated = events.filter((event) => event.type === 'eval' && folders.has(event.step)) as EvalEvent[]
+  const { best } = evaluated.reduce(fold, newRun)
+  return best === null ? undefined : { path: folders.get(best.step)!, ...best }
 }
 
 /** Removes what runs that were killed while they saved a checkpoint left behind. */
