@@ -17,6 +17,12 @@ export const rowFlags = { promptTemplate, contextTemplate, maxSeqLength, onOverf
 export async function checkDatasetFile(file: string, flag = '--dataset'): Promise<void> {
   if (await stat(file).catch(() => undefined)) return
   const looksLikeHubId = /^[\w.-]+\/[\w.-]+$/.test(file) && !/\.(jsonl?|txt)$/i.test(file)
+  const several = file.split(',').map((part) => part.trim())
+  if (several.length > 1 && (await Promise.all(several.map((part) => stat(part).catch(() => undefined)))).some(Boolean))
+    throw new DatasetError({
+      file: `${flag} ${file}`,
+      problem: `no such file; these are ${several.length} names, and one file is read: write their rows into one`,
+    })
   const hint = looksLikeHubId ? `; a dataset from the Hub ${notAvailable}, download it and give the file` : ''
   throw new DatasetError({ file: `${flag} ${file}`, problem: `no such file${hint}` })
 }

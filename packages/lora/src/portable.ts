@@ -87,7 +87,7 @@ export {
 export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './adapter/peft/peft-config'
 export { peftName } from './adapter/peft/peft-names'
 export { samplesFromRows, type JoraSamples } from './train/samples'
-export { adaptedModules, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
+export { adaptedModules, rankNote, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
 export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
 export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './train/training-step'

@@ -12,6 +12,7 @@ import {
   generateAlpacaDataset,
   JoraConfig,
   listCheckpoints,
+  rankNote,
   stepsOfRun,
   templateOfRun,
   trainLora,
@@ -87,7 +88,12 @@ async function train(
   const totalSteps = stepsOfRun(config, dataset)
   try {
     const [name = '', ...facts] = runFacts(config, dataset, { model: model.ref, parameters, totalSteps })
+<<<<<<< HEAD
     display.log(factLine([style.bold(name), ...facts, deviceTitle(device)], io.stderr, style))
+=======
+    const rank = rankNote(model.config, config.train.lora)
+    if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
+>>>>>>> 0b1cba8 (Config files are read as they are written, unknown keys are told all at once; a resume names the settings that differ; Start waits for what is wrong)
     for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))

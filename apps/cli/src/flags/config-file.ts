@@ -1,12 +1,11 @@
 // --config run.yaml: flag names as keys, in kebab, camel or snake case.
-import { readFile } from 'node:fs/promises'
-import { parse, YAMLParseError } from 'yaml'
 import { kebab } from '@jora/lora/settings'
 import { UsageError } from '../errors'
+import { readConfigText, textOf, type Written } from './config-text'
 import { parseValue, type Flag, type Flags } from './flag'
 import { nearest } from './suggest'
 
-const plain = (name: string): string => name.replace(/[-_]/g, '').toLowerCase()
+const plainName = (name: string): string => name.replace(/[-_]/g, '').toLowerCase()
 
 interface Target {
   readonly key: string
@@ -24,55 +23,58 @@ function targetsOf(flags: Flags): Map<string, Target> {
   return targets
 }
 
-/** A YAML value as it would be typed on the command line. */
-function asTyped(value: unknown, flag: Flag<unknown>, name: string): string[] {
-  if (flag.bare !== undefined && value === true) return [flag.bare]
-  if (Array.isArray(value) && value.every((part) => typeof part === 'string'))
-    return flag.join ? value : [value.join(',')]
-  if (flag.join && typeof value === 'object' && value !== null && !Array.isArray(value))
-    return Object.entries(value).map(([key, part]) => `${key}=${String(part)}`)
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [String(value)]
+const isText = (part: Written): part is Written & { readonly value: string } => typeof part.value === 'string'
+
+/** A value as it would be typed on the command line; several where the flag can be given more than once. */
+function asTyped({ value, source, plain }: Written, flag: Flag<unknown>, name: string): string[] {
+  if (typeof value === 'string') return [flag.bare !== undefined && plain && value === 'true' ? flag.bare : value]
+  const takesMany = flag.join !== undefined || flag.list === true
+  if (Array.isArray(value) && takesMany && (value as Written[]).every(isText)) {
+    const texts = (value as { value: string }[]).map((part) => part.value)
+    return flag.join ? texts : [texts.join(',')]
+  }
+  if (flag.join && value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, Written>)]
+    if (entries.every(([, part]) => isText(part))) return entries.map(([key, part]) => `${key}=${textOf(part)}`)
+  }
   throw new UsageError(
-    `${name}: got ${JSON.stringify(value)}, expected ${flag.placeholder === undefined ? 'true or false' : 'one value'}`,
+    `${name}: got ${source}, expected ${flag.placeholder === undefined ? 'true or false' : 'one value'}`,
   )
 }
 
-async function readYaml(path: string): Promise<Record<string, unknown>> {
-  const source = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `--config: ${path} ${error.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${error.message}`}`,
-    )
+/** All keys at once that no flag has, each with the nearest one that some flag has. */
+function refuseUnknown(path: string, unknown: readonly string[], known: readonly string[]): void {
+  if (unknown.length === 0) return
+  const told = unknown.map((name) => {
+    const near = nearest(name, known)
+    return `"${name}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`
   })
-  let value: unknown
-  try {
-    value = parse(source)
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error
-    throw new UsageError(`${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`)
-  }
-  if (value === null || value === undefined) return {}
-  if (typeof value !== 'object' || Array.isArray(value))
-    throw new UsageError(`${path}: expected flag names and their values, one a line, such as "lora-r: 16"`)
-  return value as Record<string, unknown>
+  throw new UsageError(`${path}: unknown key${told.length > 1 ? 's' : ''} ${told.join(', ')}`)
 }
 
 /** Values by flag. @throws UsageError naming file and key */
 export async function readConfigFile(path: string, flags: Flags): Promise<Map<string, unknown>> {
+  return valuesOf(await readConfigText(path), path, flags)
+}
+
+/** Values by flag, of a file's keys and values. @throws UsageError naming file and key */
+export function valuesOf(file: ReadonlyMap<string, Written>, path: string, flags: Flags): Map<string, unknown> {
   const targets = targetsOf(flags)
-  const byPlain = new Map([...targets].map(([name, target]) => [plain(name), target]))
+  const byPlain = new Map([...targets].map(([name, target]) => [plainName(name), target]))
+  const names = [...file.keys()]
+  refuseUnknown(
+    path,
+    names.filter((name) => !byPlain.has(plainName(name))),
+    [...targets.keys()],
+  )
   const values = new Map<string, unknown>()
-  for (const [name, value] of Object.entries(await readYaml(path))) {
-    const target = byPlain.get(plain(name))
-    if (!target) {
-      const near = nearest(name, [...targets.keys()])
-      throw new UsageError(`${path}: unknown key "${name}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`)
-    }
-    if (value === null || value === undefined) continue
-    const { key, flag, inverse } = target
-    if (flag.bare !== undefined && value === false) continue
+  for (const [name, part] of file) {
+    const { key, flag, inverse } = byPlain.get(plainName(name))!
+    if (part.value === null) continue
+    if (flag.bare !== undefined && part.plain && part.value === 'false') continue
     if (values.has(key)) throw new UsageError(`${path}: "${name}" is given twice, once under another name`)
     const where = `${path}: ${name}`
-    const parsed = asTyped(value, flag, where).map((part) => parseValue(flag, where, part))
+    const parsed = asTyped(part, flag, where).map((typed) => parseValue(flag, where, typed))
     const joined = flag.join ? parsed.reduce(flag.join) : parsed[0]
     values.set(key, inverse ? joined !== true : joined)
   }

@@ -18,6 +18,8 @@ export interface Flag<T> {
   readonly negated?: boolean
   /** The value of a flag that is given twice; without it the last one counts. */
   join?(first: T, second: T): T
+  /** Its value is a list, which is written with commas between. */
+  readonly list?: boolean
   readonly required?: boolean
   /** Known, but not in help: there is nothing to choose yet. */
   readonly hidden?: boolean
@@ -49,8 +51,9 @@ export function parseValue<T>(flag: Flag<T>, name: string, text: string): T {
 }
 
 /** A flag whose values are those that settings of a type have. */
-export function flagOfType<P>({ placeholder, parse, join }: SettingType<unknown, P>, help: string): Flag<P> {
-  return { help, parse, ...(placeholder === '' ? {} : { placeholder }), ...(join && { join }) }
+export function flagOfType<P>({ placeholder, parse, join, control }: SettingType<unknown, P>, help: string): Flag<P> {
+  const list = control.kind === 'names'
+  return { help, parse, ...(placeholder === '' ? {} : { placeholder }), ...(join && { join }), ...(list && { list }) }
 }
 
 type Optional<T> = Flag<T | undefined>

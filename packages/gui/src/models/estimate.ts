@@ -1,6 +1,6 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
 import { describeModel } from '@jora/llama'
-import { adapterStateBytes, JoraConfig } from '@jora/lora'
+import { adapterStateBytes, JoraConfig, rankNote } from '@jora/lora'
 import { fromNames, settings as table } from '@jora/lora/settings'
 import { parseMesh } from '@jora/shard'
 import { z } from 'zod'
@@ -80,6 +80,8 @@ export async function estimateRun({
     mesh: picture,
   } as const
   const notes: string[] = []
+  const rank = rankNote((await describeModel(modelDir, { local: true })).config, config.train.lora)
+  if (rank !== undefined) notes.push(`${rank[0]!.toUpperCase()}${rank.slice(1)}.`)
   if (statistics.dropped > 0) notes.push(`${statistics.dropped} rows are too long and are left out.`)
   if (statistics.truncated > 0) notes.push(`${statistics.truncated} samples are too long and are cut.`)
   if (kind === 'cpu') return { ...shared, ...onCpu({ info, stateBytes, preview, mesh: mesh.size, notes, found }) }

@@ -6,7 +6,7 @@ import { parseConfig } from '@jora/llama'
 import { tinyConfig } from '../../../llama/test/tiny-model'
 import { adaptedModules, ConfigError, defaultLoraConfig, loraRank, loraScaling, parsePeftConfig } from '../index'
 import { checkLoraConfig } from '../settings/lora-config'
-import { isTarget, linearModules } from './target-modules'
+import { isTarget, linearModules, rankNote } from './target-modules'
 
 const model = parseConfig(tinyConfig)
 const names = linearModules(model).map(({ name }) => name)
@@ -42,6 +42,17 @@ test('the factor takes rank and alpha of the module, with rsLoRA the root of its
   expect(factor('self_attn.q_proj', true)).toBe(3)
   expect(factor('mlp.up_proj')).toBe(4)
   expect(factor('mlp.up_proj', true)).toBe(32 / Math.sqrt(8))
+})
+
+test('a rank that a module cannot use is told of, as PEFT trains it all the same', () => {
+  const lora = { ...defaultLoraConfig, targetModules: ['q_proj', 'v_proj'] }
+  expect(rankNote(model, { ...lora, r: 16 })).toBeUndefined()
+  expect(rankNote(model, { ...lora, r: 32 })).toMatch(
+    /^rank 32 is larger than model\.layers\.0\.self_attn\.v_proj \(16 × 32\) can use; \d+ modules would do with 16$/,
+  )
+  expect(rankNote(model, { ...lora, rankPattern: { 'layers.1.self_attn.q_proj': 33 } })).toBe(
+    'rank 33 is larger than model.layers.1.self_attn.q_proj (32 × 32) can use; it would do with 32',
+  )
 })
 
 describe('what is refused', () => {

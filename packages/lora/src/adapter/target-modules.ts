@@ -1,7 +1,7 @@
 // Which of a model's modules an adapter adapts: PEFT's target_modules, exclude_modules and layers_to_transform.
 import { weightShapes, type DecoderConfig } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
-import type { LoraConfig } from '../settings/lora-config'
+import { loraRank, type LoraConfig } from '../settings/lora-config'
 import { pythonRegex } from './peft/python-regex'
 
 /** An adapted linear layer, `[out, in]`. */
@@ -82,4 +82,18 @@ export function adaptedModules(model: DecoderConfig, settings: TargetSettings): 
     `${typeof targets === 'string' ? `targetModules ${JSON.stringify(targets)} matches` : 'excludeModules and layersToTransform leave'} none of the model's modules; it has ${known()} in layers 0…${model.layers - 1}`,
     'targetModules',
   )
+}
+
+/**
+ * What is said of ranks larger than the smaller side of their module; undefined where none is. PEFT trains them all the
+ * same, but a module's update has no higher rank than that: what is beyond takes memory and time only.
+ */
+export function rankNote(model: DecoderConfig, lora: LoraConfig): string | undefined {
+  const beyond = adaptedModules(model, lora).filter(
+    ({ name, inFeatures, outFeatures }) => loraRank(lora, name) > Math.min(inFeatures, outFeatures),
+  )
+  const [first] = beyond
+  if (first === undefined) return undefined
+  const side = Math.min(first.inFeatures, first.outFeatures)
+  return `rank ${loraRank(lora, first.name)} is larger than ${first.name} (${first.outFeatures} × ${first.inFeatures}) can use; ${beyond.length === 1 ? 'it' : `${beyond.length} modules`} would do with ${side}`
 }

@@ -116,6 +116,12 @@ describe('checkpoints', () => {
     await expect(loadCheckpoint(folder, model, lora, 'other')).rejects.toThrow(
       /was made with other settings \(model, dataset, prompt, split, LoRA, batch, rate or seed\); resume with those of its run\.json/,
     )
+    const course = { learningRate: 0.1, targetModules: ['q_proj'], maxSteps: undefined, seed: 1 }
+    await saveCheckpoint(dir, makeState(), { ...progress, course }, lora, info)
+    const now = { ...course, learningRate: 0.2, maxSteps: 5, targetModules: ['v_proj'] }
+    await expect(loadCheckpoint(folder, model, lora, 'other', undefined, now)).rejects.toThrow(
+      'other settings (learningRate was 0.1, is 0.2, targetModules was ["q_proj"], is ["v_proj"], maxSteps was null, is 5); resume with those',
+    )
     await expect(loadCheckpoint(dir, model, lora, 'f')).rejects.toThrow(
       /is not a checkpoint: trainer_state\.json is missing/,
     )

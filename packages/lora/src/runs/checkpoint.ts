@@ -21,6 +21,8 @@ import type { TrainState } from '../train/training-step'
 /** Where a run stands, and what must be the same to resume it exactly; see `fingerprint`. */
 export interface SavedProgress extends Progress {
   readonly fingerprint: string
+  /** Settings that decide the course, as they were; absent in checkpoints of earlier versions. */
+  readonly course?: Readonly<Record<string, unknown>>
 }
 
 const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetensors' } as const
@@ -85,8 +87,16 @@ export async function bestCheckpoint(outputDir: string): Promise<EvaluatedCheckp
 export const removeUnfinishedCheckpoints = (outputDir: string): Promise<void> =>
   removeTemporaries(join(outputDir, 'checkpoints'), isCheckpointName)
 
+/** `learningRate was 0.001, is 0.0001`, for each setting that differs; none for a checkpoint that does not tell. */
+const differences = (was: Readonly<Record<string, unknown>>, is: Readonly<Record<string, unknown>>): string[] =>
+  Object.keys(is).flatMap((key) => {
+    const [before, now] = [was, is].map((values) => JSON.stringify(values[key] ?? null))
+    return Object.keys(was).length === 0 || before === now ? [] : [`${key} was ${before}, is ${now}`]
+  })
+
 /**
  * The state and progress kept in `folder`. Of a job's processes the first reads.
+ * @param course settings of this run that decide its course, to name those that differ
  * @throws ConfigError when the folder is no checkpoint of these settings
  */
 export async function loadCheckpoint(
@@ -95,6 +105,7 @@ export async function loadCheckpoint(
   lora: LoraConfig,
   fingerprint: string,
   device: Device = defaultDevice(),
+  course: Readonly<Record<string, unknown>> = {},
 ): Promise<{ state: TrainState; progress: SavedProgress }> {
   const read = (file: string) => fromFirst(device, () => readFile(join(folder, file)))
   const text = await read(progressFile).catch(() => {
@@ -102,8 +113,10 @@ export async function loadCheckpoint(
   })
   const progress = JSON.parse(new TextDecoder().decode(text)) as SavedProgress
   if (progress.fingerprint !== fingerprint) {
+    const others = differences(progress.course ?? {}, course)
+    const what = others.length > 0 ? others.join(', ') : 'model, dataset, prompt, split, LoRA, batch, rate or seed'
     throw new ConfigError(
-      `${folder} was made with other settings (model, dataset, prompt, split, LoRA, batch, rate or seed); resume with those of its run.json, or train into a new output directory`,
+      `${folder} was made with other settings (${what}); resume with those of its run.json, or train into a new output directory`,
     )
   }
   const modules = adaptedModules(model, lora)

@@ -1,7 +1,8 @@
 // The kinds of values that settings have.
 import { Expected, type Control, type SettingType } from './setting'
 
-const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+/** No zeros in front: 010 is 8 to some readers of YAML, and 10 to others. */
+const decimal = /^[+-]?((?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
 
 /** `a, b or c` */
 export const oneOf = (values: readonly string[]): string =>
@@ -65,12 +66,25 @@ export function choice<V extends string>(options: Readonly<Record<V, string>>): 
   })
 }
 
+/** As YAML's readers have them, those of version 1.1 too. */
+const truths: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  false: false,
+  no: false,
+  off: false,
+}
+
 /** {@link choice} with `on` and `off` among the options, for which `true` and `false` may stand. */
 export function switchOr<V extends 'on' | 'off' | (string & {})>(
   options: Readonly<Record<V, string>>,
 ): SettingType<V | boolean, V> {
   const base = choice(options)
-  const named = (value: unknown) => (String(value) === 'true' ? 'on' : String(value) === 'false' ? 'off' : value)
+  const named = (value: unknown) => {
+    const truth = typeof value === 'string' ? truths[value.toLowerCase()] : value
+    return typeof truth === 'boolean' ? (truth ? 'on' : 'off') : value
+  }
   return {
     ...base,
     parse: (text) => base.parse(named(text) as string),
@@ -79,8 +93,6 @@ export function switchOr<V extends 'on' | 'off' | (string & {})>(
     normal: (value) => named(value) as V,
   }
 }
-
-const truths: Readonly<Record<string, boolean>> = { true: true, false: false }
 
 /** True or false. */
 export const toggle: SettingType<boolean> = typeOf({
@@ -166,7 +178,7 @@ function allOr(list: readonly string[]): readonly string[] | string {
 export const integers = (min: number): SettingType<readonly number[] | number, number[]> =>
   typeOf<readonly number[] | number, number[]>({
     placeholder: 'N,…',
-    control: { kind: 'text' },
+    control: { kind: 'names' },
     read: (list) => list.split(',').map((part) => readNumber(part.trim()) ?? NaN),
     problem: (value) =>
       [value].flat().every((n) => Number.isSafeInteger(n) && (n as number) >= min)

@@ -328,7 +328,7 @@ describe('a directory that holds a run', () => {
     const files = () => Promise.all(['run.json', 'metrics.jsonl'].map((name) => readFile(join(out, name), 'utf8')))
     const before = await files()
     await expect(train(configOf({ learningRate: 0.02 }), out, { resume: 'auto' })).rejects.toThrow(
-      /was made with other settings/,
+      /was made with other settings \(learningRate was [\d.]+, is 0\.02\)/,
     )
     for (const change of [{ promptTemplate: 'alpaca' }, { split: 0.7 }] as const)
       await expect(train(configOf(change), out, { resume: 'auto' })).rejects.toThrow(/was made with other settings/)

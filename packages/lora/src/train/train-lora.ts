@@ -11,7 +11,9 @@ import { listCheckpoints, loadCheckpoint, removeUnfinishedCheckpoints, saveCheck
 import type { JoraDataset } from './dataset'
 import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'
+import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
+import { settings as settingsTable } from '../settings/table'
 import { ConfigError, loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
@@ -117,10 +119,11 @@ async function train(
       ? undefined
       : await initialAdapter(settings.initAdapter, config.train.lora, model.config, device)
   const { lora } = config.train
+  const course = courseOf(settingsTable, settings)
   // Before the directory is touched: a checkpoint of other settings is refused, and what is there stays.
   const checkpoint = await checkpointToResume(outputDir, resume, device)
   const resumed =
-    checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, model.config, lora, print, device)
+    checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, model.config, lora, print, device, course)
   const record = {
     version: joraVersion,
     node: process.version,
@@ -157,7 +160,7 @@ async function train(
     initialAdapter: initial,
     resume: resumed,
     saveCheckpoint: (state, progress) =>
-      saveCheckpoint(outputDir, state, { ...progress, fingerprint: print }, lora, peft),
+      saveCheckpoint(outputDir, state, { ...progress, fingerprint: print, course }, lora, peft),
     signal,
     device,
   })

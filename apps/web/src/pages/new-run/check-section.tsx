@@ -23,6 +23,8 @@ interface CheckSectionProps {
   /** Why the data cannot be used; undefined when nothing is known against it. */
   readonly faults: string | undefined
   readonly settings: RunSettings | undefined
+  /** Something above is marked as wrong: a run would be refused. */
+  readonly wrong: boolean
   readonly estimate: Requested<Estimate>
   readonly status: SectionStatus
   readonly onChange: (action: DraftAction) => void
@@ -30,7 +32,8 @@ interface CheckSectionProps {
   readonly onRefused: (error: Error | undefined) => void
 }
 
-export function CheckSection({ draft, faults, settings, estimate, status, onChange, onRefused }: CheckSectionProps) {
+export function CheckSection(props: CheckSectionProps) {
+  const { draft, faults, settings, wrong, estimate, status, onChange, onRefused } = props
   const { busy, error, run } = useAction()
   const [name, setName] = useState(draft.name)
   const start = () =>
@@ -132,7 +135,7 @@ export function CheckSection({ draft, faults, settings, estimate, status, onChan
         <button
           type="button"
           className="button button-primary button-large"
-          disabled={busy || settings === undefined || faults !== undefined}
+          disabled={busy || settings === undefined || faults !== undefined || wrong}
           onClick={start}
         >
           <Icon name="play" />

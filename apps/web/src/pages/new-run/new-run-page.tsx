@@ -57,6 +57,8 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
   const key = parsed.settings && faults === undefined ? JSON.stringify(parsed.settings) : undefined
   const estimate = useRequest(key, (signal) => api.estimate(parsed.settings!, signal), 500)
   const [refused, setRefused] = useState<Error>()
+  // What was refused is history once something else is asked for.
+  useEffect(() => setRefused(undefined), [key])
   const errors = useMemo(
     () => ({ ...issuesOf(estimate.error), ...issuesOf(refused), ...parsed.errors }),
     [estimate.error, refused, parsed.errors],
@@ -113,6 +115,7 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
           draft={draft}
           faults={faults}
           settings={parsed.settings}
+          wrong={wrong > 0 || isRefusal(estimate.error)}
           estimate={estimate}
           status={status.check}
           onChange={change}
@@ -130,6 +133,9 @@ function faultsOf(inspection: Requested<Inspection> | undefined): string | undef
   if (data.format === null) return 'no known format'
   return data.errorCount > 0 ? `${plural(data.errorCount, 'row')} to correct` : undefined
 }
+
+/** Whether the server would refuse these settings, and not only failed to work something out. */
+const isRefusal = (error: Error | undefined): boolean => error instanceof ApiError && error.issues.length > 0
 
 /** What the server found wrong, by setting. */
 function issuesOf(error: Error | undefined): Partial<Record<SettingKey, string>> {
