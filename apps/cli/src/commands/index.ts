@@ -68,6 +68,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'build contexts of documents and distractors for questions',
     load: async () => (await import('./data-raft')).registerDataRaft,
   },
+  'config import': {
+    summary: 'print a config of TRL, LLaMA-Factory, Axolotl or mlx-lm as one of JORA’s',
+    load: async () => (await import('./config-import')).registerConfigImport,
+  },
   devices: {
     summary: 'list what models can run on',
     load: async () => (await import('./devices')).registerDevices,
@@ -87,7 +91,7 @@ const commands: Readonly<Record<string, Entry>> = {
 }
 
 /** Groups of commands. */
-const groups: Readonly<Record<string, string>> = { data: 'look at datasets' }
+const groups: Readonly<Record<string, string>> = { data: 'look at datasets', config: 'configs of other tools' }
 
 /** Adds all commands to `program`, the one that `argv` calls with its flags. */
 export async function addCommands(program: Command, io: Session): Promise<void> {

@@ -24,6 +24,7 @@ import {
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
+import { oursOf } from '../config-import/translate'
 import { checkDatasetFile } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -44,6 +45,7 @@ export function registerTrain(parent: Command, io: Session): void {
   defineCommand(parent, io, {
     name: 'train',
     flags: trainFlags,
+    readConfig: (file, path, given, { stderr }) => oursOf(file, path, given, (text) => stderr.write(`note: ${text}\n`)),
     examples: [
       'train --model models/llama --dataset rows.json --output-dir out --lora-r 8 --num-epochs 3',
       'train --config run.yaml --lr 2e-4',
@@ -88,12 +90,9 @@ async function train(
   const totalSteps = stepsOfRun(config, dataset)
   try {
     const [name = '', ...facts] = runFacts(config, dataset, { model: model.ref, parameters, totalSteps })
-<<<<<<< HEAD
     display.log(factLine([style.bold(name), ...facts, deviceTitle(device)], io.stderr, style))
-=======
     const rank = rankNote(model.config, config.train.lora)
     if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
->>>>>>> 0b1cba8 (Config files are read as they are written, unknown keys are told all at once; a resume names the settings that differ; Start waits for what is wrong)
     for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
     if (savesMemory)
       display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))

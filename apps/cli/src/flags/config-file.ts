@@ -1,7 +1,7 @@
 // --config run.yaml: flag names as keys, in kebab, camel or snake case.
 import { kebab } from '@jora/lora/settings'
 import { UsageError } from '../errors'
-import { readConfigText, textOf, type Written } from './config-text'
+import { readConfigText, textOf, type ConfigText, type Written } from './config-text'
 import { parseValue, type Flag, type Flags } from './flag'
 import { nearest } from './suggest'
 
@@ -52,13 +52,21 @@ function refuseUnknown(path: string, unknown: readonly string[], known: readonly
   throw new UsageError(`${path}: unknown key${told.length > 1 ? 's' : ''} ${told.join(', ')}`)
 }
 
-/** Values by flag. @throws UsageError naming file and key */
-export async function readConfigFile(path: string, flags: Flags): Promise<Map<string, unknown>> {
-  return valuesOf(await readConfigText(path), path, flags)
+/**
+ * Values by flag.
+ * @param asOurs makes one of our files of what was read, which may be of another tool
+ * @throws UsageError naming file and key
+ */
+export async function readConfigFile(
+  path: string,
+  flags: Flags,
+  asOurs: (file: ConfigText, path: string) => ConfigText = (file) => file,
+): Promise<Map<string, unknown>> {
+  return valuesOf(asOurs(await readConfigText(path), path), path, flags)
 }
 
 /** Values by flag, of a file's keys and values. @throws UsageError naming file and key */
-export function valuesOf(file: ReadonlyMap<string, Written>, path: string, flags: Flags): Map<string, unknown> {
+export function valuesOf(file: ConfigText, path: string, flags: Flags): Map<string, unknown> {
   const targets = targetsOf(flags)
   const byPlain = new Map([...targets].map(([name, target]) => [plainName(name), target]))
   const names = [...file.keys()]

@@ -17,12 +17,15 @@ export interface Written {
 /** A value that is text; the empty text for any other. */
 export const textOf = ({ value }: Written): string => (typeof value === 'string' ? value : '')
 
+/** A file's keys and values. */
+export type ConfigText = ReadonlyMap<string, Written>
+
 const nulls = /^(?:|~|null|Null|NULL)$/
 /** Deeper than settings ever are; aliases could make circles. */
 const mostDepth = 4
 
 /** @throws UsageError for a file that is none, is broken, or holds something else than keys and values */
-export async function readConfigText(path: string): Promise<ReadonlyMap<string, Written>> {
+export async function readConfigText(path: string): Promise<ConfigText> {
   const source = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(
       `--config: ${path} ${error.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${error.message}`}`,
@@ -32,14 +35,14 @@ export async function readConfigText(path: string): Promise<ReadonlyMap<string, 
 }
 
 /** As {@link readConfigText}, of the file's text. */
-export function parseConfigText(source: string, path: string): ReadonlyMap<string, Written> {
+export function parseConfigText(source: string, path: string): ConfigText {
   const document = parseDocument(source.replace(/^\uFEFF/, ''), { schema: 'failsafe', logLevel: 'silent' })
   const [problem] = [...document.errors, ...document.warnings]
   if (problem) throw new UsageError(`${path}: ${problem.message.split('\n')[0]?.replace(/:$/, '')}`)
   if (document.contents === null) return new Map()
   const { value } = written(document.contents, document, source, 0, path)
   if (value === null) return new Map()
-  if (value instanceof Map) return value as ReadonlyMap<string, Written>
+  if (value instanceof Map) return value as ConfigText
   throw new UsageError(`${path}: expected flag names and their values, one a line, such as "lora-r: 16"`)
 }
 

@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander'
 import { UsageError } from '../errors'
 import type { Session } from '../io'
 import { program } from '../ui/next-command'
+import type { ConfigText } from './config-text'
 import { flagName, parseValue, text, toggle, type Flag, type Flags, type ValuesOf } from './flag'
 
 const common = {
@@ -15,12 +16,18 @@ export interface CommandContext<F extends Flags> {
   /** The flags that were given, on the command line or in the config file. */
   readonly given: ReadonlySet<keyof F>
   readonly json: boolean
+  /** What was typed without a flag; empty where the command takes no such thing. */
+  readonly argument: string
 }
 
 export interface CommandSpec<F extends Flags> {
   /** Its summary is in the table of commands. */
   readonly name: string
   readonly flags: F
+  /** What is typed without a flag. */
+  readonly argument?: { readonly name: string; readonly help: string }
+  /** Reads a config file that may be of another tool: as one of ours. */
+  readonly readConfig?: (file: ConfigText, path: string, given: ReadonlySet<string>, io: Session) => ConfigText
   /** Shown under --help, without the leading `jora`. */
   readonly examples: readonly string[]
   run(values: ValuesOf<F>, context: CommandContext<F>): Promise<void>
@@ -71,11 +78,16 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
     'after',
     `\nExample${spec.examples.length > 1 ? 's' : ''}:\n${spec.examples.map((line) => `  $ jora ${line}\n`).join('')}`,
   )
+  if (spec.argument) command.argument(`<${spec.argument.name}>`, spec.argument.help)
   command.action(async () => {
     const typed = command.opts<Record<string, unknown>>()
     const given = new Set(Object.keys(flags).filter((key) => command.getOptionValueSource(key) === 'cli'))
     const fromFile = given.has('config')
-      ? await (await import('./config-file')).readConfigFile(String(typed.config), { ...spec.flags, json: common.json })
+      ? await (await import('./config-file')).readConfigFile(
+          String(typed.config),
+          { ...spec.flags, json: common.json },
+          (file, path) => (spec.readConfig ? spec.readConfig(file, path, given, io) : file),
+        )
       : new Map<string, unknown>()
     const values: Record<string, unknown> = {}
     for (const [key, flag] of Object.entries(flags)) {
@@ -86,7 +98,7 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
         )
     }
     for (const key of fromFile.keys()) given.add(key)
-    await spec.run(values as ValuesOf<F>, { io, given, json: values.json === true })
+    await spec.run(values as ValuesOf<F>, { io, given, json: values.json === true, argument: command.args[0] ?? '' })
   })
   return command
 }

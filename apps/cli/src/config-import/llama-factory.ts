@@ -1,0 +1,78 @@
+// Configs of LLaMA-Factory's `llamafactory-cli train`.
+import { textOf } from '../flags/config-text'
+import { adapterKeys, heldOut, isOff, lack, longest, note, speed, to, trainingArguments, type Tool } from './meaning'
+
+export const llamaFactory: Tool = {
+  title: 'LLaMA-Factory',
+  marks: [
+    'stage',
+    'finetuning_type',
+    'template',
+    'dataset_dir',
+    'lora_target',
+    'val_size',
+    'overwrite_cache',
+    'preprocessing_num_workers',
+  ],
+  keys: {
+    ...trainingArguments,
+    ...adapterKeys,
+    model_name_or_path: to('model'),
+    adapter_name_or_path: to('initAdapter'),
+    stage: lack('another kind of training than on answers', 'sft'),
+    finetuning_type: lack('another kind of training than LoRA', 'lora'),
+    dataset: {
+      make: (written) => {
+        const name = textOf(written)
+        if (name.includes(',')) return [`several datasets (${name}); JORA reads one file: write their rows into one`]
+        if (/\.jsonl?$|\//.test(name)) return { dataset: name }
+        return [`a name in dataset_info.json; give the file that it names there: --dataset FILE`]
+      },
+    },
+    dataset_dir: note('where dataset_info.json is; JORA takes files by their paths'),
+    template: {
+      make: (written) => {
+        const name = textOf(written)
+        if (name === 'alpaca') return { promptTemplate: 'alpaca' }
+        return { promptTemplate: ['empty', 'vanilla', 'default'].includes(name) ? 'none' : 'chat' }
+      },
+    },
+    cutoff_len: longest,
+    max_samples: lack('only the first rows are used; cut the file'),
+    val_size: heldOut,
+    lora_rank: to('loraR'),
+    lora_target: to('targetModules'),
+    additional_target: lack('modules that are trained whole'),
+    pissa_init: lack('a start from the singular vectors (PiSSA)', 'false'),
+    loraplus_lr_ratio: lack('another rate for B (LoRA+)'),
+    quantization_bit: lack('weights in few bits'),
+    quantization_method: note('goes with quantization_bit'),
+    train_on_prompt: lack('questions are learned too', 'false'),
+    mask_history: lack('only the last turn is learned', 'false'),
+    packing: speed,
+    neat_packing: speed,
+    flash_attn: speed,
+    enable_liger_kernel: speed,
+    overwrite_cache: speed,
+    preprocessing_num_workers: speed,
+    include_num_input_tokens_seen: note('reports only'),
+    disable_gradient_checkpointing: to('gradientCheckpointing', (text) => (isOff(text) ? undefined : 'off')),
+    rope_scaling: lack('positions stretched (rope_scaling)'),
+  },
+  defaults: ({ loraR = '8' }) => ({
+    learningRate: '5e-5',
+    lrScheduler: 'linear',
+    numEpochs: '3',
+    batchSize: '8',
+    gradientAccumulationSteps: '1',
+    loraR,
+    loraAlpha: String(2 * Number(loraR)),
+    loraDropout: '0',
+    targetModules: 'all-linear',
+    maxSeqLength: '2048',
+    onOverflow: 'truncate',
+    promptTemplate: 'chat',
+    split: '1',
+    seed: '42',
+  }),
+}

@@ -1,0 +1,145 @@
+// What a key of another tool's config means here.
+import { textOf, type Written } from '../flags/config-text'
+import type { trainFlags } from '../commands/train-settings'
+
+export type FlagKey = keyof typeof trainFlags
+
+/** Flags by name, as text; several for a list. */
+export type Made = Partial<Record<FlagKey, string>>
+
+/**
+ * - `to`: a setting of ours, with the same value or, by `value`, with another; what that leaves undefined is not set.
+ * - `make`: several settings; or, as a list, why there are none.
+ * - `note`: it changes where or how fast a run computes, or what it reports, and not what is learned.
+ * - `lack`: it changes what is learned and has no counterpart, unless its value is one of `fine`.
+ */
+export type Meaning =
+  | { readonly to: FlagKey; readonly value?: (text: string) => string | undefined }
+  | { readonly make: (value: Written) => Made | readonly [why: string] }
+  | { readonly note: string }
+  | { readonly lack: string; readonly fine?: readonly string[] }
+
+export type Meanings = Readonly<Record<string, Meaning>>
+
+/** A tool whose config files are read. */
+export interface Tool {
+  readonly title: string
+  /** Keys that tell its files from those of others. */
+  readonly marks: readonly string[]
+  readonly keys: Meanings
+  /** What it does where a file says nothing, as our flags. */
+  readonly defaults: (given: Made) => Made
+}
+
+export const to = (key: FlagKey, value?: (text: string) => string | undefined): Meaning =>
+  value ? { to: key, value } : { to: key }
+export const lack = (meaning: string, ...fine: string[]): Meaning => ({ lack: meaning, fine })
+export const note = (meaning: string): Meaning => ({ note: meaning })
+
+const isOn = (text: string): boolean => ['true', 'yes', 'on', '1'].includes(text.toLowerCase())
+export const isOff = (text: string): boolean => ['false', 'no', 'off', '0', 'none', ''].includes(text.toLowerCase())
+
+/** The training share, of the share or the number that is held out. */
+export const heldOut: Meaning = {
+  make: (written) => {
+    const share = Number(textOf(written))
+    if (share >= 1) return [`${share} rows are held out; JORA takes a share: --split`]
+    return { split: String(Number((1 - share).toFixed(12))) }
+  },
+}
+
+/** The longest sample; the others cut longer ones, which has to be asked for here. */
+export const longest: Meaning = {
+  make: (written) => ({ maxSeqLength: textOf(written), onOverflow: 'truncate' }),
+}
+
+export const optimiser = {
+  make: (written: Written): Made | readonly [why: string] =>
+    /adamw/i.test(textOf(written)) ? {} : [`the optimiser ${textOf(written)}; JORA has AdamW`],
+} satisfies Meaning
+
+export const scheduler: Meaning = {
+  make: (written) => {
+    const name = textOf(written).replace(/^constant_with_warmup$/, 'constant')
+    return ['cosine', 'linear', 'constant'].includes(name)
+      ? { lrScheduler: name }
+      : [`the schedule ${name}; JORA has cosine, linear and constant`]
+  },
+}
+
+export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isOn(text) ? 'on' : 'off'))
+/** A number of steps where −1 and 0 mean none. */
+const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))
+
+export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
+export const reports = note('reports only')
+export const speed = note('speed and memory only')
+const bits = (count: number): Meaning => lack(`weights in ${count} bits`, 'false', 'no', 'null')
+
+/** What `transformers.TrainingArguments` has. */
+export const trainingArguments = {
+  output_dir: to('outputDir'),
+  learning_rate: to('learningRate'),
+  lr_scheduler_type: scheduler,
+  warmup_steps: to('warmupSteps'),
+  warmup_ratio: to('warmupRatio'),
+  weight_decay: to('weightDecay'),
+  adam_beta1: to('adamBeta1'),
+  adam_beta2: to('adamBeta2'),
+  adam_epsilon: to('adamEpsilon'),
+  max_grad_norm: to('maxGradNorm'),
+  optim: optimiser,
+  num_train_epochs: to('numEpochs'),
+  max_steps: steps('maxSteps'),
+  per_device_train_batch_size: to('batchSize'),
+  per_device_eval_batch_size: speed,
+  gradient_accumulation_steps: to('gradientAccumulationSteps'),
+  gradient_checkpointing: checkpointing,
+  gradient_checkpointing_kwargs: speed,
+  seed: to('seed'),
+  data_seed: lack('a seed of the order alone; JORA has one seed'),
+  eval_steps: to('evalEvery'),
+  eval_strategy: note('when the held-out rows are measured; JORA does it each epoch or by --eval-every'),
+  evaluation_strategy: note('when the held-out rows are measured; JORA does it each epoch or by --eval-every'),
+  do_train: lack('nothing is trained', 'true'),
+  do_eval: reports,
+  save_steps: to('saveEvery'),
+  save_strategy: note('when checkpoints are made; JORA does it each epoch or by --save-every'),
+  save_total_limit: note('how many checkpoints are kept'),
+  save_only_model: note('what checkpoints hold'),
+  logging_steps: reports,
+  logging_first_step: reports,
+  logging_strategy: reports,
+  logging_dir: reports,
+  report_to: reports,
+  run_name: reports,
+  plot_loss: reports,
+  push_to_hub: note('JORA uploads by `jora push`'),
+  hub_model_id: note('JORA uploads by `jora push`'),
+  overwrite_output_dir: note('JORA refuses a folder that holds a run'),
+  resume_from_checkpoint: to('resume', (text) => (isOff(text) ? undefined : isOn(text) ? 'auto' : text)),
+  bf16: numbers,
+  fp16: numbers,
+  tf32: numbers,
+  ddp_timeout: speed,
+  deepspeed: speed,
+  dataloader_num_workers: speed,
+  dataloader_pin_memory: speed,
+  group_by_length: speed,
+  remove_unused_columns: speed,
+  torch_compile: speed,
+  use_liger_kernel: speed,
+  neftune_noise_alpha: lack('noise on the embeddings (NEFTune)', '0'),
+  label_smoothing_factor: lack('label smoothing', '0', '0.0'),
+  trust_remote_code: note('JORA runs no code of models'),
+} as const satisfies Meanings
+
+/** What they all call alike of an adapter. */
+export const adapterKeys = {
+  lora_alpha: to('loraAlpha'),
+  lora_dropout: to('loraDropout'),
+  use_rslora: to('useRslora'),
+  use_dora: lack('DoRA', 'false', 'no'),
+  load_in_4bit: bits(4),
+  load_in_8bit: bits(8),
+} as const satisfies Meanings
