@@ -74,7 +74,8 @@ export default {
   plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'vitest'],
   categories: { correctness: 'error' },
   rules: {
-    'import/no-cycle': ['error', { ignoreTypes: true }],
+    'import/no-cycle': ['error', { ignoreTypes: false }],
+    'max-lines': ['error', { max: 400 }],
     'import/no-self-import': 'error',
     'import/no-duplicates': 'error',
     'typescript/no-explicit-any': 'error',

@@ -27,7 +27,7 @@ let failed = 0
 async function worker() {
   for (let folder = left.shift(); folder !== undefined; folder = left.shift()) {
     const cache = join('node_modules', '.cache', 'typecheck', `${folder.replaceAll('/', '-')}.tsbuildinfo`)
-    const args = [compiler, '--pretty', 'false', '-p', folder, '--incremental', '--tsBuildInfoFile', cache]
+    const args = [compiler, '--noEmit', '--pretty', 'false', '-p', folder, '--incremental', '--tsBuildInfoFile', cache]
     const child = spawn(process.execPath, args, { cwd: root })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (text += piece))

@@ -5,7 +5,7 @@ import { findAdapter } from '@jora/tensor/webgpu'
 import { writeFileSync } from 'node:fs'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { stepFlops } from '@jora/lora'
-import type { BenchResult, StepResultWithFloor } from '../src/commands/bench'
+import type { BenchResult, StepResultWithFloor } from '../src/commands/bench-report'
 import { parameterCount, shapeConfig } from '../src/measure/shapes'
 import { jora, modelSource, workspace } from './harness'
 

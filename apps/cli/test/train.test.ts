@@ -32,7 +32,7 @@ no-shuffle: true
     expect({ code, out }).toEqual({ code: 0, out: '' })
     const [first = ''] = err.split('\n')
     expect(first).toMatch(
-      /^model · LoRA r 4 on q_proj,v_proj,down_proj \([\d.]+k parameters\) · 16 samples \(4 held out\) · [\d.k]+ tokens an epoch · 8 steps · \S/,
+      /^model · LoRA r 4 on q_proj,v_proj,down_proj \([\d.]+k parameters\) · 15 samples \(5 held out\) · [\d.k]+ tokens an epoch · 8 steps · \S/,
     )
     expect(err).toMatch(/^step +1\/8 {2}loss \d+\.\d{4} {2}lr 5\.00e-3 {2}[\d.k]+ tokens\/s {2}ETA /m)
     expect(err).toMatch(/^eval +step 4 {2}held-out loss \d/m)

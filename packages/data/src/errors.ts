@@ -1,6 +1,6 @@
 // The one error a bad dataset raises: it says where, what came and what was expected.
 
-import { JsonNumber } from './rows/json'
+import { JsonNumber } from './records/json'
 
 /** Where a row stood: `row` counts rows from 1, `line` lines of the file from 1 (JSONL only). */
 export interface RowOrigin {

@@ -84,7 +84,7 @@ export {
 } from './rows/row-formats'
 export { checkRow, type RowFormatName } from './rows/check-row'
 export { unusedKeysNote, type CheckOptions } from './rows/fields'
-export { RecordReader, type RecordItem } from './rows/records'
+export { RecordReader, type RecordItem } from './records/records'
 export { parseRows } from './rows/rows'
 export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, type Sample } from './trees/sample'
 export type { TemplateOptions } from './prompt/segments'

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { templateMessages } from '../src/prompt/messages'
-import { parseJson } from '../src/rows/json-text'
+import { parseJson } from '../src/records/json-text'
 import { JinjaTemplate } from '../src/jinja/template'
 
 interface Conversation {

@@ -45,4 +45,5 @@ export {
 export { savePeftAdapter } from './adapter/peft/peft-folder'
 export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './adapter/read-adapter'
 export type { TrainRun } from './train/iterable-run'
-export { joraVersion, stepsOfRun, trainLora, type TrainOptions, type TrainSummary } from './train/train-lora'
+export { joraVersion, stepsOfRun, trainLora, type TrainOptions } from './train/train-lora'
+export type { TrainSummary } from './train/train-summary'

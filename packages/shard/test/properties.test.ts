@@ -7,7 +7,8 @@ import { devicePut } from '../src/device/device-put'
 import { Mesh } from '../src/mesh/mesh'
 import { MeshDevice } from '../src/device/mesh-device'
 import { difference, openWatched } from './on-mesh'
-import { lossOf, randomProgram, replay, type Argument, type RandomProgram } from './random-programs'
+import { randomProgram, type Argument, type RandomProgram } from './random-programs'
+import { lossOf, replay } from './replay'
 
 /** Which seeds to run, `from-to`, for searches longer than the suite's. */
 const [from, to] = (process.env['JORA_TEST_SEEDS'] ?? '0-200').split('-').map(Number) as [number, number]

@@ -1,9 +1,10 @@
 // Random programs on random shardings: a seed gives a graph, the arrays it takes and how these lie on a mesh.
 import * as t from '@jora/tensor'
 import type { DType, HostArray, Shape, Tensor } from '@jora/tensor'
-import { applyAll, Trace, withTrace, type Graph, type Value } from '@jora/tensor/graph'
+import { Trace, withTrace, type Graph } from '@jora/tensor/graph'
 import type { Mesh } from '../src/mesh/mesh'
-import { PartitionSpec } from '../src/mesh/sharding'
+import type { PartitionSpec } from '../src/mesh/sharding'
+import { Random, randomSpec } from './random'
 
 /** An array a program takes. */
 export interface Argument {
@@ -19,55 +20,6 @@ export interface RandomProgram {
   readonly graph: Graph<Tensor>
   /** One for each input of the graph. */
   readonly arguments: readonly Argument[]
-}
-
-/** Numbers that depend on the seed alone (mulberry32). */
-class Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995
-  }
-
-  /** In [0, 1). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let x = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.next() * limit)
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability
-  }
-
-  pick<T>(of: readonly T[]): T {
-    return of[this.below(of.length)]!
-  }
-
-  shuffled<T>(of: readonly T[]): T[] {
-    const keys = of.map((value) => ({ value, at: this.next() }))
-    return keys.sort((a, b) => a.at - b.at).map(({ value }) => value)
-  }
-}
-
-/** A spec that an array of `shape` can have: each axis splits a dimension it divides, or with probability `terms` the sum, or none. */
-function randomSpec(random: Random, shape: Shape, mesh: Mesh, terms = 0): PartitionSpec {
-  const dimensions: string[][] = shape.map(() => [])
-  const sizes = [...shape]
-  for (const [i, axis] of mesh.axes.entries()) {
-    const fits = sizes.flatMap((d, dim) => (d > 0 && d % mesh.sizes[i]! === 0 ? [dim] : []))
-    if (fits.length === 0 || random.chance(0.35)) continue
-    const dim = random.pick(fits)
-    dimensions[dim]!.push(axis)
-    sizes[dim]! /= mesh.sizes[i]!
-  }
-  const free = mesh.axes.filter((axis) => !dimensions.flat().includes(axis))
-  return new PartitionSpec(dimensions, { unreduced: free.filter(() => random.chance(terms)) })
 }
 
 /** Largest number of elements of a value. */
@@ -437,29 +389,4 @@ export function randomProgram(seed: number, mesh: Mesh): RandomProgram {
     if (random.chance(0.1)) outputs.push(outputs[0]!)
     return { graph: trace.finish(outputs), arguments: b.args }
   })
-}
-
-/** The program as a function of its inputs. */
-export function replay({ nodes, inputs, outputs }: Graph<Tensor>, args: readonly Tensor[]): Tensor[] {
-  const known = new Map<Value, Tensor>(inputs.map((value, i) => [value, args[i]!]))
-  for (const node of nodes) {
-    const made = applyAll(
-      node.op,
-      node.inputs.map((value) => known.get(value)!),
-      node.params,
-    )
-    node.outputs.forEach((value, i) => known.set(value, made[i]!))
-  }
-  return outputs.map((value) => known.get(value)!)
-}
-
-/** A number that all float results of a program go into, each element with a weight of its own. */
-export function lossOf(results: readonly Tensor[]): Tensor {
-  const terms = results
-    .filter((x) => x.dtype === 'f32')
-    .map((x) => {
-      const weights = t.reshape(t.sin(t.add(t.cast(t.iota([x.size], 0), 'f32'), 1)), x.shape)
-      return t.mul(t.sum(t.mul(x, weights)), 1 / x.size)
-    })
-  return terms.reduce((a, b) => t.add(a, b))
 }

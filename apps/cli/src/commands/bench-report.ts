@@ -6,7 +6,58 @@ import type { Timing } from '../measure/timing'
 import { bytes, count } from '../ui/format'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'
-import type { BenchResult } from './bench'
+import type { LoraConfig } from '@jora/lora'
+import type { CopyRate, ProductRate, AttentionRate } from '../measure/ceilings'
+import type { StepRate } from '../measure/lora-step'
+
+/** In the place of what could not be measured. */
+export interface Failure {
+  readonly error: string
+}
+
+/** What `--json` prints; docs/benchmarks tells what each number means. */
+export interface BenchResult {
+  readonly schema: 'jora-bench/1'
+  readonly date: string
+  readonly versions: { readonly jora: string; readonly node: string }
+  readonly platform: string
+  readonly device: {
+    readonly kind: 'cpu' | 'webgpu'
+    readonly name: string
+    readonly vendor?: string
+    readonly architecture?: string
+    /** The driver's own words. */
+    readonly description?: string
+    readonly software?: boolean
+    readonly matrixUnits?: readonly { readonly m: number; readonly n: number; readonly k: number }[]
+  }
+  readonly model: {
+    readonly shape: string
+    readonly parameters: number
+    /** P of the formula. */
+    readonly multipliedWeights: number
+    readonly trainedParameters: number
+    readonly weightType: 'f32' | 'f16'
+    readonly lora: LoraConfig
+  }
+  readonly flopsFormula: string
+  readonly ceilings: {
+    readonly copies: readonly (CopyRate | Failure)[]
+    readonly products: readonly (ProductRate | Failure)[]
+    readonly attention: readonly (AttentionRate | Failure)[]
+    /** The fastest product in the dtype of the steps; 0 when there is none. */
+    readonly bestProductFlopPerSecond: number
+  }
+  readonly steps: readonly (
+    | StepResultWithFloor
+    | (Failure & { readonly seq: number; readonly checkpointing: boolean })
+  )[]
+}
+
+export type StepResultWithFloor = StepRate & {
+  /** The step's arithmetic at the fastest product of this run. */
+  readonly floorMs: number
+}
 
 const ms = (value: number): string =>
   value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : count(Math.round(value))

@@ -24,16 +24,15 @@ import {
   layerProducts,
   squareProduct,
   type AttentionRate,
-  type CopyRate,
   type ProductRate,
 } from '../measure/ceilings'
-import { timeStep, type StepRate } from '../measure/lora-step'
+import { timeStep } from '../measure/lora-step'
 import { parameterCount, shapeConfig, shapeNames } from '../measure/shapes'
 import { deviceFlags, openDeviceFor } from '../open-device'
 import { duration } from '../ui/format'
 import { StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
-import { printBench } from './bench-report'
+import { printBench, type BenchResult, type Failure } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, targetModules, useRslora } = trainFlags
@@ -67,55 +66,6 @@ const flags = {
 }
 
 type Values = ValuesOf<typeof flags>
-
-/** In the place of what could not be measured. */
-export interface Failure {
-  readonly error: string
-}
-
-/** What `--json` prints; docs/benchmarks tells what each number means. */
-export interface BenchResult {
-  readonly schema: 'jora-bench/1'
-  readonly date: string
-  readonly versions: { readonly jora: string; readonly node: string }
-  readonly platform: string
-  readonly device: {
-    readonly kind: 'cpu' | 'webgpu'
-    readonly name: string
-    readonly vendor?: string
-    readonly architecture?: string
-    /** The driver's own words. */
-    readonly description?: string
-    readonly software?: boolean
-    readonly matrixUnits?: readonly { readonly m: number; readonly n: number; readonly k: number }[]
-  }
-  readonly model: {
-    readonly shape: string
-    readonly parameters: number
-    /** P of the formula. */
-    readonly multipliedWeights: number
-    readonly trainedParameters: number
-    readonly weightType: 'f32' | 'f16'
-    readonly lora: LoraConfig
-  }
-  readonly flopsFormula: string
-  readonly ceilings: {
-    readonly copies: readonly (CopyRate | Failure)[]
-    readonly products: readonly (ProductRate | Failure)[]
-    readonly attention: readonly (AttentionRate | Failure)[]
-    /** The fastest product in the dtype of the steps; 0 when there is none. */
-    readonly bestProductFlopPerSecond: number
-  }
-  readonly steps: readonly (
-    | StepResultWithFloor
-    | (Failure & { readonly seq: number; readonly checkpointing: boolean })
-  )[]
-}
-
-export type StepResultWithFloor = StepRate & {
-  /** The step's arithmetic at the fastest product of this run. */
-  readonly floorMs: number
-}
 
 export function registerBench(program: Command, io: Session): void {
   defineCommand(program, io, {

@@ -22,7 +22,7 @@ import { openBase } from '../open-model'
 import { bytes, count, duration } from '../ui/format'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'
-import type { BenchResult } from './bench'
+import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps, mesh } =

@@ -58,15 +58,15 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   'data preview': {
     summary: 'show what the model is trained on: tokens, which are learned, figures of the file',
-    load: async () => (await import('./data-preview')).registerDataPreview,
+    load: async () => (await import('./data/preview')).registerDataPreview,
   },
   'data import': {
     summary: 'turn published formats into rows',
-    load: async () => (await import('./data-import')).registerDataImport,
+    load: async () => (await import('./data/import')).registerDataImport,
   },
   'data raft': {
     summary: 'build contexts of documents and distractors for questions',
-    load: async () => (await import('./data-raft')).registerDataRaft,
+    load: async () => (await import('./data/raft')).registerDataRaft,
   },
   'config import': {
     summary: 'print a config of TRL, LLaMA-Factory, Axolotl or mlx-lm as one of JORA’s',

@@ -83,10 +83,10 @@ export function defineCommand<F extends Flags>(parent: Command, io: Session, spe
     const typed = command.opts<Record<string, unknown>>()
     const given = new Set(Object.keys(flags).filter((key) => command.getOptionValueSource(key) === 'cli'))
     const fromFile = given.has('config')
-      ? await (await import('./config-file')).readConfigFile(
-          String(typed.config),
-          { ...spec.flags, json: common.json },
-          (file, path) => (spec.readConfig ? spec.readConfig(file, path, given, io) : file),
+      ? await (
+          await import('./config-file')
+        ).readConfigFile(String(typed.config), { ...spec.flags, json: common.json }, (file, path) =>
+          spec.readConfig ? spec.readConfig(file, path, given, io) : file,
         )
       : new Map<string, unknown>()
     const values: Record<string, unknown> = {}

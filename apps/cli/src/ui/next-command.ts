@@ -1,11 +1,10 @@
 // Commands and paths as the user can type them next.
 import { realpathSync } from 'node:fs'
 import { basename, delimiter, join, relative } from 'node:path'
-import type { Io } from '../io'
 import { shellWord } from './format'
 
 /** How the command line was called: what hints begin with. */
-export const program = ({ calledAs = 'jora' }: Pick<Io, 'calledAs'>): string => calledAs
+export const program = ({ calledAs = 'jora' }: { readonly calledAs?: string }): string => calledAs
 
 const realPath = (path: string): string | undefined => {
   try {
@@ -20,7 +19,7 @@ const realPath = (path: string): string | undefined => {
  * shell finds it, else Node and the path of the script.
  * @param script as Node has it, `process.argv[1]`
  */
-export function howCalled(env: Io['env'], script: string): string {
+export function howCalled(env: Readonly<Record<string, string | undefined>>, script: string): string {
   const { npm_lifecycle_event: event, npm_package_name: pack, npm_command: command, PATH = '' } = env
   if (pack === 'jora-monorepo' && (event === 'quickstart' || event === 'jora' || event === 'doctor'))
     return 'npm run jora --'

@@ -1,7 +1,7 @@
 // Records of any keys: a mapping says which of them hold question, answer and context.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { asText, isRecord } from '../rows/json'
+import { asText, isRecord } from '../records/json'
 import type { ContextQuestion } from '../rows/row-formats'
 import type { ImportColumns, ImportOptions, ToRow } from './imported'
 

@@ -3,8 +3,8 @@
 import { DatasetError } from '../errors'
 import type { CheckOptions } from '../rows/fields'
 import { checkRowAs, type RowFormatName } from '../rows/check-row'
-import { asRecord, asText } from '../rows/json'
-import { itemsOf, type RecordItem } from '../rows/records'
+import { asRecord, asText } from '../records/json'
+import { itemsOf, type RecordItem } from '../records/records'
 import type { Row } from '../rows/row-formats'
 import { onlyFile, type Convert, type Imported, type InputFiles, type ToRow } from './imported'
 

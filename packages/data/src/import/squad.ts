@@ -1,10 +1,10 @@
 // SQuAD 1.1 and 2.0, and XQuAD: questions on paragraphs, answered by words that stand there.
 
 import { DatasetError, describeValue } from '../errors'
-import { asRecord, asString, isRecord } from '../rows/json'
+import { asRecord, asString, isRecord } from '../records/json'
 import type { ContextDocument, ContextQuestion } from '../rows/row-formats'
 import { onlyFile, type Imported, type ImportOptions, type InputFiles } from './imported'
-import { parseDocument } from '../rows/records'
+import { parseDocument } from '../records/records'
 
 /** One row a paragraph, which is its one document. */
 export function importSquad(files: InputFiles, { noAnswer = 'unanswerable' }: ImportOptions): Imported {

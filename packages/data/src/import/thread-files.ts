@@ -1,8 +1,8 @@
 // Threads in files: the IRC logs of Kummerfeld et al. (2019) with their links, and a plain JSON format.
 
 import { describeValue } from '../errors'
-import { asRecord, asText } from '../rows/json'
-import { itemsOf, valueOf } from '../rows/records'
+import { asRecord, asText } from '../records/json'
+import { itemsOf, valueOf } from '../records/records'
 import { linesOf, type Imported, type InputFiles } from './imported'
 import type { AskedPost } from './thread-links'
 

@@ -1,14 +1,12 @@
 // Jinja's filters by name: `value | name(…)`.
 
 import { TemplateRuntimeError } from './errors'
+import type { Filter } from './filter'
 import { lazily, listFilters } from './list-filters'
 import { getPath } from './members'
 import { toText } from './text'
 import { textFilters } from './text-filters'
 import type { Keywords, Value } from './values'
-
-/** What a filter makes of a value. */
-export type Filter = (value: Value, args: readonly Value[], keywords: Keywords) => Value
 
 const map: Filter = (value, args, keywords) => {
   const attribute = keywords.get('attribute')

@@ -2,7 +2,7 @@
 
 import { bind, wantInt } from './arguments'
 import { TemplateRuntimeError } from './errors'
-import type { Filter } from './filters'
+import type { Filter } from './filter'
 import { getAttribute, getPath } from './members'
 import { binary } from './operators'
 import { runTest } from './tests'

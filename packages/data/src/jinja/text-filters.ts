@@ -2,7 +2,7 @@
 
 import { bind, wantInt, wantText } from './arguments'
 import { TemplateRuntimeError } from './errors'
-import type { Filter } from './filters'
+import type { Filter } from './filter'
 import { formatPercent } from './format'
 import { capitalize, splitLines, strip } from './strings'
 import { replaceText } from './string-methods'

@@ -1,6 +1,6 @@
 // The values of a template, with Python's meaning: integers are bigint, floats are number, dicts are Map.
 
-import { JsonNumber } from '../rows/json'
+import { JsonNumber } from '../records/json'
 import { TemplateRuntimeError } from './errors'
 
 export type Value =

@@ -1,6 +1,6 @@
 // Prompt templates: all that decides how a row or a question becomes text, and what ends an answer.
 
-import { asRecord, isRecord } from '../rows/json'
+import { asRecord, isRecord } from '../records/json'
 import type { Row } from '../rows/row-formats'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { chatTemplateOf } from './chat'

@@ -1,8 +1,8 @@
 // Rows of a JSON array or JSONL file whose keys are not those of a dataset.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { isRecord, type JsonRecord } from '../rows/json'
-import { itemsOf, valueOf } from '../rows/records'
+import { isRecord, type JsonRecord } from '../records/json'
+import { itemsOf, valueOf } from '../records/records'
 
 /** A row and its place. */
 export interface JsonRow {

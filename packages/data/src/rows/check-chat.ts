@@ -2,7 +2,7 @@
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { arrayAt, noteUnused, optionalString, type CheckOptions } from './fields'
-import { asArray, isRecord, type JsonRecord } from './json'
+import { asArray, isRecord, type JsonRecord } from '../records/json'
 import { chatRoles, type ChatMessage, type ChatRole, type ChatRow } from './row-formats'
 
 /** Names of speakers in ShareGPT files. */

@@ -2,7 +2,7 @@
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { arrayAt, noteUnused, optionalString, stringAt, type CheckOptions } from './fields'
-import { isRecord, type JsonRecord } from './json'
+import { isRecord, type JsonRecord } from '../records/json'
 import { answerMetrics, type ContextDocument, type ContextQuestion, type ContextRow } from './row-formats'
 
 /** @throws DatasetError naming row and key */

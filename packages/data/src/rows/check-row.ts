@@ -5,7 +5,7 @@ import { checkChat } from './check-chat'
 import { checkContext } from './check-context'
 import { checkTokens } from './check-tokens'
 import { arrayAt, noteUnused, optionalString, stringAt, type CheckOptions } from './fields'
-import { isRecord, type JsonRecord } from './json'
+import { isRecord, type JsonRecord } from '../records/json'
 import type { AlpacaRow, CompletionRow, Row } from './row-formats'
 
 interface RowFormat {

@@ -1,7 +1,7 @@
 // Pre-tokenised rows, checked.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import type { JsonRecord } from './json'
+import type { JsonRecord } from '../records/json'
 import type { TokenRow } from './row-formats'
 
 /** @throws DatasetError naming row and key */

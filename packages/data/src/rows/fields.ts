@@ -1,7 +1,7 @@
 // Values of a row by key, checked, and keys that nothing is done with.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import type { JsonRecord } from './json'
+import type { JsonRecord } from '../records/json'
 
 export interface CheckOptions {
   /** Called with each key of a row that says nothing to training, e.g. `category` or `questions[].score`. */

@@ -1,7 +1,7 @@
 // The shapes a row of a dataset may have.
 
 import type { RowOrigin } from '../errors'
-import type { JsonRecord } from './json'
+import type { JsonRecord } from '../records/json'
 
 interface RowBase {
   /** Fixes where the row goes; a run's own split is for rows without it. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DatasetError } from '../errors'
 import { loadRows } from './files'
-import { JsonTextError, parseJson } from './json-text'
+import { JsonTextError, parseJson } from '../records/json-text'
 import { parseRows } from './rows'
 
 /** Where a text stops being JSON; −1 when it is. */

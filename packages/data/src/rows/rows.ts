@@ -1,7 +1,7 @@
 // Rows of a dataset file, each checked before any training.
 
 import { DatasetError } from '../errors'
-import { itemsOf, readItems, valueOf, type RecordItem } from './records'
+import { itemsOf, readItems, valueOf, type RecordItem } from '../records/records'
 import { checkRow } from './check-row'
 import type { CheckOptions } from './fields'
 import type { Row } from './row-formats'

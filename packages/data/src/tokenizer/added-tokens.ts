@@ -1,6 +1,6 @@
 // Added tokens in a text, found as the Rust tokenizers find them: before anything else, the longest at the leftmost place.
 
-import { asArray, asRecord } from '../rows/json'
+import { asArray, asRecord } from '../records/json'
 
 /** A token that is found in the text as it stands, whatever the vocabulary would make of it. */
 interface AddedToken {

@@ -1,6 +1,6 @@
 // Token pieces back to text, one token at a time, with the decoders of the Llama and Gemma families.
 
-import { asArray, asRecord, asString, type JsonRecord } from '../rows/json'
+import { asArray, asRecord, asString, type JsonRecord } from '../records/json'
 
 export interface DecodeOptions {
   /** Leave out special tokens such as BOS and EOS (default false, as in transformers). */

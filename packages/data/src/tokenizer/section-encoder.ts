@@ -7,7 +7,7 @@ import {
   type PreTokenizer,
   type Tokenizer as LibraryTokenizer,
 } from '@huggingface/tokenizers'
-import { asArray, asRecord, type JsonRecord } from '../rows/json'
+import { asArray, asRecord, type JsonRecord } from '../records/json'
 
 type NormalizerConfig = ConstructorParameters<typeof SequenceNormalizer>[0]
 type PreTokenizerConfig = ConstructorParameters<typeof SequencePreTokenizer>[0]

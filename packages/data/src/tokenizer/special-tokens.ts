@@ -1,6 +1,6 @@
 // Which ids are BOS, EOS and PAD, from the files that may say so.
 
-import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../rows/json'
+import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../records/json'
 
 /** Ids a model's own configuration names (config.json, generation_config.json). */
 export interface ModelTokenIds {

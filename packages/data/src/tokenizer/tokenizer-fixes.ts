@@ -1,7 +1,7 @@
 // The places where @huggingface/tokenizers 0.2 is wrong or slow beside the Rust tokenizers, set right on its public fields.
 
 import { ByteLevelPreTokenizer, PreTokenizer, SequencePreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers'
-import { asArray, asRecord, asString, type JsonRecord } from '../rows/json'
+import { asArray, asRecord, asString, type JsonRecord } from '../records/json'
 
 type SplitConfig = ConstructorParameters<typeof SplitPreTokenizer>[0]
 

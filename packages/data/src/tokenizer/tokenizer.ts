@@ -3,7 +3,7 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
 import { AddedTokens, type Section } from './added-tokens'
 import { compileDecoder, PieceStream, type DecodeOptions, type TextStream } from './decoder'
-import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../rows/json'
+import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../records/json'
 import { sectionEncoder, type SectionPlace } from './section-encoder'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
 import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'

@@ -1,6 +1,6 @@
 // The old way to follow a run, for one more release: `for await (const event of trainLora(…))`.
 import type { TrainEvent } from '../runs/events'
-import type { TrainSummary } from './train-lora'
+import type { TrainSummary } from './train-summary'
 
 /** What `trainLora` gives: a promise, with what earlier versions had beside it. */
 export interface TrainRun extends Promise<TrainSummary>, AsyncIterable<TrainEvent> {

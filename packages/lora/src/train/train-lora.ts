@@ -19,6 +19,7 @@ import { fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
+import type { TrainSummary } from './train-summary'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
 import { countSteps, runTraining } from './trainer'
 
@@ -35,16 +36,6 @@ export interface TrainOptions {
    * adapter is in the output directory before the event that the run is done.
    */
   readonly onEvent?: ((event: TrainEvent) => unknown) | undefined
-}
-
-export interface TrainSummary {
-  readonly outputDir: string
-  readonly steps: number
-  readonly totalSteps: number
-  /** False when stopped by the signal. */
-  readonly finished: boolean
-  readonly finalLoss: number | undefined
-  readonly adapter: Adapter
 }
 
 /** Version of this package, for run.json. */

@@ -2,8 +2,8 @@
 
 import { DatasetError } from '../../errors'
 import { documentOf } from '../../raft/documents'
-import { decodeText } from '../../rows/decode'
-import { readItems, valueOf } from '../../rows/records'
+import { decodeText } from '../../records/decode'
+import { readItems, valueOf } from '../../records/records'
 import type { Reader } from './reader'
 
 export const jsonReader = {

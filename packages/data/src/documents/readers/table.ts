@@ -1,7 +1,7 @@
 // Tables of cells with something between them.
 
 import { parseTable } from '../../raft/table'
-import { decodeWhole } from '../../rows/decode'
+import { decodeWhole } from '../../records/decode'
 import type { Reader } from './reader'
 
 export const tableReader = {

@@ -1,6 +1,6 @@
 // Plain text, and Markdown and the like as the text they are.
 
-import { decodeWhole } from '../../rows/decode'
+import { decodeWhole } from '../../records/decode'
 import type { Reader } from './reader'
 
 export const textReader = {

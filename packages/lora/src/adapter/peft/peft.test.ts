@@ -237,6 +237,20 @@ describe('what is refused', () => {
     await expect(load()).rejects.toThrow(/adapter_model\.safetensors: 1 bytes, expected at least 8/)
   })
 
+  test.each([
+    ['NaN', 0x7fc00000],
+    ['infinity', 0xff800000],
+  ])('numbers that are not finite: %s', async (_name, bits) => {
+    await save()
+    const path = join(folder, 'adapter_model.safetensors')
+    const bytes = await readFile(path)
+    bytes.writeUInt32LE(bits, bytes.length - 4)
+    await writeFile(path, bytes)
+    await expect(load()).rejects.toThrow(
+      /adapter_model\.safetensors: base_model\.model\.\S+\.lora_[AB]\.weight holds NaN or infinite numbers/,
+    )
+  })
+
   test('a wrong rank, the wrong model, missing and stray tensors', async () => {
     await save()
     await editConfig({ r: 4 })

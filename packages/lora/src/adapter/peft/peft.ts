@@ -8,6 +8,7 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from '@jora/tensor/safetensors'
+import { allFinite } from '@jora/tensor/weights'
 import type { DecoderConfig } from '@jora/llama'
 import type { Adapter } from '../adapter'
 import { fittingModules, madeFor } from '../adapter-fit'
@@ -59,7 +60,7 @@ export interface AdapterWeights extends SafetensorsHeader {
 /**
  * A matrix of an adapter's file as f32.
  * @param path what errors call the file
- * @throws ConfigError when it is missing, or of another shape or type
+ * @throws ConfigError when it is missing, of another shape or type, or holds a number that is not finite
  */
 export async function readMatrix(
   file: AdapterWeights,
@@ -75,7 +76,10 @@ export async function readMatrix(
       `${path}: ${name} has shape [${info.shape.join(',')}], expected [${shape.join(',')}]: ${madeFor(baseModel).replace(/another model/, 'another model or rank')}`,
     )
   if (!isFloatDType(info.dtype)) throw new ConfigError(`${path}: ${name} is ${info.dtype}, expected F32, F16 or BF16`)
-  return decodeFloats(await file.read(name), info.dtype)
+  const bytes = await file.read(name)
+  if (!allFinite(bytes, info.dtype))
+    throw new ConfigError(`${path}: ${name} holds NaN or infinite numbers: the training that wrote it went wrong`)
+  return decodeFloats(bytes, info.dtype)
 }
 
 /**

@@ -17,17 +17,17 @@ import {
   type SkippedDocument,
 } from '@jora/data'
 import { makeFolder, writeLinesAtomic } from '@jora/tensor/files'
-import { UsageError } from '../errors'
-import { checkOutputFile, overwriteFlag } from '../output-file'
-import { defineCommand, type CommandContext } from '../flags/define-command'
-import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
-import type { Io, Session } from '../io'
-import { describeBase, modelFlag } from '../open-model'
-import { count, duration, percent, plural, shellWord } from '../ui/format'
-import { program } from '../ui/next-command'
-import { bar, StatusLine } from '../ui/status-line'
-import { styleFor, type Style } from '../ui/style'
-import { columns } from '../ui/table'
+import { UsageError } from '../../errors'
+import { checkOutputFile, overwriteFlag } from '../../output-file'
+import { defineCommand, type CommandContext } from '../../flags/define-command'
+import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../../flags/flag'
+import type { Io, Session } from '../../io'
+import { describeBase, modelFlag } from '../../open-model'
+import { count, duration, percent, plural, shellWord } from '../../ui/format'
+import { program } from '../../ui/next-command'
+import { bar, StatusLine } from '../../ui/status-line'
+import { styleFor, type Style } from '../../ui/style'
+import { columns } from '../../ui/table'
 
 const share = (help: string) => number(help, 'from 0 to 1', (value) => value >= 0 && value <= 1)
 

@@ -1,7 +1,7 @@
 // jora data import: what is written, what is said of refusals, and wrong usage.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
-import { jora, workspace } from './harness'
+import { jora, workspace } from '../harness'
 
 const space = workspace()
 afterAll(() => space.remove())

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '@jora/llama'
-import { tinyFamilies, writeFamily } from '../../../packages/hf-export/test/gguf-models'
-import { writeTinyAdapter } from '../../../packages/lora/test/tiny-adapter'
-import { jora } from './harness'
+import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
+import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
+import { jora } from '../harness'
 import { space, told, llama, lora, type Format, exportIt, path } from './export-harness'
 
 describe('each format is written, and read back by --check', () => {

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll } from 'vitest'
 import { parseConfig } from '@jora/llama'
 import { type LoraConfig } from '@jora/lora'
-import { tinyFamilies, writeFamily } from '../../../packages/hf-export/test/gguf-models'
-import { writeTinyAdapter } from '../../../packages/lora/test/tiny-adapter'
-import { jora, workspace } from './harness'
+import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
+import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
+import { jora, workspace } from '../harness'
 
 export const space = workspace()
 export const { path } = space

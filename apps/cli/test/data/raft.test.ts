@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadRows, type ContextRow, type RaftStatistics } from '@jora/data'
-import { jora, modelSource, workspace } from './harness'
+import { jora, modelSource, workspace } from '../harness'
 
 const space = workspace()
 afterAll(() => space.remove())

@@ -6,9 +6,9 @@ import { mergeAdapter } from '@jora/hf-export'
 import { parseConfig } from '@jora/llama'
 import { peftName } from '@jora/lora'
 import { writeSafetensors, type SafetensorsDType } from '@jora/tensor/safetensors'
-import { tinyFamilies, writeFamily } from '../../../packages/hf-export/test/gguf-models'
-import { entry, noise, tinyWeights, writeTinyModel } from '../../../packages/llama/test/tiny-model'
-import { writeTinyAdapter } from '../../../packages/lora/test/tiny-adapter'
+import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
+import { entry, noise, tinyWeights, writeTinyModel } from '../../../../packages/llama/test/tiny-model'
+import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
 import { space, told, llama, lora, formats, type Format, type Call, exportIt, path, config } from './export-harness'
 
 async function refuses(format: Format, call: Partial<Call>, message: RegExp, more: readonly string[] = [], code = 1) {

@@ -16,9 +16,9 @@ import {
   unusedKeysNote,
 } from '@jora/data'
 import { makeFolder, writeStreamAtomic } from '@jora/tensor/files'
-import { UsageError } from '../errors'
-import { checkOutputFile, overwriteFlag } from '../output-file'
-import { defineCommand, type CommandContext } from '../flags/define-command'
+import { UsageError } from '../../errors'
+import { checkOutputFile, overwriteFlag } from '../../output-file'
+import { defineCommand, type CommandContext } from '../../flags/define-command'
 import {
   choice,
   expected,
@@ -31,12 +31,12 @@ import {
   toggle,
   type Flag,
   type ValuesOf,
-} from '../flags/flag'
-import { nearest } from '../flags/suggest'
-import type { Session } from '../io'
-import { program } from '../ui/next-command'
-import { count, plural, shellWord } from '../ui/format'
-import { styleFor } from '../ui/style'
+} from '../../flags/flag'
+import { nearest } from '../../flags/suggest'
+import type { Session } from '../../io'
+import { program } from '../../ui/next-command'
+import { count, plural, shellWord } from '../../ui/format'
+import { styleFor } from '../../ui/style'
 
 const formatNames = Object.keys(importFormats) as ImportFormatName[]
 
