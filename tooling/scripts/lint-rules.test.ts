@@ -1,6 +1,6 @@
 // The import rules of docs/architecture.md hold: each is shown one file that breaks it and one that does not.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -108,4 +108,14 @@ test('circles, explicit any, focused tests and every form of import are refused'
       "packages/data/src/types.ts eslint(no-restricted-imports)",
     ]
   `)
+})
+
+test('the table in docs/architecture.md is that of tooling/packages.mjs', () => {
+  const text = readFileSync(join(root, 'docs', 'architecture.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| `@jora\/([\w-]+)` \|[^|]*\| ([^|]*) \|$/gm)].map(
+    ([, name = '', may = '']) => [name, may === 'nothing of ours' ? [] : may.split(', ').sort()] as const,
+  )
+  expect(Object.fromEntries(rows)).toEqual(
+    Object.fromEntries(Object.entries(packages).map(([name, { may }]) => [name, [...may].sort()])),
+  )
 })

@@ -47,10 +47,14 @@ export class MergedTensors implements AsyncDisposable {
     this.tensors = new Map([...names].map((name) => [name, entries.get(name)!]))
   }
 
-  /** @throws ConfigError | ModelError | HubError | SafetensorsError for a model or adapter that cannot be used */
+  /** @throws ExportError | ConfigError | ModelError | HubError | SafetensorsError for a model or adapter that cannot be used */
   static async open(modelDir: string, adapterDir?: string): Promise<MergedTensors> {
     const model = await openModel(modelDir, { local: true })
     try {
+      if (/\.gguf$/i.test(model.ref.path))
+        throw new ExportError(
+          `${model.ref.path} is a GGUF file, and merged models are written from a folder in Hugging Face layout; --format gguf-lora writes the adapter alone, which llama.cpp lays over this file`,
+        )
       return new MergedTensors(model, adapterDir === undefined ? new Map() : await readDeltas(adapterDir, model.config))
     } catch (error) {
       await model[Symbol.asyncDispose]()

@@ -80,6 +80,9 @@ export function nextCommands(values: TrainValues, { packing, prompt }: JoraDatas
   return [
     `generate ${adapter}${where} ${asks} "…"`,
     `eval ${adapter} --dataset ${shellWord(dataset)}${heldOut}${where}`,
-    `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
+    // A GGUF file is not merged: llama.cpp lays the adapter over it.
+    /\.gguf$/i.test(model)
+      ? `export --format gguf-lora ${both} --output ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}.gguf`)}`
+      : `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
   ]
 }

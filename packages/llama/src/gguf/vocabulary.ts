@@ -100,6 +100,18 @@ function sentencePiece(file: MetadataReader, tokens: readonly string[], types: r
   }
 }
 
+/** The post-processor that puts BOS before a text, as tokenizer.json writes it: nothing else decides that. */
+function bosFirst(bos: string, id: number) {
+  const sequence = (name: 'A' | 'B', type: number) => ({ Sequence: { id: name, type_id: type } })
+  const token = { SpecialToken: { id: bos, type_id: 0 } }
+  return {
+    type: 'TemplateProcessing',
+    single: [token, sequence('A', 0)],
+    pair: [token, sequence('A', 0), { SpecialToken: { id: bos, type_id: 1 } }, sequence('B', 1)],
+    special_tokens: { [bos]: { id: bos, ids: [id], tokens: [bos] } },
+  }
+}
+
 /** @throws ModelError naming the key, for a vocabulary of a kind that is not supported */
 export function tokenizerOf(file: MetadataReader): TokenizerParts {
   const key = 'tokenizer.ggml.model'
@@ -118,13 +130,22 @@ export function tokenizerOf(file: MetadataReader): TokenizerParts {
     return id === undefined ? {} : { [`${kind === 'padding' ? 'pad' : kind}_token`]: tokens[id] }
   }
   const template = file.string('tokenizer.chat_template')
+  const bosId = file.number('tokenizer.ggml.bos_token_id')
+  const bos = bosId === undefined ? undefined : tokens[bosId]
+  const isFirst = file.boolean('tokenizer.ggml.add_bos_token') ?? addsBos
   return {
-    tokenizerJson: { version: '1.0', added_tokens: addedTokens(tokens, types), post_processor: null, ...json },
+    tokenizerJson: {
+      version: '1.0',
+      added_tokens: addedTokens(tokens, types),
+      post_processor: null,
+      ...json,
+      ...(isFirst && bos !== undefined ? { post_processor: bosFirst(bos, bosId!) } : {}),
+    },
     configJson: {
       ...textOf('bos'),
       ...textOf('eos'),
       ...textOf('padding'),
-      add_bos_token: file.boolean('tokenizer.ggml.add_bos_token') ?? addsBos,
+      add_bos_token: isFirst,
       add_eos_token: file.boolean('tokenizer.ggml.add_eos_token') ?? false,
       ...(template === undefined ? {} : { chat_template: template }),
     },
