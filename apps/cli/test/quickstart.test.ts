@@ -92,6 +92,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
       'merged',
       'metrics.jsonl',
       'notes.txt',
+      'prompt.json',
       'quickstart.json',
       'raft.jsonl',
       'run.json',
@@ -100,6 +101,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
       'config.json',
       'generation_config.json',
       'model.safetensors',
+      'prompt.json',
       'tokenizer.json',
       'tokenizer_config.json',
     ])

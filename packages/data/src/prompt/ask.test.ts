@@ -1,5 +1,5 @@
 // One prompt: what is asked has the ids of training up to the answer, in every template, and the marks that end it.
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { byteLevel, llamaLike } from '../../test/tiny-tokenizers'
 import type { Row } from '../rows/row-formats'
 import { createTokenizer, type Tokenizer } from '../tokenizer/tokenizer'
@@ -164,4 +164,29 @@ test('a prompt.json at fault is told by its key', () => {
   expect(bad({ stops: [1] })).toThrow('out/prompt.json: "stops": expected a list of texts')
   expect(bad({ frames: {} })).toThrow('out/prompt.json: "frames.instruction": expected text')
   expect(bad({ name: 'chat' })).toThrow('out/prompt.json: "chat": expected the Jinja source of the chat template')
+})
+
+describe('a chat template that writes the date', () => {
+  afterEach(() => vi.useRealTimers())
+  const dated = `{{ strftime_now('%d %b %Y') }}\n${chatml}`
+  const tokenizer = createTokenizer(llamaLike(), { chat_template: dated, eos_token: '</s>' })
+  const row: Row = { instruction: 'Say hello.', output: 'Hello!' }
+  const ids = (template: PromptTemplate) => [...tokenizeRow(row, tokenizer, { template }).ids]
+
+  test('writes that of the training, on the day a run is resumed too', () => {
+    vi.useFakeTimers({ now: new Date('2026-01-31T12:00:00Z') })
+    const template = promptTemplate('chat', tokenizer)
+    const first = ids(template)
+    expect(tokenizer.decode(first)).toContain('31 Jan 2026')
+    vi.setSystemTime(new Date('2027-05-02T12:00:00Z'))
+    const kept = parseTemplateJson(JSON.parse(JSON.stringify(template)), 'prompt.json')
+    expect(ids(kept)).toEqual(first)
+    expect(tokenizer.decode(ids(promptTemplate('chat', tokenizer)))).toContain('02 May 2027')
+    expect(() => parseTemplateJson({ ...template, time: 'soon' }, 'prompt.json')).toThrow(/prompt\.json: "time"/)
+  })
+
+  test('templates that ask for no time have none', () => {
+    const plain = createTokenizer(llamaLike(), { chat_template: chatml, eos_token: '</s>' })
+    expect(promptTemplate('chat', plain)).not.toHaveProperty('time')
+  })
 })

@@ -39,9 +39,14 @@ export class ChatTemplate {
 
   /**
    * @param source Jinja source (default: the tokenizer's own)
+   * @param time ISO 8601, what `strftime_now` shows (default: the time of each call)
    * @throws Error when there is no chat template, or it is no Jinja
    */
-  constructor(tokenizer: Tokenizer, source = tokenizer.chatTemplate) {
+  constructor(
+    tokenizer: Tokenizer,
+    source = tokenizer.chatTemplate,
+    readonly time?: string,
+  ) {
     const { name, bosId, eosId } = tokenizer
     if (source === undefined) {
       throw new Error(
@@ -62,13 +67,14 @@ export class ChatTemplate {
   /** @throws Error with the template's own words when it refuses the messages */
   render(messages: readonly ChatMessage[], addGenerationPrompt: boolean, tools?: Conversation['tools']): string {
     try {
-      return this.#template.render({
+      const variables = {
         messages: templateMessages(messages),
         add_generation_prompt: addGenerationPrompt,
         tools: tools ?? null,
         documents: null,
         ...this.#tokens,
-      })
+      }
+      return this.#template.render(variables, this.time === undefined ? new Date() : new Date(this.time))
     } catch (error) {
       throw new Error(`the chat template refuses the messages: ${(error as Error).message}`)
     }
@@ -200,13 +206,14 @@ export class ChatTemplate {
   }
 }
 
-const known = new WeakMap<Tokenizer, Map<string | undefined, ChatTemplate>>()
+const known = new WeakMap<Tokenizer, Map<string, ChatTemplate>>()
 
-/** The chat template of `source` (default: the tokenizer's own), read once. @throws Error as the constructor does */
-export function chatTemplateOf(tokenizer: Tokenizer, source = tokenizer.chatTemplate): ChatTemplate {
+/** The chat template of `source` (default: the tokenizer's own) at `time`, read once. @throws Error as the constructor does */
+export function chatTemplateOf(tokenizer: Tokenizer, source = tokenizer.chatTemplate, time?: string): ChatTemplate {
   let templates = known.get(tokenizer)
   if (!templates) known.set(tokenizer, (templates = new Map()))
-  let template = templates.get(source)
-  if (!template) templates.set(source, (template = new ChatTemplate(tokenizer, source)))
+  const key = `${time ?? ''}\n${source ?? ''}`
+  let template = templates.get(key)
+  if (!template) templates.set(key, (template = new ChatTemplate(tokenizer, source, time)))
   return template
 }

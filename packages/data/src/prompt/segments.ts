@@ -31,16 +31,16 @@ function conversationOf(
   tokenizer: Tokenizer,
   options: TemplateOptions,
 ): { readonly chat: ChatTemplate; readonly conversation: Conversation } | undefined {
-  if ('messages' in row) return { chat: chatTemplateOf(tokenizer, chatSource(options)), conversation: row }
+  if ('messages' in row) return { chat: chatOf(tokenizer, options), conversation: row }
   if ('prompt' in row) return undefined
-  const { frames, chat } = templateFor(options.template, tokenizer)
+  const { frames, chat, time } = templateFor(options.template, tokenizer)
   if (chat === undefined) return undefined
   const messages: ChatMessage[] = [
     ...earlierMessages(row),
     { role: 'user', content: framedInstruction(frames, row) },
     { role: 'assistant', content: row.output },
   ]
-  return { chat: chatTemplateOf(tokenizer, chat), conversation: { messages } }
+  return { chat: chatTemplateOf(tokenizer, chat, time), conversation: { messages } }
 }
 
 /**
@@ -73,8 +73,8 @@ export function rowTurns(row: TextRow, tokenizer: Tokenizer, options: TemplateOp
 const answered = (prompt: string, text: string): Turn => ({ prompt, answer: { text, learned: true, ends: true } })
 
 /** Conversations need a chat template whatever else is framed otherwise: the adapter's, else the model's. */
-const chatSource = ({ template }: TemplateOptions): string | undefined =>
-  typeof template === 'string' ? undefined : template.chat
+const chatOf = (tokenizer: Tokenizer, { template }: TemplateOptions): ChatTemplate =>
+  typeof template === 'string' ? chatTemplateOf(tokenizer) : chatTemplateOf(tokenizer, template.chat, template.time)
 
 /** A context in pieces, and for each question what follows the documents it sees. */
 export interface ContextSegments {
@@ -90,7 +90,7 @@ export function contextSegments(
   { template, contextTemplate }: TemplateOptions,
 ): ContextSegments {
   return located(row, () => {
-    const { frames, chat: source, documents: written } = templateFor(template, tokenizer, contextTemplate)
+    const { frames, chat: source, time, documents: written } = templateFor(template, tokenizer, contextTemplate)
     const documents = renderDocuments(row, written)
     const { head, before, after } = frames.context
     if (source === undefined) {
@@ -103,7 +103,7 @@ export function contextSegments(
         })),
       }
     }
-    const chat = chatTemplateOf(tokenizer, source)
+    const chat = chatTemplateOf(tokenizer, source, time)
     const user = chat.frame()
     return {
       head: user.before + head,

@@ -42,6 +42,11 @@ export interface PromptTemplate {
   readonly documents: ContextTemplate
   /** Jinja source of the chat template, where conversations go through one. */
   readonly chat?: string
+  /**
+   * The time, ISO 8601, that the chat template writes into its text (`strftime_now`): that of the training, so that a run
+   * that is resumed, and whoever asks later, has the prompt that was learned. Absent where the template asks for no time.
+   */
+  readonly time?: string
   /** Texts that end an answer, beside the model's own EOS. */
   readonly stops: readonly string[]
 }
@@ -92,7 +97,8 @@ export function promptTemplate(
   if (name !== 'chat') return { ...framed, stops: [] }
   const chat = chatTemplateOf(tokenizer)
   const end = chat.endMark()
-  return { ...framed, chat: chat.source, stops: end === '' ? [] : [end] }
+  const time = chat.source.includes('strftime_now') ? { time: new Date().toISOString() } : {}
+  return { ...framed, chat: chat.source, ...time, stops: end === '' ? [] : [end] }
 }
 
 /** A template itself, or its name for a tokenizer. */
@@ -167,13 +173,15 @@ export const stopTextsOf = ({ stops }: Pick<PromptTemplate, 'stops'>, tokenizer:
 export function parseTemplateJson(json: unknown, source: string): PromptTemplate {
   const fail = (key: string, expected: string) => new Error(`${source}: "${key}": expected ${expected}`)
   if (!isRecord(json)) throw new Error(`${source}: expected an object`)
-  const { name, documents, chat, stops } = json
+  const { name, documents, chat, time, stops } = json
   const knownName = promptTemplates.find((known) => known === name)
   const knownDocuments = contextTemplates.find((known) => known === documents)
   if (knownName === undefined) throw fail('name', promptTemplates.join(', '))
   if (knownDocuments === undefined) throw fail('documents', contextTemplates.join(', '))
   if (chat !== undefined && typeof chat !== 'string') throw fail('chat', 'text')
   if (knownName === 'chat' && chat === undefined) throw fail('chat', 'the Jinja source of the chat template')
+  if (time !== undefined && (typeof time !== 'string' || Number.isNaN(Date.parse(time))))
+    throw fail('time', 'a time as 2026-01-31T12:00:00Z')
   if (!Array.isArray(stops) || !stops.every((stop) => typeof stop === 'string')) throw fail('stops', 'a list of texts')
   const given = asRecord(json.frames)
   const context = asRecord(given.context)
@@ -195,6 +203,7 @@ export function parseTemplateJson(json: unknown, source: string): PromptTemplate
     },
     documents: knownDocuments,
     ...(chat === undefined ? {} : { chat }),
+    ...(time === undefined ? {} : { time }),
     stops: stops as string[],
   }
 }
