@@ -235,7 +235,7 @@ describe.skipIf(needs.length > 0)(
         )
         expect(code).toBe(130)
         expect(seconds).toBeLessThan(10)
-        const [, step] = /stopped after step (\d+) of 40;.*\n {2}mpirun … jora train/.exec(stderr) ?? []
+        const [, step] = /stopped after step (\d+) of 40;.*\n {2}mpirun … .*jora(\.mjs)? train/.exec(stderr) ?? []
         expect(lastCheckpoint(out)).toBe(`step-${step!.padStart(8, '0')}`)
         await expectResumable(out)
       })
