@@ -55,6 +55,22 @@ const snippets: Record<string, string> = {
     const file = await openSafetensors('one.safetensors')
     assert.deepEqual(await file.read('w'), tensors[0].data)
     await file.close()`,
+  '@jora/tensor/files': `
+    import assert from 'node:assert/strict'
+    import { readFileSync } from 'node:fs'
+    import { writeJsonAtomic } from '@jora/tensor/files'
+    await writeJsonAtomic('whole.json', { whole: true })
+    assert.deepEqual(JSON.parse(readFileSync('whole.json', 'utf8')), { whole: true })`,
+  '@jora/shard/open': `
+    import assert from 'node:assert/strict'
+    import { openDevice } from '@jora/shard/open'
+    const device = await openDevice('cpu')
+    assert.equal(device.kind, 'cpu')
+    await device.close()`,
+  '@jora/lora/settings': `
+    import assert from 'node:assert/strict'
+    import { settings } from '@jora/lora/settings'
+    assert.equal(settings.loraR.fallback, 16)`,
   '@jora/tensor/weights': `
     import assert from 'node:assert/strict'
     import { decodeRows, encodeRows } from '@jora/tensor/weights'
@@ -207,6 +223,12 @@ function write(file: string, content: string | object) {
   writeFileSync(join(project, file), typeof content === 'string' ? content : JSON.stringify(content, null, 2))
 }
 
+/** Node as a user has it: pnpm's NODE_PATH would find packages that the project does not have. */
+function node(file: string) {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => key !== 'NODE_PATH'))
+  return exec(process.execPath, [file], { cwd: project, env })
+}
+
 /** npm as a user has it, not with the settings of the pnpm that may be running this test. */
 function npm(...args: string[]) {
   const env = Object.fromEntries(
@@ -245,7 +267,7 @@ describe('installed from tarballs', () => {
     expect(existsSync(join(project, 'node_modules', 'webgpu'))).toBe(false)
     expect(megabytes(join(project, 'node_modules'))).toBeLessThan(60)
     write('no-runtime.mjs', `import { openCpuDevice } from '@jora/tensor/onnx'\nawait openCpuDevice()\n`)
-    const { stderr } = await exec(process.execPath, ['no-runtime.mjs'], { cwd: project }).then(
+    const { stderr } = await node('no-runtime.mjs').then(
       () => ({ stderr: 'opened' }),
       (error: { stderr: string }) => error,
     )
@@ -259,12 +281,12 @@ describe('installed from tarballs', () => {
   test.each(Object.entries(snippets))('%s runs in plain Node', async (name, snippet) => {
     const file = `use${name.replaceAll(/\W+/g, '-')}.mjs`
     write(file, snippet)
-    await exec(process.execPath, [file], { cwd: project })
+    await node(file)
   })
 
   test('what a page may import bundles for one', async () => {
     const portable = entries.filter(
-      (name) => /^@jora\/(tensor|data|llama|lora)\b/.test(name) && !name.endsWith('/onnx'),
+      (name) => /^@jora\/(tensor|data|llama|lora)\b/.test(name) && !/\/(onnx|files)$/.test(name),
     )
     const contents = portable.map((name, i) => `export * as m${i} from '${name}'`).join('\n')
     const stdin = { contents, resolveDir: project }

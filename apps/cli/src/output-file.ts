@@ -1,7 +1,7 @@
 // The --output of commands that write rows: what is there already is not lost without a word.
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { isSameFile } from '@jora/tensor/files'
+import { isSameFile, isStream } from '@jora/tensor/files'
 import { UsageError } from './errors'
 import { toggle } from './flags/flag'
 
@@ -26,6 +26,8 @@ export async function checkOutputFile(output: string, { overwrite, inputs, keys 
   for (const [flag, input] of Object.entries(inputs))
     if (resolve(output) === resolve(input) || isSameFile(output, input))
       throw new UsageError(`--output: ${output} is ${flag === 'input' ? 'the input' : `what --${flag} reads`}`)
+  // What /dev/stdout stands for is the shell's business: it is written after what is there.
+  if (isStream(output)) return false
   const found = await stat(output).catch(() => undefined)
   if (found?.isDirectory()) throw new UsageError(`--output: ${output} is a folder, expected a file`)
   if (found?.isFile() !== true) return false

@@ -69,7 +69,7 @@ describe.skipIf(!isBuilt || !modelSource)('stopping and resuming (needs a build,
     const { code, out, err } = await run.ended
     expect({ code, err }).toMatchObject({ code: 130 })
     expect(JSON.parse(out)).toMatchObject({ finished: false, outputDir: 'stopped' })
-    expect(err).toMatch(/stopped after step \d+ of 32; .*\n {2}jora train .* --json --resume\n$/)
+    expect(err).toMatch(/stopped after step \d+ of 32; .*\n {2}.*jora(\.mjs)? train .* --json --resume\n$/)
     expect(existsSync(space.path('stopped', 'adapter_model.safetensors'))).toBe(false)
     const done = steps('stopped').length
     expect(readdirSync(space.path('stopped', 'checkpoints'))).toContain(`step-${String(done).padStart(8, '0')}`)
