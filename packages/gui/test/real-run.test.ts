@@ -48,7 +48,7 @@ describe.skipIf(!isBuilt)('the built command line (needs a build)', () => {
     const [whole, broken] = await Promise.all([client.inspect(space.questions, 2), client.inspect(bad)])
     expect(whole).toMatchObject({ format: 'alpaca', rows: 1200, errorCount: 0, errors: [], hint: null })
     expect(whole.first).toHaveLength(2)
-    expect(broken).toMatchObject({ format: 'alpaca', rows: 4, errorCount: 4 })
+    expect(broken).toMatchObject({ format: 'alpaca', rows: 5, errorCount: 4 })
     expect(broken.errors.map(({ row, line, key }) => [row, line, key])).toEqual([
       [2, 2, 'output'],
       [3, 3, null],
