@@ -6,6 +6,7 @@ import { bundleForPage } from './bundle'
 
 /** Entries that are Node's alone, with what keeps them out of a page. */
 const nodeOnly: Record<string, RegExp> = {
+  '@jora/tensor/files': /files\/\w+\.ts:\d+:\d+: ERROR: Could not resolve "node:fs/,
   '@jora/tensor/onnx': /backend-onnx\/device\.ts:\d+:\d+: ERROR: Could not resolve "node:worker_threads"/,
 }
 /** The npm packages a page loads with an entry; none unless named here. */

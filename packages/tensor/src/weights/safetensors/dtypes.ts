@@ -44,6 +44,7 @@ export function fromSafetensorsDType(dtype: SafetensorsDType): DType | undefined
   return bySafetensors.get(dtype)
 }
 
+/** Whether `name` is an element type as safetensors files write it, `F32` and the like. */
 export function isSafetensorsDType(name: unknown): name is SafetensorsDType {
   return typeof name === 'string' && Object.hasOwn(safetensorsBits, name)
 }
