@@ -123,5 +123,5 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     const again = await spawnJora([...asked, '--max-new-tokens', '64', '--limit', '20', '--json'], space.dir).ended
     expect(again.code).toBe(0)
     expect((JSON.parse(again.out) as { exactMatch: number }).exactMatch).toBeGreaterThan(0.3)
-  }, 600_000)
+  }, 1_500_000)
 })
