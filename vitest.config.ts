@@ -20,6 +20,8 @@ export default defineConfig({
       ...(process.env.GITHUB_ACTIONS ? ['github-actions'] : []),
       './tooling/scripts/skip-reporter.mjs',
     ],
+    // Software Vulkan compiles shaders for minutes where its cache is cold and other tests run beside it.
+    retry: process.env.CI ? 1 : 0,
     testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
