@@ -4,20 +4,18 @@ import { expect, test } from 'vitest'
 import { openCpuDevice } from '../../src/backend-onnx/index'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '../../src/backend-webgpu/index'
 import { tensor } from '../../src/index'
-import { lifetimeSuite } from './lifetime'
+import { lifetimeSuite, lossSuite } from './lifetime'
 
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
+const needs = hasGpu ? '' : ' (needs a WebGPU adapter)'
 
 lifetimeSuite({ name: 'onnx', open: () => openCpuDevice({ threads: 1 }) })
-lifetimeSuite({
-  name: `webgpu${hasGpu ? '' : ' (needs a WebGPU adapter)'}`,
-  open: () => openWebGpuDevice(),
-  lose: (device) => (device as WebGpuDevice).gpu.destroy(),
-  missing: !hasGpu,
-})
+const webgpu = { name: `webgpu${needs}`, open: () => openWebGpuDevice(), missing: !hasGpu }
+lifetimeSuite(webgpu)
+lossSuite({ ...webgpu, lose: (device) => (device as WebGpuDevice).gpu.destroy() })
 
-test.skipIf(!hasGpu)('a driver that never answers once its device is lost leaves no read pending', async () => {
+test.skipIf(!hasGpu)(`a driver that never answers once its device is lost leaves no read pending${needs}`, async () => {
   const device = await openWebGpuDevice()
   const x = tensor([1, 2, 3], { device })
   const createBuffer = device.gpu.createBuffer.bind(device.gpu)
@@ -32,7 +30,7 @@ test.skipIf(!hasGpu)('a driver that never answers once its device is lost leaves
   await device.close()
 })
 
-test.skipIf(!hasGpu)('a read for which there is no memory rejects, and the device goes on', async () => {
+test.skipIf(!hasGpu)(`a read for which there is no memory rejects, and the device goes on${needs}`, async () => {
   const device = await openWebGpuDevice({ memoryBytes: 3 * 2 ** 20 })
   const [large, small] = [tensor(new Float32Array(2 ** 19), { device }), tensor([1, 2], { device })]
   await expect(large.data()).rejects.toThrow('a read takes')

@@ -6,8 +6,6 @@ import type { Device, Tensor } from '../../src/index'
 export interface LifetimeSubject {
   readonly name: string
   open(): Promise<Device>
-  /** Takes the hardware away under an open device, where a test can. */
-  readonly lose?: (device: Device) => void
   /** It is not here: the suite is skipped. */
   readonly missing?: boolean
 }
@@ -37,6 +35,8 @@ async function valueOf(read: Promise<ArrayLike<number>>): Promise<number> {
   return value!
 }
 
+const double = jit((x: Tensor) => mul(x, 2))
+
 /** Numbers 0 ≤ n < below, the same for every run of a test. */
 function dice(seed: number): (below: number) => number {
   let state = seed
@@ -47,11 +47,10 @@ function dice(seed: number): (below: number) => number {
 }
 
 /** Runs the contract on one kind of device. */
-export function lifetimeSuite({ name, open, lose, missing = false }: LifetimeSubject): void {
+export function lifetimeSuite({ name, open, missing = false }: LifetimeSubject): void {
   describe.skipIf(missing)(`lifetimes on ${name}`, () => {
     let device: Device
     const at = (value: number) => tensor(filled(value), { device })
-    const double = jit((x: Tensor) => mul(x, 2))
     const doubleDonated = jit((x: Tensor) => mul(x, 2), { donate: [0] })
 
     beforeAll(async () => {
@@ -186,8 +185,18 @@ export function lifetimeSuite({ name, open, lose, missing = false }: LifetimeSub
       expect(() => tensor(filled(1), { device: own })).toThrow('closed')
       await soon(own.close())
     })
+  })
+}
 
-    test.skipIf(!lose)('a lost device rejects what is pending, and all that follows', async () => {
+/** What a device does once its hardware is gone; `lose` takes it away. A processor cannot be lost. */
+export function lossSuite({
+  name,
+  open,
+  lose,
+  missing = false,
+}: LifetimeSubject & { lose(device: Device): void }): void {
+  describe.skipIf(missing)(`loss of ${name}`, () => {
+    test('a lost device rejects what is pending, and all that follows', async () => {
       const own = await open()
       const x = tensor(filled(7), { device: own })
       await valueOf(double(x).data())
@@ -195,7 +204,7 @@ export function lifetimeSuite({ name, open, lose, missing = false }: LifetimeSub
       const fresh = jit((t: Tensor) => add(mul(t, t), 3)) // a program that is still to be compiled
       const compiled = fresh.compile(x)
       const results = fresh(x)
-      lose!(own)
+      lose(own)
       pending.push(results.data())
       const outcomes = await soon(Promise.allSettled([...pending, compiled]))
       for (const outcome of outcomes)
