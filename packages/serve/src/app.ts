@@ -12,37 +12,41 @@ import { Models, type ServedModel } from './models'
 import { chatSchema, completionSchema, type ChatRequest, type CompletionRequest } from './schemas'
 import { eventStream } from './sse'
 
+/** What {@link createServe} serves, to whom, and within which limits. */
 export interface ServeOptions {
   /** The first answers requests that name no model. */
   readonly models: readonly ServedModel[]
-  /** Address that is listened on (default 127.0.0.1): its names are those the server answers to. */
+  /** The address that the server listens on (default 127.0.0.1). Requests to other host names are refused. */
   readonly host?: string
-  /** What `Authorization: Bearer` must bring; needed where others can reach the host. */
+  /** The key that requests send as `Authorization: Bearer …`; required when other machines can reach `host`. */
   readonly apiKey?: string | undefined
-  /** Requests in work and waiting; more are answered with 429 (default 64). */
+  /** Most requests that are answered or wait at one time (default 64); further ones get status 429. */
   readonly mostRequests?: number
-  /** Longest answer where a request does not say (default 512). */
+  /** Most tokens of an answer where the request sets no limit (default 512). */
   readonly maxNewTokens?: number
-  /** Longest body (default 10 MB). */
+  /** Most bytes of a request's body (default 10 MB); a longer one gets status 413. */
   readonly bodyLimitBytes?: number
-  /** Told of every request once it is answered, never of its texts. */
+  /** Called once each request is answered, with figures alone: never a text of it. */
   readonly onRequest?: (record: RequestRecord) => void
 }
 
-/** What a log says of a request. */
+/** One request, for a log. */
 export interface RequestRecord {
   readonly method: string
   readonly path: string
   readonly status: number
   readonly seconds: number
+  /** Name of the model that answered; this and the counts are absent for requests that reached no model. */
   readonly model?: string
+  /** Tokens of the prompt, counted again for each of its answers. */
   readonly promptTokens?: number
+  /** Tokens generated, those of all `n` answers together. */
   readonly completionTokens?: number
-  /** Of a request that failed. */
+  /** The message, for a request that failed. */
   readonly error?: string
 }
 
-/** A job of a request, with what is to be known of it when it ends. */
+/** A request's job, and what {@link RequestRecord} will report of it. */
 interface Work {
   readonly job: Job
   readonly record: { model: string; promptTokens: number; completionTokens: number }

@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 
+/** A handler that listens on an address of this machine. */
 export interface Listening {
+  /** `http://host:port`, without a path. */
   readonly address: string
   readonly port: number
   /** Stops listening and ends what is open. */
@@ -21,7 +23,11 @@ const why: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'is no address of this machine',
 }
 
-/** @throws ListenError saying what is wrong with the address */
+/**
+ * Serves a fetch handler over HTTP.
+ * @param options `host`: the address to listen on (default 127.0.0.1); `port`: 0, the default, takes a free one
+ * @throws ListenError when the address cannot be used, saying why
+ */
 export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},

@@ -2,6 +2,7 @@
 import type { Answerer } from '@jora/data'
 import { ServeError } from './error'
 
+/** A model by the name that requests give as `model`. */
 export interface ServedModel {
   readonly name: string
   readonly answerer: Answerer

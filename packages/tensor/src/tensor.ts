@@ -78,7 +78,10 @@ export class Tensor {
     return this.buffer.device.read(this.buffer)
   }
 
-  /** The single element of a tensor of size 1. */
+  /**
+   * The single element of a tensor of size 1.
+   * @throws TensorError when there are more or none, and what {@link Tensor.data} throws
+   */
   async item(): Promise<number> {
     if (this.size !== 1) fail('item', `needs one element, got ${showAval(this.aval)}`)
     return Number((await this.data())[0])
@@ -156,7 +159,12 @@ export function tensor(
   return Tensor.fromBuffer(device.upload(array, { shape, dtype }), label)
 }
 
-/** A tensor that stays in a file: the backend maps or uploads the range when a program needs it. */
+/**
+ * A tensor that stays in a file: the backend maps or uploads the range when a program needs it.
+ * @param range the file and its bytes, little-endian and as many as `aval` takes
+ * @param options `device`: the default device when absent; `label`: the name in messages and reports
+ * @throws TensorError when the length of the range does not match
+ */
 export function tensorFromFile(
   range: FileRange,
   aval: Aval,

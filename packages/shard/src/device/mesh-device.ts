@@ -23,6 +23,7 @@ import { Mailboxes, StagingPool } from './staging'
 import type { Transport } from './transport'
 import { Turns } from './turns'
 
+/** The devices that a {@link MeshDevice} is made of. */
 export interface MeshDeviceOptions {
   /** Devices of this process, in the order of the mesh: all of it, or this process's run of positions. */
   readonly devices: readonly Device[]

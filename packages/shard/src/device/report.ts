@@ -26,14 +26,20 @@ export interface Communication {
   readonly bytes: number
 }
 
+/**
+ * How one program is partitioned: what it holds on each device, and what devices send each other. {@link
+ * MeshDevice.onProgram} receives one for each program that is compiled.
+ */
 export interface ProgramReport {
+  /** The axes and their sizes, as `data=2,model=4`. */
   readonly mesh: string
   readonly constants: readonly PlacedTensor[]
   readonly inputs: readonly PlacedTensor[]
   readonly outputs: readonly PlacedTensor[]
   readonly communications: readonly Communication[]
-  /** Segments between exchanges, and of these how many differ. */
+  /** Segments between exchanges. */
   readonly segments: number
+  /** Segments that differ from each other: one program is compiled for each. */
   readonly compiled: number
 }
 

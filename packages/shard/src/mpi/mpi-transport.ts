@@ -5,10 +5,11 @@ import { detectLauncher, startCommand, type Launch } from './launcher'
 import { pause, turn } from './wait'
 import { within } from './watchdog'
 
+/** How this process joins its MPI job. */
 export interface MpiOptions {
-  /** Seconds without any progress after which the others are given up. 300 if absent. */
+  /** Seconds without any progress after which the other processes are taken for lost (default 300). */
   readonly timeoutSeconds?: number
-  /** What the launcher says of this process. Read from the environment if absent. */
+  /** What the launcher says of this process; read from the environment when absent. */
   readonly expected?: Launch | undefined
 }
 

@@ -6,12 +6,18 @@ import { DeviceError } from './error'
 /** Where to compute. `auto`: a GPU where there is one that fits, else the CPU. */
 export type DeviceName = 'auto' | 'cpu' | 'webgpu'
 
+/** Which device to open, and what it may use. */
 export interface DeviceOptions {
-  /** Part of a WebGPU adapter's name, when there are several. */
+  /**
+   * Part of a WebGPU adapter's name, of any case, where there are several; absent: the one that the platform prefers.
+   */
   readonly adapter?: string | undefined
-  /** The most bytes to allocate on a WebGPU device. */
+  /** The most bytes to allocate on a WebGPU device; absent: as many as it has. */
   readonly memoryBytes?: number | undefined
-  /** Told what is worth knowing of the devices: why `auto` takes the CPU where a GPU was to be expected, and the like. */
+  /**
+   * Called with each fact about the devices that the user should know, such as why `auto` chose the CPU where a GPU was
+   * to be expected.
+   */
   readonly onNote?: ((note: string) => void) | undefined
 }
 

@@ -11,9 +11,11 @@ import { openDevice, type DeviceName, type DeviceOptions } from './open-device'
 /** Who starts a run's processes. `auto`: a launcher where this process was started by one, else nobody. */
 export type Launcher = 'auto' | 'none' | 'mpi'
 
+/** Which mesh to open, and on which devices. */
 export interface MeshOptions extends DeviceOptions {
   /** Devices along each axis, as `data=1,model=4`. */
   readonly mesh: string
+  /** Who started the processes of the job (default `auto`). */
   readonly launcher?: Launcher | undefined
 }
 
@@ -65,9 +67,9 @@ async function openCpus(count: number, { localSize }: Place): Promise<Device[]> 
 
 /**
  * Opens what `mesh` names and makes it the default device: one device, or a mesh of devices of this process and of the
- * processes that a launcher started beside it, each with as many positions.
- * @throws ShardingError for a mesh that is none, or that the processes do not fill; DeviceError when there is no such device,
- *   or devices are not alike; TransportError when the processes do not find together
+ * processes that a launcher started beside it, with equally many positions each.
+ * @throws ShardingError for a mesh that cannot be parsed, or that the processes cannot share equally; DeviceError when
+ * there is no such device, or the devices are not alike; TransportError when the processes cannot reach each other
  */
 export async function openMesh(
   name: DeviceName,

@@ -6,8 +6,9 @@ import { explainNoRoom } from './explain'
 import { replaceAtomic, syncFolder, temporaryName } from './replace'
 
 /**
- * Makes `path` and the folders above it that are missing. Node's own recursive mkdir never returns where the system says
- * that an existing parent does not exist, as under /proc.
+ * Makes `path` and the folders above it that are missing. Node's own recursive mkdir never returns where the system
+ * says that an existing parent does not exist, as under /proc.
+ * @throws Node's error, with its `code`, when a folder cannot be made or a file has the name of one
  */
 export async function makeFolder(path: string): Promise<void> {
   try {

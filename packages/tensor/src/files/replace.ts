@@ -17,9 +17,10 @@ export const temporaryName = (path: string): string =>
   join(dirname(path), `.${nameOf(path)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`)
 
 /**
- * Gives `path` what `make` puts at a temporary name in the same folder, in one step: another process sees the old or the
- * new, never a part. Where `path` is a link, the link itself is replaced. When `make` or the rename fails, what it made is
- * removed and `path` stays as it was.
+ * Gives what `make` writes at a temporary path beside `path` the name `path`: readers see what was there before or what
+ * is new, never a part. Where `path` is a link, the link itself is replaced. When `make` or the rename fails, what it
+ * made is removed and `path` stays as it was.
+ * @throws what `make` throws, or Node's error of the rename; where there is no room, an error that says so
  */
 export async function replaceAtomic(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path)

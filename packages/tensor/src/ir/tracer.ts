@@ -14,13 +14,17 @@ export class Trace {
   region = 0
   #regions = 0
 
+  /** A new input of the graph, as a tensor that the traced function can use. */
   addInput(aval: Aval): Tensor {
     const value = leafValue(aval)
     this.inputs.push(value)
     return Tensor.fromTrace(this, value)
   }
 
-  /** The value a tensor has here; concrete tensors met on the way become constants of the graph. */
+  /**
+   * The value that a tensor has in this graph. A concrete tensor becomes a constant of the graph when it is first used.
+   * @throws TensorError for a tensor of another trace
+   */
   valueOf(tensor: Tensor): Value {
     if (tensor.traced) {
       if (tensor.traced.trace !== this)
@@ -35,10 +39,16 @@ export class Trace {
     return value
   }
 
+  /** Whether `value` comes from a concrete tensor: neither an input nor the output of a node. */
   isConstant(value: Value): boolean {
     return !value.node && !this.inputs.includes(value)
   }
 
+  /**
+   * Adds a node to the graph.
+   * @returns one traced tensor for each output of the op, with the dtypes and shapes of its rule
+   * @throws TensorError when the inputs do not fit the op
+   */
   record<K extends OpName>(op: K, inputs: readonly Tensor[], params: OpParams[K]): Tensor[] {
     const node = makeNode(
       op,
@@ -51,10 +61,15 @@ export class Trace {
     return node.outputs.map((value) => Tensor.fromTrace(this, value))
   }
 
+  /** A number for the next region of nodes, from 1 (see {@link Node.region}). */
   newRegion(): number {
     return ++this.#regions
   }
 
+  /**
+   * The graph that computes `outputs`, with everything recorded so far.
+   * @throws TensorError for a tensor of another trace
+   */
   finish(outputs: readonly Tensor[]): Graph<Tensor> {
     const outputValues = outputs.map((t) => this.valueOf(t))
     const constants: Constant<Tensor>[] = [...this.#constants].map(([tensor, value]) => ({ tensor, value }))

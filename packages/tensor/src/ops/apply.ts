@@ -29,7 +29,10 @@ function runEagerly<K extends OpName>(op: K, inputs: readonly Tensor[], params: 
   return runProgram(program, inputs)
 }
 
-/** Applies `op` and returns all its outputs. */
+/**
+ * Applies `op` and returns all its outputs: recorded while a function is traced, computed at once otherwise.
+ * @throws TensorError when the inputs do not fit the op, or a traced tensor is used after its trace
+ */
 export function applyAll<K extends OpName>(op: K, inputs: readonly Tensor[], params: OpParams[K]): Tensor[] {
   const trace = activeTrace()
   if (trace) return trace.record(op, inputs, params)
@@ -38,7 +41,10 @@ export function applyAll<K extends OpName>(op: K, inputs: readonly Tensor[], par
   return runEagerly(op, inputs, params)
 }
 
-/** Applies an op of one output. */
+/**
+ * Applies an op of one output.
+ * @throws TensorError as {@link applyAll} does
+ */
 export function apply<K extends OpName>(op: K, inputs: readonly Tensor[], params: OpParams[K]): Tensor {
   return applyAll(op, inputs, params)[0] ?? fail(op, 'has no output')
 }

@@ -4,7 +4,10 @@ import { normaliseAxis, sameShape, showShape, sizeOf, type Shape } from '../shap
 import type { Tensor } from '../tensor'
 import { apply } from './apply'
 
-/** The same elements in another shape; one dimension may be −1. */
+/**
+ * The same elements in another shape; one dimension may be −1, and is then inferred.
+ * @throws TensorError when the sizes differ, or there is more than one −1
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = shape.reduce((n, d) => (d === -1 ? n : n * d), 1)
   if (shape.filter((d) => d === -1).length > 1 || (shape.includes(-1) && x.size % known !== 0))
@@ -68,7 +71,10 @@ export function sliceAxis(x: Tensor, axis: number, start: number, limit: number)
 export const pad = (x: Tensor, low: readonly number[], high: readonly number[], value = 0): Tensor =>
   low.every((n) => n === 0) && high.every((n) => n === 0) ? x : apply('pad', [x], { low, high, value })
 
-/** Joins tensors along `axis`. */
+/**
+ * Joins tensors of one dtype along `axis`; the other dimensions must be equal.
+ * @throws TensorError when there are none, or dtypes or shapes do not fit
+ */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0] ?? fail('concat', 'needs at least one tensor')
   return parts.length === 1
@@ -122,7 +128,11 @@ export const dynamicUpdateSlice = (x: Tensor, update: Tensor, start: Tensor, axi
 /** x, through which no gradient flows. */
 export const stopGradient = (x: Tensor): Tensor => apply('stopGradient', [x], {})
 
-/** Adds up `x` over the axes in which `shape` was broadcast to x's: broadcastTo's transpose. */
+/**
+ * Sums `x` over the axes in which `shape` was broadcast to x's shape: the transpose of broadcastTo.
+ * @returns a tensor of `shape`, in x's dtype
+ * @throws TensorError when x's shape is not one that `shape` broadcasts to
+ */
 export function sumToShape(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x
   const lead = x.shape.length - shape.length
