@@ -6,15 +6,19 @@ import { JsonNumber } from './records/json'
 export interface RowOrigin {
   file: string
   row: number
+  /** Line of the file from 1, where it is known. */
   line?: number
 }
 
+/** Where a dataset is wrong, as far as it is known, and how. */
 export interface DatasetErrorDetails {
+  /** Path or name of the file. */
   file?: string | undefined
   /** Row number from 1. */
   row?: number | undefined
   /** Line of the file from 1, where it is known. */
   line?: number | undefined
+  /** Key of the row, a path where it is nested: `questions[0].answer`. */
   key?: string | undefined
   /** What came and what was expected, in words. */
   problem: string

@@ -5,28 +5,31 @@ import type { Ask } from '../prompt/ask'
 
 /** How an answer is made. */
 export interface AnswerOptions {
-  /** Longest answer, in tokens. */
+  /** Most tokens of the answer (a local model's default is 256); the model's last position is a limit too. */
   readonly maxNewTokens?: number
-  /** 0 is greedy. */
+  /** Logits are divided by it; 0 always takes the most likely token. */
   readonly temperature?: number
-  /** Only the k most likely tokens; 0 is all. */
+  /** Sample from the k most likely tokens only; 0 is all. */
   readonly topK?: number
-  /** Only the likeliest tokens that together reach p. */
+  /** Sample from the fewest tokens whose probabilities add up to p (0 < p ≤ 1) only. */
   readonly topP?: number
+  /** Divides positive and multiplies negative logits of tokens in prompt and answer (Keskar et al. 2019); 1 is off. */
   readonly repetitionPenalty?: number
+  /** Subtracted from the logit of every token that is in the answer already; 0 is off. */
   readonly presencePenalty?: number
+  /** Subtracted from a token's logit once for each time that the answer has it already; 0 is off. */
   readonly frequencyPenalty?: number
   /** Seed of the sampler. */
   readonly seed?: number
   /** Texts that end the answer and are not part of it, beside the template's own end marks. */
   readonly stop?: readonly string[]
-  /** Aborting ends the answer: what waits for it gets the signal's reason. */
+  /** Aborting it ends the answer: the pending promise or loop throws the signal's reason. */
   readonly signal?: AbortSignal
 }
 
-/** A document that an answer was made from. */
+/** A document that was retrieved for a question and put before it. */
 export interface Passage extends ContextDocument {
-  /** How well it fits the question: BM25; 0 where no word is shared. */
+  /** How well it fits the question: its BM25 score; 0 where they share no word. */
   readonly score: number
   /** Its place in the collection, from 0. */
   readonly index: number
@@ -66,7 +69,10 @@ export interface Answerer {
   chat(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncIterable<Piece>
 }
 
-/** The answer that a stream comes to. */
+/**
+ * The whole answer of a stream, once the stream has ended.
+ * @throws what the stream throws; Error for a stream that ends without an answer
+ */
 export async function answerOf(pieces: AsyncIterable<Piece>): Promise<Answer> {
   let last: Answer | undefined
   for await (const { answer } of pieces) last = answer ?? last

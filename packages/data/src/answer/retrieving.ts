@@ -5,12 +5,16 @@ import type { ChatMessage, ContextDocument } from '../rows/row-formats'
 import type { Ask } from '../prompt/ask'
 import { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answerer'
 
+/** How many documents {@link retrieving} and {@link passageFinder} take. */
 export interface RetrievalOptions {
   /** How many documents a question gets (default 3). */
   readonly limit?: number
 }
 
-/** The best documents by BM25; the first ones, with score 0, where none shares a word with the question. */
+/**
+ * A function that finds the documents for a question by BM25, best first. Where no document shares a word with the
+ * question it returns the first ones, with score 0.
+ */
 export function passageFinder(
   documents: readonly ContextDocument[],
   { limit = 3 }: RetrievalOptions = {},
@@ -33,7 +37,10 @@ function questionOf(ask: Ask): string | undefined {
   return 'question' in ask ? ask.question : ask.messages.findLast(({ role }) => role === 'user')?.content
 }
 
-/** Answers with passages of `documents`, which each answer names. */
+/**
+ * An answerer that finds documents for each question, puts them before it, and returns them as the answer's `passages`.
+ * What brings documents, an input or a prompt of its own is passed on as it is.
+ */
 export function retrieving(
   answerer: Answerer,
   documents: readonly ContextDocument[],

@@ -1,5 +1,9 @@
 // Stop texts in a stream: what might be the beginning of one is held back until it is known.
 
+/**
+ * Ends a streamed text at the first of some stop texts. What could be the beginning of one is held back until more text
+ * shows whether it is.
+ */
 export class StopText {
   readonly #stops: readonly string[]
   #held = ''
@@ -14,7 +18,7 @@ export class StopText {
     return this.#reached
   }
 
-  /** Takes more text and gives what can be shown. */
+  /** Takes the next piece of text and returns what can be shown now; '' after a stop text. */
   push(text: string): string {
     if (this.#reached) return ''
     const all = this.#held + text

@@ -15,22 +15,23 @@ import { walkFolder } from './walk'
 /** A file, or a row of one, that gave no document. */
 export interface SkippedDocument {
   file: string
+  /** Row number from 1; absent when the whole file is skipped. */
   row?: number
   reason: string
 }
 
+/** What {@link readDocuments} reports as it reads. */
 export interface ReadDocumentsOptions {
-  /** Told what is passed over and why. Without it a row that is no document is an error. */
+  /** Called with each file or row that is skipped, and why. Without it such a row is an error. */
   onSkipped?: (skipped: SkippedDocument) => void
-  /** Called as the files of a folder are read. */
+  /** Called after each file of a folder with how many are read, and how many there are. */
   onProgress?: (done: number, total: number) => void
 }
 
 /**
- * Reads documents: a file of one of the formats of `readers`, or a folder of such files, searched to its depths. In a folder
- * a document's id is its path below it, with `/` and without the extension (with it, where two files differ in nothing
- * else); rows of a JSON file keep their ids. Documents are sorted by path.
- *
+ * Reads documents: a file in one of the supported formats, or a folder of such files, searched with all its subfolders.
+ * In a folder a document's id is its path within it, with `/` and without the extension (with it, where two files
+ * differ in nothing else); rows of a JSON file keep their ids. Documents are sorted by path.
  * @throws DatasetError when there are none, or one cannot be read
  */
 export async function readDocuments(path: string, options: ReadDocumentsOptions = {}): Promise<RaftDocument[]> {
@@ -101,12 +102,17 @@ function skip(file: string, { row, problem }: Unread, { onSkipped }: ReadDocumen
   onSkipped({ file, ...(row === undefined ? {} : { row }), reason: problem })
 }
 
+/** What {@link readQuestions} does with rows that are not questions. */
 export interface ReadQuestionsOptions {
-  /** Told of rows that are no questions. Without it such a row is an error. */
+  /** Called with each such row and what is wrong with it. Without it such a row is an error. */
   onRefused?: (refused: { origin: RowOrigin; id?: string; reason: string }) => void
 }
 
-/** Reads questions from a JSON array or JSONL. @throws DatasetError when there are none, and as {@link questionOf} does */
+/**
+ * Reads questions from a JSON array or JSONL; see {@link parseQuestions} for their keys.
+ * @throws DatasetError naming file, row and key when a row is not a question and there is no `onRefused`, and for a
+ * file without rows
+ */
 export async function readQuestions(file: string, { onRefused }: ReadQuestionsOptions = {}): Promise<RaftQuestion[]> {
   const questions: RaftQuestion[] = []
   let count = 0

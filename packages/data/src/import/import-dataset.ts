@@ -12,8 +12,12 @@ import { importFormats, type ImportFormat, type ImportFormatName } from './index
 import type { Imported, ImportOptions, InputFiles } from './imported'
 import { RecordImport } from './records'
 
+/** Where {@link importDataset} puts the rows it makes. */
 export interface ImportSink extends CheckOptions {
-  /** Takes rows as they are read, where a row depends on no later record; `rows` of the result is empty then. */
+  /**
+   * Called with each row as soon as it is complete; a promise that it returns is awaited. `rows` of the result is then
+   * empty. In formats where later records add to earlier rows, the rows come at the end.
+   */
   onRow?: (row: Row) => void | Promise<void>
 }
 

@@ -14,6 +14,7 @@ export interface Refusal {
   file: string
   /** Number from 1: the line of a text file; in JSON the record, the thread, or of SQuAD the question. */
   row: number
+  /** Id of the question or record, where it has one. */
   id?: string | undefined
   /** What is wrong: its kind, then after the first colon what came and what was expected. */
   reason: string
@@ -30,18 +31,22 @@ export interface Imported {
 
 /** How tables are written into contexts. */
 export const tableFormats = ['markdown', 'csv', 'tsv'] as const
+/** A name of {@link tableFormats}. */
 export type TableFormat = (typeof tableFormats)[number]
 
-/** Where records keep what a row needs; a dotted path reaches inside: `instances.0.output`. */
+/** Which keys of a record hold what a row needs. A dotted path reaches inside: `instances.0.output`. */
 export interface ImportColumns {
   question: string
   answer: string
+  /** The text that the question is about: records with equal ones become questions of one context. */
   context?: string
+  /** The `input` of an Alpaca row, instead of a context; may be null in a record. */
   input?: string
+  /** Id of the question. */
   id?: string
 }
 
-/** What formats can be told; which of them a format reads stands in its entry of `importFormats`. */
+/** Options of the formats; which of them a format reads is said in its entry of `importFormats`. */
 export interface ImportOptions {
   /** The file of questions, as it is named in the input; the only one there when absent. */
   splitFile?: string
@@ -53,6 +58,7 @@ export interface ImportOptions {
   window?: number
   /** Also asks about posts that start a conversation; default true. */
   includeStarts?: boolean
+  /** The keys to read, for records of any shape. */
   columns?: ImportColumns
 }
 

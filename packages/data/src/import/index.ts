@@ -92,4 +92,5 @@ export const importFormats = {
   },
 } as const satisfies Readonly<Record<string, ImportFormat>>
 
+/** A name of {@link importFormats}. */
 export type ImportFormatName = keyof typeof importFormats

@@ -1,5 +1,6 @@
 // Reply match: which post of a conversation answers which, as JORA's paper judges its social threads.
 
+/** Which parts of a predicted reply link are right. */
 export interface ReplyMatch {
   /** The post that was asked about is named. */
   target: boolean

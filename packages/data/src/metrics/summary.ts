@@ -5,29 +5,37 @@ import { denotationMatch } from './denotation'
 import { replyMatch } from './reply'
 import { exactMatch, f1 } from './squad'
 
-/** One answer's scores. `denotation`, `target` and `reply` are there where the row asks for that metric. */
+/** One answer's scores. `denotation`, `target` and `reply` are there only where the row asks for that metric. */
 export interface AnswerScore {
   exactMatch: boolean
   /** In [0, 1]. */
   f1: number
+  /** Whether the answer denotes the same values as a right one ({@link denotationMatch}). */
   denotation?: boolean
+  /** {@link ReplyMatch.target} */
   target?: boolean
+  /** {@link ReplyMatch.reply} */
   reply?: boolean
 }
 
 /** Means in [0, 1], each over the answers that have that score; absent where none has. */
 export interface AnswerSummary {
   answers: number
+  /** Share of answers that equal a right one, white space around them aside. */
   exactMatch?: number
+  /** Mean of each answer's best F1 over the right ones. */
   f1?: number
+  /** Share of table questions answered with the right denotation. */
   denotation?: number
+  /** Share of reply links that name the post asked about. */
   target?: number
+  /** Share of reply links with the right reply. */
   reply?: number
   /** Share of right replies among the answers whose target is right: p(reply | target). */
   replyGivenTarget?: number
 }
 
-/** Scores a prediction against all right answers. */
+/** Scores a prediction against all right answers: by exact match and F1, and by `metric` where there is one. */
 export function scoreAnswer(prediction: string, answers: readonly string[], metric?: AnswerMetric): AnswerScore {
   const score: AnswerScore = { exactMatch: exactMatch(prediction, answers), f1: f1(prediction, answers) }
   if (metric === 'denotation')
@@ -37,7 +45,7 @@ export function scoreAnswer(prediction: string, answers: readonly string[], metr
 
 const scoreNames = ['exactMatch', 'f1', 'denotation', 'target', 'reply'] as const
 
-/** Means over scored answers, for the metrics that were judged. */
+/** Means over scored answers, one for each score that at least one answer has. */
 export function summarizeAnswers(results: readonly AnswerScore[]): AnswerSummary {
   const summary: AnswerSummary = { answers: results.length }
   for (const name of scoreNames) {

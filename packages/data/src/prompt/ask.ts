@@ -21,7 +21,7 @@ export type Ask =
 export interface AskedIds {
   /** The context, which other questions may share; empty without one. */
   readonly context: readonly number[]
-  /** It continues the first so many tokens of the context; all of them when absent. */
+  /** How many tokens of `context`, from its beginning, the prompt continues; all when absent. */
   readonly contextLength?: number
   /** What follows it, up to where the answer begins. */
   readonly prompt: readonly number[]
@@ -31,9 +31,8 @@ export interface AskedIds {
 const placeholder = '…'
 
 /**
- * The ids up to where the answer begins, as a row with this question has them in training.
- *
- * @throws DatasetError | Error when the chat template cannot take it
+ * The ids of what is asked, up to where the answer begins: the same ids that a training row with this question has.
+ * @throws DatasetError | Error when the chat template refuses it, or a conversation does not end with a user message
  */
 export function askedIds(ask: Ask, tokenizer: Tokenizer, template: PromptTemplate): AskedIds {
   if ('ids' in ask) return ask.ids

@@ -6,26 +6,32 @@ import { rowTurns, spellsBos } from './segments'
 import { tokenizeTree, type TokenizeOptions } from './tokenize'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
+/** A question of a row as the ids that a model continues, with what an evaluation compares its answer to. */
 export interface AskedQuestion {
   /** Row number in its file, from 1, and number of the question in its row, from 0. */
   readonly row: number
   readonly question: number
+  /** The question's own id, where the row has one. */
   readonly id?: string
   /** What is asked, without context and template. */
   readonly text: string
   /** All answers that count as right. */
   readonly answers: readonly string[]
+  /** How the answer is judged beyond exact match and F1. */
   readonly metric?: AnswerMetric
   /** Ids of the context: one array for all questions that share it, empty without one. */
   readonly context: readonly number[]
-  /** It continues the first so many tokens of the context. */
+  /** How many tokens of `context`, from its beginning, the question sees. */
   readonly contextLength: number
   /** Ids of the prompt behind the context, up to where the answer begins. */
   readonly prompt: readonly number[]
 }
 
-/** The questions of a row; none where it is pre-tokenised. Of a conversation the last turn of the
- * assistant that is learned is asked for. */
+/**
+ * The questions of a row, each with the ids up to where its answer begins. A row without a context is one question; of
+ * a conversation it is the last learned turn of the assistant. Pre-tokenised rows have none.
+ * @throws DatasetError | Error as {@link tokenizeRow} does
+ */
 export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOptions): AskedQuestion[] {
   if ('input_ids' in row) return []
   const number = row.origin?.row ?? 0

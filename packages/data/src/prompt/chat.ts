@@ -28,7 +28,9 @@ const commonStart = (a: string, b: string): number => {
   return n
 }
 
-/** The chat template of a tokenizer. */
+/**
+ * A model's chat template, run by our own Jinja: renders conversations, and finds which parts of the text are learned.
+ */
 export class ChatTemplate {
   readonly #template: JinjaTemplate
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
@@ -123,7 +125,10 @@ export class ChatTemplate {
     return segments
   }
 
-  /** What stands around a lone user message. @throws Error when the template drops or changes its text */
+  /**
+   * The text before and after a user message that is alone in its conversation.
+   * @throws Error when the template drops or changes the message
+   */
   frame(): UserFrame {
     if (this.#frame === undefined) {
       const [a, b] = ['A', 'B'].map((content) => this.render([{ role: 'user', content }], true)) as [string, string]
@@ -136,7 +141,7 @@ export class ChatTemplate {
     return this.#frame
   }
 
-  /** The learned part after a lone user message. */
+  /** The learned segment that answers a user message alone in its conversation: `content` and what ends it. */
   answer(content: string): Segment {
     const { before, after } = this.frame()
     const prompt = `${before}A${after}`

@@ -6,17 +6,19 @@ import type { Tokenizer } from '../tokenizer/tokenizer'
 /** What a token belongs to. `prompt` where a row has no context of its own; `end` is a learned EOS. */
 export type TokenPart = 'prompt' | 'context' | 'question' | 'answer' | 'end'
 
+/** One token of a sample, for showing what a model is trained on. */
 export interface TokenDescription {
   id: number
   /** The text that became complete with this token: '' inside a character of several tokens. All of them make the text. */
   text: string
+  /** Whether the loss counts it. */
   learned: boolean
   part: TokenPart
   /** Branch of a tree, from 0; absent for its context and where there are no branches. */
   branch?: number
 }
 
-/** Describes every token of a sample, special tokens included. Each branch of a tree is decoded apart. */
+/** Describes every token of a sample, special tokens included. Each branch of a tree is decoded on its own. */
 export function describeTokens(
   sample: Pick<Sample, 'ids' | 'labels' | 'branches' | 'contextLength'>,
   tokenizer: Tokenizer,

@@ -15,10 +15,11 @@ import {
 import type { ChatMessage, ContextRow, Row, TokenRow } from '../rows/row-formats'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
+/** The prompt template of rows. */
 export interface TemplateOptions {
   /** The template, or its name for the tokenizer at hand. */
   readonly template: PromptTemplate | PromptTemplateName
-  /** How documents of a context are written (default: as the template says, `auto` where it is a name). */
+  /** How documents of a context are written (default: as the template says; `auto` where `template` is a name). */
   readonly contextTemplate?: ContextTemplate
 }
 

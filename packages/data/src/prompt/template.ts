@@ -10,10 +10,12 @@ import { chatTemplateOf } from './chat'
  * headings, instructions too; `chat`: the model's own chat template; `none`: the row's own text and nothing else.
  */
 export const promptTemplates = ['alpaca', 'raft', 'chat', 'none'] as const
+/** A name of {@link promptTemplates}. */
 export type PromptTemplateName = (typeof promptTemplates)[number]
 
 /** What a run may be told: a template by name, or to choose one by rows and model; see {@link choosePromptTemplate}. */
 export const promptChoices = ['auto', ...promptTemplates] as const
+/** A name of {@link promptChoices}. */
 export type PromptChoice = (typeof promptChoices)[number]
 
 /**
@@ -21,6 +23,7 @@ export type PromptChoice = (typeof promptChoices)[number]
  * after another, a line break after each; `auto`: plain where questions see the first few of them only, as of a text's lines.
  */
 export const contextTemplates = ['auto', 'document', 'plain'] as const
+/** A name of {@link contextTemplates}. */
 export type ContextTemplate = (typeof contextTemplates)[number]
 
 /**
@@ -34,7 +37,10 @@ export interface Frames {
   readonly context: { readonly head: string; readonly before: string; readonly after: string }
 }
 
-/** Chosen once, when an adapter is trained; `prompt.json` beside the adapter keeps it for all who ask it. */
+/**
+ * The text around what rows hold. It is chosen once, when an adapter is trained; `prompt.json` beside the adapter keeps
+ * it for everything that asks the adapter.
+ */
 export interface PromptTemplate {
   readonly name: PromptTemplateName
   readonly frames: Frames
@@ -76,7 +82,10 @@ export const frames = {
   none: { ...plain, context: { head: '', before: '', after: '\n' } },
 } satisfies Record<PromptTemplateName, Frames>
 
-/** @throws Error when `value` is no template, naming the flag */
+/**
+ * Checks the name of a template, as `--prompt-template` has it.
+ * @throws Error for any other text, naming the flag and what it takes
+ */
 export function parsePromptTemplate(value: string): PromptTemplateName {
   const known = promptTemplates.find((name) => name === value)
   if (known !== undefined) return known
@@ -85,8 +94,8 @@ export function parsePromptTemplate(value: string): PromptTemplateName {
 
 /**
  * The template of this name for a model's tokenizer.
- *
- * @throws Error for `chat` when the tokenizer has no chat template, or it cannot be read
+ * @param documents how the documents of a context are written
+ * @throws Error for `chat` when the tokenizer has no chat template, or one that cannot be parsed
  */
 export function promptTemplate(
   name: PromptTemplateName,
@@ -114,10 +123,11 @@ export const templateFor = (
       : { ...template, documents }
 
 /**
- * What `auto` comes to. Rows that bring their prompts as text or ids are asked so (`none`). Conversations, and any rows of a
- * model that has a chat template, go through it (`chat`). Otherwise contexts with questions alone are `raft`, and all else
- * `alpaca`.
- *
+ * Resolves `auto` to a template. Rows that bring their prompts as text or ids are used as they are (`none`).
+ * Conversations, and any rows for a model with a chat template, go through that (`chat`). Otherwise rows that are all
+ * contexts with questions are `raft`, and everything else is `alpaca`.
+ * @param choice a template's name, or `auto`
+ * @param documents how the documents of a context are written (default `auto`)
  * @throws Error as {@link promptTemplate} does
  */
 export function choosePromptTemplate(
@@ -160,15 +170,14 @@ export function stopIdsOf(
   return [...new Set([...modelIds, ...eos, ...marks.flat()])]
 }
 
-/** End marks of several tokens, which only their text shows. */
+/** The end marks that are several tokens: they can be found only in the decoded text (see {@link StopText}). */
 export const stopTextsOf = ({ stops }: Pick<PromptTemplate, 'stops'>, tokenizer: Tokenizer): string[] =>
   stops.filter((stop) => tokenizer.encode(stop, { continuation: true }).length !== 1)
 
 /**
- * A template as JSON has it.
- *
- * @param source what errors call it
- * @throws Error naming the key that is not as it should be
+ * Reads a template from the parsed JSON of a `prompt.json`.
+ * @param source the file's name, for errors
+ * @throws Error naming the key that is wrong, and what was expected
  */
 export function parseTemplateJson(json: unknown, source: string): PromptTemplate {
   const fail = (key: string, expected: string) => new Error(`${source}: "${key}": expected ${expected}`)

@@ -6,8 +6,8 @@ import type { PromptTemplate } from './template'
 const quoted = (text: string): string => JSON.stringify(text)
 
 /**
- * The Jinja source that renders a conversation as `askedIds` puts it: the chat template itself, or each of the user's messages
- * in the frame of an instruction, all others one after another. BOS is the tokenizer's to put before it.
+ * The Jinja source that renders a conversation as `askedIds` does: the chat template itself, or each user message in
+ * the frame of an instruction and all other messages as they are. It does not write BOS: that is left to the tokenizer.
  */
 export function toJinja({ chat, frames }: PromptTemplate): string {
   if (chat !== undefined) return chat

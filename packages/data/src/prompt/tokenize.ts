@@ -8,8 +8,9 @@ import { contextSegments, rowSegments, rowTurns, spellsBos, type TemplateOptions
 import { requireEos, type Tokenizer } from '../tokenizer/tokenizer'
 import type { Branch, Tree } from '../trees/tree'
 
+/** How rows become ids. */
 export interface TokenizeOptions extends TemplateOptions {
-  /** Ids of pre-tokenised rows must be below (default: the tokenizer's); a model's may be larger than its tokenizer's. */
+  /** Ids of pre-tokenised rows must be below it (default: the tokenizer's size; a model's may be larger). */
   readonly vocabSize?: number
 }
 

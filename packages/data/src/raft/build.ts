@@ -14,6 +14,7 @@ import type { RaftQuestion } from './questions'
 import { splitDocuments, type Side } from './split-documents'
 import { statisticsOf, type RaftStatistics } from './statistics'
 
+/** How {@link buildRaft} cuts documents and makes contexts. */
 export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTokens' | 'tableFormat'> {
   /** Longest chunk, in tokens (default 256). */
   chunkTokens?: number
@@ -21,33 +22,40 @@ export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTo
   distractors?: number
   /** Share of the training questions whose context has the golden document (default 0.8). */
   goldenProbability?: number
-  /** What is learned where it has not: the answer (default), or a refusal. */
+  /** What is learned from a context without its golden document: the answer (`keep`, the default), or a refusal. */
   withoutGolden?: 'keep' | 'refuse'
-  /** Default: {@link DEFAULT_REFUSAL}. */
+  /** The refusal to learn (default {@link DEFAULT_REFUSAL}). */
   refusal?: string
-  /** Share of the documents that is trained on (default 0.8); a document's own `split` wins. */
+  /**
+   * Share of the documents that is trained on, the rest being held out (default 0.8); a document's own `split`
+   * overrides it.
+   */
   split?: number
-  /** Default 420. */
+  /** Seed of every random choice (default 420). */
   seed?: number
-  /** Keep a question whose answer stands nowhere in its document, with the chunk most like it (default false). */
+  /** Keep a question whose answer is not in its document word for word, with the chunk most like it (default false). */
   allowAbstractive?: boolean
-  /** Questions that could not be read, to be counted among those that are refused. */
+  /** Questions that could not be read: they are added to `refused` and counted there. */
   unread?: readonly RefusedQuestion[]
-  /** Called as the work goes on. */
+  /** Called after each item of a stage: how many are done, of how many. */
   onProgress?: (done: number, total: number, stage: RaftStage) => void
 }
 
 /** What is being done, in this order: each goes through documents, chunks, questions or contexts. */
 export const raftStages = ['chunk', 'index', 'golden', 'context'] as const
+/** A name of {@link raftStages}. */
 export type RaftStage = (typeof raftStages)[number]
 
+/** The answer that is learned where a context lacks the golden document and `withoutGolden` is `refuse`. */
 export const DEFAULT_REFUSAL = 'The documents do not answer this.'
 
+/** A question that no row was made of, and why. */
 export interface RefusedQuestion {
   question: RaftQuestion
   reason: string
 }
 
+/** What {@link buildRaft} makes of documents and questions. */
 export interface RaftData {
   /** Training contexts, then those that are held out, each in the order of their first questions. */
   rows: ContextRow[]

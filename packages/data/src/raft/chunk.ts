@@ -7,22 +7,28 @@ import type { RaftDocument } from './documents'
 import type { Table } from './table'
 import { counterOf } from './token-counter'
 
+/** A part of a document, short enough to be put into a context. */
 export interface Chunk {
   /** `<document>#<n>`, n from 1; the document's own id where it is one chunk. */
   id: string
+  /** Title of the document. */
   title?: string
   text: string
-  /** Id of the document it is of. */
+  /** Id of the document that it is part of. */
   document: string
   /** Length of `text` on its own, BOS and title not counted. */
   tokens: number
 }
 
+/** How {@link chunkDocument} cuts a document. */
 export interface ChunkOptions {
   tokenizer: Pick<Tokenizer, 'encode'>
   /** Longest chunk, in tokens; at least 16. */
   chunkTokens: number
-  /** Tokens at most that a chunk of text repeats of the one before it (default 0). Rows of tables stand once. */
+  /**
+   * Most tokens that a chunk of text repeats from the end of the one before it (default 0). Rows of tables are never
+   * repeated.
+   */
   overlapTokens?: number
   /** How a table is written (default markdown). */
   tableFormat?: TableFormat

@@ -13,20 +13,24 @@ export interface DocumentOrigin {
 
 interface DocumentBase {
   id: string
+  /** Written before the text of each of its chunks. */
   title?: string
   /** Fixes where the document goes; the seeded split is for documents without it. */
   split?: 'train' | 'test'
   origin?: DocumentOrigin
 }
 
+/** A document of text. */
 export interface TextDocument extends DocumentBase {
   text: string
 }
 
+/** A document that is one table. */
 export interface TableDocument extends DocumentBase {
   table: Table
 }
 
+/** A document to make contexts of. */
 export type RaftDocument = TextDocument | TableDocument
 
 /**

@@ -3,17 +3,20 @@
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { optionalText, parseJsonRows, recordOf, textAt } from './json-rows'
 
+/** A question about one of the documents, with its answer. */
 export interface RaftQuestion {
+  /** Absent: its row number. */
   id?: string
   question: string
   /** What is learned. May quote its document as RAFT does: `##begin_quote## … ##end_quote##`, `##Answer: …`. */
   answer: string
-  /** All answers that an evaluation counts as right. */
+  /** All answers that an evaluation counts as right; `[answer]` when absent. */
   answers?: readonly string[]
   /** Id of the document that answers it; any document may when absent. */
   document?: string
   /** Words of the document that hold the answer. */
   quote?: string
+  /** Where it was read. */
   origin?: RowOrigin
 }
 

@@ -5,6 +5,7 @@ import type { RaftDocument } from './documents'
 import type { Source } from './golden'
 import type { Side } from './split-documents'
 
+/** What the training rows, or the held-out ones, are made of. */
 export interface SideStatistics {
   /** Source documents of the side, whether or not a question is about them; empty ones left out. */
   documents: number
@@ -12,6 +13,7 @@ export interface SideStatistics {
   questions: number
 }
 
+/** What {@link buildRaft} read, cut and made. */
 export interface RaftStatistics {
   documents: number
   /** Skipped, for there is nothing in them. */

@@ -13,11 +13,11 @@ export interface Table {
 const delimiters = [',', ';', '\t', '|']
 
 /**
- * Reads a table whose first record is its header. What stands between cells is told by the content: what gives every record
- * as many cells as the header has, and the most of them; `.tsv` has tabs where they do. RFC 4180 quotes enclose cells (or
- * the `\"` of WikiTableQuestions, where RFC quotes do not fit); in a table of tabs they do where a cell could not be written
- * otherwise, and else stand for themselves. A first line `sep=;`, as Excel writes it, decides.
- *
+ * Reads a table whose first record is its header. The separator is the one that gives every record as many cells as the
+ * header, and the most of them; in `.tsv` files a tab where that fits. RFC 4180 quotes enclose cells (or the `\"` of
+ * WikiTableQuestions, where RFC quotes do not fit); in a table of tabs they do only where a cell could not be written
+ * otherwise, and else are characters like others. A first line `sep=;`, as Excel writes it, decides.
+ * @param file the file's name, for errors
  * @throws DatasetError naming the record, counted with the header as a spreadsheet does, that has more or fewer cells
  */
 export function parseTable(text: string, file: string): Table {

@@ -11,8 +11,9 @@ export type RecordItem =
   | { origin: RowOrigin; error: DatasetError }
 
 /**
- * Reads records from text that comes in pieces, in memory for one of them. Broken JSON is an item of its own; lines are
- * read on after it, an array is not. So is a record with a key twice in one object, NUL, or half a surrogate pair.
+ * Reads records from JSON or JSONL text that comes in pieces, holding one record in memory at a time. Broken JSON
+ * becomes an item of its own: JSONL is read on after it, an array is not. The same holds for a record with a key twice
+ * in one object, NUL, or half a surrogate pair.
  */
 export class RecordReader {
   readonly #file: string

@@ -4,8 +4,10 @@ import { canonical } from './canonical'
 import { TermIndex } from './term-index'
 import { termsOf } from './terms'
 
+/** A text that a {@link Retriever} indexes. */
 export interface RetrievedText {
   id: string
+  /** Its words count as those of the text. */
   title?: string
   text: string
 }
@@ -22,19 +24,24 @@ export interface Bm25Parameters {
   onProgress?: (done: number) => void
 }
 
+/** What {@link Retriever.search} may find. */
 export interface SearchOptions {
   /** Most hits; all when absent. */
   limit?: number
-  /** Only texts for which it holds are found. */
+  /** Only texts for whose id it returns true are found; all when absent. */
   among?: (id: string) => boolean
 }
 
+/** A text that was found; a higher BM25+ score fits the query better. */
 export interface Hit {
   id: string
   score: number
 }
 
-/** An index of titles and texts. Forms of letters do not count; all words of a query do, as often as they stand in it. */
+/**
+ * An index of texts and their titles that ranks them by BM25+ (Lv & Zhai 2011). Words are compared in one form: NFKC,
+ * lower case, without soft hyphens; a word that a query repeats counts again.
+ */
 export class Retriever {
   readonly index: TermIndex
   readonly #ids: readonly string[]
@@ -57,7 +64,7 @@ export class Retriever {
     this.#found = new Uint32Array(texts.length)
   }
 
-  /** The texts that share words with `query`, best first; among equals, those that were given first. */
+  /** The texts that share words with `query`, best first; equals in the order they were given. */
   search(query: string, { limit = Infinity, among }: SearchOptions = {}): Hit[] {
     const hits: Hit[] = []
     const ranked = this.rank(query, (text) => among === undefined || among(this.#ids[text]!))
@@ -69,9 +76,9 @@ export class Retriever {
   }
 
   /**
-   * The texts that share words with `query`, by number, best first: as many are put in order as are taken.
-   *
-   * @param keep which of them
+   * The texts that share words with `query`, by number from 0, best first. They are sorted only as far as the caller
+   * iterates.
+   * @param keep returns whether a text is wanted
    */
   rank(query: string, keep: (text: number, score: number) => boolean): Generator<RankedText> {
     this.#score(query)
@@ -84,7 +91,7 @@ export class Retriever {
     return bestFirst(kept)
   }
 
-  /** These texts, the best for `query` first; those that share no word with it last. */
+  /** The numbers in `texts`, best for `query` first; those that share no word with it come last, with score 0. */
   rankAmong(query: string, texts: Iterable<number>): Generator<RankedText> {
     const all = [...texts]
     // One needs no order.
@@ -92,7 +99,10 @@ export class Retriever {
     return bestFirst(Array.from(all, (text) => ({ text, score: this.#scores[text]! })))
   }
 
-  /** What `query` scores for a text. */
+  /**
+   * The score of one text for `query`; 0 when they share no word.
+   * @param text its number, from 0
+   */
   scoreOf(query: string, text: number): number {
     this.#score(query)
     return this.#scores[text]!

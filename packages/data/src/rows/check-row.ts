@@ -30,6 +30,7 @@ const formats = {
   completion: { tells: ['prompt', 'completion'], uses: [], check: checkCompletion },
 } as const satisfies Readonly<Record<string, RowFormat>>
 
+/** A format of rows; which one a row has is decided by its keys. */
 export type RowFormatName = keyof typeof formats
 
 /** What would change what is learned, and is not supported: a row that has it is refused, not half read. */
@@ -54,9 +55,8 @@ const EXPECTED =
   '"instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels"'
 
 /**
- * Checks one parsed row and attaches where it stood. `"input": null` counts as absent. Keys that say nothing to training
- * are left out, and told to `onUnusedKey`; keys that would change what is learned are refused.
- *
+ * Checks one parsed row and attaches its origin. `"input": null` counts as absent. Keys that training ignores are left
+ * out and reported to `onUnusedKey`; keys that would change what is learned are refused.
  * @throws DatasetError naming row and key
  */
 export function checkRow(value: unknown, origin: RowOrigin, options: CheckOptions = {}): Row {

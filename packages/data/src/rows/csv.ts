@@ -2,15 +2,20 @@
 
 import { DatasetError } from '../errors'
 
+/** The dialect of a file of comma- or tab-separated cells. */
 export interface CsvOptions {
   /** One character between cells (default a comma). */
   delimiter?: string
-  /** Whether `"` encloses cells (default true); in tab-separated files it usually stands for itself. */
+  /**
+   * Whether `"` encloses cells (default true); false takes it for a character like others, as tab-separated files
+   * usually mean it.
+   */
   quotes?: boolean
   /** Whether `\"` in a quoted cell is a quote and `\\` a backslash, as WikiTableQuestions writes them (default false). */
   backslashQuotes?: boolean
 }
 
+/** One record of such a file. */
 export interface CsvRecord {
   cells: string[]
   /** Line of the file it begins at, from 1. */

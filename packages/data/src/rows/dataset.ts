@@ -23,6 +23,7 @@ import { separateLength, separateSamples, treeSamples, type Tree } from '../tree
  */
 export type OverflowPolicy = 'error' | 'drop' | 'truncate'
 
+/** What {@link prepareDataset} makes samples of, and how. */
 export interface PrepareOptions {
   rows: readonly Row[]
   tokenizer: Tokenizer
@@ -38,11 +39,11 @@ export interface PrepareOptions {
   mixRows?: readonly Row[]
   /** How many of them, as a share of the training samples (default 0.3). */
   mix?: number
-  /** See TokenizeOptions. */
+  /** {@link TokenizeOptions.vocabSize} */
   vocabSize?: number
-  /** See TemplateOptions. */
+  /** {@link TemplateOptions.contextTemplate} */
   contextTemplate?: ContextTemplate
-  /** Default `none`. */
+  /** How samples that share a context are put into rows (default `none`). */
   packing?: Packing
 }
 
@@ -51,8 +52,10 @@ export interface PrepareOptions {
  * context once, several such trees one after another in a row; `auto`: as trees where that saves a tenth of the tokens.
  */
 export const packings = ['auto', 'none', 'tree'] as const
+/** A name of {@link packings}. */
 export type Packing = (typeof packings)[number]
 
+/** Counts of samples and tokens. */
 export interface DatasetStatistics {
   /** Questions with an answer to learn, however they lie in rows. */
   samples: number
@@ -70,10 +73,11 @@ export interface DatasetStatistics {
   truncated: number
 }
 
+/** Samples for training and for evaluation. */
 export interface PreparedDataset {
-  /** How the samples lie: what `auto` came to. */
+  /** How the samples are put into rows: what `auto` was resolved to. */
   packing: Exclude<Packing, 'auto'>
-  /** The template the samples were made with: what `auto` came to. */
+  /** The template the samples were made with: what `auto` was resolved to. */
   prompt: PromptTemplate
   /** In the order of the file, mixed-in rows last. */
   train: Sample[]
@@ -81,7 +85,7 @@ export interface PreparedDataset {
   heldOut: Sample[]
   /** Of both together, and of each. */
   statistics: DatasetStatistics & { train: DatasetStatistics; heldOut: DatasetStatistics }
-  /** What there is to know of the split, in sentences; mostly none. */
+  /** Remarks on the split, in sentences; usually none. */
   notes: string[]
 }
 

@@ -3,8 +3,12 @@
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import type { JsonRecord } from '../records/json'
 
+/** What a check of rows reports beside errors. */
 export interface CheckOptions {
-  /** Called with each key of a row that says nothing to training, e.g. `category` or `questions[].score`. */
+  /**
+   * Called with each key that a row has and training ignores, e.g. `category` or `questions[].score`; once for each
+   * row.
+   */
   onUnusedKey?: (key: string) => void
 }
 
@@ -14,7 +18,7 @@ export function noteUnused(row: JsonRecord, used: readonly string[], { onUnusedK
   for (const key of Object.keys(row)) if (!used.includes(key)) onUnusedKey(prefix + key)
 }
 
-/** The keys that a file has and nothing is done with, as a sentence; none where there are none. */
+/** A sentence that names the keys which training ignores, for people; an empty list when there are none. */
 export function unusedKeysNote(keys: ReadonlySet<string>): string[] {
   if (keys.size === 0) return []
   const shown = [...keys].slice(0, 8).map((key) => JSON.stringify(key))

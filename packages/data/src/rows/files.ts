@@ -21,8 +21,9 @@ async function readOptional(path: string): Promise<string | undefined> {
   }
 }
 
+/** What a reader of a file reports. */
 export interface ReadOptions {
-  /** Sees the bytes of the file as they are read, as for a hash of it. */
+  /** Called with the bytes as they are read, e.g. to hash the file without reading it again. */
   onBytes?: (bytes: Uint8Array) => void
 }
 
@@ -41,24 +42,21 @@ export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): A
 }
 
 /**
- * The text of a file as it is read: UTF-8, or UTF-16 with a byte order mark, which is left out.
- *
- * @throws DatasetError when it is missing, a folder, or no such text
+ * The text of a file piece by piece: UTF-8, or UTF-16 with a byte order mark, which is left out.
+ * @throws DatasetError when it is missing, a folder, or not such text
  */
 export const readChunks = (file: string, options?: ReadOptions): AsyncGenerator<string> =>
   decodeText(readBytes(file, options), file)
 
 /**
  * The file's text, without a byte order mark.
- *
- * @throws DatasetError when it is missing, a folder, no text, or longer than the 512 MB that a string can have
+ * @throws DatasetError when it is missing, a folder, not text, or longer than the 512 MB that a string can have
  */
 export const readText = (file: string): Promise<string> => decodeWhole(readBytes(file), file)
 
 /**
- * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: it may be of any size.
- *
- * @throws DatasetError when it is missing, no text, or holds a bad row
+ * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: only its rows are held in memory.
+ * @throws DatasetError when it is missing, not text, or has a bad row
  */
 export async function loadRows(file: string, options?: ReadOptions & CheckOptions): Promise<Row[]> {
   const rows: Row[] = []
@@ -69,8 +67,7 @@ export async function loadRows(file: string, options?: ReadOptions & CheckOption
 /**
  * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, and where present tokenizer_config.json,
  * special_tokens_map.json, chat_template.jinja, generation_config.json and config.json.
- *
- * @throws Error when tokenizer.json is missing or a file is no JSON, naming the file
+ * @throws Error when tokenizer.json is missing or a file is not JSON, naming the file
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   const read = async (name: string) => [name, await readOptional(join(dir, name))] as const

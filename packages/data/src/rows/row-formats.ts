@@ -12,6 +12,7 @@ interface RowBase {
 /** Instruction, optional input, answer: the format of Stanford Alpaca. */
 export interface AlpacaRow extends RowBase {
   instruction: string
+  /** Text that the instruction is about; '' is none. */
   input?: string
   output: string
   /** What comes before everything else of the prompt. */
@@ -20,7 +21,7 @@ export interface AlpacaRow extends RowBase {
   history?: readonly (readonly [question: string, answer: string])[]
 }
 
-/** A prompt used as it stands and its continuation, as TRL has them. */
+/** A prompt used word for word and its continuation, as TRL has them. */
 export interface CompletionRow extends RowBase {
   prompt: string
   completion: string
@@ -32,19 +33,24 @@ export interface TokenRow extends RowBase {
   labels: readonly number[]
 }
 
+/** Who says a message of a conversation. */
 export const chatRoles = ['system', 'user', 'assistant', 'tool'] as const
+/** A name of {@link chatRoles}. */
 export type ChatRole = (typeof chatRoles)[number]
 
+/** A message of a conversation, with the keys of OpenAI's chat format. */
 export interface ChatMessage {
   role: ChatRole
   content: string
-  /** An assistant's message that is part of the conversation and not learned. */
+  /** 0: a message of the assistant that is context only, without loss. */
   weight?: 0
-  /** What the chat template makes of these is its own: calls of tools, and what they gave. */
+  /** Calls that the assistant makes, in the form that the chat template expects. */
   tool_calls?: readonly JsonRecord[]
+  /** Of a tool's message: the call that it answers. */
   tool_call_id?: string
+  /** Name of the tool, or of the speaker, where the chat template writes one. */
   name?: string
-  /** What a model thought before it answered. */
+  /** What a reasoning model wrote before its answer. */
   reasoning_content?: string
 }
 
@@ -55,28 +61,33 @@ export interface ChatRow extends RowBase {
   tools?: readonly JsonRecord[]
 }
 
-/** A retrieved document. */
+/** A retrieved document, with the id that `golden` of a question may name. */
 export interface ContextDocument {
+  /** What `golden` of a question names it by. */
   id?: string
+  /** Written before its text. */
   title?: string
   text: string
 }
 
+/** A question on the documents of its row. */
 export interface ContextQuestion {
+  /** Names the question in what `eval` writes of its answers. */
   id?: string
   question: string
-  /** What is learned. */
+  /** The text that is learned. */
   answer: string
   /** All answers that an evaluation counts as right; `[answer]` when absent. */
   answers?: readonly string[]
-  /** Sees the first so many documents of the context only; all of them when absent. */
+  /** How many documents of the context, from the first, the question sees; all when absent. */
   documents?: number
-  /** Ids of the documents that answer it; kept where the context lacks them on purpose. */
+  /** Ids of the documents that answer it; named even where the context leaves them out on purpose. */
   golden?: readonly string[]
 }
 
 /** How answers are judged beyond exact match and F1: as the denotation of a table question, or as a reply link. */
 export const answerMetrics = ['denotation', 'reply'] as const
+/** A name of {@link answerMetrics}. */
 export type AnswerMetric = (typeof answerMetrics)[number]
 
 /** RAFT (Zhang et al. 2024): a context and the questions that share it. */
@@ -84,7 +95,9 @@ export interface ContextRow extends RowBase {
   /** Retrieved documents, or a text taken as it stands. */
   context: string | readonly ContextDocument[]
   questions: readonly ContextQuestion[]
+  /** How `eval` judges the answers, beside exact match and F1. */
   metric?: AnswerMetric
 }
 
+/** A row of a dataset, in one of the five formats. */
 export type Row = AlpacaRow | CompletionRow | TokenRow | ChatRow | ContextRow

@@ -7,11 +7,10 @@ import type { CheckOptions } from './fields'
 import type { Row } from './row-formats'
 
 /**
- * Reads dataset text: a JSON array, or one JSON object a line (JSONL), told by its first character. A byte order mark, CRLF
- * and blank lines are fine.
- *
- * @param file what errors call it
- * @throws DatasetError on broken JSON, a row of no known shape, or no rows at all
+ * Reads dataset text: a JSON array, or one JSON object a line (JSONL); its first character decides which. A byte order
+ * mark, CRLF and blank lines are accepted.
+ * @param file the file's name, for errors
+ * @throws DatasetError on broken JSON, a row of no known format, or no rows at all
  */
 export function parseRows(text: string, file: string, options?: CheckOptions): Row[] {
   const rows: Row[] = []

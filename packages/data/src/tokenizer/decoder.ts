@@ -2,6 +2,7 @@
 
 import { asArray, asRecord, asString, type JsonRecord } from '../records/json'
 
+/** How ids become text. */
 export interface DecodeOptions {
   /** Leave out special tokens such as BOS and EOS (default false, as in transformers). */
   skipSpecialTokens?: boolean

@@ -1,7 +1,7 @@
 // A tokenizer held to the rows of a model's embedding: what has no row there cannot be computed.
 import type { Tokenizer } from './tokenizer'
 
-/** A text holds a token that the model has no embedding for. */
+/** A text has a token that the model has no embedding for. */
 export class TokenIdError extends Error {
   override readonly name = 'TokenIdError'
 
@@ -22,7 +22,7 @@ export class TokenIdError extends Error {
 const held = new WeakMap<Tokenizer, Map<number, Tokenizer>>()
 
 /**
- * `tokenizer`, refusing every text that holds a token whose id is not below `rows`.
+ * `tokenizer`, whose `encode` throws a {@link TokenIdError} for texts that have a token id not below `rows`.
  * @param rows rows of the model's embedding: its config's vocabulary size
  */
 export function withinEmbedding(tokenizer: Tokenizer, rows: number): Tokenizer {

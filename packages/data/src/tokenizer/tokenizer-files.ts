@@ -17,10 +17,9 @@ export const tokenizerFileNames = [
 export type TokenizerFiles = { readonly [name in (typeof tokenizerFileNames)[number]]?: string | undefined }
 
 /**
- * Builds the tokenizer that `loadTokenizer` would from a folder of these files.
- *
- * @param folder what errors put before the file's name: the model's, or where the files come from
- * @throws Error when tokenizer.json is missing, a file is no JSON, or as {@link createTokenizer}, naming the file
+ * Builds the tokenizer that `loadTokenizer` would build from a folder with these files.
+ * @param folder what errors put before the file's name: the model's folder, or where the files come from
+ * @throws Error when tokenizer.json is missing, a file is not JSON, or as {@link createTokenizer} does, naming the file
  */
 export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenizer {
   const json = (file: (typeof tokenizerFileNames)[number]): unknown => {

@@ -8,6 +8,7 @@ import { sectionEncoder, type SectionPlace } from './section-encoder'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
 import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'
 
+/** How a text becomes ids. */
 export interface EncodeOptions {
   /** Put BOS first (default: as the model's tokenizer does). A text that already begins with BOS gets no second one. */
   addBos?: boolean
@@ -19,18 +20,20 @@ export interface EncodeOptions {
   continuation?: boolean
 }
 
+/** The tokenizer of a model, with the ids that Hugging Face's tokenizers give. */
 export interface Tokenizer {
   /** What error messages call it: its folder, usually. */
   readonly name: string
+  /** Ids of a text. Added tokens are found in it wherever they are written. */
   encode(text: string, options?: EncodeOptions): number[]
   /**
-   * Encodes a text that is given in parts: all ids together are those of the whole text. A token that spans a seam belongs to
-   * the part behind it.
+   * Encodes a text that is given in parts: the ids of all parts together are those of the whole text. A token that
+   * spans a seam belongs to the part behind it.
    */
   encodeParts(parts: readonly string[], options?: EncodeOptions): number[][]
   /** Whether the text ends with an added token, such as a template's end mark. */
   endsWithAddedToken(text: string): boolean
-  /** Ids outside the vocabulary give no text; bytes that are no UTF-8 give U+FFFD. */
+  /** Text of ids. Ids outside the vocabulary add nothing; bytes that are not UTF-8 become U+FFFD. */
   decode(ids: readonly number[], options?: DecodeOptions): string
   /** Decodes ids as they come; see {@link createTextStream}. */
   textStream(options?: DecodeOptions): TextStream
@@ -47,7 +50,9 @@ export interface Tokenizer {
   readonly chatTemplate: string | undefined
 }
 
+/** What {@link createTokenizer} cannot read from the two files. */
 export interface CreateTokenizerOptions extends ModelTokenIds {
+  /** What error messages call the tokenizer (default `tokenizer.json`). */
   name?: string
 }
 
@@ -201,7 +206,7 @@ export function requireEos(tokenizer: Tokenizer): number {
 }
 
 /**
- * Decodes ids one at a time. Only complete characters are given out, and all pieces together are exactly
+ * Decodes ids one at a time. Only complete characters are returned, and all pieces together are exactly
  * `tokenizer.decode(ids, options)`.
  */
 export function createTextStream(tokenizer: Tokenizer, options?: DecodeOptions): TextStream {

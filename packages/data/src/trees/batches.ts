@@ -3,15 +3,17 @@
 import { deriveSeed, shuffle } from '../random'
 import type { Sample } from './sample'
 
+/** How {@link planBatches} orders samples. */
 export interface PlanOptions {
   /** Samples a batch. */
   batchSize: number
   /** From 0; every epoch has its own order. */
   epoch: number
+  /** Seed of the order; with `epoch` it fixes the plan. */
   seed: number
   /** false keeps the order of the samples exactly: no sorting by length either. */
   shuffle: boolean
-  /** Lengths that differ by less than this, in tokens, count as equal when sorting (default 32). */
+  /** Lengths in the same multiple of this, in tokens, count as equal when sorting (default 32). */
   lengthBucket?: number
   /** Samples sorted together, in batches (default 50, as `group_by_length` in transformers). */
   window?: number

@@ -3,6 +3,7 @@
 import type { BatchRow } from './plan'
 import { countSamples, IGNORED_LABEL, type Sample } from './sample'
 
+/** A micro-batch of one shape, as host arrays for a training step. */
 export interface Batch {
   /** Token ids [batchSize * seqLen], right-padded. */
   tokens: Int32Array
@@ -44,8 +45,9 @@ export interface PackedRows {
   window: number
 }
 
+/** The shape of a batch. */
 export interface CollateOptions {
-  /** Fills the right of short rows; never learned, and with causal attention never seen. */
+  /** Fills the right of short rows; never learned, and never seen under causal attention. */
   padId: number
   /** Round the length up to a multiple of this (default: of 16 up to 64 tokens, of 32 above). */
   lengthMultiple?: number

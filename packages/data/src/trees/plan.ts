@@ -7,6 +7,7 @@ import { countSamples, type Sample } from './sample'
 /** A row of a batch: a sample, or several that lie in it one after another and do not see each other. */
 export type BatchRow = number | readonly number[]
 
+/** How {@link planSteps} divides an epoch into optimiser steps. */
 export interface StepPlanOptions extends PlanOptions {
   /** Micro-batches of an optimiser step. */
   gradientAccumulationSteps: number

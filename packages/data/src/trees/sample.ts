@@ -35,7 +35,7 @@ export function countTargets(sample: Pick<Sample, 'labels'>): number {
   return count
 }
 
-/** Largest position of its tokens + 1: what a model needs to have been made for. */
+/** Largest position of its tokens + 1: the least `max_position_embeddings` that a model needs for it. */
 export function reach({ ids, branches = [] }: Pick<Sample, 'ids' | 'branches'>): number {
   const ends = branches.map(
     ({ start, contextLength }, i) => contextLength + (branches[i + 1]?.start ?? ids.length) - start,
@@ -43,5 +43,5 @@ export function reach({ ids, branches = [] }: Pick<Sample, 'ids' | 'branches'>):
   return Math.max(branches[0]?.start ?? ids.length, ...ends)
 }
 
-/** Training samples that it stands for: a tree's branches. */
+/** How many training samples it holds: the branches of a tree, or 1. */
 export const countSamples = ({ branches }: Pick<Sample, 'branches'>): number => branches?.length ?? 1
