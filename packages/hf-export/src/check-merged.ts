@@ -10,6 +10,7 @@ import { MergedTensors } from './merged-tensors'
 import { companionsOf } from './model-files'
 import { indexFile } from './shards'
 
+/** What a check of a written folder found. */
 export interface FolderReport {
   readonly tensors: number
   /** Bytes of all tensors. */
@@ -18,8 +19,10 @@ export interface FolderReport {
   readonly maxError: number
 }
 
+/** The folder to check, and what it was made from. */
 export interface CheckMergedOptions {
   readonly modelDir: string
+  /** Folder of the adapter that was merged; absent for a model that was written without one. */
   readonly adapterDir?: string | undefined
   /** Folder that {@link mergeAdapter} wrote. */
   readonly outputDir: string

@@ -17,6 +17,7 @@ import { MergedTensors } from './merged-tensors'
 import { copyConfig, copyModelFiles } from './model-files'
 import { indexFile, planShards, shardIndex } from './shards'
 
+/** What {@link mergeAdapter} reads, and where it writes. */
 export interface MergeOptions {
   /** Folder of the base model, in Hugging Face layout. */
   readonly modelDir: string
@@ -34,6 +35,7 @@ export interface MergeOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** The folder that {@link mergeAdapter} wrote. */
 export interface MergeResult {
   readonly outputDir: string
   /** Names of the files in it, sorted. */

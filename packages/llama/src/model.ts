@@ -14,12 +14,13 @@ export type Linear = (name: string, x: Tensor, weight: Tensor) => Tensor
 /** x Wᵀ; 16-bit weights are converted where they are used. */
 export const denseLinear: Linear = (_name, x, weight) => t.linear(x, t.cast(weight, x.dtype))
 
+/** A model that can be run: its configuration, and its weights on a device. */
 export interface Decoder {
   readonly config: DecoderConfig
   readonly weights: Weights
-  /** Replaces the linear layers: where adapters and quantised weights come in. */
+  /** Replaces the linear layers: where adapters come in (default {@link denseLinear}). */
   readonly linear?: Linear
-  /** What activations are computed and kept in; f32 when absent. Statistics, scores and the loss are f32 all the same. */
+  /** The dtype of activations (default f32). Statistics, attention scores and the loss are f32 in either case. */
   readonly dtype?: 'f32' | 'f16'
   /** Recompute each layer's activations in the backward pass instead of keeping them. */
   readonly checkpointLayers?: boolean
@@ -31,6 +32,7 @@ export interface LayerCache {
   readonly v: Tensor
 }
 
+/** A batch of token sequences, right- or left-padded to one length. */
 export interface DecoderInput {
   /** Token ids, i32 `[batch, seq]`. */
   readonly tokens: Tensor
@@ -38,12 +40,13 @@ export interface DecoderInput {
   readonly positions?: Tensor
   /** Which keys each query sees; see `attention`. Causal when absent. */
   readonly visibility?: Tensor
-  /** No query sees a key that lies this many before it, or more; see `attention`. */
+  /** No query sees a key that is this many positions before it, or more; see `attention`. */
   readonly window?: number
   /** Keys and values so far; the new ones are written at `start` (i32 scalar). */
   readonly cache?: { readonly layers: readonly LayerCache[]; readonly start: Tensor }
 }
 
+/** What {@link decode} returns. */
 export interface DecoderOutput {
   /** Last hidden states after the final norm, `[batch, seq, hiddenSize]` in the decoder's dtype. */
   readonly hidden: Tensor
@@ -51,7 +54,10 @@ export interface DecoderOutput {
   readonly cache: readonly LayerCache[]
 }
 
-/** The decoder without its head. */
+/**
+ * Runs the decoder without its head: embedding, layers and final norm.
+ * @throws Error naming a weight that is missing; TensorError for inputs of another shape or dtype
+ */
 export function decode(
   decoder: Decoder,
   { tokens, positions, visibility, window, cache }: DecoderInput,
@@ -139,13 +145,14 @@ export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'co
   return t.cast(weights[name] ?? missing(name), dtype)
 }
 
-/** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]`. */
+/** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]` of {@link decode}. */
 export function logits(decoder: Decoder, hidden: Tensor): Tensor {
   const scores = t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
   const cap = decoder.config.logitSoftcap
   return cap === undefined ? scores : t.mul(t.tanh(t.div(scores, cap)), cap)
 }
 
+/** The tokens of a batch that are learned. They are gathered before the head runs, so that others cost no logits. */
 export interface LabelledRows {
   /**
    * Flat positions in `[batch · seq]` whose next token is learned, i32 `[rows]`. Or, i32 `[groups, rows]`: the batch is
@@ -157,8 +164,9 @@ export interface LabelledRows {
 }
 
 /**
- * −log p of each labelled token, f32 `[rows]` or `[groups · rows]` (0 in unused rows). The head runs on the labelled rows
- * only.
+ * −log p of each labelled token, f32 `[rows]` or `[groups · rows]` (0 in unused rows). The head runs on the labelled
+ * rows only.
+ * @throws Error and TensorError as {@link decode} does
  */
 export function tokenLosses(decoder: Decoder, input: DecoderInput, { labelRows, labels }: LabelledRows): Tensor {
   const { hidden } = decode(decoder, input)

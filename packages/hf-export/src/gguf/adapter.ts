@@ -8,6 +8,7 @@ import { interleaveRows } from './interleave'
 import { checkOutputFile } from './output'
 import { generalMetadata, modelName, once, type Plan, type PlannedTensor } from './plan'
 
+/** What {@link exportGgufAdapter} reads, and where it writes. */
 export interface GgufAdapterOptions extends Omit<GgufOptions, 'adapterDir' | 'dtype'> {
   /** Folder of the PEFT LoRA adapter. */
   readonly adapterDir: string

@@ -14,6 +14,7 @@ import { planAdapter, type GgufAdapterOptions } from './adapter'
 import type { GgufOptions } from './export'
 import { encodeNamed, fileTypes, planModel, type Plan, type PlannedTensor } from './plan'
 
+/** What a check of a GGUF file found. */
 export interface GgufReport {
   readonly tensors: number
   /** Length of the file. */
@@ -106,7 +107,11 @@ export async function checkGguf({
   return await checkPlan(file, await planModel(source, modelDir, fileType(file))) // awaited before the files close
 }
 
-/** As checkGguf, of a file that `exportGgufAdapter` wrote. */
+/**
+ * Checks a file that `exportGgufAdapter` wrote, as {@link checkGguf} checks a model's.
+ * @throws GgufError at the first difference; ConfigError for a file of a type that adapters do not have; as
+ * exportGgufAdapter for a source that cannot be used
+ */
 export async function checkGgufAdapter({
   output,
   modelDir,

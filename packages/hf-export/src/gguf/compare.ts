@@ -10,6 +10,7 @@ export interface ComparedPrompt {
   readonly ids: readonly number[]
 }
 
+/** What {@link compareWithLlamaCpp} compares. */
 export interface CompareOptions extends LlamaCppOptions {
   readonly modelDir: string
   /** Folder of the adapter that is merged into `gguf`, or laid over it as `lora`. */
@@ -17,17 +18,23 @@ export interface CompareOptions extends LlamaCppOptions {
   readonly prompts: readonly ComparedPrompt[]
   /** Tokens to generate for each; 32 when absent. */
   readonly count?: number | undefined
+  /** Where JORA's decoder runs. */
   readonly device: Device
 }
 
+/** How far llama.cpp and JORA agree. */
 export interface Comparison {
   /** Prompts of which both programs make the same ids. */
   readonly sameIds: number
   readonly prompts: number
-  /** Tokens llama.cpp generated, and how many of them are the likeliest to JORA too, given the same beginning. */
+  /** Tokens that llama.cpp generated. */
   readonly tokens: number
+  /** How many of them JORA finds most likely too, after the same beginning. */
   readonly sameTokens: number
-  /** How far below JORA's likeliest token llama.cpp's came at most, in nats: beside 0, no more than rounding if the file is right. */
+  /**
+   * The most that a token of llama.cpp's is below JORA's most likely one, in nats: near 0, within rounding, if the file
+   * is right.
+   */
   readonly largestGap: number
 }
 

@@ -6,6 +6,7 @@ import { checkOutputFile } from './output'
 import { encodeTensor, planModel, type Plan } from './plan'
 import { writeGguf } from './write'
 
+/** What {@link exportGguf} reads, and where it writes. */
 export interface GgufOptions {
   /** Folder of the model, in Hugging Face layout, with its tokenizer.json. */
   readonly modelDir: string
@@ -21,6 +22,7 @@ export interface GgufOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** The file that was written. */
 export interface GgufResult {
   readonly output: string
   /** Length of the file. */

@@ -24,15 +24,17 @@ interface LlamaContext extends Disposable {
   }
 }
 
+/** A model for llama.cpp, and where to find llama.cpp. */
 export interface LlamaCppOptions {
   /** The model's GGUF file. */
   readonly gguf: string
   /** A GGUF adapter to lay over it. */
   readonly lora?: string | undefined
-  /** Folder whose node_modules has node-llama-cpp, looked at before JORA's own and the working directory's. */
+  /** Folder whose node_modules has node-llama-cpp; searched before those of JORA and the working directory. */
   readonly from?: string | undefined
 }
 
+/** What {@link greedyWithLlamaCpp} continues. */
 export interface GreedyOptions extends LlamaCppOptions {
   /** The prompt; nothing is added to it. */
   readonly tokens: readonly number[]
@@ -106,7 +108,10 @@ export async function greedyWithLlamaCpp(options: GreedyOptions): Promise<number
   })
 }
 
-/** llama.cpp's ids of each text, by the vocabulary in the file; control tokens spelt out in a text are read as such. */
+/**
+ * llama.cpp's ids of each text, by the vocabulary in the file; control tokens written out in a text are read as such.
+ * @throws ConfigError when node-llama-cpp is not installed; its own errors for files it cannot load
+ */
 export async function tokenizeWithLlamaCpp(
   options: Omit<LlamaCppOptions, 'lora'> & { readonly texts: readonly string[] },
 ): Promise<number[][]> {

@@ -15,7 +15,7 @@ interface PushTarget extends hubClient.SettingsOptions {
   readonly createPullRequest?: boolean | undefined
   /** Text of a README.md, used where neither folder nor repository has one. */
   readonly card?: string | undefined
-  /** Looks and tells, and changes nothing; works offline too. */
+  /** Reports what would be done, and changes nothing; works offline too. */
   readonly dryRun?: boolean | undefined
   /** Bytes of a commit at most, where a file is not larger; 10 GB when absent. */
   readonly maxCommitBytes?: number | undefined
@@ -25,6 +25,7 @@ interface PushTarget extends hubClient.SettingsOptions {
   readonly backoffMs?: number | undefined
 }
 
+/** What {@link pushToHub} sends, and where to. */
 export type PushOptions = PushTarget &
   (
     | {
@@ -37,11 +38,13 @@ export type PushOptions = PushTarget &
       }
   )
 
+/** What a push will do, before anything is sent. */
 export interface PlanEvent {
   readonly type: 'plan'
   readonly plan: PushResult
 }
 
+/** Progress of the files that are sent. */
 export interface SentEvent {
   readonly type: 'sent'
   readonly file: string
@@ -50,15 +53,19 @@ export interface SentEvent {
   readonly totalBytes: number
 }
 
+/** A commit was made. */
 export interface CommitEvent {
   readonly type: 'commit'
   /** The files that now are in the repository. */
   readonly files: readonly string[]
+  /** Page of the pull request, where one was opened. */
   readonly pullRequestUrl?: string | undefined
 }
 
+/** What a push reports as it goes on. */
 export type PushEvent = PlanEvent | HashEvent | SentEvent | CommitEvent
 
+/** A file of a push. */
 export interface PushedFile {
   readonly name: string
   readonly bytes: number
@@ -66,6 +73,7 @@ export interface PushedFile {
   readonly there: boolean
 }
 
+/** What was pushed, or would be. */
 export interface PushResult {
   readonly repo: string
   /** Page of what was pushed: the repository, its branch, or the pull request. */

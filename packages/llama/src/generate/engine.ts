@@ -1,7 +1,10 @@
 // The engine of answers: requests wait in one queue and are generated one after another.
 import type { Generated, GenerateOptions, Generator } from './generate'
 
-/** Gives one generator to many who ask at once. Who is aborted while waiting leaves the queue. */
+/**
+ * A queue before one generator: those who ask at the same time get it one after another. Aborting a request that still
+ * waits takes it out of the queue.
+ */
 export class Engine {
   readonly generator: Generator
   readonly #waiting: (() => void)[] = []
@@ -36,9 +39,8 @@ export class Engine {
   }
 
   /**
-   * Runs `work` with the generator, once its turn has come: batches, say, whose parts belong together.
-   *
-   * @throws the signal's reason
+   * Runs `work` with the generator once its turn has come, e.g. for several batches that belong together.
+   * @throws what `work` throws, or the signal's reason when aborted before its turn
    */
   async exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#turn(signal)

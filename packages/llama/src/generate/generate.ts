@@ -3,14 +3,20 @@ import { disposeTree, gather, jit, pad, reshape, sliceAxis, tensor, type Device,
 import { decode, logits, type Decoder, type LayerCache, type Linear } from '../model'
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling'
 
+/** How a {@link Generator} continues a prompt. */
 export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate (default 256); the model's last position is a limit too. */
   readonly maxNewTokens?: number
   /** Generation ends at any of these ids (which are not returned); the model's EOS ids when absent. */
   readonly stopIds?: readonly number[]
-  /** Seed of the sampler. */
+  /** Seed of the sampler; with the same prompts and options it gives the same tokens. */
   readonly seed?: number
+  /** Aborting it ends the generation, which throws its reason. */
   readonly signal?: AbortSignal
-  /** Of the generator's adapters the one to use, as tensors that its programs take as arguments; none when absent. */
+  /**
+   * The adapter to use, of those the generator was made for, as arguments of its programs; absent: the base model
+   * alone.
+   */
   readonly adapter?: AdapterTensors
 }
 
@@ -19,12 +25,14 @@ export interface AdapterTensors {
   readonly [module: string]: { readonly [part: string]: Tensor }
 }
 
-/** Linear layers with an adapter beside them. */
+/** Makes the linear layers of a decoder with the adapter added. */
 export type Adapt = (adapter: AdapterTensors) => Linear
 
+/** One continuation. */
 export interface Generated {
   /** Generated ids, without the prompt and the stop id. */
   readonly ids: number[]
+  /** `stop`: at a stop id. `length`: at `maxNewTokens`, or at the model's last position. */
   readonly finishReason: 'stop' | 'length'
 }
 

@@ -1,5 +1,6 @@
 // Choosing the next token from logits, on the host.
 
+/** How the next token is chosen from logits; without options the most likely one is. */
 export interface SamplingOptions {
   /** 0 is greedy; otherwise logits are divided by it. */
   readonly temperature?: number
@@ -15,7 +16,10 @@ export interface SamplingOptions {
   readonly frequencyPenalty?: number
 }
 
-/** Refuses settings no sampler can honour, naming the option. */
+/**
+ * Checks the options' ranges.
+ * @throws RangeError naming the option, its value and what was expected
+ */
 export function checkSampling(options: SamplingOptions): void {
   const check = (name: keyof SamplingOptions, ok: (value: number) => boolean, expected: string) => {
     const value = options[name]

@@ -40,6 +40,7 @@ const architectures: Readonly<Record<DecoderConfig['modelType'], Architecture>> 
   gemma2: { ...gemma, arch: 'gemma2' },
 }
 
+/** How llama.cpp names and stores models of this family. */
 export const architectureOf = ({ modelType }: DecoderConfig): Architecture => architectures[modelType]
 
 /** llama.cpp's names of a layer's parts, after `blk.N.`. */
@@ -70,7 +71,10 @@ const outerNames: Readonly<Record<string, string>> = {
   lm_head: 'output',
 }
 
-/** llama.cpp's name of a weight, e.g. `blk.0.attn_q.weight` of `model.layers.0.self_attn.q_proj.weight`. */
+/**
+ * llama.cpp's name of a weight, e.g. `blk.0.attn_q.weight` for `model.layers.0.self_attn.q_proj.weight`.
+ * @throws ModelError for a weight that llama.cpp has no name for
+ */
 export function tensorName(name: string, { outputNorms }: Pick<DecoderConfig, 'outputNorms'>): string {
   const [, module = '', kind = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? []
   const outer = outerNames[module]
@@ -81,7 +85,10 @@ export function tensorName(name: string, { outputNorms }: Pick<DecoderConfig, 'o
   return `blk.${layer}.${inner}.${kind}`
 }
 
-/** Heads whose rows change places in the tensor of that name; 0 where none do. */
+/**
+ * How many heads the tensor has whose rows GGUF stores in another order (rotary pairs side by side); 0 for tensors
+ * stored alike.
+ */
 export function interleavedHeads(name: string, config: DecoderConfig): number {
   if (!architectureOf(config).interleaved) return 0
   if (/\.q_proj\.(weight|bias)$/.test(name)) return config.heads

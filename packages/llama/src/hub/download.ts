@@ -18,6 +18,7 @@ export interface RemoteFile {
   blobId: string
 }
 
+/** Progress of one file of a download. */
 export interface DownloadEvent {
   /** Path in the repository. */
   file: string

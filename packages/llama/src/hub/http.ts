@@ -3,7 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HubError } from './error'
 
+/** What a request to the Hub needs. */
 export interface HubAccess {
+  /** The Hub id, for messages. */
   id: string
   revision: string
   endpoint: string
@@ -11,9 +13,11 @@ export interface HubAccess {
   signal: AbortSignal | undefined
   /** First pause between tries in ms, doubling after; for tests. */
   backoffMs?: number
-  /** The error of an answer that is no success; undefined, or absent: that of a download. */
+  /**
+   * Makes the error of a response that is not a success; returns undefined where the usual error of a download fits.
+   */
   refusal?: (response: Response) => Promise<HubError | undefined>
-  /** What helps where no answer comes; absent: that of a download. */
+  /** What the error suggests when there is no response at all; absent: what helps a download. */
   offlineHint?: string
 }
 

@@ -11,14 +11,17 @@ import { checkRevision, isCommit, isModelId, isPath } from './names'
 import { checkModel, indexCounts, indexName, parseWeightIndex, selectSmall, selectWeights } from './select'
 import { expandHome, hubSettings, type HubSettings, type SettingsOptions } from './settings'
 
+/** Which files of the Hub {@link resolveModel} fetches. */
 export interface ResolveOptions extends SettingsOptions {
-  /** Branch, tag or commit; `main` unless given. */
+  /** Branch, tag or commit (default `main`). */
   revision?: string | undefined
+  /** Aborting it ends the download, which throws its reason. */
   signal?: AbortSignal | undefined
   /** Called for each chunk of each file that is downloaded. */
   onProgress?: ((event: DownloadEvent) => void) | undefined
 }
 
+/** The files of a model on this machine. */
 export interface ResolvedModel {
   /** Absolute path of the folder that holds `files`. */
   dir: string
@@ -28,16 +31,15 @@ export interface ResolvedModel {
   revision?: string
   /** Relative to `dir`, `/`-separated: config, tokenizer, the index where there is one, then weights. */
   files: string[]
-  /** Set where an index stands beside model.safetensors, which is taken. */
+  /** Set where the folder has both model.safetensors, which is used, and an index of shards, which is not. */
   ignoredIndex?: boolean
 }
 
 /**
- * Finds a model. A local folder is taken as it stands; else `idOrDir` is a Hub id (`org/name`), whose config, tokenizer and
- * safetensors weights are downloaded into the standard Hugging Face cache, or found there. Offline (`offline`,
+ * Finds a model. A local folder is used as it is; otherwise `idOrDir` is a Hub id (`org/name`), whose config, tokenizer
+ * and safetensors weights are downloaded into the standard Hugging Face cache, or found there. Offline (`offline`,
  * HF_HUB_OFFLINE) only the cache is read.
- *
- * Throws {@link HubError}; or `signal.reason` when aborted, with no half file left.
+ * @throws HubError naming the model and the cause; or `signal.reason` when aborted. No half-written file is left
  */
 export async function resolveModel(idOrDir: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   if (idOrDir === '') throw new HubError('InvalidName', 'model', 'the name is empty, expected a folder or a Hub id')

@@ -5,6 +5,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { HubError } from './error'
 
+/** Where the Hub, its cache and its token are: options, else environment variables, else Hugging Face's defaults. */
 export interface HubSettings {
   /** Without a trailing slash. */
   endpoint: string
@@ -17,17 +18,25 @@ export interface HubSettings {
   xet: boolean
 }
 
+/** Settings that override the environment's. */
 export interface SettingsOptions {
+  /** Access token; absent: HF_TOKEN, or the file that `huggingface-cli login` writes. */
   token?: string | undefined
+  /** Address of the Hub (default HF_ENDPOINT, else https://huggingface.co). */
   endpoint?: string | undefined
+  /** Folder of the cache (default HF_HUB_CACHE, else `$HF_HOME/hub`). */
   cacheDir?: string | undefined
+  /** Use the cache alone (default HF_HUB_OFFLINE). */
   offline?: boolean | undefined
+  /** The environment to read (default `process.env`). */
   env?: NodeJS.ProcessEnv | undefined
 }
 
 /**
  * Reads HF_ENDPOINT, HF_TOKEN (or the file HF_TOKEN_PATH, `$HF_HOME/token`), HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME,
- * HF_HUB_OFFLINE and HF_HUB_DISABLE_XET. `id` is for messages.
+ * HF_HUB_OFFLINE and HF_HUB_DISABLE_XET.
+ * @param id the model or repository, for messages
+ * @throws HubError for an address or token that cannot be used
  */
 export async function hubSettings(id: string, options: SettingsOptions): Promise<HubSettings> {
   const env = options.env ?? process.env
@@ -82,6 +91,7 @@ function path(value: string | undefined): string | undefined {
   return value ? resolve(expandHome(value)) : undefined
 }
 
+/** `~` and `~/…` as paths in the user's home folder; other texts as they are. */
 export function expandHome(text: string): string {
   return /^~(?=$|[/\\])/.test(text) ? join(homedir(), text.slice(1)) : text
 }

@@ -7,6 +7,7 @@ import { ModelError, type DecoderConfig } from '../config/config'
 import { llama2cHeaderBytes, parseLlama2cHeader, type Llama2cHeader, type Llama2cWeight } from './llama2c-header'
 import { llama2cTokenizer } from './llama2c-tokenizer'
 
+/** What {@link importLlama2c} reads, and where it writes. */
 export interface ImportLlama2cOptions {
   /** The .bin file with the weights, of version 0 or 1. */
   readonly checkpoint: string
@@ -18,6 +19,7 @@ export interface ImportLlama2cOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** The folder that {@link importLlama2c} wrote. */
 export interface ImportedLlama2c {
   readonly outputDir: string
   /** Names of the files in it, sorted. */

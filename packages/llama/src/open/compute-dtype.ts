@@ -34,8 +34,9 @@ export function wantedDType(setting: DTypeSetting, device: Device, small: boolea
 }
 
 /**
- * The decoder's dtype on `device`.
- * @throws ModelError when f16 was asked for and the device has none, or a bf16 weight is too large for f16
+ * The dtype that a decoder computes in on `device`.
+ * @param setting `auto`, or the dtype asked for
+ * @throws ModelError when f16 was asked for and the device lacks it, or a bf16 weight is too large for f16
  */
 export async function chooseDType(setting: DTypeSetting, device: Device, weights: Weights): Promise<'f32' | 'f16'> {
   const small = Object.values(weights).some(({ dtype }) => dtype === 'bf16' || dtype === 'f16')

@@ -12,6 +12,7 @@ import { uploadWeights } from './upload'
 export const loadConfig = async (folder: string): Promise<DecoderConfig> =>
   (await describeModel(folder, { local: true })).config
 
+/** A decoder that was loaded by {@link loadModel}. */
 export interface Model extends Decoder {
   /** Folder it was loaded from. */
   readonly folder: string
@@ -20,7 +21,7 @@ export interface Model extends Decoder {
 /**
  * The model in `folder` (Hugging Face layout). Weights stay in their files until a program uses them.
  * @throws ModelError | HubError | SafetensorsError naming the file, key or tensor at fault
- * @deprecated use `openModel(folder)` and its `decoder(device)`, which also says no to weights that are not finite
+ * @deprecated use `openModel(folder)` and its `decoder(device)`, which also refuses weights that are not finite
  */
 export async function loadModel(
   folder: string,

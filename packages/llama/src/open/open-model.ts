@@ -121,8 +121,9 @@ class Opened extends Description implements OpenModel {
   }
 }
 
+/** How {@link openModel} finds a model. */
 export interface OpenModelOptions extends ResolveOptions {
-  /** Set where the name is a folder's, and the Hub is not to be asked when there is none. */
+  /** The name is a folder's: an error, and no request to the Hub, when there is no such folder (default false). */
   readonly local?: boolean
 }
 
@@ -162,8 +163,8 @@ async function openGgufModel(name: string, paths: readonly string[]): Promise<Op
 }
 
 /**
- * What there is to know of a model without its weights: a folder in Hugging Face layout, a GGUF file, or a Hub id, which is
- * downloaded on first use.
+ * What can be known of a model without its weights: config, tokenizer and chat template of a folder in Hugging Face
+ * layout, a GGUF file, or a Hub id, which is downloaded on first use.
  * @throws HubError | ModelError | GgufError naming the file and key at fault
  */
 export async function describeModel(name: string, options: OpenModelOptions = {}): Promise<ModelDescription> {
@@ -174,8 +175,8 @@ export async function describeModel(name: string, options: OpenModelOptions = {}
 }
 
 /**
- * Opens a model: a folder in Hugging Face layout, a GGUF file (one part of a split set, or a folder that holds one will do
- * too), or a Hub id, which is downloaded on first use. Each file is read once; of weights, the headers.
+ * Opens a model: a folder in Hugging Face layout, a GGUF file (or one part of a split set, or a folder with one), or a
+ * Hub id, which is downloaded on first use. Each file is read once; of weight files the headers alone.
  * @throws HubError | ModelError | SafetensorsError | GgufError naming the file and the key or tensor at fault
  */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<OpenModel> {
