@@ -60,7 +60,7 @@ export const adapterArgument = (adapter: Adapter, config: LoraConfig, device?: D
     }),
   )
 
-/** As {@link loraLinear}, of an adapter that a program takes as an argument. */
+/** As {@link loraLinear}, for an adapter that a program takes as an argument. */
 export const argumentLinear =
   (adapter: AdapterArgument): Linear =>
   (name, x, weight) => {
@@ -72,8 +72,10 @@ export const argumentLinear =
   }
 
 /**
- * Linear layers with the adapter beside them, for `decode`.
- * @param dropoutKey u32 `[batch, 2]`, a key for each row, new for every step; or one for all, `[2]`. Absent when not training
+ * Linear layers with the adapter added, for `decode`: x Wᵀ + scale · x Aᵀ Bᵀ for every adapted module (Hu et al. 2021),
+ * computed as written and never as W + BA.
+ * @param dropoutKey u32 `[batch, 2]`, a key for each row, new for every step; or one for all, `[2]`. Absent when not
+ * training
  */
 export function loraLinear(adapter: Adapter, config: LoraConfig, dropoutKey?: Tensor): Linear {
   const streams = new Map(Object.keys(adapter).map((name, index) => [name, index]))

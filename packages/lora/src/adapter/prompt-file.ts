@@ -19,6 +19,7 @@ import { writeJsonAtomic } from '@jora/tensor/files'
 import { ConfigError } from '../settings/config-error'
 import { adapterConfigFile } from './peft/peft-config'
 
+/** The file beside an adapter that says how it is asked. */
 export const promptFile = 'prompt.json'
 
 /** The model that an adapter was trained on. */
@@ -76,26 +77,26 @@ export async function readPrompt(folder: string): Promise<AdapterPrompt | undefi
   }
 }
 
+/** What {@link promptFor} decides by. */
 export interface PromptSource {
   /** Folder of the adapter, if one is asked. */
   readonly adapter?: string | undefined
   /** Folder of the model. */
   readonly model: string
   readonly tokenizer: Tokenizer
-  /** What the user wants; `auto` when absent. */
+  /** The user's choice (default `auto`). */
   readonly choice?: PromptChoice | undefined
-  /** How documents are written, where the user says so. */
+  /** How documents are written, where the user says so; absent: as the template has it. */
   readonly documents?: ContextTemplate | undefined
   /** Rows that are asked, for `auto` without an adapter. */
   readonly rows?: readonly Row[] | undefined
 }
 
 /**
- * How a model is asked: as the user says, else as the adapter's prompt.json says (or a merged model's), else as an earlier
- * version trained it, by its run.json. An adapter without either is asked in the Alpaca prompt, and `note` says so; a model
- * alone by its chat template if it has one.
- *
- * @throws ConfigError | Error for a prompt.json at fault, or a chat template that is not there
+ * How a model is asked: by the user's choice, else by the adapter's prompt.json (or a merged model's), else as an
+ * earlier version trained it, by its run.json. An adapter without either is asked in the Alpaca prompt, and `note` says
+ * so; a model alone by its chat template if it has one.
+ * @throws ConfigError | Error for a prompt.json that is wrong, or a chat template that is missing
  */
 export async function promptFor({
   adapter,
@@ -126,13 +127,16 @@ async function runTemplate(folder: string) {
   }
 }
 
-/** The template that the run in `folder` was begun with; undefined where there is no run. @throws ConfigError */
+/**
+ * The template that the run in `folder` was started with, by its prompt.json or, of an earlier version, its run.json;
+ * undefined where neither names one.
+ * @throws ConfigError for a prompt.json or run.json that cannot be read
+ */
 export const templateOfRun = async (folder: string): Promise<PromptTemplateName | undefined> =>
   (await readPrompt(folder))?.template.name ?? (await runTemplate(folder)).name
 
 /**
- * The base that an adapter was trained on, as something to open: a folder that exists, or a Hub id.
- *
+ * The base that an adapter was trained on, as a name that `openModel` takes: a folder that exists, or a Hub id.
  * @throws ConfigError when the adapter names none
  */
 export async function baseOfAdapter(adapter: string): Promise<AdapterBase> {
@@ -151,8 +155,7 @@ export async function baseOfAdapter(adapter: string): Promise<AdapterBase> {
 }
 
 /**
- * Holds the model in `folder`, which the user calls `model`, against the base that `adapter` was trained on.
- *
+ * Compares the model in `folder`, which the user calls `model`, with the base that `adapter` was trained on.
  * @throws ConfigError naming both when they differ
  */
 export async function checkBase(adapter: string, model: string, folder: string): Promise<void> {

@@ -57,8 +57,8 @@ async function readAdapterJson(folder: string): Promise<{ readonly json: unknown
 }
 
 /**
- * Reads the LoRA adapter in `folder` for `model` on the host: no device need be open. Its files may be PEFT's
- * (adapter_model.safetensors) or MLX's (adapters.safetensors); their adapter_config.json tells which.
+ * Reads the LoRA adapter in `folder` for `model` on the host, without a device. Its files may be PEFT's
+ * (adapter_model.safetensors) or MLX's (adapters.safetensors); their adapter_config.json decides which.
  * @throws ConfigError | SafetensorsError naming the file and the key or tensor at fault
  */
 export async function readAdapter(folder: string, model: DecoderConfig): Promise<PeftAdapter> {
@@ -75,7 +75,10 @@ export async function readAdapter(folder: string, model: DecoderConfig): Promise
   return await peftAdapter(config, file, weights, model)
 }
 
-/** As {@link readAdapter}, as tensors on a device (the default one when absent). */
+/**
+ * As {@link readAdapter}, with the adapter as tensors on a device (the default one when absent).
+ * @throws as {@link readAdapter}
+ */
 export async function loadAdapter(
   folder: string,
   model: DecoderConfig,
@@ -85,6 +88,7 @@ export async function loadAdapter(
   return { adapter: uploadAdapter(adapter, rest.config, device), ...rest }
 }
 
+/** What {@link importAdapter} reads, and where it writes. */
 export interface ImportAdapterOptions {
   /** Folder of an adapter that {@link readAdapter} reads. */
   readonly inputDir: string
@@ -99,7 +103,8 @@ export interface ImportAdapterOptions {
 }
 
 /**
- * Writes an adapter of any make as a PEFT adapter. `outputDir` appears whole or not at all.
+ * Writes an adapter of any format that {@link readAdapter} reads as a PEFT adapter. `outputDir` appears whole or not at
+ * all.
  * @throws as {@link readAdapter}, and ConfigError for a folder that cannot be used
  */
 export async function importAdapter({

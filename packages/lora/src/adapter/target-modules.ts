@@ -85,8 +85,8 @@ export function adaptedModules(model: DecoderConfig, settings: TargetSettings): 
 }
 
 /**
- * What is said of ranks larger than the smaller side of their module; undefined where none is. PEFT trains them all the
- * same, but a module's update has no higher rank than that: what is beyond takes memory and time only.
+ * A sentence about ranks larger than the smaller side of their module; undefined where there are none. PEFT trains such
+ * ranks too, but an update's rank cannot be higher than that: the rest takes memory and time only.
  */
 export function rankNote(model: DecoderConfig, lora: LoraConfig): string | undefined {
   const beyond = adaptedModules(model, lora).filter(

@@ -17,22 +17,23 @@ import {
 import type { AdapterTensors, Engine, Generated, GenerateOptions, Generator } from '@jora/llama'
 import { batchesOf } from './batches'
 
+/** A model of this process, and how to ask it. */
 export interface LocalModel {
   /** Of the model; answerers of several adapters share one. */
   readonly engine: Engine
   readonly tokenizer: Tokenizer
-  /** How it was trained to be asked. */
+  /** The template that it was trained with. */
   readonly prompt: PromptTemplate
   /** Ids that end an answer; see `stopIdsOf`. */
   readonly stopIds: readonly number[]
-  /** For an engine whose generator takes adapters as arguments. */
+  /** The adapter to answer with, for an engine whose generator takes adapters as arguments. */
   readonly adapter?: AdapterTensors | undefined
 }
 
 /** Questions answered together by {@link LocalAnswerer.askAll}. */
 const defaultBatch = 8
 
-/** Asks a model of this process, adapter included, in the prompt it was trained with. */
+/** Answers with a model of this process, adapter included, in the prompt template it was trained with. */
 export class LocalAnswerer implements Answerer {
   readonly #model: LocalModel
 

@@ -1,16 +1,18 @@
 // The questions of a data set, answered and scored.
 import { scoreAnswer, type Answerer, type AnswerOptions, type AnswerScore, type AskedQuestion } from '@jora/data'
 
+/** A question, the model's answer to it, and how right that is. */
 export interface AnsweredQuestion {
   readonly asked: AskedQuestion
   readonly prediction: string
   readonly score: AnswerScore
-  /** `length`: cut at `maxNewTokens`. */
+  /** `length`: the answer was cut at `maxNewTokens`. */
   readonly finishReason: 'stop' | 'length'
 }
 
+/** How {@link answerQuestions} asks. */
 export interface ScoreOptions extends AnswerOptions {
-  /** Questions answered together, where the answerer lets one say. */
+  /** Questions answered together, for answerers that can (a {@link LocalAnswerer} takes 8 by default). */
   readonly batchSize?: number
   /** Called after each answer. */
   readonly onProgress?: (done: number, total: number) => void

@@ -10,10 +10,11 @@ import { fold, newRun } from '../runs/state'
 import { licenceOf } from './licence'
 import type { CardInfo, CardLora, CardTraining } from './model-card'
 
+/** What a model card should name that the folder may not know. */
 export interface CardOptions {
   /** Hub id the folder will have. */
   readonly repo?: string | undefined
-  /** Hub id of the base model, where the folder does not tell. */
+  /** Hub id of the base model, where the folder does not name it. */
   readonly baseModel?: string | undefined
 }
 

@@ -1,5 +1,6 @@
 // The model card of an adapter, a merged model or GGUF files: README.md with the metadata block the Hub reads.
 
+/** What a model card says. */
 export interface CardInfo {
   readonly kind: 'adapter' | 'model' | 'gguf' | 'gguf-adapter'
   /** What it is called; a repository's name. */
@@ -14,38 +15,54 @@ export interface CardInfo {
   readonly datasets?: readonly string[] | undefined
   /** GGUF files, by name. */
   readonly ggufFiles?: readonly string[] | undefined
+  /** For adapters and merged models. */
   readonly lora?: CardLora | undefined
+  /** For what was trained by JORA. */
   readonly training?: CardTraining | undefined
 }
 
+/** The adapter's settings. */
 export interface CardLora {
   readonly r: number
   readonly alpha: number
   readonly targetModules: readonly string[]
+  /** In [0, 1), during training. */
   readonly dropout?: number | undefined
+  /** Whether the scale is alpha / √r. */
   readonly useRslora?: boolean | undefined
 }
 
-/** What is known of the run; what is not known is not in the card. */
+/** What is known of the run; the card leaves out what is not. */
 export interface CardTraining {
+  /** Version of JORA that trained it. */
   readonly joraVersion?: string | undefined
   /** Name of the dataset file. */
   readonly datasetFile?: string | undefined
+  /** Name of the template. */
   readonly promptTemplate?: string | undefined
+  /** Training samples. */
   readonly samples?: number | undefined
-  /** Of the samples; fewer than they where questions share a context. */
+  /** Distinct contexts of the samples; fewer than they where questions share one. */
   readonly contexts?: number | undefined
   /** Computed over the whole run, padding included. */
   readonly tokens?: number | undefined
+  /** Optimiser steps taken. */
   readonly steps?: number | undefined
+  /** Epochs taken, as a decimal number. */
   readonly epochs?: number | undefined
+  /** Samples of an optimiser step: batch size times gradient accumulation. */
   readonly samplesPerStep?: number | undefined
+  /** The highest of the schedule. */
   readonly learningRate?: number | undefined
+  /** Name of the learning-rate schedule. */
   readonly scheduler?: string | undefined
+  /** In tokens. */
   readonly maxSeqLength?: number | undefined
+  /** Of everything random. */
   readonly seed?: number | undefined
   /** Mean over the labelled tokens of the last step, in nats. */
   readonly finalLoss?: number | undefined
+  /** Mean over the labelled tokens of the held-out samples, in nats. */
   readonly evalLoss?: number | undefined
 }
 
@@ -167,7 +184,7 @@ function usage({ kind, title, repo, baseModel, training, ggufFiles = [] }: CardI
       ]
 }
 
-/** The text of README.md. It says what `info` says, and nothing else. */
+/** The text of README.md: YAML metadata that the Hub reads, then what `info` says, and nothing beyond it. */
 export function modelCard(info: CardInfo): string {
   const { kind, title, baseModel } = info
   const of = baseModel === undefined ? '' : ` of [${baseModel}](https://huggingface.co/${baseModel})`

@@ -7,20 +7,23 @@ import { loraRank, type LoraConfig } from '../settings/lora-config'
 import { assumedMemoryBytes, planStep, type PlannedModel, type StepPlan } from './plan'
 import type { Workload } from './workload'
 
+/** The plan of one step, with or without activation checkpointing. */
 export interface StepEstimate extends StepPlan {
   readonly checkpointing: boolean
-  /** Whether a run would choose it. */
+  /** Whether a run with `gradientCheckpointing: 'auto'` would choose it. */
   readonly auto: boolean
   /** Null where the memory of the device is not known. */
   readonly fits: boolean | null
 }
 
+/** The device that {@link estimateStep} plans for. */
 export interface EstimateOptions {
   readonly profile: GpuProfile
   readonly dtype: DTypeSetting
   readonly gradientCheckpointing: 'auto' | 'on' | 'off'
-  /** Bytes of the device's memory. */
+  /** Bytes of the device's memory; undefined where it is not known. */
   readonly memoryBytes: number | undefined
+  /** Plan for one device of this mesh; absent: one device alone. */
   readonly mesh?: Mesh
 }
 

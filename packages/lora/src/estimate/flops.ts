@@ -1,8 +1,9 @@
 // The arithmetic of a LoRA step: what its frozen weights and its attention cannot avoid.
 import { weightShapes, type DecoderConfig } from '@jora/llama'
 
+/** The arithmetic of a step, in floating-point operations; {@link flopsLegend} explains the letters. */
 export const flopsFormula = '4·P·n + 6·L·d·b·s²'
-/** What the letters mean. */
+/** The meaning of the letters in {@link flopsFormula}. */
 export const flopsLegend =
   'P: weights of the linear layers and the head, n = b·s tokens (b rows of s), L: layers, d: heads × head size; ' +
   '2·P·n forward and 2·P·n for the gradients of activations, none for frozen weights; causal attention counted by half; ' +
@@ -16,6 +17,11 @@ export function multipliedWeights(config: DecoderConfig): number {
   return config.tiedHead ? count + config.vocabSize * config.hiddenSize : count
 }
 
+/**
+ * Floating-point operations of a LoRA step by {@link flopsFormula}.
+ * @param rows rows of all micro-steps together
+ * @param seq tokens of a row
+ */
 export function stepFlops(config: DecoderConfig, rows: number, seq: number): number {
   const attention = config.layers * config.heads * config.headDim * rows * seq ** 2
   return 4 * multipliedWeights(config) * rows * seq + 6 * attention

@@ -14,6 +14,7 @@ import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetenso
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { StepLoop, type Workload } from './workload'
 
+/** What a training step takes on one device, in bytes. */
 export interface StepPlan {
   readonly dtype: 'f32' | 'f16'
   readonly weightBytes: number
@@ -25,16 +26,20 @@ export interface StepPlan {
   readonly dispatches: number
 }
 
+/** A model to plan for; its weights need not be read, or exist. */
 export interface PlannedModel {
   readonly config: DecoderConfig
   /** Its weights on a planning device, or a mesh of them, where they take their place but hold nothing. */
   readonly open: (device: Device) => Promise<Decoder>
 }
 
-/** Weights that are on no disk. */
+/**
+ * A model of this shape whose weights exist in no file.
+ * @param dtype the stored type of all weights
+ */
 export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel => planned(config, () => dtype)
 
-/** An open model's weights, each in its stored type; none is read. */
+/** An open model, each weight in its stored type; none is read. */
 export const plannedModel = ({ config, weights }: Pick<OpenModel, 'config' | 'weights'>): PlannedModel =>
   planned(config, (name) => {
     const { type } = weights.entries.get(name)!
@@ -109,7 +114,11 @@ export async function planStep(
 /** What every GPU is taken to have, where nobody said how much memory there is: WebGPU does not tell. */
 export const assumedMemoryBytes = 4e9
 
-/** Whether layers are checkpointed under `auto`: only where the step would not fit otherwise. */
+/**
+ * Whether `auto` recomputes layers' activations: only where the step would not fit into memory otherwise.
+ * @param options `memoryBytes`: 4 GB is assumed when undefined
+ * @throws ModelError when the device lacks the dtype
+ */
 export async function needsCheckpointing(
   model: PlannedModel,
   work: Workload,

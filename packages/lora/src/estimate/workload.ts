@@ -7,6 +7,7 @@ import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
 import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
 
+/** The size of a training step. */
 export interface Workload {
   /** Rows of a micro-step. */
   readonly batch: number

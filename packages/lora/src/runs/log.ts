@@ -3,7 +3,9 @@ import { constants } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { completeLines } from './lines'
 
+/** The trainer's events, in a run's folder: one JSON object a line. */
 export const metricsFile = 'metrics.jsonl'
+/** The events of whoever starts, pauses and stops the run, beside it: one JSON object a line. */
 export const controlFile = 'control.jsonl'
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
@@ -17,8 +19,9 @@ export class LogWriter<E> {
   }
 
   /**
-   * Opens `path`, made if it is not there. A link is not followed, and a line that a kill cut short is ended, so that the
-   * next stays readable.
+   * Opens `path` for appending, and makes it when it is missing. A link is not followed. A line that a kill cut short
+   * is ended, so that the next one can be read.
+   * @throws Error of the system
    */
   static async open<E>(path: string): Promise<LogWriter<E>> {
     const file = await open(path, O_APPEND | O_CREAT | O_RDWR | (O_NOFOLLOW ?? 0))
@@ -39,6 +42,7 @@ export class LogWriter<E> {
     await this.#file?.appendFile(`${JSON.stringify(event)}\n`)
   }
 
+  /** Closes the file; a second call does nothing. */
   async close(): Promise<void> {
     const file = this.#file
     this.#file = undefined
@@ -53,7 +57,7 @@ export interface NewLines {
   readonly isAnew: boolean
 }
 
-/** Reads a file as it grows. Keeps only where it is. */
+/** Reads a file as it grows, holding no more of it than its place and an unfinished line. */
 export class LogReader {
   #offset = 0
   #inode: number | undefined
@@ -62,7 +66,10 @@ export class LogReader {
 
   constructor(readonly path: string) {}
 
-  /** Complete lines that came since the last call; undefined when nothing did. A file that is not there has none. */
+  /**
+   * Complete lines that were added since the last call; undefined when there are none. A file that does not exist has
+   * none.
+   */
   async read(): Promise<NewLines | undefined> {
     const found = await stat(this.path).catch(() => undefined)
     if (!found) return this.#begin(undefined) ? { lines: [], isAnew: true } : undefined

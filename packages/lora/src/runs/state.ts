@@ -1,6 +1,7 @@
 // A run's state: what events make of it. The only place that says which states there are and what leads from one to the next.
 import type { BeginEvent, ControlEvent, RunEvent, StepEvent, TrainEvent } from './events'
 
+/** What a run is doing. {@link transitions} says what leads from one to another. */
 export type RunState = 'queued' | 'starting' | 'running' | 'paused' | 'stopped' | 'done' | 'failed'
 
 type EventType = RunEvent['type']
@@ -77,13 +78,13 @@ export const newRun: RunSnapshot = {
   recent: [],
 }
 
-/** Whether `event` can happen to it now. */
+/** Whether `event` is possible in the run's present state. */
 export const allows = ({ state }: RunSnapshot, event: ControlEvent['type']): boolean =>
   transitions[state][event] !== undefined
 
 /**
- * The run after `event`. Events of one file must come in its order; those of control.jsonl and of the trainer may be mixed
- * in any way, and come to the same: neither writer waits for the other.
+ * The run after `event`. Events of one file must come in its order; those of control.jsonl and of the trainer may be
+ * interleaved in any way with the same result: neither writer waits for the other.
  */
 export function fold(run: RunSnapshot, event: RunEvent): RunSnapshot {
   switch (event.type) {

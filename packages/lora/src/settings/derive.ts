@@ -12,7 +12,7 @@ export const nameOf = (key: string, { name = key }: Pick<Setting, 'name'>): stri
 /** Whether the flag is spelled `--no-…`: a switch that is on by itself. */
 export const isNegated = ({ type, fallback }: Setting): boolean => type.control.kind === 'toggle' && fallback === true
 
-/** As it is typed: `--lora-r`, `--no-shuffle`. */
+/** The flag as it is typed: `--lora-r`, `--no-shuffle`. */
 export const flagOf = (key: string, setting: Setting): string =>
   `--${isNegated(setting) ? 'no-' : ''}${kebab(nameOf(key, setting))}`
 
@@ -32,8 +32,10 @@ const shown = (value: unknown): string =>
   typeof value === 'number' || typeof value === 'string' ? String(value) : (JSON.stringify(value) ?? 'undefined')
 
 /**
- * Holds `values` to the types of `table`. What is undefined has no value, which is right where it is not required.
- * @throws ConfigError naming the setting, what came and what was expected; as `names` calls it where it does
+ * Checks `values` against the types of `table`. Undefined is no value, which is right for settings that are not
+ * required.
+ * @param names what errors call the settings, where it is not their key
+ * @throws ConfigError naming the setting, what came and what was expected
  */
 export function checkSettings<S extends Settings>(
   table: S,
@@ -49,7 +51,10 @@ export function checkSettings<S extends Settings>(
   }
 }
 
-/** Values by the settings' names, as files and requests have them, by their keys; what is undefined is left out. */
+/**
+ * Values by the settings' names, as files and requests have them, turned into values by their keys; undefined ones are
+ * left out.
+ */
 export const fromNames = (
   table: Settings,
   values: Readonly<Record<string, unknown>>,
@@ -88,7 +93,10 @@ export type PageName<S extends Settings> = {
   [K in keyof S]: S[K] extends { readonly page: false } ? never : NameOf<S, K>
 }[keyof S]
 
-/** The form's fields by name, in the order of the table; what must be given is chosen elsewhere on the page. */
+/**
+ * The form's fields by name, in the order of the table, without required settings, which other parts of the page ask
+ * for.
+ */
 export const fieldsOf = <S extends Settings>(
   table: S,
 ): Readonly<Record<Exclude<PageName<S>, NameOf<S, RequiredKeys<S>>>, Field>> =>

@@ -38,6 +38,7 @@ export const groups = {
   saving: { heading: 'The run', title: 'Measuring and saving' },
   device: { heading: 'The run', title: 'Device' },
 } as const
+/** A name of {@link groups}. */
 export type Group = keyof typeof groups
 
 /** One setting. Its key in the table is its name in code and in run.json. */
@@ -64,9 +65,11 @@ export interface Setting<T = unknown, P extends T = T> {
   readonly basic?: number
   /** Not on the page, nor in its requests. */
   readonly page?: false
+  /** A run cannot start without it. */
   readonly required?: true
 }
 
+/** A table of settings, by key. */
 export type Settings = Readonly<Record<string, Setting>>
 
 /** A setting's value. */

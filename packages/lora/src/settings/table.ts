@@ -6,5 +6,7 @@ import { trainingSettings } from './table/training'
 
 /** Every setting of a run, in the order in which help, page and docs have them. */
 export const settings = { ...rowSettings, ...adapterSettings, ...trainingSettings, ...deviceSettings }
+/** The type of {@link settings}. */
 export type SettingsTable = typeof settings
+/** A key of {@link settings}: the setting's name in code and in run.json. */
 export type SettingKey = keyof SettingsTable

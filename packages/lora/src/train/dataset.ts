@@ -26,11 +26,11 @@ export const modelFolder = (modelPath: string, options?: ResolveOptions): Promis
   resolveModel(modelPath, options)
 
 /**
- * Reads rows of any kind that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises them with the model's tokenizer and
- * splits them: 'train' gives the training share (general rows mixed in) with the held-out rows beside it, 'test' the
- * held-out rows alone.
+ * Reads rows in any format that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises
+ * them with the model's tokenizer and splits them: 'train' returns the training share (general rows mixed in) and the
+ * held-out rows, 'test' the held-out rows alone.
  * @param model the config's model, where it is open already
- * @throws DatasetError naming file, row and key
+ * @throws DatasetError naming file, row and key; ConfigError or an error of `openModel` when the model cannot be used
  */
 export async function generateAlpacaDataset(
   path: string,

@@ -6,6 +6,7 @@ import { loraLinear, type Adapter } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 
+/** How well a model predicts the labelled tokens of some samples. */
 export interface Evaluation {
   /** Mean −log p of the labelled tokens, in nats. */
   readonly loss: number
@@ -15,13 +16,16 @@ export interface Evaluation {
   readonly samples: number
 }
 
+/** How {@link Evaluator.run} makes batches. */
 export interface EvaluateOptions {
   readonly batchSize: number
+  /** Fills the end of shorter rows; never learned, never seen. */
   readonly padId: number
-  /** Parts that each batch is cut into, as `collate` says. */
+  /** Parts that each batch is cut into (default 1); see `collate`. */
   readonly groups?: number
+  /** Aborting it ends the evaluation after the running batch. */
   readonly signal?: AbortSignal | undefined
-  /** Called after each batch, with samples. */
+  /** Called after each batch with how many samples are done, and how many there are. */
   readonly onProgress?: (done: number, total: number) => void
 }
 
@@ -61,6 +65,7 @@ export class Evaluator {
     return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }
   }
 
+  /** Releases the compiled programs. */
   dispose(): void {
     this.#losses.dispose()
   }

@@ -11,12 +11,13 @@ const dataAxis = 'data'
 /** How a batch's arrays lie: rows, or groups of label slots, over the data axis. */
 export const batchSharding = P(dataAxis)
 
-/** Runs of rows that a batch is cut into: one for each part of the data axis. */
+/** How many runs of rows a batch is cut into: one for each part of the mesh's data axis. */
 export const dataGroups = (device: Device): number => (device instanceof MeshDevice ? device.mesh.along(dataAxis) : 1)
 
 /**
- * The adapter lying as what it is added to: of a layer split by column B is, of one split by row A is. A layer's products then
- * join its own sum, and no activation moves for the adapter's sake (Shoeybi et al. 2019 for the layer itself).
+ * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row
+ * A is. A layer's products then join its own sum, and no activation moves for the adapter's sake (Shoeybi et al. 2019
+ * for the layer itself).
  */
 export function placeAdapter(adapter: Adapter, model: DecoderConfig, device: Device): Adapter {
   if (!(device instanceof MeshDevice)) return adapter
@@ -44,7 +45,10 @@ export function joinForGroups<T>(micro: readonly (readonly T[])[], groups: numbe
   return joined
 }
 
-/** @throws ConfigError when a step has fewer samples than the mesh has parts to give them to */
+/**
+ * Checks that a step has a sample for each part of the mesh's data axis.
+ * @throws ConfigError when it has fewer
+ */
 export function checkDataParallel(groups: number, batchSize: number, accumulation: number): void {
   if (groups > batchSize * accumulation)
     throw new ConfigError(
@@ -63,7 +67,7 @@ export async function agree(device: Device, stopping: boolean): Promise<{ stoppi
   return { stopping: all.some(([flag]) => flag === 1), memory }
 }
 
-/** Whether any process of the job says so: what all of them must then do. */
+/** Whether `says` is true in any process of the job. All of them must call it. */
 export async function anyProcess(device: Device, says: boolean): Promise<boolean> {
   if (!(device instanceof MeshDevice)) return says
   return (await device.gatherNumbers([says ? 1 : 0])).some(([flag]) => flag === 1)
@@ -72,11 +76,14 @@ export async function anyProcess(device: Device, says: boolean): Promise<boolean
 /** Whether this process is one of several that run the same program. */
 export const isJob = (device: Device): boolean => device instanceof MeshDevice && device.transport !== undefined
 
-/** Whether this process keeps the run's files: of a job, only the first does. */
+/** Whether this process writes the run's files: in a job of several, only the first does. */
 export const writesFiles = (device: Device): boolean =>
   !(device instanceof MeshDevice) || (device.transport?.rank ?? 0) === 0
 
-/** What the first process of a job reads, in all of them: files need to be on its host only. */
+/**
+ * The bytes that `read` returns in the first process of a job, in all of them: files need to be on its host only.
+ * @throws what `read` throws there
+ */
 export async function fromFirst(device: Device, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
   if (!(device instanceof MeshDevice) || !device.transport) return read()
   return device.fromFirst(device.transport.rank === 0 ? await read() : undefined)

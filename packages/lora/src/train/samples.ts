@@ -26,8 +26,8 @@ export interface JoraSamples {
 }
 
 /**
- * Tokenises rows and splits them: 'train' gives the training share (`mixRows`, general ones, mixed in) with the held-out
- * rows beside it, 'test' the held-out rows alone. What `generateAlpacaDataset` makes of files.
+ * Tokenises rows and splits them: 'train' returns the training share (general rows, `mixRows`, mixed in) and the
+ * held-out rows, 'test' the held-out rows alone. `generateAlpacaDataset` does the same with files.
  * @param model `vocabSize` is the model's, from its config.json
  * @throws DatasetError naming row and key
  */

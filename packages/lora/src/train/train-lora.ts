@@ -23,17 +23,22 @@ import type { TrainSummary } from './train-summary'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
 import { countSteps, runTraining } from './trainer'
 
+/** How {@link trainLora} runs, beside the settings that decide what is trained. */
 export interface TrainOptions {
-  /** `auto`: the newest checkpoint of the output directory if there is one; or a checkpoint folder. */
+  /**
+   * A checkpoint's folder to continue from, or `auto`: the newest checkpoint of the output directory, if there is one.
+   * Absent: a new run.
+   */
   readonly resume?: 'auto' | (string & {}) | undefined
   /** Stops after the running step, leaving a checkpoint to resume from. */
   readonly signal?: AbortSignal | undefined
+  /** Where to train: a device or a mesh (default: opened as the config's `device` and `mesh` say). */
   readonly device?: Device | undefined
   /** The config's model, where it is open already; it stays open. */
   readonly model?: OpenModel | undefined
   /**
-   * Told of each event once it is in metrics.jsonl. The run waits for what it returns, and ends with what it throws; the
-   * adapter is in the output directory before the event that the run is done.
+   * Called with each event once it is in metrics.jsonl. The run waits for the promise it returns, and fails with what
+   * it throws. The adapter is in the output directory before the `done` event.
    */
   readonly onEvent?: ((event: TrainEvent) => unknown) | undefined
 }
@@ -54,13 +59,13 @@ function described({ r, alpha, useRslora, rankPattern, alphaPattern }: LoraConfi
 const rowTokensOf = ({ settings }: JoraConfig, { packing }: Pick<JoraDataset, 'packing'>): number | undefined =>
   packing === 'tree' ? settings.maxSeqLength : undefined
 
-/** Optimiser steps that `trainLora` takes with these. */
+/** The number of optimiser steps that `trainLora` takes with this config and dataset. */
 export const stepsOfRun = (config: JoraConfig, dataset: Pick<JoraDataset, 'packing' | 'samples'>): number =>
   countSteps(dataset.samples, config.train, rowTokensOf(config, dataset))
 
 /**
- * Trains a LoRA adapter on `dataset` and leaves it, with metrics and checkpoints, in `outputDir`. `options.onEvent` is told
- * of every step; `for await` over the run, as earlier versions had it, works for one more release.
+ * Trains a LoRA adapter on `dataset` and leaves it, with metrics and checkpoints, in `outputDir`. `options.onEvent`
+ * receives every step; `for await` over the run, as in earlier versions, works for one more release.
  * @throws ConfigError when the settings do not fit model, dataset or checkpoint, or `outputDir` cannot be used
  */
 export function trainLora(

@@ -22,6 +22,7 @@ export interface Progress {
   readonly seconds: number
 }
 
+/** What {@link runTraining} trains, on what, and from where. */
 export interface TrainInputs {
   readonly model: Decoder
   readonly config: TrainConfig
@@ -33,12 +34,13 @@ export interface TrainInputs {
   readonly rowTokens?: number | undefined
   /** Start from this adapter instead of a fresh one. */
   readonly initialAdapter?: Adapter | undefined
-  /** Where an earlier run stood: this one goes on from there, and consumes its state. */
+  /** Where an earlier run stopped: this one continues there, and consumes its state. */
   readonly resume?: { readonly state: TrainState; readonly progress: Progress } | undefined
-  /** Keeps a checkpoint and returns its path, for the event that tells of it; none are made when absent. */
+  /** Saves a checkpoint and returns its path, for the event that reports it; without it none are made. */
   readonly saveCheckpoint?: ((state: TrainState, progress: Progress) => Promise<string>) | undefined
-  /** Stops after the running step, with a checkpoint. */
+  /** Aborting it ends the run after the running step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined
+  /** Where the model's weights are (default: the default device). */
   readonly device?: Device | undefined
 }
 
@@ -52,7 +54,10 @@ const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefine
   ...(rowTokens === undefined ? {} : { rowTokens }),
 })
 
-/** Optimiser steps of the whole run; `rowTokens` as in `planSteps`. */
+/**
+ * The optimiser steps of a whole run.
+ * @param rowTokens as in `planSteps`
+ */
 export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
   const most = config.maxSteps ?? Infinity
   let steps = 0
@@ -68,7 +73,12 @@ export interface TrainResult {
   readonly finished: boolean
 }
 
-/** Trains `samples` and returns the adapter; every event of the run is yielded as it happens. */
+/**
+ * Trains on samples and returns the adapter; every event of the run is yielded as it happens. It touches no files:
+ * `saveCheckpoint` does, where it is given.
+ * @throws ConfigError for settings that cannot be used or do not fit each other, and without samples; Error naming the
+ * step and, where it can be found, the operation when loss or gradient is not finite
+ */
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
   const { model, config, train, heldOut, padId, rowTokens, saveCheckpoint, signal } = inputs
   checkTrainConfig(config)

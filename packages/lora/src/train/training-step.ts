@@ -37,6 +37,7 @@ import { batchSharding } from './on-mesh'
 /** Everything training changes: the adapter and AdamW's moments. */
 export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
 
+/** What is the same for all steps of a run. */
 export interface StepConfig {
   readonly lora: LoraConfig
   readonly adamw: AdamWConfig
@@ -44,11 +45,12 @@ export interface StepConfig {
   readonly maxGradNorm: number
 }
 
+/** The state after a step, and its two figures, which are read only when they are needed. */
 export interface StepResult {
   readonly state: TrainState
-  /** Mean over the labelled tokens of the whole step. */
+  /** f32 `[]`: the mean over the labelled tokens of the whole step, in nats. */
   readonly loss: Tensor
-  /** Global norm of the gradient before clipping. */
+  /** f32 `[]`: the global norm of the gradient before clipping. */
   readonly gradNorm: Tensor
 }
 
@@ -61,7 +63,7 @@ type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 /** Below the largest f32, above every loss and norm that training goes on from. */
 const largest = 3e38
 
-/** A state with zero moments. */
+/** The state before the first step: the adapter, with zero moments. */
 export const initState = (adapter: Adapter): TrainState => {
   const make = jit((a: Adapter) => initAdamW(a))
   const state = { adapter, ...make(adapter) }
@@ -69,7 +71,7 @@ export const initState = (adapter: Adapter): TrainState => {
   return state
 }
 
-/** Steps over micro-batches. Programs are compiled once per batch shape. */
+/** Takes optimiser steps over micro-batches. Its programs are compiled once for each shape of a batch. */
 export class TrainingStep {
   readonly #device: Device
   readonly #config: StepConfig
@@ -162,8 +164,8 @@ export class TrainingStep {
   }
 
   /**
-   * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; the scalars tell when it ran.
-   * Where loss or gradient are not finite, the new state equals the old one.
+   * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; reading the loss waits for
+   * the step. Where loss or gradient are not finite, the new state equals the old one.
    * @param step 1 for the first
    */
   run(

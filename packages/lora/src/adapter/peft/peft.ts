@@ -110,7 +110,10 @@ export async function adapterArrays(
   return adapter
 }
 
-/** The adapter, of the ranks that its settings tell, as tensors on a device (the default one when absent). */
+/**
+ * The adapter, with the ranks that its settings give each module, as f32 tensors on a device (the default one when
+ * absent): A `[r, in]`, B `[out, r]`.
+ */
 export function uploadAdapter(adapter: AdapterArrays, ranks: Ranks, device?: Device): Adapter {
   const on = device ? { device } : {}
   return Object.fromEntries(
@@ -127,7 +130,7 @@ export function uploadAdapter(adapter: AdapterArrays, ranks: Ranks, device?: Dev
   )
 }
 
-/** The two files of an adapter, in memory. */
+/** The two files of a PEFT adapter, in memory. */
 export interface PeftFiles {
   readonly [adapterConfigFile]: string
   readonly [adapterWeightsFile]: Uint8Array
@@ -146,6 +149,7 @@ export interface PeftAdapter {
   readonly adapter: AdapterArrays
   readonly config: LoraConfig
   readonly baseModel: string | undefined
+  /** Commit of the base model, where the adapter names one. */
   readonly revision?: string | undefined
   /** For {@link PeftInfo.kept}, so that writing it again loses nothing. */
   readonly kept?: Readonly<Record<string, unknown>> | undefined
