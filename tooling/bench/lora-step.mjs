@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { collate, planSteps } from '@jora/data'
-import { loadModel } from '@jora/llama'
+import { openModel } from '@jora/llama'
 import { dataGroups, initAdapter, initState, placeAdapter, TrainingStep } from '@jora/lora'
 import { MeshDevice, parseMesh } from '@jora/shard'
 import { dot, jit, setDefaultDevice, tensor } from '@jora/tensor'
@@ -42,7 +42,8 @@ try {
   const device = single ? /** @type {import('@jora/tensor').Device} */ (devices[0]) : new MeshDevice(mesh, { devices })
   setDefaultDevice(device)
   const groups = dataGroups(device)
-  const model = await loadModel(flags.model ?? folder)
+  await using opened = await openModel(flags.model ?? folder, { local: true })
+  const model = await opened.decoder(device, 'f32')
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
   const stepper = new TrainingStep(
     { ...model, checkpointLayers: flags.checkpoint },

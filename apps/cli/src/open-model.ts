@@ -131,7 +131,7 @@ export async function openModel(settings: ModelValues | OnDevice, io: Io): Promi
   const name = settings.model ?? (await baseOfAdapter(adapterDir!)).model
   await using model = await openBase(name, io)
   const { dir: folder } = model.ref
-  if (adapterDir !== undefined) await checkBase(adapterDir, name, model.ref.path)
+  if (adapterDir !== undefined) await checkBase(adapterDir, model)
   if ('deviceMemory' in settings) checkSplit(model.config, settings.mesh)
   const { tokenizer } = model
   const { template: prompt, note } = await promptFor({

@@ -42,7 +42,7 @@ export async function openServed(
   const baseName = id ?? basename(resolve(folder))
   if (adapters.some(({ name }) => name === baseName))
     throw new UsageError(`an adapter is called ${baseName}, as its base is; name it with NAME=DIR`)
-  for (const { dir } of adapters) await checkBase(dir, model, folder)
+  for (const { dir } of adapters) await checkBase(dir, opened)
   const { tokenizer } = opened
   const device = await openDeviceFor(values, io)
   const loaded = await opened.decoder(device, values.dtype).catch((error: Error) => {

@@ -9,7 +9,7 @@ export {
   type EvaluatedCheckpoint,
   type SavedProgress,
 } from './runs/checkpoint'
-export { generateAlpacaDataset, modelFolder, type JoraDataset } from './train/dataset'
+export { generateAlpacaDataset, type JoraDataset } from './train/dataset'
 export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimate } from './estimate/estimate'
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
 export {
@@ -21,7 +21,8 @@ export {
   type StepPlan,
 } from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'
-export { fingerprint, hashModel } from './runs/hashes'
+export { hashModel, modelFolder } from './earlier'
+export { fingerprint } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */
 export { explainNoRoom, makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 export { isLicence } from './card/licence'

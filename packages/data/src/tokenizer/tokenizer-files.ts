@@ -13,8 +13,12 @@ export const tokenizerFileNames = [
   'config.json',
 ] as const
 
-/** Their texts by name; only tokenizer.json must be there. */
-export type TokenizerFiles = { readonly [name in (typeof tokenizerFileNames)[number]]?: string | undefined }
+type Name = (typeof tokenizerFileNames)[number]
+
+/** Their texts by name, or what was parsed of a JSON file; only tokenizer.json must be there. */
+export type TokenizerFiles = {
+  readonly [name in Name]?: string | (name extends `${string}.json` ? object : never) | undefined
+}
 
 /**
  * Builds the tokenizer that `loadTokenizer` would build from a folder with these files.
@@ -22,11 +26,11 @@ export type TokenizerFiles = { readonly [name in (typeof tokenizerFileNames)[num
  * @throws Error when tokenizer.json is missing, a file is not JSON, or as {@link createTokenizer} does, naming the file
  */
 export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenizer {
-  const json = (file: (typeof tokenizerFileNames)[number]): unknown => {
-    const text = files[file]
-    if (text === undefined) return undefined
+  const json = (file: Name): unknown => {
+    const given = files[file]
+    if (typeof given !== 'string') return given
     try {
-      return JSON.parse(text)
+      return JSON.parse(given)
     } catch (error) {
       const path = folder === undefined ? file : `${folder}/${file}`
       throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)

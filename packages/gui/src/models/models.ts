@@ -1,12 +1,17 @@
 // The models there are: the bundled one, folders under the roots, and what the Hub's cache holds.
 import { readdir } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
-import { hubClient, HubError, resolveModel } from '@jora/llama'
-import { hashModel } from '@jora/lora'
+import { hubClient, HubError, openModel, resolveModel } from '@jora/llama'
 import type { ModelInfo } from '../api'
 import type { Roots } from '../files/roots'
 import { badValue, Failure } from '../server/failure'
 import { modelInfo } from './model-info'
+
+/** What tells the model in `folder` from others. */
+async function digestOf(folder: string): Promise<string> {
+  await using model = await openModel(folder, { local: true })
+  return await model.digest() // awaited before the files close
+}
 
 export class Models {
   constructor(
@@ -64,7 +69,7 @@ export class Models {
   async folderWith(hash: string | undefined): Promise<string | undefined> {
     if (hash === undefined) return undefined
     for (const folder of [...(this.bundled === undefined ? [] : [this.bundled]), ...this.folders()])
-      if ((await hashModel(folder).catch(() => undefined)) === hash) return folder
+      if ((await digestOf(folder).catch(() => undefined)) === hash) return folder
     return undefined
   }
 

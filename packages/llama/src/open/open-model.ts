@@ -1,7 +1,14 @@
 // A model opened once: what its files say, and where its weights are. Nothing else reads a model's files.
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { createTokenizer, parseTokenizer, tokenizerFileNames, withinEmbedding, type Tokenizer } from '@jora/data'
+import {
+  createTokenizer,
+  parseTokenizer,
+  tokenizerFileNames,
+  withinEmbedding,
+  type Tokenizer,
+  type TokenizerFiles,
+} from '@jora/data'
 import type { Device } from '@jora/tensor'
 import type { WeightSource } from '@jora/tensor/weights'
 import { ModelError, parseConfig, parseModelJson, withStopIds, type DecoderConfig } from '../config/config'
@@ -140,14 +147,14 @@ async function describe(name: string, options: OpenModelOptions): Promise<Descri
   const path = join(ref.dir, configName)
   const text = texts.get(configName)
   if (text === undefined) throw new ModelError(`${path} does not exist`)
-  const base = parseConfig(parseModelJson(text, path), path)
-  const generation = texts.get(generationName)
+  const json = parseModelJson(text, path)
+  const base = parseConfig(json, path)
+  const generationText = texts.get(generationName)
   const generationPath = join(ref.dir, generationName)
-  const config =
-    generation === undefined ? base : withStopIds(base, parseModelJson(generation, generationPath), generationPath)
-  return new Description({ ...ref, name, path: ref.dir }, config, text, () =>
-    parseTokenizer(Object.fromEntries(texts), ref.dir),
-  )
+  const generation = generationText === undefined ? undefined : parseModelJson(generationText, generationPath)
+  const config = generation === undefined ? base : withStopIds(base, generation, generationPath)
+  const files = { ...Object.fromEntries(texts), [configName]: json, [generationName]: generation } as TokenizerFiles
+  return new Description({ ...ref, name, path: ref.dir }, config, text, () => parseTokenizer(files, ref.dir))
 }
 
 /** The model in GGUF files, of which the header is read. */

@@ -14,7 +14,7 @@ import {
   type Row,
   type Tokenizer,
 } from '@jora/data'
-import { hashModel } from '../runs/hashes'
+import type { OpenModel } from '@jora/llama'
 import { writeJsonAtomic } from '@jora/tensor/files'
 import { ConfigError } from '../settings/config-error'
 import { adapterConfigFile } from './peft/peft-config'
@@ -28,7 +28,7 @@ export interface AdapterBase {
   readonly model: string
   /** Commit, of a model from the Hub. */
   readonly revision?: string | undefined
-  /** `hashModel` of its files. */
+  /** `digest()` of the open model. */
   readonly digest?: string | undefined
 }
 
@@ -155,13 +155,14 @@ export async function baseOfAdapter(adapter: string): Promise<AdapterBase> {
 }
 
 /**
- * Compares the model in `folder`, which the user calls `model`, with the base that `adapter` was trained on.
+ * Compares an open model with the base that `adapter` was trained on.
+ *
  * @throws ConfigError naming both when they differ
  */
-export async function checkBase(adapter: string, model: string, folder: string): Promise<void> {
+export async function checkBase(adapter: string, model: Pick<OpenModel, 'ref' | 'digest'>): Promise<void> {
   const base = (await readPrompt(adapter))?.base
-  if (base?.digest === undefined || base.digest === (await hashModel(folder))) return
+  if (base?.digest === undefined || base.digest === (await model.digest())) return
   throw new ConfigError(
-    `${adapter} was trained on ${base.model}, and ${model} is another model: their files differ. Use that base, train on this one, or take "base" out of ${join(adapter, promptFile)} to try it all the same`,
+    `${adapter} was trained on ${base.model}, and ${model.ref.name} is another model: their files differ. Use that base, train on this one, or take "base" out of ${join(adapter, promptFile)} to try it all the same`,
   )
 }

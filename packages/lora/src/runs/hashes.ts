@@ -1,19 +1,9 @@
 // Hashes that tell runs apart: of the model, of the samples, and of all that decides a run's course.
 import { createHash } from 'node:crypto'
 import type { Sample } from '@jora/data'
-import { openModel } from '@jora/llama'
 import { courseOf } from '../settings/derive'
 import { trainingSettings } from '../settings/table/training'
 import type { TrainConfig } from '../settings/train-config'
-
-/**
- * What tells the model in `folder` from others.
- * @deprecated use `openModel(folder)` of `@jora/llama` and its `digest()`
- */
-export async function hashModel(folder: string): Promise<string> {
-  await using model = await openModel(folder, { local: true })
-  return await model.digest() // awaited before the files close
-}
 
 /** SHA-256 of what is trained on: file, template, split, limits, mix and the rows' length for trees all show in it. */
 export function hashSamples(samples: readonly Sample[], rowTokens?: number): string {

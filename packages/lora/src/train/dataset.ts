@@ -1,13 +1,7 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
 import { loadRows, unusedKeysNote } from '@jora/data'
-import {
-  describeModel,
-  resolveModel,
-  type ModelDescription,
-  type ResolvedModel,
-  type ResolveOptions,
-} from '@jora/llama'
+import { describeModel, type ModelDescription } from '@jora/llama'
 import type { JoraConfig } from '../settings/jora-config'
 import { samplesFromRows, type JoraSamples } from './samples'
 
@@ -17,13 +11,6 @@ export interface JoraDataset extends JoraSamples {
   /** SHA-256 of the files the samples come from. */
   readonly hash: string
 }
-
-/**
- * The model's folder, downloaded on first use when it is a Hub id.
- * @deprecated use `resolveModel` of `@jora/llama`, or `openModel`, which has it as `ref`
- */
-export const modelFolder = (modelPath: string, options?: ResolveOptions): Promise<ResolvedModel> =>
-  resolveModel(modelPath, options)
 
 /**
  * Reads rows in any format that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises

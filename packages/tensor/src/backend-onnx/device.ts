@@ -12,6 +12,7 @@ import type {
   MemoryStats,
 } from '../backend/backend'
 import { viewAs, type HostArray } from '../dtype'
+import { SharedFile } from '../files/shared-file'
 import type { Aval, OpName } from '../ir/op'
 import { lowerGraph } from './lower'
 import { onnxLowerings } from './op-table'
@@ -135,11 +136,18 @@ class CpuDevice implements Device {
   /** The buffer's id, its bytes being on their way to the worker. */
   #fed(buffer: DeviceBuffer): number {
     const own = this.#own(buffer)
-    if (own.file && !own.loaded) {
-      this.#post({ type: 'load', id: own.id, ...own.aval, ...own.file })
-      own.loaded = true
-    }
+    if (own.file && !own.loaded) this.#load(own, own.file)
     return own.id
+  }
+
+  #load(buffer: CpuBuffer, range: FileRange): void {
+    const file = SharedFile.open(range.path)
+    const message = { type: 'load', id: buffer.id, ...buffer.aval, ...range, descriptor: file.descriptor }
+    buffer.loaded = true
+    // Held until the worker has read it; that it could not is told where the tensor is used.
+    this.#request(message)
+      .catch(() => {})
+      .finally(() => file.close())
   }
 
   /** The session of a model: programs whose models are equal, as those of equal layers are, have one together. */

@@ -1,6 +1,6 @@
 // The CPU device's thread: owns the ONNX Runtime sessions and every tensor, and serves one message after another.
 // Plain JavaScript, so that it starts the same from the sources and from a build.
-import { closeSync, openSync, readSync } from 'node:fs'
+import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw } from './draw.mjs'
@@ -170,21 +170,16 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, own, shape))
   },
 
-  load({ id, dtype, shape, path, offset, length, pieces = { count: 1, strideBytes: length } }) {
+  load({ id, dtype, shape, path, descriptor, offset, length, pieces = { count: 1, strideBytes: length } }) {
     const bytes = new Uint8Array(length)
     const pieceBytes = length / pieces.count
-    const file = openSync(path, 'r')
-    try {
-      for (let piece = 0; piece < pieces.count; piece++) {
-        const [from, start] = [piece * pieceBytes, offset + piece * pieces.strideBytes]
-        for (let at = 0; at < pieceBytes;) {
-          const count = readSync(file, bytes, from + at, Math.min(pieceBytes - at, 2 ** 30), start + at)
-          if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${pieceBytes} bytes from ${start}`)
-          at += count
-        }
+    for (let piece = 0; piece < pieces.count; piece++) {
+      const [from, start] = [piece * pieceBytes, offset + piece * pieces.strideBytes]
+      for (let at = 0; at < pieceBytes;) {
+        const count = readSync(descriptor, bytes, from + at, Math.min(pieceBytes - at, 2 ** 30), start + at)
+        if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${pieceBytes} bytes from ${start}`)
+        at += count
       }
-    } finally {
-      closeSync(file)
     }
     // ONNX Runtime's Node binding has no bf16 tensors: outside the model's files such a weight is f32.
     if (dtype === 'bf16') return void tensors.set(id, makeTensor('f32', widened(new Uint16Array(bytes.buffer)), shape))

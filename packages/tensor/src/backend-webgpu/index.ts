@@ -1,7 +1,7 @@
 // @jora/tensor/webgpu in Node: devices through Dawn (the `webgpu` package).
-import { closeSync, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { FileRange } from '../backend/backend'
+import { SharedFile } from '../files/shared-file'
 import { describeAdapter, nameAdapter, type AdapterDescription } from './device/adapters'
 import { openOnAdapter, type WebGpuDevice } from './device/device'
 import type { Platform, WebGpuDeviceOptions } from './device/platform'
@@ -35,33 +35,26 @@ const pieceBytes = 2 ** 24
 const node: Platform = {
   tuning: tuningFile,
   async readRange(range: FileRange, piece) {
-    const file = openSync(range.path, 'r')
+    using file = SharedFile.open(range.path)
     const { count, strideBytes } = range.pieces ?? { count: 1, strideBytes: range.length }
     const rangeBytes = range.length / count
     /** Fills `target` from the byte `at` of the file. */
     const fill = (target: Uint8Array, at: number) => {
-      for (let read = 0; read < target.length;) {
-        const got = readSync(file, target, read, target.length - read, at + read)
-        if (got === 0) throw new Error(`${range.path} ends before byte ${at + target.length}`)
-        read += got
-      }
+      if (file.readNow(target, at) < target.length)
+        throw new Error(`${range.path} ends before byte ${at + target.length}`)
     }
-    try {
-      const bytes = new Uint8Array(Math.min(pieceBytes, range.length))
-      for (let done = 0; done < range.length;) {
-        const wanted = Math.min(bytes.length, range.length - done)
-        for (let filled = 0; filled < wanted;) {
-          const [index, within] = [Math.floor((done + filled) / rangeBytes), (done + filled) % rangeBytes]
-          const length = Math.min(wanted - filled, rangeBytes - within)
-          fill(bytes.subarray(filled, filled + length), range.offset + index * strideBytes + within)
-          filled += length
-        }
-        piece(bytes.subarray(0, wanted), done)
-        done += wanted
-        await setImmediate() // a large model must not block the process while it loads
+    const bytes = new Uint8Array(Math.min(pieceBytes, range.length))
+    for (let done = 0; done < range.length;) {
+      const wanted = Math.min(bytes.length, range.length - done)
+      for (let filled = 0; filled < wanted;) {
+        const [index, within] = [Math.floor((done + filled) / rangeBytes), (done + filled) % rangeBytes]
+        const length = Math.min(wanted - filled, rangeBytes - within)
+        fill(bytes.subarray(filled, filled + length), range.offset + index * strideBytes + within)
+        filled += length
       }
-    } finally {
-      closeSync(file)
+      piece(bytes.subarray(0, wanted), done)
+      done += wanted
+      await setImmediate() // a large model must not block the process while it loads
     }
   },
   // Dawn's pending promises spin; sleeping a millisecond leaves the cores to the software adapter.

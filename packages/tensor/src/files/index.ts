@@ -1,4 +1,4 @@
-// @jora/tensor/files, for Node: files and folders that are written whole or not at all.
+// @jora/tensor/files, for Node: files and folders that are written whole or not at all; files read through one opening.
 
 export { isSameFile, isStream } from './destination'
 export { explainNoRoom } from './explain'
@@ -6,3 +6,4 @@ export { writeFileAtomic, writeJsonAtomic, writeLinesAtomic, writeStreamAtomic, 
 export { makeFolder, writeFolderAtomic } from './folder'
 export { removeTemporaries, replaceAtomic } from './replace'
 export type { FileSink } from './sink'
+export { SharedFile } from './shared-file'

@@ -1,5 +1,5 @@
 // Reads GGUF files: the header at opening, checked; tensors' bytes when asked for.
-import { open, realpath, type FileHandle } from 'node:fs/promises'
+import { SharedFile } from '../../files/shared-file'
 import type { FileRange } from '../source'
 import { GgufError, type GgufTensorInfo, type Metadata } from './format'
 import { parseGgufHeader, type GgufHeader } from './parse'
@@ -27,14 +27,21 @@ export interface GgufFile extends AsyncDisposable {
  *   file cannot be opened
  */
 export async function openGguf(path: string): Promise<GgufFile> {
-  const handle = await open(path, 'r')
+  const file = openRegular(path)
   try {
-    const stat = await handle.stat()
-    if (!stat.isFile()) throw new GgufError(`${path} is not a regular file`)
-    return new OpenGguf(handle, path, await realpath(path), stat.size, await readHeader(handle, path, stat.size))
+    return new OpenGguf(file, path, await readHeader(file, path))
   } catch (error) {
-    await handle.close()
+    file.close()
     throw error
+  }
+}
+
+function openRegular(path: string): SharedFile {
+  try {
+    return SharedFile.open(path)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw code === 'EISDIR' || code === 'EINVAL' ? new GgufError(message) : error
   }
 }
 
@@ -42,15 +49,15 @@ class OpenGguf implements GgufFile {
   readonly metadata: Metadata
   readonly tensors: ReadonlyMap<string, GgufTensorInfo>
   readonly end: number
+  readonly length: number
   readonly #dataStart: number
 
   constructor(
-    readonly handle: FileHandle,
+    readonly file: SharedFile,
     readonly path: string,
-    readonly realPath: string,
-    readonly length: number,
     { metadata, tensors, dataStart, end }: GgufHeader,
   ) {
+    this.length = file.length
     this.end = end
     this.metadata = metadata
     this.tensors = tensors
@@ -58,39 +65,37 @@ class OpenGguf implements GgufFile {
   }
 
   readFile(position: number, length: number): Promise<Uint8Array> {
-    return readAt(this.handle, this.path, position, Math.min(length, this.length - position))
+    return readAt(this.file, this.path, position, Math.min(length, this.length - position))
   }
 
   range(name: string): FileRange {
     const { offset, bytes } = this.tensors.get(name)!
-    return { path: this.realPath, offset: this.#dataStart + offset, length: bytes }
+    return { path: this.file.realPath, offset: this.#dataStart + offset, length: bytes }
   }
 
   async readRange(name: string, from: number, to: number): Promise<Uint8Array> {
     const { offset } = this.tensors.get(name)!
-    return readAt(this.handle, this.path, this.#dataStart + offset + from, to - from)
+    return readAt(this.file, this.path, this.#dataStart + offset + from, to - from)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.handle.close()
+    this.file.close()
+    return Promise.resolve()
   }
 }
 
-async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+async function readAt(file: SharedFile, path: string, position: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length)
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, position + done)
-    if (bytesRead === 0) throw new GgufError(`${path} ends at byte ${position + done}, expected ${position + length}`)
-    done += bytesRead
-  }
+  const done = await file.read(bytes, position)
+  if (done < length) throw new GgufError(`${path} ends at byte ${position + done}, expected ${position + length}`)
   return bytes
 }
 
 /** Where the header ends is known only at its end: it is read in ever larger pieces from the file's start. */
-async function readHeader(handle: FileHandle, path: string, fileBytes: number): Promise<GgufHeader> {
-  for (let size = Math.min(fileBytes, 2 ** 20); ; size = Math.min(fileBytes, size * 4)) {
-    const header = parseGgufHeader(await readAt(handle, path, 0, size), fileBytes, path)
+async function readHeader(file: SharedFile, path: string): Promise<GgufHeader> {
+  for (let size = Math.min(file.length, 2 ** 20); ; size = Math.min(file.length, size * 4)) {
+    const header = parseGgufHeader(await readAt(file, path, 0, size), file.length, path)
     if (header) return header
-    if (size === fileBytes) throw new GgufError(`${path} ends within its header: the file is cut`)
+    if (size === file.length) throw new GgufError(`${path} ends within its header: the file is cut`)
   }
 }

@@ -1,6 +1,6 @@
 // Reads tensors of a safetensors file by position: only the header is read at opening, each tensor when asked for.
 
-import { open, realpath, type FileHandle } from 'node:fs/promises'
+import { SharedFile } from '../../files/shared-file'
 import type { FileRange } from '../source'
 import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader, type TensorInfo } from './header'
 import { noTensor } from './parse'
@@ -24,26 +24,22 @@ export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
   close(): Promise<void>
 }
 
-// One read(2) moves at most 2^31 − 4096 bytes.
-const maxReadBytes = 2 ** 29
-
 /**
  * Opens a safetensors file and checks its header; files and tensors past 4 GB are fine.
  * Throws {@link SafetensorsError} when malformed, and an Error with Node's `code` when the file cannot be read.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  let handle: FileHandle | undefined
+  let file: SharedFile | undefined
   try {
-    handle = await open(path, 'r')
-    const stat = await handle.stat()
-    if (!stat.isFile()) throw Object.assign(new Error(), { code: stat.isDirectory() ? 'EISDIR' : 'EINVAL' })
-    const prefix = await readAt(handle, path, 0, Math.min(prefixBytes, stat.size))
-    const length = headerLength(prefix, stat.size, path)
-    const dataStart = prefixBytes + length
-    const header = parseHeader(await readAt(handle, path, prefixBytes, length), stat.size - dataStart, path)
-    return new OpenFile(handle, path, await realpath(path), stat.size, dataStart, header)
+    file = SharedFile.open(path)
+    const { length } = file
+    const prefix = await readAt(file, path, 0, Math.min(prefixBytes, length))
+    const headerBytes = headerLength(prefix, length, path)
+    const dataStart = prefixBytes + headerBytes
+    const header = parseHeader(await readAt(file, path, prefixBytes, headerBytes), length - dataStart, path)
+    return new OpenFile(file, path, dataStart, header)
   } catch (error) {
-    await handle?.close()
+    file?.close()
     throw explain(error, path)
   }
 }
@@ -53,23 +49,18 @@ class OpenFile implements SafetensorsFile {
   readonly dataStart: number
   readonly tensors: ReadonlyMap<string, TensorInfo>
   readonly metadata: Readonly<Record<string, string>>
-  #handle: FileHandle | undefined
+  readonly length: number
   readonly #realPath: string
+  #file: SharedFile | undefined
 
-  constructor(
-    handle: FileHandle,
-    path: string,
-    realPath: string,
-    readonly length: number,
-    dataStart: number,
-    header: SafetensorsHeader,
-  ) {
+  constructor(file: SharedFile, path: string, dataStart: number, header: SafetensorsHeader) {
     this.path = path
+    this.length = file.length
     this.dataStart = dataStart
     this.tensors = header.tensors
     this.metadata = header.metadata
-    this.#handle = handle
-    this.#realPath = realPath
+    this.#file = file
+    this.#realPath = file.realPath
   }
 
   range(name: string): FileRange {
@@ -88,19 +79,19 @@ class OpenFile implements SafetensorsFile {
       const what = `bytes ${from} to ${to} of tensor ${JSON.stringify(name)}, which has ${length}`
       throw new RangeError(`safetensors: ${this.path}: ${what}`)
     }
-    if (!this.#handle) throw new Error(`safetensors: ${this.path}: read of ${JSON.stringify(name)} after close`)
-    return readAt(this.#handle, this.path, offset + from, to - from)
+    if (!this.#file) throw new Error(`safetensors: ${this.path}: read of ${JSON.stringify(name)} after close`)
+    return readAt(this.#file, this.path, offset + from, to - from)
   }
 
   async readFile(position: number, length: number): Promise<Uint8Array> {
-    if (!this.#handle) throw new Error(`safetensors: ${this.path}: read after close`)
-    return readAt(this.#handle, this.path, position, Math.min(length, this.length - position))
+    if (!this.#file) throw new Error(`safetensors: ${this.path}: read after close`)
+    return readAt(this.#file, this.path, position, Math.min(length, this.length - position))
   }
 
-  async close(): Promise<void> {
-    const handle = this.#handle
-    this.#handle = undefined
-    await handle?.close()
+  close(): Promise<void> {
+    this.#file?.close()
+    this.#file = undefined
+    return Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -108,24 +99,18 @@ class OpenFile implements SafetensorsFile {
   }
 }
 
-async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+async function readAt(file: SharedFile, path: string, position: number, length: number): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
     bytes = new Uint8Array(length)
   } catch (cause) {
     throw new RangeError(`safetensors: ${path}: no room for ${length} bytes at once: use readRange`, { cause })
   }
-  let done = 0
-  while (done < length) {
-    const want = Math.min(length - done, maxReadBytes)
-    const { bytesRead } = await handle.read(bytes, done, want, position + done)
-    if (bytesRead === 0) {
-      throw new Error(
-        `safetensors: ${path}: ends at byte ${position + done}, expected ${position + length}: was it cut while open?`,
-      )
-    }
-    done += bytesRead
-  }
+  const done = await file.read(bytes, position)
+  if (done < length)
+    throw new Error(
+      `safetensors: ${path}: ends at byte ${position + done}, expected ${position + length}: was it cut while open?`,
+    )
   return bytes
 }
 
