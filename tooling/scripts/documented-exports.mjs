@@ -59,9 +59,9 @@ const throws = (node) =>
   (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'fail') ||
   (!ts.isFunctionLike(node) && ts.forEachChild(node, throws) === true)
 
-/** The function that a declaration is, or that a constant holds. @param {ts.Node} node */
+/** The function that a declaration is, or that a constant or a property holds. @param {ts.Node} node */
 function functionOf(node) {
-  const held = ts.isVariableDeclaration(node) ? node.initializer : node
+  const held = ts.isVariableDeclaration(node) || ts.isPropertyDeclaration(node) ? node.initializer : node
   return held && ts.isFunctionLike(held) && 'body' in held ? held : undefined
 }
 
@@ -108,7 +108,11 @@ export function missingDocstrings(root) {
       const [declaration] = member.declarations ?? []
       if (!declaration || String(name).startsWith('__')) continue
       const hidden = ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Private
-      const isMethod = ts.isMethodDeclaration(declaration) && !ts.isPrivateIdentifier(declaration.name) && !hidden
+      const isMethod =
+        (ts.isMethodDeclaration(declaration) || ts.isPropertyDeclaration(declaration)) &&
+        functionOf(declaration) !== undefined &&
+        !ts.isPrivateIdentifier(declaration.name) &&
+        !hidden
       const isOption = ts.isPropertySignature(declaration) && declaration.questionToken !== undefined
       if (isMethod || isOption) check(member, `${symbol.name}.${name}`)
     }

@@ -37,7 +37,10 @@ export type * from './api'
 const encode = encodeURIComponent
 const runPath = (id: string): string => `/api/runs/${encode(id)}`
 
-/** Every function throws an `ApiError` when it is refused or fails. */
+/**
+ * The API as functions, for a page or for Node. Every one of them throws an {@link ApiError} when it is refused or
+ * fails, or the signal's reason when aborted.
+ */
 export class JoraClient {
   readonly #http: Http
 
@@ -45,28 +48,59 @@ export class JoraClient {
     this.#http = new Http(options)
   }
 
+  /** What the page must know before it shows anything. */
   session = (): Promise<Session> => this.#http.json('GET', '/api/session')
 
+  /** Models in the roots, in the Hub's cache, and the bundled one. */
   models = async (): Promise<ModelInfo[]> =>
     (await this.#http.json<{ models: ModelInfo[] }>('GET', '/api/models')).models
-  /** `ref`: absolute path of a folder, or a Hub id that is in the cache. */
+  /**
+   * One model.
+   * @param ref absolute path of its folder, or a Hub id that is in the cache
+   */
   model = (ref: string): Promise<ModelInfo> => this.#http.json('GET', withQuery('/api/model', { model: ref }))
+  /** Models of the Hub that fit `query`. */
   searchHub = async (query: string, signal?: AbortSignal): Promise<HubModel[]> =>
     (await this.#http.json<{ models: HubModel[] }>('GET', withQuery('/api/hub/search', { query }), undefined, signal))
       .models
+  /**
+   * Starts a download from the Hub into its cache.
+   * @param id the model's Hub id
+   */
   downloadModel = (id: string): Promise<Job> => this.#http.json('POST', '/api/hub/download', { id })
+  /** Devices that can train. */
   devices = (): Promise<Devices> => this.#http.json('GET', '/api/devices')
+  /**
+   * Which part of each weight the devices of a mesh hold.
+   * @param model as {@link model} takes it
+   * @param mesh devices along each axis, as `data=2,model=4`
+   */
   mesh = (model: string, mesh: string): Promise<MeshPicture> => this.#http.json('POST', '/api/mesh', { model, mesh })
+  /** Memory and time that a run with these settings takes. */
   estimate = (settings: RunSettings, signal?: AbortSignal): Promise<Estimate> =>
     this.#http.json('POST', '/api/estimate', { settings }, signal)
 
-  /** Without a path: the roots. */
+  /** The entries of a folder under one of the roots; without a path, the roots. */
   files = (path?: string): Promise<Files> => this.#http.json('GET', withQuery('/api/files', { path }))
+  /**
+   * The format of a dataset file, its first rows, and the rows that cannot be used.
+   * @param dataset absolute path of the file
+   * @param rows how many of the first rows to return
+   */
   inspect = (dataset: string, rows?: number, signal?: AbortSignal): Promise<Inspection> =>
     this.#http.json('POST', '/api/datasets/inspect', { dataset, rows }, signal)
+  /**
+   * A sample as the model is trained on it, and statistics of the whole file.
+   * @param index which sample, from 0 (default 0)
+   */
   preview = (settings: RunSettings, index?: number, signal?: AbortSignal): Promise<Preview> =>
     this.#http.json('POST', '/api/datasets/preview', { settings, index }, signal)
-  /** In a page `body` is a File. */
+  /**
+   * Uploads a dataset.
+   * @param name the file's name
+   * @param body its content; in a page, a File
+   * @returns where the file is on the server
+   */
   async upload(name: string, body: Blob, signal?: AbortSignal): Promise<Upload> {
     const response = await this.#http.send('POST', withQuery('/api/datasets', { name }), {
       body,
@@ -76,45 +110,77 @@ export class JoraClient {
     return (await response.json()) as Upload
   }
 
+  /** The runs under the roots. */
   runs = async (): Promise<Run[]> => (await this.#http.json<{ runs: Run[] }>('GET', '/api/runs')).runs
+  /** A run with its settings and its record. */
   run = (id: string): Promise<RunDetail> => this.#http.json('GET', runPath(id))
+  /** Puts a new run into the queue. */
   createRun = (run: CreateRun): Promise<Run> => this.#http.json('POST', '/api/runs', run)
+  /** Stops a running run after its step, with a checkpoint, to be resumed later. */
   pause = (id: string): Promise<Run> => this.#http.json('POST', `${runPath(id)}/pause`)
+  /** Puts a run that is paused, stopped or failed back into the queue, to go on from its newest checkpoint. */
   resume = (id: string): Promise<Run> => this.#http.json('POST', `${runPath(id)}/resume`)
+  /** Ends a run after its step, with a checkpoint. */
   stop = (id: string): Promise<Run> => this.#http.json('POST', `${runPath(id)}/stop`)
-  /** Takes a run out of the queue; its last state. */
+  /**
+   * Takes a run out of the queue.
+   * @returns its last state
+   */
   remove = (id: string): Promise<Run> => this.#http.json('DELETE', runPath(id))
-  /** All there is from line `from` on; its `next` is the `from` of `followRun`. */
+  /**
+   * A run's metrics as columns.
+   * @param from the line to begin at, from 0; `next` of the answer is the `from` of {@link followRun}
+   */
   metrics = (id: string, from?: number): Promise<MetricsColumns> =>
     this.#http.json('GET', withQuery(`${runPath(id)}/metrics`, { from }))
-  /** Without `from` the last 64 KB. */
+  /**
+   * A run's log.
+   * @param from the byte to begin at; absent: the last 64 KB
+   */
   log = (id: string, from?: number): Promise<LogPiece> =>
     this.#http.json('GET', withQuery(`${runPath(id)}/log`, { from }))
+  /** Metrics of several runs, and the settings in which they differ. */
   compare = (ids: readonly string[]): Promise<Comparison> =>
     this.#http.json('GET', withQuery('/api/compare', { ids: ids.join(',') }))
 
+  /** The files in a run's folder. */
   runFiles = async (id: string): Promise<RunFile[]> =>
     (await this.#http.json<{ files: RunFile[] }>('GET', `${runPath(id)}/files`)).files
-  /** Addresses for links: of one file, and of a zip with the adapter or a folder of the run. */
+  /**
+   * The address of a file in a run's folder, for links.
+   * @param path in the folder, `/`-separated
+   */
   runFileUrl = (id: string, path: string): string =>
     this.#http.url(`${runPath(id)}/files/${path.split('/').map(encode).join('/')}`)
+  /** The address of a zip with the run's adapter, or with a folder of the run, for links. */
   downloadUrl = (id: string, path?: string): string => this.#http.url(withQuery(`${runPath(id)}/download`, { path }))
 
+  /** Starts an export of the trained adapter, alone or merged. */
   exportRun = (id: string, request: ExportRequest): Promise<Job> =>
     this.#http.json('POST', `${runPath(id)}/export`, request)
+  /** Starts a push of the adapter, or of an export, to the Hub. */
   push = (id: string, request: PushRequest): Promise<Job> => this.#http.json('POST', `${runPath(id)}/push`, request)
+  /** Jobs that are running, and those that ended last. */
   jobs = async (): Promise<Job[]> => (await this.#http.json<{ jobs: Job[] }>('GET', '/api/jobs')).jobs
+  /** One job, with its progress. */
   job = (id: string): Promise<Job> => this.#http.json('GET', `/api/jobs/${encode(id)}`)
+  /**
+   * Ends a running job.
+   * @returns its last state
+   */
   cancelJob = (id: string): Promise<Job> => this.#http.json('DELETE', `/api/jobs/${encode(id)}`)
 
-  /** What changes of any run or job, for as long as the stream is open. It begins with all there is, each time. */
+  /**
+   * Follows the changes of all runs and jobs for as long as the stream is open. Each time it opens, everything there is
+   * comes first.
+   */
   follow = (options: Omit<StreamOptions<ChangeEvent>, 'from'>): Stream =>
     openStream<ChangeEvent>(this.#http, '/api/events', options)
-  /** What one run tells: every line of its metrics, from `from` on if it is given, and its state. */
+  /** Follows one run: every line of its metrics, from `from` on if it is given, and its state. */
   followRun = (id: string, options: StreamOptions<RunEvent>): Stream =>
     openStream<RunEvent>(this.#http, `${runPath(id)}/events`, options)
 
-  /** Events of one answer. Leaving the loop, or aborting, ends the generation. */
+  /** Asks a model; the events are those of the answer. Leaving the loop, or aborting, ends the generation. */
   async *chat(request: ChatRequest, signal?: AbortSignal): AsyncGenerator<ChatEvent, void> {
     const response = await this.#http.send('POST', '/api/chat', {
       body: JSON.stringify(request),

@@ -22,10 +22,13 @@ import type { BundledDataset, Services } from './server/services'
 import { Sessions } from './server/sessions'
 import { Streams } from './server/streams'
 
+/** What {@link startGui} serves, where, and to whom. */
 export interface GuiOptions {
-  /** Absent: 127.0.0.1. Others reach any other address: it demands a password. */
+  /**
+   * The address to listen on (default 127.0.0.1). Any other can be reached by other machines and requires a password.
+   */
   readonly host?: string
-  /** 0, or absent: one that is free. */
+  /** 0, the default, takes a free one. */
   readonly port?: number
   /** Folders that the page may use; runs are made in the first. */
   readonly roots: readonly string[]
@@ -35,21 +38,25 @@ export interface GuiOptions {
   readonly staticDir?: string | undefined
   /** How the command line is started. */
   readonly command: Command
+  /** Opens a session, as the launch token does. */
   readonly password?: string | undefined
   /** What ships with the command: read, not browsed. */
   readonly bundled?: { readonly model?: string; readonly datasets?: readonly BundledDataset[] }
   /** Runs at once (default 1). */
   readonly concurrency?: number
+  /** Most bytes of an uploaded file (default 200 MB). */
   readonly uploadLimitBytes?: number
   /** Event streams at once (default 64). */
   readonly streamLimit?: number
+  /** How often an event stream without events gets a line that keeps it open (default 15,000). */
   readonly heartbeatMs?: number
-  /** The playground's process ends after so long without a question (default 10 minutes). */
+  /** The playground's process ends after this long without a question (default 10 minutes). */
   readonly playgroundIdleMs?: number
-  /** Told of errors that nobody foresaw; absent: they are dropped. */
+  /** Called with unexpected errors; absent: they are dropped. */
   readonly onError?: (error: Error) => void
 }
 
+/** A running server. */
 export interface Gui {
   /** `http://127.0.0.1:PORT` */
   readonly address: string
@@ -58,7 +65,7 @@ export interface Gui {
   readonly launchUrl: string
   /** Runs of this server that are running. */
   runningRuns(): number
-  /** Stops listening at once. Runs go on. */
+  /** Stops listening at once. Runs continue. */
   close(): Promise<void>
 }
 
@@ -68,8 +75,8 @@ export class GuiError extends Error {
 }
 
 /**
- * Starts the server.
- * @throws GuiError when the address cannot be listened on, a root is no folder, or a password is missing
+ * Starts the server of the page.
+ * @throws GuiError when the address cannot be used, a root is not a folder, or a password is missing
  */
 export async function startGui(options: GuiOptions): Promise<Gui> {
   const { host = '127.0.0.1', port = 0, password } = options

@@ -2,11 +2,14 @@
 import { z } from './zod'
 import { modelRefSchema, pathSchema } from './settings'
 
+/** The two that answer: the base model, and the base with the adapter. */
 export const sides = ['base', 'tuned'] as const
+/** A name of {@link sides}. */
 export type Side = (typeof sides)[number]
 
 const documentSchema = z.strictObject({ title: z.string().max(500).optional(), text: z.string().min(1).max(200_000) })
 
+/** Body of `POST /api/chat`. */
 export const chatSchema = z.strictObject({
   /** A run whose model and adapter are talked to; or `model`, and `adapter` where there is one. */
   runId: z.string().optional(),
@@ -37,9 +40,13 @@ export const chatSchema = z.strictObject({
   seed: z.number().int().min(0).optional(),
   device: z.enum(['auto', 'cpu', 'webgpu']).optional(),
 })
+/** A body that {@link chatSchema} accepts. */
 export type ChatRequest = z.infer<typeof chatSchema>
 
-/** Lines of the answer to `POST /api/chat`; closing the request ends the generation. */
+/**
+ * Lines of the response to `POST /api/chat`, in this order; `token` and `done` come for each side. Closing the request
+ * ends the generation.
+ */
 export const chatEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('loading'), text: z.string() }),
   /** The documents that the models see, best first; `index` counts those that were given. */
@@ -59,4 +66,5 @@ export const chatEventSchema = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('error'), message: z.string() }),
 ])
+/** A line that {@link chatEventSchema} describes. */
 export type ChatEvent = z.infer<typeof chatEventSchema>

@@ -2,16 +2,20 @@
 import { z } from './zod'
 import { pathSchema, settingsSchema } from './settings'
 
+/** A file or folder, as the file browser lists it. */
 export const fileEntrySchema = z.object({
   name: z.string(),
   path: z.string(),
   kind: z.enum(['folder', 'file']),
   bytes: z.number(),
   modifiedAt: z.string(),
+  /** What it can be used as, by its name and, for folders, its files. */
   /** What it can be used as, told from its name and what lies in it. */
   use: z.enum(['model', 'adapter', 'run', 'dataset']).nullable(),
 })
+/** An entry that {@link fileEntrySchema} describes. */
 export type FileEntry = z.infer<typeof fileEntrySchema>
+/** Answer of `GET /api/files`: a folder and its entries, or the roots. */
 export const filesSchema = z.object({
   /** Null: the list of roots. */
   path: z.string().nullable(),
@@ -21,19 +25,28 @@ export const filesSchema = z.object({
   /** Entries there were beyond the first 2,000. */
   leftOut: z.number(),
 })
+/** An answer that {@link filesSchema} describes. */
 export type Files = z.infer<typeof filesSchema>
 
+/** Answer of `POST /api/datasets`: where the uploaded file is. */
 export const uploadSchema = z.object({ path: z.string(), name: z.string(), bytes: z.number() })
+/** An answer that {@link uploadSchema} describes. */
 export type Upload = z.infer<typeof uploadSchema>
 
+/** Formats of rows that an inspection distinguishes. */
 export const datasetFormats = ['alpaca', 'completion', 'chat', 'sharegpt', 'raft', 'tokens'] as const
+/** A name of {@link datasetFormats}. */
 export type DatasetFormat = (typeof datasetFormats)[number]
 
+/** Body of `POST /api/datasets/inspect`: the file, and how many of its first rows to return. */
 export const inspectRequestSchema = z.strictObject({
   dataset: pathSchema,
   rows: z.number().int().min(0).max(100).optional(),
 })
-/** A file without a model: its format, its first rows, and every row that cannot be used. */
+/**
+ * Answer of `POST /api/datasets/inspect`: a file's format, its first rows, and every row that cannot be used. It needs
+ * no model.
+ */
 export const inspectionSchema = z.object({
   path: z.string(),
   bytes: z.number(),
@@ -58,15 +71,21 @@ export const inspectionSchema = z.object({
   /** What to do about a file that cannot be used. */
   hint: z.string().nullable(),
 })
+/** An answer that {@link inspectionSchema} describes. */
 export type Inspection = z.infer<typeof inspectionSchema>
 
+/** Body of `POST /api/datasets/preview`. */
 export const previewRequestSchema = z.strictObject({
   settings: settingsSchema,
   /** Which sample, from 0. */
   index: z.number().int().min(0).optional(),
 })
-/** `end` is a learned EOS; `prompt` is what is not learned where a row has no context. */
+/**
+ * What a token of a sample belongs to. `end` is a learned EOS; `prompt` is what is not learned in a row without a
+ * context.
+ */
 export const tokenKinds = ['context', 'question', 'prompt', 'answer', 'end'] as const
+/** A name of {@link tokenKinds}. */
 export type TokenKind = (typeof tokenKinds)[number]
 
 const statistics = z.object({
@@ -78,7 +97,7 @@ const statistics = z.object({
   dropped: z.number(),
   truncated: z.number(),
 })
-/** A sample as the model is trained on it, and figures of the whole file. */
+/** Answer of `POST /api/datasets/preview`: a sample as the model is trained on it, and statistics of the whole file. */
 export const previewSchema = z.object({
   index: z.number(),
   /** In the file, from 1. */
@@ -104,4 +123,5 @@ export const previewSchema = z.object({
   }),
   plan: z.object({ stepsPerEpoch: z.number(), steps: z.number() }),
 })
+/** An answer that {@link previewSchema} describes. */
 export type Preview = z.infer<typeof previewSchema>

@@ -2,6 +2,7 @@
 import { z } from './zod'
 import { lineSchema } from './settings'
 
+/** A job: a download from the Hub, an export or a push. It runs on after the request that started it. */
 export const jobSchema = z.object({
   id: z.string(),
   kind: z.enum(['download', 'export', 'push']),
@@ -17,9 +18,12 @@ export const jobSchema = z.object({
   startedAt: z.string(),
   endedAt: z.string().nullable(),
 })
+/** A job that {@link jobSchema} describes. */
 export type Job = z.infer<typeof jobSchema>
+/** Answer of `GET /api/jobs`. */
 export const jobsSchema = z.object({ jobs: z.array(jobSchema) })
 
+/** Body of `POST /api/runs/:id/export`. */
 export const exportSchema = z
   .strictObject({
     format: z.enum(['hf', 'peft', 'gguf', 'gguf-lora']),
@@ -34,8 +38,10 @@ export const exportSchema = z
     path: ['dtype'],
     message: 'q8_0 and q4_0 are for GGUF models',
   })
+/** A body that {@link exportSchema} accepts. */
 export type ExportRequest = z.infer<typeof exportSchema>
 
+/** Body of `POST /api/runs/:id/push`. */
 export const pushSchema = z.strictObject({
   /** `USER/NAME`. */
   repoId: z
@@ -53,4 +59,5 @@ export const pushSchema = z.strictObject({
   /** Tells what would be pushed, and changes nothing. */
   dryRun: z.boolean().optional(),
 })
+/** A body that {@link pushSchema} accepts. */
 export type PushRequest = z.infer<typeof pushSchema>

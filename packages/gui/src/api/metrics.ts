@@ -1,7 +1,7 @@
 // What a run tells: the lines of metrics.jsonl one by one, and in bulk as columns.
 import { z } from './zod'
 
-/** A line of metrics.jsonl; keys that are not named here pass through. */
+/** A line of metrics.jsonl; further keys pass through. */
 export const metricSchema = z.discriminatedUnion('type', [
   z.looseObject({
     type: z.literal('step'),
@@ -32,11 +32,12 @@ export const metricSchema = z.discriminatedUnion('type', [
   }),
   z.looseObject({ type: z.literal('error'), message: z.string() }),
 ])
+/** A line that {@link metricSchema} describes. */
 export type Metric = z.infer<typeof metricSchema>
 
 const column = z.array(z.number().nullable())
 
-/** All of metrics.jsonl from a position on, as columns of equal length. */
+/** Answer of `GET /api/runs/:id/metrics`: all of metrics.jsonl from a position on, as columns of equal length. */
 export const metricsColumnsSchema = z.object({
   /** Lines of metrics.jsonl before these. */
   from: z.number(),
@@ -60,4 +61,5 @@ export const metricsColumnsSchema = z.object({
   done: z.object({ steps: z.number(), seconds: z.number(), peakDeviceBytes: z.array(z.number()) }).optional(),
   error: z.string().optional(),
 })
+/** An answer that {@link metricsColumnsSchema} describes. */
 export type MetricsColumns = z.infer<typeof metricsColumnsSchema>

@@ -2,6 +2,7 @@
 import { z } from './zod'
 import { modelRefSchema, settingsSchema } from './settings'
 
+/** A model on this machine. */
 export const modelSchema = z.object({
   /** For `settings.model`. */
   ref: z.string(),
@@ -24,9 +25,12 @@ export const modelSchema = z.object({
   /** Why it cannot be used; null when it can. */
   problem: z.string().nullable(),
 })
+/** A model that {@link modelSchema} describes. */
 export type ModelInfo = z.infer<typeof modelSchema>
+/** Answer of `GET /api/models`: models in the roots, in the Hub's cache, and the bundled one. */
 export const modelsSchema = z.object({ models: z.array(modelSchema) })
 
+/** A model of the Hub, as its search returns it. */
 export const hubModelSchema = z.object({
   id: z.string(),
   family: z.string().nullable(),
@@ -39,11 +43,15 @@ export const hubModelSchema = z.object({
   updatedAt: z.string().nullable(),
   cached: z.boolean(),
 })
+/** A model that {@link hubModelSchema} describes. */
 export type HubModel = z.infer<typeof hubModelSchema>
+/** Answer of `GET /api/hub/search`. */
 export const hubSearchSchema = z.object({ models: z.array(hubModelSchema) })
 
+/** Body of `POST /api/hub/download`: the Hub id. */
 export const hubDownloadSchema = z.strictObject({ id: z.string().max(200) })
 
+/** A device that can train; the optional keys are there as far as they are known. */
 export const deviceSchema = z.looseObject({
   kind: z.enum(['cpu', 'webgpu']),
   name: z.string(),
@@ -56,17 +64,21 @@ export const deviceSchema = z.looseObject({
   /** Why it cannot be used. */
   unusable: z.string().optional(),
 })
+/** A device that {@link deviceSchema} describes. */
 export type DeviceInfo = z.infer<typeof deviceSchema>
+/** Answer of `GET /api/devices`. */
 export const devicesSchema = z.object({
   devices: z.array(deviceSchema),
   default: z.string(),
   /** Why no GPU could be asked for. */
   problem: z.string().optional(),
 })
+/** An answer that {@link devicesSchema} describes. */
 export type Devices = z.infer<typeof devicesSchema>
 
+/** Body of `POST /api/mesh`: a model, and a mesh such as `data=2,model=4`. */
 export const meshRequestSchema = z.strictObject({ model: modelRefSchema, mesh: z.string().max(60) })
-/** Which part of each kind of weight a device holds. */
+/** Answer of `POST /api/mesh`: which part of each kind of weight each device of the mesh holds. */
 export const meshSchema = z.object({
   data: z.number(),
   model: z.number(),
@@ -97,9 +109,12 @@ export const meshSchema = z.object({
     }),
   ),
 })
+/** An answer that {@link meshSchema} describes. */
 export type MeshPicture = z.infer<typeof meshSchema>
 
+/** Body of `POST /api/estimate`. */
 export const estimateRequestSchema = z.strictObject({ settings: settingsSchema })
+/** Answer of `POST /api/estimate`: what a run with these settings takes. */
 export const estimateSchema = z.object({
   steps: z.number(),
   stepsPerEpoch: z.number(),
@@ -128,4 +143,5 @@ export const estimateSchema = z.object({
   notes: z.array(z.string()),
   mesh: meshSchema,
 })
+/** An answer that {@link estimateSchema} describes. */
 export type Estimate = z.infer<typeof estimateSchema>

@@ -33,7 +33,10 @@ import {
 } from './runs'
 import { changeEventSchema, sessionSchema } from './session'
 
-/** `json` comes whole; `events` is a stream of SSE; `lines` of JSON lines; `bytes` is a file. */
+/**
+ * Every route: method, path, the schemas of body and response, and the form of the response. `json` comes whole;
+ * `events` is a stream of server-sent events, `lines` one of JSON lines; `bytes` is a file.
+ */
 export const routes = {
   session: { method: 'GET', path: '/api/session', answer: sessionSchema, as: 'json' },
   events: { method: 'GET', path: '/api/events', answer: changeEventSchema, as: 'events' },
@@ -96,5 +99,7 @@ export const routes = {
 
   chat: { method: 'POST', path: '/api/chat', body: chatSchema, answer: chatEventSchema, as: 'lines' },
 } as const
+/** The type of {@link routes}. */
 export type Routes = typeof routes
+/** A key of {@link routes}. */
 export type RouteName = keyof Routes

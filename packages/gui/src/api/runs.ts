@@ -4,7 +4,7 @@ import { z } from './zod'
 import { metricsColumnsSchema, metricSchema } from './metrics'
 import { lineSchema, pathSchema, settingsSchema } from './settings'
 
-/** Those of `transitions`, which says what leads from one to the next. */
+/** The states of {@link RunState}, as a list for schemas. */
 export const runStates = [
   'queued',
   'starting',
@@ -16,12 +16,14 @@ export const runStates = [
 ] as const satisfies RunState[]
 export type { RunState }
 
-/** What can be done to a run now; the others are refused with `conflict`. */
+/** What can be done to a run. Those that its state does not allow are refused with `conflict`. */
 export const runActions = ['pause', 'resume', 'stop', 'remove'] as const
+/** A name of {@link runActions}. */
 export type RunAction = (typeof runActions)[number]
 
 const optionalNumber = z.number().nullable()
 
+/** A run, as lists show it. Null stands for what is not known, or not known yet. */
 export const runSchema = z.object({
   /** Of the folder: the same after a restart. */
   id: z.string(),
@@ -57,8 +59,10 @@ export const runSchema = z.object({
   hasAdapter: z.boolean(),
   hasCheckpoint: z.boolean(),
 })
+/** A run that {@link runSchema} describes. */
 export type Run = z.infer<typeof runSchema>
 
+/** Answer of `GET /api/runs/:id`. */
 export const runDetailSchema = z.object({
   run: runSchema,
   /** As asked for here; null for a run of a terminal. */
@@ -70,8 +74,10 @@ export const runDetailSchema = z.object({
   /** Adapter of the newest checkpoint or the finished run; for `ChatRequest.adapter`, null when there is none. */
   adapter: z.string().nullable(),
 })
+/** An answer that {@link runDetailSchema} describes. */
 export type RunDetail = z.infer<typeof runDetailSchema>
 
+/** Answer of `GET /api/runs`: the runs under the roots. */
 export const runsSchema = z.object({ runs: z.array(runSchema) })
 
 const newRun = {
@@ -80,6 +86,7 @@ const newRun = {
   /** Folder under a root in which the run's own is made; absent: `jora-runs` in the first root. */
   folder: pathSchema.optional(),
 }
+/** Body of `POST /api/runs`. */
 export const createRunSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('train'), ...newRun, settings: settingsSchema }),
   z.strictObject({
@@ -88,21 +95,30 @@ export const createRunSchema = z.discriminatedUnion('kind', [
     device: z.enum(['auto', 'cpu', 'webgpu']).optional(),
   }),
 ])
+/** A body that {@link createRunSchema} accepts. */
 export type CreateRun = z.infer<typeof createRunSchema>
 
-/** Text of the run's log from byte `from` to byte `next`; the next piece is asked for with `from: next`. */
+/**
+ * Answer of `GET /api/runs/:id/log`: the text from byte `from` to byte `next`; request the next piece with `from:
+ * next`.
+ */
 export const logSchema = z.object({ from: z.number(), next: z.number(), bytes: z.number(), text: z.string() })
+/** An answer that {@link logSchema} describes. */
 export type LogPiece = z.infer<typeof logSchema>
 
+/** A file in a run's folder. */
 export const runFileSchema = z.object({
   /** In the run's folder, `/`-separated. */
   path: z.string(),
   bytes: z.number(),
   modifiedAt: z.string(),
 })
+/** Answer of `GET /api/runs/:id/files`. */
 export const runFilesSchema = z.object({ files: z.array(runFileSchema) })
+/** A file that {@link runFileSchema} describes. */
 export type RunFile = z.infer<typeof runFileSchema>
 
+/** Answer of `GET /api/compare`. */
 export const comparisonSchema = z.object({
   runs: z.array(
     z.object({ run: runSchema, settings: z.record(z.string(), z.unknown()), metrics: metricsColumnsSchema }),
@@ -110,11 +126,12 @@ export const comparisonSchema = z.object({
   /** Settings in which the runs differ, a value for each run. */
   differences: z.array(z.object({ key: z.string(), values: z.array(z.unknown()) })),
 })
+/** An answer that {@link comparisonSchema} describes. */
 export type Comparison = z.infer<typeof comparisonSchema>
 
 /**
- * Messages of `GET /api/runs/:id/events`, by the name of their SSE event. A `metric` carries an id, from which the stream is
- * taken up again; ids begin with the number of lines read, and are else opaque.
+ * Messages of `GET /api/runs/:id/events`, by the name of their SSE event. A `metric` has an id, from which the stream
+ * can be continued; ids begin with the number of lines read, the rest is opaque.
  */
 export const runEventSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('metric'), position: z.number(), metric: metricSchema }),
@@ -125,4 +142,5 @@ export const runEventSchema = z.discriminatedUnion('event', [
   /** The run was removed. The stream ends. */
   z.object({ event: z.literal('removed'), id: z.string() }),
 ])
+/** A message that {@link runEventSchema} describes. */
 export type RunEvent = z.infer<typeof runEventSchema>

@@ -4,6 +4,7 @@ import { jobSchema } from './jobs'
 import { runSchema } from './runs'
 import { settingsSchema } from './settings'
 
+/** Answer of `GET /api/session`: what a page must know before it shows anything. */
 export const sessionSchema = z.object({
   version: z.string(),
   platform: z.string(),
@@ -22,13 +23,15 @@ export const sessionSchema = z.object({
   concurrency: z.number(),
   uploadLimitBytes: z.number(),
 })
+/** An answer that {@link sessionSchema} describes. */
 export type Session = z.infer<typeof sessionSchema>
 
-/** Messages of `GET /api/events`, by the name of their SSE event: first all there is, then each change. */
+/** Messages of `GET /api/events`, by the name of their SSE event: first everything there is, then each change. */
 export const changeEventSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('all'), runs: z.array(runSchema), jobs: z.array(jobSchema) }),
   z.object({ event: z.literal('run'), run: runSchema }),
   z.object({ event: z.literal('removed'), id: z.string() }),
   z.object({ event: z.literal('job'), job: jobSchema }),
 ])
+/** A message that {@link changeEventSchema} describes. */
 export type ChangeEvent = z.infer<typeof changeEventSchema>

@@ -63,8 +63,12 @@ export const schemaOf = <S extends Settings>(table: S) =>
       : z.ZodType<RequestOf<S>[K]>
   }
 
-/** Only `model` and `dataset` must be given; what is absent takes the command's default (`Session.defaults`). */
+/**
+ * Settings of a run, in requests. Only `model` and `dataset` are required; absent ones have the command's default
+ * (`Session.defaults`).
+ */
 export const settingsSchema = z.strictObject({ dataset: pathSchema, ...schemaOf<SettingsTable>(settings) })
+/** Settings that {@link settingsSchema} accepts. */
 export type RunSettings = z.infer<typeof settingsSchema>
 /** Settings without what is chosen anew for each run. */
 export type SettingsDefaults = Omit<RunSettings, 'model' | 'dataset'>

@@ -1,15 +1,17 @@
 // Requests of the client: JSON there and back, and errors as the server tells them.
 import type { ErrorBody, ErrorCode, Issue } from '../api'
 
+/** Where a {@link JoraClient} sends its requests, and with what. */
 export interface ClientOptions {
-  /** Where the server is; absent: where the page comes from. */
+  /** Where the server is, without a trailing path; absent: where the page comes from. */
   readonly baseUrl?: string
-  /** Sent with every request: outside a browser, the session's cookie. */
+  /** Headers of every request: outside a browser, the session's cookie. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Sends the requests (default: the global `fetch`). */
   readonly fetch?: typeof fetch
 }
 
-/** A refusal or failure; `message` is for people, `issues` name the form fields at fault. */
+/** A refusal or failure; `message` is for people, `issues` name the form fields that are wrong. */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
 

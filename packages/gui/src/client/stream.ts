@@ -2,19 +2,29 @@
 import { ApiError, withQuery, type Http } from './http'
 import { linesOf } from './lines'
 
-/** Whether the stream is open; `ended`: the server has refused it, or has no more to tell. */
+/**
+ * Whether the stream is open; `waiting`: it broke and will be tried again; `resting`: the page is hidden; `ended`: it
+ * was closed, or the server refused it.
+ */
 export type StreamStatus = 'open' | 'waiting' | 'resting' | 'ended'
 
+/** What a stream calls, and where it begins. */
 export interface StreamOptions<E> {
   readonly onEvent: (event: E) => void
+  /**
+   * Called when the stream opens, waits before it tries again, rests while the page is hidden, or ends; with the error,
+   * if there was one.
+   */
   readonly onStatus?: (status: StreamStatus, error?: ApiError) => void
-  /** Id of the last event that is known: only later ones are told. */
+  /** Id of the last event that is known: only later ones are sent. Absent: all. */
   readonly from?: string | undefined
 }
 
+/** An open stream of events. */
 export interface Stream {
+  /** Ends the stream; no more events come. */
   close(): void
-  /** Of the last event that carried one. */
+  /** Id of the last event that had one. */
   readonly lastId: string | undefined
 }
 
