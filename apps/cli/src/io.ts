@@ -60,9 +60,8 @@ export const processIo: Io = {
   env: process.env,
   calledAs: howCalled(process.env, process.argv[1] ?? ''),
   async readStdin() {
-    const chunks: Buffer[] = []
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks).toString('utf8')
+    const { decodeWhole } = await import('@jora/data')
+    return await decodeWhole(process.stdin, 'standard input')
   },
   async *readLines(prompt, signal) {
     const { stdin, stderr } = process

@@ -72,6 +72,21 @@ describe('floods', () => {
     })
   })
 
+  test('a name or a text with half an emoji, or with NUL, is refused by name; what lacks is told plainly', async () => {
+    const settings = { model: space.model, dataset: space.rows }
+    const message = async (path: string, body: unknown) =>
+      (JSON.parse((await post(path, body)).text) as { error: { message: string } }).error.message
+    expect(await message('/api/runs', { kind: 'train', name: 'a \ud83d', settings })).toBe(
+      'name: holds half a surrogate pair (U+D83D), as of an emoji that was cut in two; expected text',
+    )
+    expect(await message('/api/chat', { model: space.model, text: 'a\0b' })).toMatch(/^text: holds the character NUL/)
+    const history = [{ role: 'user', content: '\ude00' }]
+    expect(await message('/api/chat', { model: space.model, text: 'a', history })).toMatch(
+      /^history\[0\]\.content: holds half/,
+    )
+    expect(await message('/api/datasets/inspect', {})).toBe('dataset: is missing')
+  })
+
   test('of 500 streams 64 are open, the rest is told to wait, and all else is answered', async () => {
     const { id } = await server.client.createRun({ kind: 'train', settings: space.settings(2, 50) })
     const listen = async (path: string, { signal }: AbortController) =>

@@ -1,4 +1,5 @@
 // Reading what a request brings: JSON of a known shape and a bounded size.
+import { findUnfit } from '@jora/data'
 import type { Context } from 'hono'
 import type { z } from 'zod'
 import { schemaError, ServeError } from './error'
@@ -20,10 +21,13 @@ export async function readJson<T extends z.ZodType>(c: Context, schema: T, limit
   }
   let value: unknown
   try {
-    value = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)))
   } catch (error) {
-    throw new ServeError(400, `the request is no valid JSON: ${(error as Error).message}`)
+    const what = error instanceof SyntaxError ? `valid JSON: ${error.message}` : 'UTF-8 text'
+    throw new ServeError(400, `the request is no ${what}`)
   }
+  const unfit = findUnfit(value)
+  if (unfit) throw new ServeError(400, `${unfit.path}: ${unfit.problem}`, { param: unfit.path })
   const parsed = schema.safeParse(value)
   if (!parsed.success) throw schemaError(parsed.error)
   return parsed.data

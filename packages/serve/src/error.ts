@@ -53,7 +53,10 @@ export class ServeError extends Error {
 export function schemaError({ issues }: z.ZodError): ServeError {
   const [first] = issues
   const param = first?.path.map(String).join('.') ?? ''
-  const message = [param, first?.message].filter(Boolean).join(': ')
+  // A value that is not there is told so; zod would tell of "undefined".
+  const missing = first?.code === 'invalid_type' && first.message.endsWith('received undefined')
+  const said = missing ? 'is missing' : first?.message.replace(/^Invalid input: /, '')
+  const message = [param, said].filter(Boolean).join(': ')
   return new ServeError(400, message, param === '' ? {} : { param })
 }
 

@@ -177,7 +177,13 @@ describe('errors have OpenAI’s form', () => {
   const long = Array.from({ length: 101 }, () => 'a').join(' ')
   const bad: readonly (readonly [what: string, status: number, body: unknown, error: Body])[] = [
     ['no JSON', 400, '{"messages"', { type: 'invalid_request_error' }],
-    ['no messages', 400, {}, { param: 'messages' }],
+    ['no messages', 400, {}, { param: 'messages', message: 'messages: is missing' }],
+    [
+      'half an emoji',
+      400,
+      chat({ messages: [{ role: 'user', content: 'a \ud83d' }] }),
+      { param: 'messages[0].content', message: expect.stringContaining('half a surrogate pair (U+D83D)') as string },
+    ],
     ['an unknown role', 400, chat({ messages: [{ role: 'king', content: '' }] }), { param: 'messages.0.role' }],
     [
       'a picture',

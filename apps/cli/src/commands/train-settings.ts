@@ -1,6 +1,6 @@
 // The flags of `jora train`, and the settings they make.
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseJsonFile, readTextIfThere } from '@jora/data'
 import { ConfigError, JoraConfig, parsePeftConfig, type GivenSettings, type LoraConfig } from '@jora/lora'
 import { flagOf, fromNames, settings, type Setting } from '@jora/lora/settings'
 import { datasetFlag } from '../dataset-file'
@@ -41,16 +41,10 @@ export const loraOf = (
 /** Rank, scale and modules of the adapter that training starts from. */
 async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> {
   const path = join(folder, 'adapter_config.json')
-  const source = await readFile(path, 'utf8').catch(() => {
+  const source = await readTextIfThere(path)
+  if (source === undefined)
     throw new UsageError(`--init-adapter: ${path} does not exist: ${folder} holds no PEFT adapter`)
-  })
-  let json: unknown
-  try {
-    json = JSON.parse(source)
-  } catch (error) {
-    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
-  }
-  const config = parsePeftConfig(json, path)
+  const config = parsePeftConfig(parseJsonFile(source, path, ConfigError), path)
   const { rankPattern, alphaPattern, targetModules, useRslora, excludeModules, layersToTransform, layersPattern } =
     config
   return {

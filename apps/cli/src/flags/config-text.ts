@@ -1,6 +1,6 @@
 // A YAML or JSON file of settings as it was written: scalars stay text, so that 007, 1e3, 2024-01-01 and yes are what the
 // user sees, and each setting reads its own.
-import { readFile } from 'node:fs/promises'
+import { readTextIfThere } from '@jora/data'
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
 import { UsageError } from '../errors'
 
@@ -26,11 +26,10 @@ const mostDepth = 4
 
 /** @throws UsageError for a file that is none, is broken, or holds something else than keys and values */
 export async function readConfigText(path: string): Promise<ConfigText> {
-  const source = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `--config: ${path} ${error.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${error.message}`}`,
-    )
+  const source = await readTextIfThere(path).catch((error: Error) => {
+    throw new UsageError(`--config: ${error.message}`)
   })
+  if (source === undefined) throw new UsageError(`--config: ${path} does not exist`)
   return parseConfigText(source, path)
 }
 

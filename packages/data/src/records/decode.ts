@@ -19,7 +19,7 @@ const kinds: readonly (readonly [start: string, problem: string])[] = [
   ['SQLite format 3', 'is an SQLite database; expected text'],
   [
     'version https://git-lfs.github.com/spec/',
-    'is a Git LFS pointer, not the file itself; get the file with git lfs pull',
+    'is a Git LFS pointer, not the file: fetch it with `git lfs pull`, or download the file itself',
   ],
 ]
 
@@ -33,6 +33,9 @@ const kindOf = (bytes: Uint8Array): string | undefined =>
       [...start].map((c) => c.charCodeAt(0)),
     ),
   )?.[1]
+
+/** As an error says it of a text that stands for another file; undefined when the text's beginning says nothing. */
+export const kindOfText = (text: string): string | undefined => kinds.find(([start]) => text.startsWith(start))?.[1]
 
 /** Enough bytes to tell a mark or a kind by. */
 const HEAD = 64

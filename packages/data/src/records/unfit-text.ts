@@ -19,19 +19,18 @@ export function unfitText(text: string): string | undefined {
 }
 
 /** The first text of a parsed value, keys included, that is not fit, by its path: `messages[0].content`. */
-export function findUnfit(value: unknown, path = ''): { path: string; problem: string } | undefined {
-  if (typeof value === 'string') {
-    const problem = unfitText(value)
-    return problem === undefined ? undefined : { path, problem }
-  }
-  const entries = Array.isArray(value)
-    ? value.map((entry: unknown, i) => [`${path}[${i}]`, entry] as const)
-    : isRecord(value)
-      ? Object.entries(value).map(([key, entry]) => [path === '' ? key : `${path}.${key}`, entry] as const)
-      : []
-  for (const [at, entry] of entries) {
-    const found = unfitText(at) === undefined ? findUnfit(entry, at) : { path, problem: 'a key that is no text' }
-    if (found !== undefined) return found
+export function findUnfit(root: unknown): { path: string; problem: string } | undefined {
+  // A stack of its own: values may be nested deeper than calls can be.
+  const open: [path: string, value: unknown][] = [['', root]]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [path, value] = next
+    const problem = typeof value === 'string' ? unfitText(value) : undefined
+    if (problem !== undefined) return { path, problem }
+    if (Array.isArray(value)) for (let i = value.length - 1; i >= 0; i--) open.push([`${path}[${i}]`, value[i]])
+    if (!isRecord(value)) continue
+    const entries = Object.entries(value)
+    if (entries.some(([key]) => unfitText(key) !== undefined)) return { path, problem: 'a key that is no text' }
+    for (const [key, entry] of entries.reverse()) open.push([path === '' ? key : `${path}.${key}`, entry])
   }
   return undefined
 }

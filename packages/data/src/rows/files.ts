@@ -1,7 +1,7 @@
 // Reading texts, rows and tokenizers from disk.
 
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError } from '../errors'
 import { decodeText, decodeWhole } from '../records/decode'
@@ -10,16 +10,6 @@ import type { CheckOptions } from './fields'
 import { readRows } from './rows'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from '../tokenizer/tokenizer-files'
-
-/** The file's text, or undefined when there is none. */
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
 
 /** What a reader of a file reports. */
 export interface ReadOptions {
@@ -55,6 +45,21 @@ export const readChunks = (file: string, options?: ReadOptions): AsyncGenerator<
 export const readText = (file: string): Promise<string> => decodeWhole(readBytes(file), file)
 
 /**
+ * The text of a small file beside a model or an adapter, such as config.json; undefined where there is no such file.
+ *
+ * @throws DatasetError when it cannot be read, is no text, or stands for another file (a Git LFS pointer)
+ */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    await access(path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined
+  }
+  return await readText(path)
+}
+
+/**
  * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: only its rows are held in memory.
  * @throws DatasetError when it is missing, not text, or has a bad row
  */
@@ -70,7 +75,7 @@ export async function loadRows(file: string, options?: ReadOptions & CheckOption
  * @throws Error when tokenizer.json is missing or a file is not JSON, naming the file
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
-  const read = async (name: string) => [name, await readOptional(join(dir, name))] as const
+  const read = async (name: string) => [name, await readTextIfThere(join(dir, name))] as const
   const files: TokenizerFiles = Object.fromEntries(await Promise.all(tokenizerFileNames.map(read)))
   return parseTokenizer(files, dir)
 }

@@ -19,7 +19,7 @@ export class TokenIdError extends Error {
   }
 }
 
-const held = new WeakMap<Tokenizer, Map<number, Tokenizer>>()
+const holders = new WeakMap<Tokenizer, Map<number, Tokenizer>>()
 
 /**
  * `tokenizer`, whose `encode` throws a {@link TokenIdError} for texts that have a token id not below `rows`.
@@ -27,18 +27,19 @@ const held = new WeakMap<Tokenizer, Map<number, Tokenizer>>()
  */
 export function withinEmbedding(tokenizer: Tokenizer, rows: number): Tokenizer {
   if (tokenizer.vocabSize <= rows) return tokenizer
-  const known = held.get(tokenizer) ?? new Map<number, Tokenizer>()
-  held.set(tokenizer, known)
+  const known = holders.get(tokenizer) ?? new Map<number, Tokenizer>()
+  holders.set(tokenizer, known)
   let limited = known.get(rows)
   if (!limited) {
+    const held = (ids: number[]): number[] => {
+      const bad = ids.find((id) => id >= rows)
+      if (bad !== undefined) throw new TokenIdError(tokenizer.idToToken(bad), bad, rows)
+      return ids
+    }
     limited = {
       ...tokenizer,
-      encode(text, options) {
-        const ids = tokenizer.encode(text, options)
-        const bad = ids.find((id) => id >= rows)
-        if (bad !== undefined) throw new TokenIdError(tokenizer.idToToken(bad), bad, rows)
-        return ids
-      },
+      encode: (text, options) => held(tokenizer.encode(text, options)),
+      encodeParts: (parts, options) => tokenizer.encodeParts(parts, options).map(held),
     }
     known.set(rows, limited)
   }

@@ -1,5 +1,6 @@
 // A tokenizer from the texts of a model folder's files, wherever they were read.
 
+import { parseJsonFile } from '../records/json-file'
 import { readModelTokenIds } from './special-tokens'
 import { createTokenizer, type Tokenizer } from './tokenizer'
 
@@ -28,13 +29,9 @@ export type TokenizerFiles = {
 export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenizer {
   const json = (file: Name): unknown => {
     const given = files[file]
-    if (typeof given !== 'string') return given
-    try {
-      return JSON.parse(given)
-    } catch (error) {
-      const path = folder === undefined ? file : `${folder}/${file}`
-      throw new Error(`tokenizer ${path}: broken JSON: ${error instanceof Error ? error.message : String(error)}`)
-    }
+    return typeof given === 'string'
+      ? parseJsonFile(given, `tokenizer ${folder === undefined ? file : `${folder}/${file}`}`)
+      : given
   }
   if (files['tokenizer.json'] === undefined) {
     const path = folder === undefined ? 'tokenizer.json' : `${folder}/tokenizer.json`

@@ -138,7 +138,7 @@ test("the texts of a folder's files make the tokenizer a folder would", () => {
   expect(tokenizer.chatTemplate).toBe('{{ messages }}')
   expect(parseTokenizer({ 'tokenizer.json': files['tokenizer.json'] }).name).toBe('tokenizer.json')
   expect(() => parseTokenizer({ ...files, 'config.json': '{' }, 'org/model')).toThrow(
-    'tokenizer org/model/config.json: broken JSON: ',
+    'tokenizer org/model/config.json is not valid JSON: it ends too early',
   )
 })
 

@@ -1,7 +1,8 @@
 // Reading what a request brings: JSON of a known shape and a bounded size.
+import { findUnfit } from '@jora/data'
 import type { Context } from 'hono'
 import type { z } from 'zod'
-import { Failure, schemaFailure } from './failure'
+import { badValue, Failure, schemaFailure } from './failure'
 
 const jsonLimitBytes = 1 << 20
 
@@ -25,7 +26,11 @@ async function readText(request: Request, limit: number): Promise<string> {
     }
     chunks.push(value)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw new Failure('bad_request', 'The request is no UTF-8 text.')
+  }
 }
 
 /** The body as `schema` has it. @throws Failure naming every value at fault */
@@ -45,6 +50,8 @@ export async function readJson<T extends z.ZodType>(
   } catch (error) {
     throw new Failure('bad_request', `The request is no valid JSON: ${(error as Error).message}`)
   }
+  const unfit = findUnfit(value)
+  if (unfit) throw badValue(unfit.path, unfit.problem)
   const parsed = schema.safeParse(value)
   if (!parsed.success) throw schemaFailure(parsed.error)
   return parsed.data

@@ -45,7 +45,9 @@ export function schemaFailure(error: z.ZodError, at = ''): Failure {
     const path = [at, ...issue.path.map(String)].filter((part) => part !== '').join('.')
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => ({ path: [path, key].filter(Boolean).join('.'), message: 'is not known' }))
-    return [{ path, message: issue.message }]
+    // A value that is not there is told so; zod would tell of "undefined".
+    const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+    return [{ path, message: missing ? 'is missing' : issue.message.replace(/^Invalid input: /, '') }]
   })
   const [first] = issues
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''

@@ -1,4 +1,5 @@
 // A decoder's configuration, read from a Hugging Face config.json.
+import { parseJsonFile } from '@jora/data'
 import { showValue } from '@jora/tensor'
 
 /** More than any model has: a larger number is a broken file, and tables a layer would fill the memory. */
@@ -286,11 +287,7 @@ export function parseConfig(json: unknown, source = 'config.json'): DecoderConfi
 
 /** The parsed JSON of `text`, which errors call `source`. @throws ModelError when it is broken */
 export function parseModelJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new ModelError(`${source} is not valid JSON: ${(error as Error).message}`)
-  }
+  return parseJsonFile(text, source, ModelError)
 }
 
 /** `config` with the stop ids of a parsed generation_config.json added. @throws ModelError as {@link parseConfig} */

@@ -1,23 +1,15 @@
 // The small files of a model folder: each is read once, whatever is made of it.
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readTextIfThere } from '@jora/data'
 import { ModelError } from '../config/config'
 
-/** The text of a file; undefined when there is none. @throws ModelError when it cannot be read, or is a Git LFS pointer */
+/** The text of a file; undefined when there is none. @throws ModelError when it cannot be read, or is no text */
 async function readText(path: string): Promise<string | undefined> {
-  let text: string
   try {
-    text = await readFile(path, 'utf8')
+    return await readTextIfThere(path)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return undefined
-    throw new ModelError(`${path} cannot be read: ${message}`)
+    throw new ModelError((error as Error).message)
   }
-  if (text.startsWith('version https://git-lfs.github.com/'))
-    throw new ModelError(
-      `${path} is a Git LFS pointer, not the file: fetch it with \`git lfs pull\`, or download the file itself`,
-    )
-  return text
 }
 
 /** Texts of the files of `names` that are in `folder`, by name. */

@@ -77,7 +77,7 @@ class Description implements ModelDescription {
   ) {
     if (ref.ignoredIndex)
       this.warnings.push(
-        `${join(ref.dir, indexName)} names other files than model.safetensors, which is there and is used, as transformers does: remove what is old`,
+        `${join(ref.dir, indexName)} is not read: model.safetensors is beside it and is used, as transformers does; remove what is old`,
       )
   }
 

@@ -1,12 +1,14 @@
 // prompt.json beside an adapter: how it was trained to be asked, and on which base. PEFT ignores the file.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   choosePromptTemplate,
   contextTemplates,
+  parseJsonFile,
   parseTemplateJson,
   promptTemplate,
   promptTemplates,
+  readTextIfThere,
   type ContextTemplate,
   type PromptChoice,
   type PromptTemplate,
@@ -46,16 +48,10 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 
 /** The JSON in a file; undefined where there is no file. @throws ConfigError when it is no JSON */
 async function readJson(path: string): Promise<unknown> {
-  const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw new ConfigError(`${path} cannot be read: ${error.message}`)
+  const content = await readTextIfThere(path).catch((error: Error) => {
+    throw new ConfigError(error.message)
   })
-  if (content === undefined) return undefined
-  try {
-    return JSON.parse(content)
-  } catch (error) {
-    throw new ConfigError(`${path} is not valid JSON: ${(error as Error).message}`)
-  }
+  return content === undefined ? undefined : parseJsonFile(content, path, ConfigError)
 }
 
 /** Writes prompt.json into `folder`, whole or not at all. */

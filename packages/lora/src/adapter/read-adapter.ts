@@ -1,6 +1,7 @@
 // Adapters read from folders, of whatever make: PEFT's and MLX's are told apart by what lies there.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readTextIfThere } from '@jora/data'
 import type { DecoderConfig } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import { writeFolderAtomic } from '@jora/tensor/files'
@@ -34,10 +35,15 @@ async function checkWeights(folder: string, file: string): Promise<string> {
 /** The adapter_config.json of `folder`, parsed. @throws ConfigError, saying what lies there instead */
 async function readAdapterJson(folder: string): Promise<{ readonly json: unknown; readonly path: string }> {
   const path = join(folder, adapterConfigFile)
-  const text = await readFile(path, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw new ConfigError(`${path} cannot be read: ${error.message}`)
-    const entries = await readdir(folder, { withFileTypes: true }).catch(() => {
-      throw new ConfigError(`adapter folder ${folder} does not exist`)
+  const text = await readTextIfThere(path).catch((error: Error) => {
+    throw new ConfigError(error.message)
+  })
+  if (text === undefined) {
+    const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+      const isFile = error.code === 'ENOTDIR'
+      throw new ConfigError(
+        isFile ? `${folder} is a file; expected the adapter's folder` : `adapter folder ${folder} does not exist`,
+      )
     })
     const gguf = entries.find(({ name }) => name.endsWith('.gguf'))
     const folders = entries.filter((entry) => entry.isDirectory())
@@ -52,7 +58,7 @@ async function readAdapterJson(folder: string): Promise<{ readonly json: unknown
           ? `; ${gguf.name} is llama.cpp's format, from which adapters are not read`
           : ''
     throw new ConfigError(`${path} does not exist: ${folder} holds no PEFT adapter, nor one of MLX${hint}`)
-  })
+  }
   return { json: parseAdapterJson(text, path), path }
 }
 

@@ -10,6 +10,7 @@ import { openCpuDevice } from '@jora/tensor/onnx'
 import { noise, tinyConfig } from '../../../llama/test/tiny-model'
 import {
   bestCheckpoint,
+  ConfigError,
   initAdapter,
   listCheckpoints,
   loadCheckpoint,
@@ -127,5 +128,23 @@ describe('checkpoints', () => {
     )
     await rm(join(folder, 'optimizer_v.safetensors'))
     await expect(loadCheckpoint(folder, model, lora, 'f')).rejects.toThrow(/optimizer_v\.safetensors: no such file/)
+  })
+
+  test.each([
+    ['trainer_state.json', '', 'is empty; expected JSON'],
+    ['trainer_state.json', '{"step": 12,', 'is not valid JSON: it ends too early'],
+    ['trainer_state.json', 'null', 'does not say where the run stood'],
+    ['trainer_state.json', '{"fingerprint": "f", "step": "12"}', 'does not say where the run stood'],
+    ['adapter_model.safetensors', 'abc', '3 bytes, expected at least 8'],
+    ['optimizer_m.safetensors', '\u0001\0\0\0\0\0\0\0{', 'optimizer_m.safetensors'],
+  ])('%s of %j: the file, and the way out', async (file, content, problem) => {
+    await saveCheckpoint(dir, makeState(), progress, lora, info)
+    const folder = join(dir, 'checkpoints/step-00000012')
+    await writeFile(join(folder, file), content)
+    const refusal = await loadCheckpoint(folder, model, lora, 'f').catch((error: Error) => error)
+    expect(refusal).toBeInstanceOf(ConfigError)
+    expect((refusal as Error).message).toContain(join(folder, file))
+    expect((refusal as Error).message).toContain(problem)
+    expect((refusal as Error).message).toContain(`; remove ${folder} to go on from the checkpoint before it`)
   })
 })

@@ -2,8 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTemporaries, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
-import { parseSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
+import { parseSafetensors, SafetensorsError, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
+import { parseJsonFile } from '@jora/data'
 import type { DecoderConfig } from '@jora/llama'
 import type { EvalEvent, TrainEvent } from './events'
 import { parseLine } from './lines'
@@ -94,6 +95,25 @@ const differences = (was: Readonly<Record<string, unknown>>, is: Readonly<Record
     return Object.keys(was).length === 0 || before === now ? [] : [`${key} was ${before}, is ${now}`]
   })
 
+/** A checkpoint whose files are not whole. */
+const brokenCheckpoint = (folder: string, problem: string): ConfigError =>
+  new ConfigError(`${problem}; remove ${folder} to go on from the checkpoint before it`)
+
+/** What trainer_state.json says. @throws ConfigError when it does not tell where the run stood */
+function progressOf(text: string, folder: string): SavedProgress {
+  const path = join(folder, progressFile)
+  let json: unknown
+  try {
+    json = parseJsonFile(text, path)
+  } catch (error) {
+    throw brokenCheckpoint(folder, (error as Error).message)
+  }
+  const { step, epoch, epochStep, seconds, fingerprint } = (json ?? {}) as Partial<SavedProgress>
+  if (typeof fingerprint !== 'string' || ![step, epoch, epochStep, seconds].every(Number.isFinite))
+    throw brokenCheckpoint(folder, `${path} does not say where the run stood`)
+  return json as SavedProgress
+}
+
 /**
  * The state and progress kept in `folder`. Of a job's processes the first reads.
  * @param course settings of this run that decide its course, to name those that differ
@@ -111,7 +131,7 @@ export async function loadCheckpoint(
   const text = await read(progressFile).catch(() => {
     throw new ConfigError(`${folder} is not a checkpoint: ${progressFile} is missing`)
   })
-  const progress = JSON.parse(new TextDecoder().decode(text)) as SavedProgress
+  const progress = progressOf(new TextDecoder().decode(text), folder)
   if (progress.fingerprint !== fingerprint) {
     const others = differences(progress.course ?? {}, course)
     const what = others.length > 0 ? others.join(', ') : 'model, dataset, prompt, split, LoRA, batch, rate or seed'
@@ -125,7 +145,12 @@ export async function loadCheckpoint(
     const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
     })
-    return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora), lora, device)
+    try {
+      return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora), lora, device)
+    } catch (error) {
+      if (error instanceof SafetensorsError) throw brokenCheckpoint(folder, error.message)
+      throw error
+    }
   }
   return {
     state: {

@@ -1,4 +1,5 @@
 // adapter_config.json: PEFT's settings of an adapter in and out, and the kinds of adapter that are not loaded.
+import { parseJsonFile } from '@jora/data'
 import { showValue } from '@jora/tensor'
 import { ConfigError } from '../../settings/config-error'
 import { checkLoraConfig, type LoraConfig } from '../../settings/lora-config'
@@ -191,11 +192,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
 
 /** The JSON of `text`, which errors call `source`. @throws ConfigError when it is broken */
 export function parseAdapterJson(text: string, source: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new ConfigError(`${source} is not valid JSON: ${(error as Error).message}`)
-  }
+  return parseJsonFile(text, source, ConfigError)
 }
 
 /** As {@link parsePeftConfig}, of the file's text. */
