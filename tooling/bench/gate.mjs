@@ -10,10 +10,13 @@ const root = join(import.meta.dirname, '..', '..')
 const step = ['--batch', '4', '--seq', '256', '--steps', '12', '--warmup', '2', '--threads', '2']
 const model = join(root, 'apps', 'cli', 'assets', 'tiny-llama')
 
-/** What may not be passed. One run on two threads of an AMD EPYC with AVX2, busy with other work: 2.9 and 206 MB. */
+/**
+ * What may not be passed. One run on two threads of an AMD EPYC with AVX2, busy with other work: 2.9 and 206 MB. Where
+ * products are faster (AMX), what is not a product weighs more: hence the distance.
+ */
 const bounds = {
   /** Time of the fastest step over that of its arithmetic at the product's rate. */
-  stepOverFloor: 6,
+  stepOverFloor: 10,
   /** MB. */
   peakMemory: 300,
 }
