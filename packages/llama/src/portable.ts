@@ -2,15 +2,9 @@
 export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config/config'
 export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
-export { Engine } from './generate/engine'
-export {
-  Generator,
-  type Adapt,
-  type AdapterTensors,
-  type ContextPrompts,
-  type Generated,
-  type GenerateOptions,
-} from './generate/generate'
+export { Engine, type EngineOptions } from './generate/engine'
+export { Generator, type ContextPrompts } from './generate/generate'
+export type { Adapt, AdapterTensors, Generated, GenerateOptions } from './generate/options'
 export {
   decode,
   denseLinear,

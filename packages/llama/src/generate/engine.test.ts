@@ -1,50 +1,266 @@
-// The queue of the engine: its order, and who leaves it.
-import { expect, test } from 'vitest'
-import type { Generator } from './generate'
-import { Engine } from './engine'
+// The engine: who asks at once is answered as if alone, beginnings are computed once, and who leaves disturbs nobody.
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { add, linear, mul, setDefaultDevice, tensor, type Device } from '@jora/tensor'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import { tinyConfig, tinyWeights } from '../../test/tiny-model'
+import { Engine, Generator, parseConfig, type Adapt, type AdapterTensors, type Decoder } from '../index'
 
-/** Takes turns only; no model is needed to stand in a queue. */
-const engineOf = () => new Engine({} as Generator)
+const config = parseConfig({ ...tinyConfig, max_position_embeddings: 1024 })
+/** An adapter that scales what the query projections give. */
+const adapt: Adapt =
+  ({ scale }) =>
+  (name, x, weight) => {
+    const y = linear(x, weight)
+    return scale && name.endsWith('q_proj') ? add(y, mul(y, scale.by!)) : y
+  }
 
-/** Work that lasts until it is released. */
-function held() {
-  let release!: () => void
-  const until = new Promise<void>((resolve) => (release = resolve))
-  return { until, release }
-}
-
-test('one runs at a time, in the order they came', async () => {
-  const engine = engineOf()
-  const order: number[] = []
-  const first = held()
-  const all = [0, 1, 2, 3].map((n) =>
-    engine.exclusively(async () => {
-      if (n === 0) await first.until
-      order.push(n)
-    }),
+let device: Device
+let decoder: Decoder
+let generator: Generator
+beforeAll(async () => {
+  device = await openCpuDevice({ threads: 1 })
+  setDefaultDevice(device)
+  // Weights three times as large as usual, so that the greedy choice is not close.
+  const weights = Object.fromEntries(
+    tinyWeights().map(({ name, shape, data }) => [
+      name,
+      tensor(
+        data.map((x) => (name.endsWith('norm.weight') ? x : 3 * x)),
+        { shape },
+      ),
+    ]),
   )
-  await Promise.resolve()
-  expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: true, waiting: 3 })
-  first.release()
-  await Promise.all(all)
-  expect(order).toEqual([0, 1, 2, 3])
-  expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: false, waiting: 0 })
+  decoder = { config, weights }
+  generator = new Generator(decoder, device, adapt)
+})
+afterAll(async () => {
+  generator.dispose()
+  setDefaultDevice(undefined)
+  await device.close()
 })
 
-test('who is aborted while waiting leaves the queue; a failure hands the turn on', async () => {
-  const engine = engineOf()
-  const first = held()
-  const running = engine.exclusively(async () => {
-    await first.until
-    throw new Error('failed')
+const idsOf = (length: number, seed: number) => Array.from({ length }, (_, i) => (seed + i * (7 + (seed % 5))) % 48)
+
+async function whole(stream: AsyncGenerator<number, unknown>): Promise<number[]> {
+  const ids: number[] = []
+  for (;;) {
+    const { done, value } = await stream.next()
+    if (done) return ids
+    ids.push(value)
+  }
+}
+
+const alone = async (prompt: readonly number[], maxNewTokens: number, adapter: AdapterTensors = {}, of = generator) =>
+  (await of.generate([prompt], { maxNewTokens, stopIds: [], adapter }))[0]!.ids
+
+/** The engine's tokens go through these. */
+function counted(engine: Engine) {
+  const { programs } = engine.generator
+  const begin = vi.spyOn(programs as { begin: (...args: never[]) => unknown }, 'begin')
+  const extend = vi.spyOn(programs as { extend: (...args: never[]) => unknown }, 'extend')
+  const sizes = () =>
+    [
+      ...begin.mock.calls.map((args) => args[1] as { shape: number[] }),
+      ...extend.mock.calls.map((args) => args[2] as { shape: number[] }),
+    ].map(({ shape }) => shape[1]!)
+  return { tokens: () => sizes().reduce((a, b) => a + b, 0), restore: () => vi.restoreAllMocks() }
+}
+
+describe('many at once', () => {
+  // Longer than a piece, shorter than one, of one token; with room for few and for many.
+  const asked = [
+    [3, 20],
+    [300, 9],
+    [1, 40],
+    [70, 1],
+    [33, 90],
+    [140, 12],
+    [2, 5],
+    [260, 70],
+    [64, 64],
+    [5, 30],
+    [31, 31],
+    [128, 3],
+  ].map(([length, maxNewTokens], n) => ({ prompt: idsOf(length!, n + 1), maxNewTokens: maxNewTokens! }))
+
+  test.each([1, 3, 8])('have the tokens each has alone, %i in a batch', async (maxRows) => {
+    const engine = new Engine(generator, { maxRows, prefixBytes: 0 })
+    const all = await Promise.all(
+      asked.map(async ({ prompt, maxNewTokens }, n) => {
+        // Some come later.
+        await new Promise((resolve) => setTimeout(resolve, 15 * (n % 4)))
+        return whole(engine.stream(prompt, { maxNewTokens, stopIds: [] }))
+      }),
+    )
+    for (const [n, { prompt, maxNewTokens }] of asked.entries())
+      expect(all[n], `request ${n}`).toEqual(await alone(prompt, maxNewTokens))
+    expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: false, waiting: 0 })
   })
-  const abort = new AbortController()
-  const gone = engine.exclusively(async () => 'never', abort.signal)
-  abort.abort(new Error('gone'))
-  await expect(gone).rejects.toThrow('gone')
-  const next = engine.exclusively(async () => 'next')
-  first.release()
-  await expect(running).rejects.toThrow('failed')
-  expect(await next).toBe('next')
-  await expect(engine.exclusively(async () => {}, AbortSignal.abort(new Error('before')))).rejects.toThrow('before')
+
+  test('with windows as Gemma 2 has them', async () => {
+    const gemma = {
+      ...decoder,
+      config: { ...config, windows: config.windows.map((_, n) => (n === 1 ? undefined : 20)) },
+    }
+    const own = new Generator(gemma, device)
+    const engine = new Engine(own)
+    const some = asked.slice(0, 6)
+    const all = await Promise.all(
+      some.map(({ prompt, maxNewTokens }) => whole(engine.stream(prompt, { maxNewTokens, stopIds: [] }))),
+    )
+    for (const [n, { prompt, maxNewTokens }] of some.entries())
+      expect(all[n], `request ${n}`).toEqual(await alone(prompt, maxNewTokens, {}, own))
+    engine.dispose()
+  })
+
+  test('each with its own adapter', async () => {
+    const adapters: AdapterTensors[] = [{}, { scale: { by: tensor([0.5]) } }, { scale: { by: tensor([-1.5]) } }]
+    const engine = new Engine(generator)
+    const prompt = idsOf(40, 9)
+    const jobs = Array.from({ length: 9 }, (_, n) => adapters[n % 3]!)
+    const all = await Promise.all(
+      jobs.map((adapter) => whole(engine.stream(prompt, { maxNewTokens: 20, stopIds: [], adapter }))),
+    )
+    const expected = []
+    for (const adapter of adapters) expected.push(await alone(prompt, 20, adapter))
+    expect(new Set(expected.map(String)).size, 'adapters that differ').toBe(3)
+    for (const [n, ids] of all.entries()) expect(ids).toEqual(expected[n % 3])
+  })
+})
+
+describe('beginnings', () => {
+  const context = idsOf(200, 4)
+
+  test('are computed once for many questions', async () => {
+    const own = new Generator(decoder, device)
+    const engine = new Engine(own)
+    const count = counted(engine)
+    const prompts = Array.from({ length: 12 }, (_, n) => [...context, ...idsOf(3 + n, n)])
+    const all = await Promise.all(
+      prompts.map((prompt) => whole(engine.stream(prompt, { maxNewTokens: 6, stopIds: [] }))),
+    )
+    // The first whole, of the others one small piece.
+    expect(count.tokens()).toBe(256 + 11 * 32)
+    count.restore()
+    for (const [n, prompt] of prompts.entries()) expect(all[n]).toEqual(await alone(prompt, 6))
+    engine.dispose()
+  })
+
+  test('of two contexts, a conversation that goes on, and one prompt twice', async () => {
+    const engine = new Engine(generator)
+    const other = [...context.slice(0, 40), ...idsOf(150, 11)]
+    const turns = [context, other, [...context, 7, 8], [...other, 9], [...context, 7, 8, ...idsOf(60, 2)], other, other]
+    for (const prompt of turns)
+      expect(await whole(engine.stream(prompt, { maxNewTokens: 8, stopIds: [] }))).toEqual(await alone(prompt, 8))
+  })
+
+  test('of another adapter are not the same', async () => {
+    const engine = new Engine(generator)
+    const adapter = { scale: { by: tensor([0.5]) } }
+    await whole(engine.stream(context, { maxNewTokens: 2, stopIds: [] }))
+    const ids = await whole(engine.stream(context, { maxNewTokens: 8, stopIds: [], adapter }))
+    expect(ids).toEqual(await alone(context, 8, adapter))
+  })
+
+  test('are kept within a budget of bytes', async () => {
+    // Of one prompt: layers, keys and values, heads, columns, elements of a head, bytes of each.
+    const bytes = 3 * 2 * 2 * 512 * 8 * 4
+    const engine = new Engine(new Generator(decoder, device), { prefixBytes: 1.5 * bytes })
+    const count = counted(engine)
+    const [a, b] = [idsOf(200, 1), idsOf(200, 2)]
+    for (const prompt of [a, b, b, a]) await whole(engine.stream(prompt, { maxNewTokens: 2, stopIds: [] }))
+    // The second `b` is one small piece; `a` had to go for `b`.
+    expect(count.tokens()).toBe(3 * 256 + 32)
+    count.restore()
+    engine.dispose()
+  })
+})
+
+describe('who leaves', () => {
+  test('is gone from the queue and from the batch; others go on', async () => {
+    const engine = new Engine(generator, { maxRows: 2 })
+    const reason = new Error('enough')
+    const [before, during, waiting] = [new AbortController(), new AbortController(), new AbortController()]
+    before.abort(reason)
+    const options = { maxNewTokens: 60, stopIds: [] }
+    await expect(whole(engine.stream([1], { ...options, signal: before.signal }))).rejects.toBe(reason)
+    const long = whole(engine.stream(idsOf(20, 3), options))
+    const aborted = engine.stream(idsOf(30, 5), { ...options, signal: during.signal })
+    const read: number[] = []
+    const reading = (async () => {
+      for await (const id of aborted) if (read.push(id) === 4) during.abort(reason)
+    })()
+    const queued = whole(engine.stream([1, 2], { ...options, signal: waiting.signal }))
+    waiting.abort(reason)
+    await expect(queued).rejects.toBe(reason)
+    await expect(reading).rejects.toBe(reason)
+    expect(read).toEqual((await alone(idsOf(30, 5), 60)).slice(0, 4))
+    for await (const _ of engine.stream(idsOf(9, 1), options)) break
+    expect(await long).toEqual(await alone(idsOf(20, 3), 60))
+    await vi.waitFor(() =>
+      expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: false, waiting: 0 }),
+    )
+  })
+
+  test('by an error of the device takes those with it who were computed together', async () => {
+    const own = new Generator(decoder, device)
+    const engine = new Engine(own)
+    const step = vi.spyOn(own.programs as { step: (...args: never[]) => unknown }, 'step')
+    step.mockImplementationOnce(() => {
+      throw new Error('no memory')
+    })
+    const options = { maxNewTokens: 5, stopIds: [] }
+    await expect(whole(engine.stream([1, 2, 3], options))).rejects.toThrow('no memory')
+    vi.restoreAllMocks()
+    expect(await whole(engine.stream([1, 2, 3], options))).toEqual(await alone([1, 2, 3], 5))
+    engine.dispose()
+  })
+})
+
+describe('work that needs the generator alone', () => {
+  /** Work that lasts until it is released. */
+  function held() {
+    let release!: () => void
+    const until = new Promise<void>((resolve) => (release = resolve))
+    return { until, release }
+  }
+
+  test('runs one at a time, in the order it came, behind answers that are being made and before those that come later', async () => {
+    const engine = new Engine(generator)
+    const order: string[] = []
+    const options = { maxNewTokens: 30, stopIds: [] }
+    const first = held()
+    const all = [
+      whole(engine.stream([1, 2], options)).then(() => order.push('answer')),
+      engine.exclusively(async () => {
+        await first.until
+        order.push('first')
+      }),
+      engine.exclusively(async () => void order.push('second')),
+      whole(engine.stream([3, 4], options)).then(() => order.push('later answer')),
+    ]
+    await vi.waitFor(() => expect(order).toEqual(['answer']))
+    expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: true, waiting: 2 })
+    first.release()
+    await Promise.all(all)
+    expect(order).toEqual(['answer', 'first', 'second', 'later answer'])
+  })
+
+  test('who is aborted while waiting leaves the queue; a failure hands the turn on', async () => {
+    const engine = new Engine(generator)
+    const first = held()
+    const running = engine.exclusively(async () => {
+      await first.until
+      throw new Error('failed')
+    })
+    const abort = new AbortController()
+    const gone = engine.exclusively(async () => 'never', abort.signal)
+    abort.abort(new Error('gone'))
+    await expect(gone).rejects.toThrow('gone')
+    const next = engine.exclusively(async () => 'next')
+    first.release()
+    await expect(running).rejects.toThrow('failed')
+    expect(await next).toBe('next')
+    await expect(engine.exclusively(async () => {}, AbortSignal.abort(new Error('before')))).rejects.toThrow('before')
+  })
 })

@@ -1,85 +1,180 @@
-// The engine of answers: requests wait in one queue and are generated one after another.
-import type { Generated, GenerateOptions, Generator } from './generate'
+// The engine of answers: many who ask at once share one model. Prompts are computed in pieces, beginnings that were computed
+// before are used again, and answers are decoded together, each token for all of them at once.
+import { Continuation } from './continuation'
+import type { Generator } from './generate'
+import { checkRequest, type AdapterTensors, type Generated, type GenerateOptions } from './options'
+import { Prefill } from './prefill'
+import { PrefixStore } from './prefix-store'
+import { RowBatch } from './row-batch'
 
-/**
- * A queue before one generator: those who ask at the same time get it one after another. Aborting a request that still
- * waits takes it out of the queue.
- */
+export interface EngineOptions {
+  /** Answers that are decoded at once (default 8). */
+  readonly maxRows?: number
+  /** Bytes of keys and values that are kept of earlier prompts (default 256 MiB); 0 keeps none. */
+  readonly prefixBytes?: number
+}
+
+type Job =
+  | { readonly kind: 'continuation'; readonly continuation: Continuation }
+  | { readonly kind: 'exclusive'; ended: boolean; run(): Promise<void> }
+
+const hasEnded = (job: Job): boolean => (job.kind === 'exclusive' ? job.ended : job.continuation.ended)
+
+/** Gives one generator to many who ask at once. Who is aborted leaves the queue, or the batch. */
 export class Engine {
   readonly generator: Generator
-  readonly #waiting: (() => void)[] = []
-  #running = false
+  readonly #maxRows: number
+  readonly #prefixes: PrefixStore
+  readonly #queue: Job[] = []
+  readonly #batches = new Map<AdapterTensors, RowBatch>()
+  #prefill: Prefill | undefined
+  #exclusive = false
+  #looping = false
 
-  constructor(generator: Generator) {
+  constructor(generator: Generator, { maxRows = 8, prefixBytes = 2 ** 28 }: EngineOptions = {}) {
     this.generator = generator
+    this.#maxRows = maxRows
+    this.#prefixes = new PrefixStore(prefixBytes)
   }
 
   /** Requests that wait. */
   get waiting(): number {
-    return this.#waiting.length
+    return this.#queue.filter((job) => !hasEnded(job)).length
   }
 
-  /** Whether one is generated. */
+  /** Whether something is computed. */
   get running(): boolean {
-    return this.#running
+    return this.#exclusive || this.#rows > 0
   }
 
   /**
-   * Ids of one continuation, as they are made, once its turn has come. Leaving the loop early ends it.
+   * Ids of one continuation, as they are made. Leaving the loop early ends it.
    *
    * @throws RangeError as `Generator.generate` does; the signal's reason
    */
   async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
-    await this.#turn(options.signal)
-    try {
-      return yield* this.generator.stream(prompt, options)
-    } finally {
-      this.#done()
-    }
+    const { config } = this.generator.decoder
+    const maxNewTokens = checkRequest([prompt], options, config)
+    const room = Math.min(maxNewTokens, config.maxPositions - prompt.length)
+    const continuation = new Continuation(prompt, options, config.eosTokenIds, room)
+    this.#add({ kind: 'continuation', continuation })
+    return yield* continuation.read()
   }
 
   /**
-   * Runs `work` with the generator once its turn has come, e.g. for several batches that belong together.
-   * @throws what `work` throws, or the signal's reason when aborted before its turn
+   * Runs `work` with the generator alone, once those who asked before are answered: batches, say, whose parts belong together.
+   *
+   * @throws what the work throws; the signal's reason
    */
-  async exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    await this.#turn(signal)
-    try {
-      return await work(this.generator)
-    } finally {
-      this.#done()
-    }
-  }
-
-  async #turn(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted()
-    if (!this.#running) {
-      this.#running = true
-      return
-    }
-    await new Promise<void>((resolve, reject) => {
-      const go = () => {
-        signal?.removeEventListener('abort', leave)
-        resolve()
-      }
+  exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error)
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        job.ended = true
         reject(signal!.reason as Error)
       }
       signal?.addEventListener('abort', leave, { once: true })
-      this.#waiting.push(go)
+      const job = {
+        kind: 'exclusive' as const,
+        ended: false,
+        run: async () => {
+          signal?.removeEventListener('abort', leave)
+          await work(this.generator).then(resolve, reject)
+        },
+      }
+      this.#add(job)
     })
   }
 
-  #done(): void {
-    const next = this.#waiting.shift()
-    // The turn is handed on: nobody who asks between can take it.
-    if (next) next()
-    else this.#running = false
+  /** Releases the generator's programs, and what is kept of earlier prompts. */
+  dispose(): void {
+    this.#prefixes.dispose()
+    for (const batch of this.#batches.values()) batch.fail(new Error('the model was closed'))
+    this.#batches.clear()
+    this.generator.dispose()
   }
 
-  /** Releases the generator's programs. */
-  dispose(): void {
-    this.generator.dispose()
+  /** Rows that are computed. */
+  get #rows(): number {
+    let rows = this.#prefill ? 1 : 0
+    for (const { size } of this.#batches.values()) rows += size
+    return rows
+  }
+
+  #add(job: Job): void {
+    this.#queue.push(job)
+    if (this.#looping) return
+    this.#looping = true
+    void this.#loop()
+  }
+
+  /** Until nothing is left: who waits is let in, one piece of a prompt is computed, and one token for every row. */
+  async #loop(): Promise<void> {
+    for (;;) {
+      while (this.#queue[0] && hasEnded(this.#queue[0])) this.#queue.shift()
+      const [head] = this.#queue
+      if (!head && this.#rows === 0) break
+      if (head?.kind === 'exclusive' && this.#rows === 0) {
+        this.#queue.shift()
+        this.#exclusive = true
+        await head.run()
+        this.#exclusive = false
+        continue
+      }
+      if (head?.kind === 'continuation' && !this.#prefill && this.#rows < this.#maxRows) {
+        this.#queue.shift()
+        this.#begin(head.continuation)
+      }
+      await this.#advance()
+      for (const [adapter, batch] of this.#batches) {
+        await batch.step().catch((error: unknown) => batch.fail(error))
+        if (batch.size === 0) this.#batches.delete(adapter)
+      }
+    }
+    this.#looping = false
+  }
+
+  #begin(continuation: Continuation): void {
+    const { programs, device } = this.generator
+    try {
+      this.#prefill = new Prefill(programs, device, this.#prefixes, continuation)
+    } catch (error) {
+      continuation.fail(error)
+    }
+  }
+
+  /** One piece of the prompt that is computed; with the last of them its row joins those that are decoded. */
+  async #advance(): Promise<void> {
+    const prefill = this.#prefill
+    if (!prefill) return
+    const { continuation } = prefill
+    const { adapter, prompt } = continuation
+    try {
+      if (continuation.ended) {
+        prefill.dispose()
+        this.#prefill = undefined
+        return
+      }
+      const computed = await prefill.advance()
+      if (!computed) return
+      this.#prefill = undefined
+      const scores = (await computed.scores.data()) as Float32Array
+      computed.scores.dispose()
+      const next = continuation.accept(scores)
+      const { layers, capacity } = computed
+      if (next !== undefined) this.#batchOf(adapter).join(continuation, { layers, capacity }, next)
+      this.#prefixes.add({ adapter, ids: prompt, layers, capacity })
+    } catch (error) {
+      this.#prefill = undefined
+      prefill.dispose()
+      continuation.fail(error)
+    }
+  }
+
+  #batchOf(adapter: AdapterTensors): RowBatch {
+    const { programs, device } = this.generator
+    const batch = this.#batches.get(adapter) ?? new RowBatch(programs, device, adapter)
+    this.#batches.set(adapter, batch)
+    return batch
   }
 }

@@ -93,3 +93,15 @@ export function sampleToken(
   }
   return candidates[weights.length - 1]!
 }
+
+/** Numbers in [0, 1) of a seed, for {@link sampleToken}. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    // Mulberry32: small, seeded, good enough to pick tokens.
+    state = (state + 0x6d2b79f5) >>> 0
+    let x = Math.imul(state ^ (state >>> 15), state | 1)
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61)
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
+  }
+}

@@ -1,0 +1,65 @@
+// What a request for a continuation may say, and what comes of it.
+import type { Tensor } from '@jora/tensor'
+import type { DecoderConfig } from '../config/config'
+import type { Linear } from '../model'
+import { checkSampling, type SamplingOptions } from './sampling'
+
+/** How a Generator continues a prompt. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate (default 256); the model's last position is a limit too. */
+  readonly maxNewTokens?: number
+  /** Generation ends at any of these ids (which are not returned); the model's EOS ids when absent. */
+  readonly stopIds?: readonly number[]
+  /** Seed of the sampler; with the same prompts and options it gives the same tokens. */
+  readonly seed?: number
+  /** Aborting it ends the generation, which throws its reason. */
+  readonly signal?: AbortSignal
+  /**
+   * The adapter to use, of those the generator was made for, as arguments of its programs; absent: the base model
+   * alone.
+   */
+  readonly adapter?: AdapterTensors
+}
+
+/** Tensors of an adapter by module and part. Adapters of equal shapes share their programs. */
+export interface AdapterTensors {
+  readonly [module: string]: { readonly [part: string]: Tensor }
+}
+
+/** Makes the linear layers of a decoder with the adapter added. */
+export type Adapt = (adapter: AdapterTensors) => Linear
+
+/** One continuation. */
+export interface Generated {
+  /** Generated ids, without the prompt and the stop id. */
+  readonly ids: number[]
+  /** `stop`: at a stop id. `length`: at `maxNewTokens`, or at the model's last position. */
+  readonly finishReason: 'stop' | 'length'
+}
+
+/**
+ * Checks prompts and settings before anything is computed.
+ *
+ * @returns maxNewTokens (default 256)
+ * @throws RangeError for impossible options, and for a prompt that is empty, has an id beyond the vocabulary, or leaves no
+ *   position of the model for an answer; the signal's reason
+ */
+export function checkRequest(
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions,
+  { vocabSize, maxPositions }: Pick<DecoderConfig, 'vocabSize' | 'maxPositions'>,
+): number {
+  const { maxNewTokens = 256, signal } = options
+  checkSampling(options)
+  signal?.throwIfAborted()
+  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1)
+    throw new RangeError(`maxNewTokens is ${maxNewTokens}, expected an integer ≥ 1`)
+  for (const [row, prompt] of prompts.entries()) {
+    if (prompt.length === 0) throw new RangeError(`prompt ${row} is empty`)
+    const bad = prompt.find((id) => id < 0 || id >= vocabSize)
+    if (bad !== undefined) throw new RangeError(`prompt ${row} has id ${bad}, the vocabulary has ${vocabSize}`)
+    if (prompt.length >= maxPositions)
+      throw new RangeError(`the prompt has ${prompt.length} tokens, the model takes at most ${maxPositions}`)
+  }
+  return maxNewTokens
+}

@@ -1,0 +1,127 @@
+// The compiled parts of generation with a KV cache. Each is compiled anew for every shape it is called with.
+import {
+  dynamicSlice,
+  dynamicUpdateSlice,
+  gather,
+  jit,
+  pad,
+  reshape,
+  sliceAxis,
+  type Jitted,
+  type Tensor,
+} from '@jora/tensor'
+import { decode, logits, type Decoder, type LayerCache } from '../model'
+import type { Adapt, AdapterTensors } from './options'
+import type { Cache } from './sight'
+
+/** Scores of the next token, f32 `[rows, vocab]`, and the cache they leave. */
+type Scored = [Tensor, Cache]
+
+/** `tokens` and `positions` are i32 `[rows, count]`, `visibility` i32 `[rows, count, 4]`; see `attention`. */
+export interface GenerationPrograms {
+  /** Whole prompts, each at the right end of its row, into a cache of `capacity`. */
+  readonly prefill: Jitted<
+    [adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor, capacity: number],
+    Scored
+  >
+  /** Contexts alone: their keys and values. */
+  readonly context: Jitted<[adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor], Cache>
+  /** Rows `owners` (i32 `[rows]`) of a cache that is given up, with room for `capacity` tokens. */
+  readonly spread: Jitted<[layers: Cache, owners: Tensor, capacity: number], Cache>
+  /** The same of a cache that is kept. */
+  readonly copy: Jitted<[layers: Cache, owners: Tensor, capacity: number], Cache>
+  /** Tokens of every row, written from column `start` (i32 scalar) on; scores are those behind the last of them. */
+  readonly step: Jitted<
+    [adapter: AdapterTensors, layers: Cache, tokens: Tensor, positions: Tensor, visibility: Tensor, start: Tensor],
+    Scored
+  >
+  /** The first tokens of one prompt; scores are those behind token `last` (i32 `[1]`), as fill tokens may follow it. */
+  readonly begin: Jitted<
+    [adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor, last: Tensor, capacity: number],
+    Scored
+  >
+  /** Further tokens of one prompt, from column `start` on. */
+  readonly extend: Jitted<
+    [
+      adapter: AdapterTensors,
+      layers: Cache,
+      tokens: Tensor,
+      positions: Tensor,
+      visibility: Tensor,
+      start: Tensor,
+      last: Tensor,
+    ],
+    Scored
+  >
+  /** The first `width` columns of a cache of one row, put into row `row` of a batch at column `column` (i32 scalars). */
+  readonly place: Jitted<[batch: Cache, one: Cache, row: Tensor, column: Tensor, width: number], Cache>
+  /** A batch of other rows and columns of a batch: element `[i, :, j]` is `[rows[i], :, columns[j]]`. */
+  readonly relayout: Jitted<[batch: Cache, rows: Tensor, columns: Tensor], Cache>
+}
+
+/** @param adapt how an adapter given with a request is applied */
+export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationPrograms {
+  const adapted = (adapter: AdapterTensors): Decoder => {
+    if (Object.keys(adapter).length === 0) return decoder
+    if (!adapt) throw new Error('this generator takes no adapters: it was made without a way to apply them')
+    return { ...decoder, linear: adapt(adapter) }
+  }
+  const each = (layers: Cache, change: (x: Tensor, layer: number, part: 'k' | 'v') => Tensor): Cache =>
+    layers.map(({ k, v }, layer) => ({ k: change(k, layer, 'k'), v: change(v, layer, 'v') }))
+  const withRoom = (x: Tensor, capacity: number) => pad(x, [0, 0, 0, 0], [0, 0, capacity - x.shape[2]!, 0])
+  const rowsOf = (layers: Cache, owners: Tensor, capacity: number): Cache =>
+    each(layers, (x) => withRoom(gather(x, owners, 0), capacity))
+
+  const lastLogits = (hidden: Tensor) => {
+    const [rows = 0, count = 0, size = 0] = hidden.shape
+    return logits(decoder, reshape(sliceAxis(hidden, 1, count - 1, count), [rows, size]))
+  }
+  const logitsAt = (hidden: Tensor, last: Tensor) =>
+    logits(decoder, reshape(gather(hidden, last, 1), [1, hidden.shape[2]!]))
+
+  return {
+    prefill: jit((adapter, tokens, positions, visibility, capacity) => {
+      const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
+      return [lastLogits(hidden), each(cache, (x) => withRoom(x, capacity))]
+    }),
+    context: jit(
+      (adapter, tokens, positions, visibility) =>
+        decode(adapted(adapter), { tokens, positions, visibility }).cache as Cache,
+      { donate: [1, 2, 3] },
+    ),
+    spread: jit(rowsOf, { donate: [0, 1] }),
+    copy: jit(rowsOf),
+    step: jit(
+      (adapter, layers, tokens, positions, visibility, start) => {
+        const past = { layers: layers as readonly LayerCache[], start }
+        const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
+        return [lastLogits(hidden), cache as Cache]
+      },
+      { donate: [1, 2, 3, 4, 5] },
+    ),
+    begin: jit((adapter, tokens, positions, visibility, last, capacity) => {
+      const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
+      return [logitsAt(hidden, last), each(cache, (x) => withRoom(x, capacity))]
+    }),
+    extend: jit(
+      (adapter, layers, tokens, positions, visibility, start, last) => {
+        const past = { layers: layers as readonly LayerCache[], start }
+        const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
+        return [logitsAt(hidden, last), cache as Cache]
+      },
+      { donate: [1, 2, 3, 4, 5, 6] },
+    ),
+    place: jit(
+      (batch, one, row, column, width) =>
+        each(batch, (x, layer, part) => {
+          const into = dynamicSlice(x, row, 0, 1)
+          const placed = dynamicUpdateSlice(into, sliceAxis(one[layer]![part], 2, 0, width), column, 2)
+          return dynamicUpdateSlice(x, placed, row, 0)
+        }),
+      { donate: [0] },
+    ),
+    relayout: jit((batch, rows, columns) => each(batch, (x) => gather(gather(x, rows, 0), columns, 2)), {
+      donate: [0],
+    }),
+  }
+}

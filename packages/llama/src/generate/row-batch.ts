@@ -1,0 +1,159 @@
+// Rows decoded together: each step reads the weights once for all of them. Rows join when their prompts are computed and
+// leave when they end. All end at one column, the cursor; those that joined later, or have less behind them, begin later.
+import { disposeTree, tensor, type Device, type Tensor } from '@jora/tensor'
+import type { Continuation } from './continuation'
+import type { AdapterTensors } from './options'
+import type { Computed } from './prefill'
+import type { GenerationPrograms } from './programs'
+import { nextSize, positionsOf, sightOf, visibilityOf, type Cache, type RowSight } from './sight'
+
+interface Row {
+  readonly continuation: Continuation
+  /** Tokens in the cache. */
+  length: number
+  /** The token to be computed next. */
+  next: number
+}
+
+/** A slot without a row: nothing of it is seen. */
+const emptySlot = (cursor: number): RowSight => ({ start: 0, contextEnd: 0, branchStart: cursor + 1 })
+
+/** Slots for more than one row are a multiple of this, so that few numbers of rows are compiled. */
+const slotMultiple = 4
+
+/** Columns that are free behind the cursor after a change of the layout. */
+const spare = 64
+
+/** All rows have the same adapter. */
+export class RowBatch {
+  readonly #programs: GenerationPrograms
+  readonly #device: Device | undefined
+  readonly #adapter: AdapterTensors
+  #slots: (Row | undefined)[] = []
+  #cache: Cache | undefined
+  #capacity = 0
+  /** The column that the next tokens are written to. */
+  #cursor = 0
+
+  constructor(programs: GenerationPrograms, device: Device | undefined, adapter: AdapterTensors) {
+    this.#programs = programs
+    this.#device = device
+    this.#adapter = adapter
+  }
+
+  /** Rows that are decoded. */
+  get size(): number {
+    return this.#rows().length
+  }
+
+  /**
+   * Takes a row in, whose prompt is computed.
+   *
+   * @param computed stays the caller's
+   * @param next the first token of the answer
+   */
+  join(continuation: Continuation, { layers, capacity }: Omit<Computed, 'scores'>, next: number): void {
+    const length = continuation.prompt.length
+    const row: Row = { continuation, length, next }
+    if (!this.#cache) {
+      this.#slots = [row]
+      this.#cursor = length
+      this.#capacity = Math.max(capacity, nextSize(length + spare))
+      this.#cache = this.#programs.copy(layers, this.#upload([0], [1]), this.#capacity)
+      return
+    }
+    // Whole sizes of the row's cache are put in; what is in it behind the prompt comes behind the cursor.
+    const width = Math.min(capacity, nextSize(length))
+    const free = this.#slots.indexOf(undefined)
+    const fits = length <= this.#cursor && this.#cursor - length + width <= this.#capacity
+    if (free < 0 || !fits) this.#layOut(this.size + 1, length, width - length)
+    const slot = this.#slots.indexOf(undefined)
+    const column = this.#cursor - length
+    this.#cache = this.#programs.place(this.#cache, layers, this.#upload([slot], []), this.#upload([column], []), width)
+    this.#slots[slot] = row
+  }
+
+  /** One token for every row. */
+  async step(): Promise<void> {
+    for (const [slot, row] of this.#slots.entries()) if (row?.continuation.ended) this.#slots[slot] = undefined
+    const { size } = this
+    if (size === 0) return this.dispose()
+    if (this.#cursor === this.#capacity || 4 * size <= this.#slots.length) this.#layOut(size, 0, 0)
+    const count = this.#slots.length
+    const at = this.#cursor
+    const sights = this.#slots.map((row) => (row ? sightOf(row.length, at) : emptySlot(at)))
+    const cache = this.#cache!
+    this.#cache = undefined
+    const [scores, next] = this.#programs.step(
+      this.#adapter,
+      cache,
+      this.#upload(
+        this.#slots.map((row) => row?.next ?? 0),
+        [count, 1],
+      ),
+      this.#upload(positionsOf(sights, at, 1), [count, 1]),
+      this.#upload(visibilityOf(sights, at, 1), [count, 1, 4]),
+      this.#upload([at], []),
+    )
+    this.#cache = next
+    this.#cursor++
+    const host = (await scores.data()) as Float32Array
+    scores.dispose()
+    const vocab = host.length / count
+    for (const [slot, row] of this.#slots.entries()) {
+      if (!row) continue
+      row.length++
+      const id = row.continuation.accept(host.slice(slot * vocab, (slot + 1) * vocab))
+      if (id === undefined) this.#slots[slot] = undefined
+      else row.next = id
+    }
+    if (this.size === 0) this.dispose()
+  }
+
+  /** All rows end with an error, and the memory is released. */
+  fail(error: unknown): void {
+    for (const row of this.#rows()) row.continuation.fail(error)
+    this.dispose()
+  }
+
+  /** Releases the cache. */
+  dispose(): void {
+    if (this.#cache) disposeTree(this.#cache)
+    this.#cache = undefined
+    this.#slots = []
+  }
+
+  #rows(): Row[] {
+    return this.#slots.filter((row) => row !== undefined)
+  }
+
+  /**
+   * Another layout, in which only columns that are seen are kept.
+   *
+   * @param rows slots that are needed at least
+   * @param length tokens of a row that is to join
+   * @param behind columns that it fills behind its tokens
+   */
+  #layOut(rows: number, length: number, behind: number): void {
+    const kept = [...this.#slots.entries()].filter(([, row]) => row !== undefined)
+    const cursor = Math.max(length, ...kept.map(([, row]) => row!.length))
+    const capacity = nextSize(cursor + Math.max(spare, behind))
+    const slots = rows === 1 ? 1 : slotMultiple * Math.ceil(rows / slotMultiple)
+    const moved = this.#cursor - cursor
+    const owners = Array.from({ length: slots }, (_, n) => kept[n]?.[0] ?? 0)
+    // Columns from beyond either end are seen by no row.
+    const columns = Array.from({ length: capacity }, (_, j) => Math.min(Math.max(j + moved, 0), this.#capacity - 1))
+    this.#cache = this.#programs.relayout(
+      this.#cache!,
+      this.#upload(owners, [slots]),
+      this.#upload(columns, [capacity]),
+    )
+    this.#slots = Array.from({ length: slots }, (_, n) => kept[n]?.[1])
+    this.#cursor = cursor
+    this.#capacity = capacity
+  }
+
+  #upload(data: ArrayLike<number>, shape: readonly number[]): Tensor {
+    return tensor(Int32Array.from(data), { shape, ...(this.#device ? { device: this.#device } : {}) })
+  }
+}

@@ -1,0 +1,54 @@
+// Where the tokens of a row are in a KV cache, and which of them a query sees.
+import type { LayerCache } from '../model'
+
+/** Keys and values of every layer, `[rows, kvHeads, capacity, headDim]` each. */
+export type Cache = readonly { readonly k: LayerCache['k']; readonly v: LayerCache['v'] }[]
+
+/** Lengths are rounded up to this many tokens, so that few shapes are compiled. */
+const bucket = 32
+export const roundUp = (n: number): number => Math.ceil(n / bucket) * bucket
+
+/** What a row of a batch sees of the cache: all from `start` on, but for the gap between `contextEnd` and `branchStart`. */
+export interface RowSight {
+  /** Where its first token lies, behind fill tokens. */
+  readonly start: number
+  /** End of what it sees of a shared context. */
+  readonly contextEnd: number
+  /** Where its own tokens begin. */
+  readonly branchStart: number
+}
+
+/** Every row alone, its prompt at the end of `width` tokens. */
+export const sightOf = (length: number, width: number): RowSight => ({
+  start: width - length,
+  contextEnd: width - length,
+  branchStart: width - length,
+})
+
+/** The `visibility` of `count` queries from index `from` on. */
+export function visibilityOf(rows: readonly RowSight[], from: number, count: number): Int32Array {
+  return Int32Array.from(
+    rows.flatMap(({ start, contextEnd, branchStart }) =>
+      Array.from({ length: count }, (_, n) => {
+        const i = from + n
+        // A fill token sees itself only: an empty row of the softmax would be NaN.
+        return i < branchStart ? [i, i, 0, i] : [i, start, contextEnd, branchStart]
+      }).flat(),
+    ),
+  )
+}
+
+/** A row's own tokens go on from the end of what it sees of the context. */
+export const positionsOf = (rows: readonly RowSight[], from: number, count: number): Int32Array =>
+  Int32Array.from(
+    rows.flatMap(({ start, contextEnd, branchStart }) =>
+      Array.from({ length: count }, (_, n) => Math.max(0, contextEnd - start + from + n - branchStart)),
+    ),
+  )
+
+/** Lists of ids as rows `[count, width]`, each at the right end. */
+export const rightAligned = (lists: readonly (readonly number[])[], width: number): Int32Array =>
+  Int32Array.from(lists.flatMap((ids) => [...Array.from({ length: width - ids.length }, () => 0), ...ids]))
+
+/** Sizes of caches, few of which are compiled: powers of two from 128 on. */
+export const nextSize = (n: number): number => Math.max(128, 2 ** Math.ceil(Math.log2(n)))
