@@ -56,8 +56,8 @@ const alone = async (prompt: readonly number[], maxNewTokens: number, adapter: A
 /** The engine's tokens go through these. */
 function counted(engine: Engine) {
   const { programs } = engine.generator
-  const begin = vi.spyOn(programs as { begin: (...args: never[]) => unknown }, 'begin')
-  const extend = vi.spyOn(programs as { extend: (...args: never[]) => unknown }, 'extend')
+  const begin = vi.spyOn(programs as unknown as { begin: (...args: unknown[]) => unknown }, 'begin')
+  const extend = vi.spyOn(programs as unknown as { extend: (...args: unknown[]) => unknown }, 'extend')
   const sizes = () =>
     [
       ...begin.mock.calls.map((args) => args[1] as { shape: number[] }),
@@ -205,7 +205,7 @@ describe('who leaves', () => {
   test('by an error of the device takes those with it who were computed together', async () => {
     const own = new Generator(decoder, device)
     const engine = new Engine(own)
-    const step = vi.spyOn(own.programs as { step: (...args: never[]) => unknown }, 'step')
+    const step = vi.spyOn(own.programs as unknown as { step: (...args: unknown[]) => unknown }, 'step')
     step.mockImplementationOnce(() => {
       throw new Error('no memory')
     })
