@@ -130,6 +130,64 @@ export const tinyFamilies: Readonly<Record<string, TinyFamily>> = {
     },
     tokenizer: spmTokenizer({ prefix: false }),
   },
+  gemma3: {
+    config: {
+      ...sizes,
+      model_type: 'gemma3_text',
+      num_hidden_layers: 7,
+      tie_word_embeddings: true,
+      query_pre_attn_scalar: 16,
+      sliding_window: 12,
+      rope_theta: 1_000_000,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+    },
+    tokenizer: spmTokenizer({ prefix: false }),
+  },
+  phi3: { config: { ...sizes, model_type: 'phi3', sliding_window: null }, tokenizer: spmTokenizer() },
+  'phi3, longrope, partial rotary': {
+    config: {
+      ...sizes,
+      ...byteLevel,
+      model_type: 'phi3',
+      tie_word_embeddings: true,
+      partial_rotary_factor: 0.75,
+      // llama.cpp chooses by the length of its context, of which 256 is the shortest.
+      max_position_embeddings: 512,
+      original_max_position_embeddings: 256,
+      rope_scaling: {
+        type: 'longrope',
+        short_factor: [1, 1.1, 1.2, 1.4, 1.7, 2],
+        long_factor: [1, 2, 3, 5, 8, 12],
+      },
+    },
+    tokenizer: byteLevelTokenizer(),
+  },
+  granite: {
+    config: {
+      ...sizes,
+      ...byteLevel,
+      model_type: 'granite',
+      embedding_multiplier: 6,
+      attention_multiplier: 0.2,
+      residual_multiplier: 0.4,
+      logits_scaling: 3,
+    },
+    tokenizer: byteLevelTokenizer(),
+  },
+  olmo2: { config: { ...sizes, ...byteLevel, model_type: 'olmo2' }, tokenizer: byteLevelTokenizer() },
+  smollm3: {
+    config: { ...sizes, ...byteLevel, model_type: 'smollm3', rope_theta: 50_000, tie_word_embeddings: true },
+    tokenizer: byteLevelTokenizer(),
+  },
+  'qwen2, yarn': {
+    config: {
+      ...sizes,
+      ...byteLevel,
+      model_type: 'qwen2',
+      rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 32 },
+    },
+    tokenizer: byteLevelTokenizer(llama3Split.replace('{1,3}', '')),
+  },
 }
 
 /** Writes config, weights and tokenizer. */

@@ -1,9 +1,9 @@
-// The decoder of Llama (Touvron et al. 2023; Dubey et al. 2024), Mistral, Qwen 2 and 3, Gemma and Gemma 2 (Gemma Team
-// 2024), as a pure function of its weights. Families differ in their configuration only.
+// The decoder of Llama (Touvron et al. 2023; Dubey et al. 2024) and of the families in config/families.ts, as a pure
+// function of its weights. Families differ in their configuration only.
 import * as t from '@jora/tensor'
 import type { Tensor } from '@jora/tensor'
 import type { DecoderConfig } from './config/config'
-import { ropeTables } from './config/rope-frequencies'
+import { layerTables } from './config/rope-frequencies'
 
 /** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
 export type Weights = Readonly<Record<string, Tensor>>
@@ -48,7 +48,7 @@ export interface DecoderInput {
 
 /** What {@link decode} returns. */
 export interface DecoderOutput {
-  /** Last hidden states after the final norm, `[batch, seq, hiddenSize]` in the decoder's dtype. */
+  /** What the head multiplies: last hidden states after the final norm, `[batch, seq, hiddenSize]` in the decoder's dtype. */
   readonly hidden: Tensor
   /** Keys and values of every layer: those of these tokens, or the whole updated cache when one was given. */
   readonly cache: readonly LayerCache[]
@@ -63,9 +63,9 @@ export function decode(
   { tokens, positions, visibility, window, cache }: DecoderInput,
 ): DecoderOutput {
   const { config, weights, linear = denseLinear, dtype = 'f32' } = decoder
-  const { heads, kvHeads, headDim, rmsNormEpsilon } = config
+  const { heads, kvHeads, headDim, rotaryDim, rmsNormEpsilon, queryKeyNorms } = config
   const [batch = 0, seq = 0] = tokens.shape
-  const rope = ropeTables(config, positions ?? t.iota([1, seq], 1))
+  const ropes = layerTables(config, positions ?? t.iota([1, seq], 1))
   const weight = (name: string): Tensor => weights[name] ?? missing(name)
   const sights = new Map(config.windows.map((size) => [size, sightWithin(size, visibility, window)]))
   const act = config.activation === 'silu' ? t.silu : t.gelu
@@ -80,17 +80,31 @@ export function decode(
     return t.rmsNorm(x, config.normOffset === 0 ? scale : t.add(scale, config.normOffset), rmsNormEpsilon)
   }
 
-  /** Queries or keys by head, `[batch, count, seq, headDim]`, rotated to their positions. */
-  function rotated(name: string, x: Tensor, count: number): Tensor {
-    const split = t.reshape(x, [batch, seq, count, headDim])
-    const scaled = config.headNorms ? norm(name, split) : split
-    return t.rope(t.transpose(scaled, [0, 2, 1, 3]), rope.cos, rope.sin)
+  /** By head, `[batch, count, seq, headDim]`. */
+  const byHead = (x: Tensor, count: number) => t.transpose(t.reshape(x, [batch, seq, count, headDim]), [0, 2, 1, 3])
+
+  /** Queries or keys by head, normalised and rotated to their positions. */
+  function rotated(name: string, index: number, x: Tensor, count: number): Tensor {
+    const wide = queryKeyNorms === 'width' ? norm(name, x) : x
+    const split = t.reshape(wide, [batch, seq, count, headDim])
+    const heads = t.transpose(queryKeyNorms === 'head' ? norm(name, split) : split, [0, 2, 1, 3])
+    const rope = ropes[index]
+    if (!rope) return heads
+    if (rotaryDim === headDim) return t.rope(heads, rope.cos, rope.sin)
+    const [turned, kept] = t.split(heads, [rotaryDim], 3)
+    return t.concat([t.rope(turned!, rope.cos, rope.sin), kept!], 3)
   }
 
+  /** What parts of one matrix compute, cut before the features of `bounds`, or matrices of their own. */
+  const parts = (name: string, fused: string, bounds: readonly number[], own: readonly string[], x: Tensor) =>
+    config.fused ? t.split(project(`${name}.${fused}`, x), bounds, 2) : own.map((part) => project(`${name}.${part}`, x))
+
   function selfAttention(name: string, index: number, x: Tensor): { out: Tensor; kv: LayerCache } {
-    const q = rotated(`${name}.q_norm`, project(`${name}.q_proj`, x), heads)
-    const newK = rotated(`${name}.k_norm`, project(`${name}.k_proj`, x), kvHeads)
-    const newV = t.transpose(t.reshape(project(`${name}.v_proj`, x), [batch, seq, kvHeads, headDim]), [0, 2, 1, 3])
+    const bounds = [heads * headDim, (heads + kvHeads) * headDim]
+    const [queries, keys, values] = parts(name, 'qkv_proj', bounds, ['q_proj', 'k_proj', 'v_proj'], x)
+    const q = rotated(`${name}.q_norm`, index, queries!, heads)
+    const newK = rotated(`${name}.k_norm`, index, keys!, kvHeads)
+    const newV = byHead(values!, kvHeads)
     const past = cache?.layers[index]
     const write = (old: Tensor | undefined, part: Tensor) =>
       old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part
@@ -106,21 +120,27 @@ export function decode(
     }
   }
 
-  const mlp = (name: string, x: Tensor) =>
-    project(`${name}.down_proj`, t.mul(act(project(`${name}.gate_proj`, x)), project(`${name}.up_proj`, x)))
+  function mlp(name: string, x: Tensor): Tensor {
+    const [gate, up] = parts(name, 'gate_up_proj', [config.intermediateSize], ['gate_proj', 'up_proj'], x)
+    return project(`${name}.down_proj`, t.mul(act(gate!), up!))
+  }
+
+  const [before, after] = [config.norms !== 'after', config.norms !== 'before']
+  const scaled = (y: Tensor) => (config.residualScale === 1 ? y : t.mul(y, config.residualScale))
 
   function layer(index: number, x: Tensor): { x: Tensor; kv: LayerCache } {
     const name = `model.layers.${index}`
-    // Gemma 2 calls the norm before its MLP what others call the one after attention.
-    const beforeMlp = config.outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'
-    const leaving = (norms: string, y: Tensor) => (config.outputNorms ? norm(`${name}.${norms}`, y) : y)
+    // Families with norms on the way out call the norm before the MLP otherwise: theirs after attention has its name.
+    const beforeMlp = after ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'
+    const entering = (norms: string, y: Tensor) => (before ? norm(`${name}.${norms}`, y) : y)
+    const leaving = (norms: string, y: Tensor) => scaled(after ? norm(`${name}.${norms}`, y) : y)
     const { out, kv } = t.scope(`layer ${index}/attention`, () => {
-      const attended = selfAttention(`${name}.self_attn`, index, norm(`${name}.input_layernorm`, x))
+      const attended = selfAttention(`${name}.self_attn`, index, entering('input_layernorm', x))
       return { ...attended, out: leaving('post_attention_layernorm', attended.out) }
     })
     const mid = t.add(x, out)
     const fed = t.scope(`layer ${index}/mlp`, () =>
-      leaving('post_feedforward_layernorm', mlp(`${name}.mlp`, norm(`${name}.${beforeMlp}`, mid))),
+      leaving('post_feedforward_layernorm', mlp(`${name}.mlp`, entering(beforeMlp, mid))),
     )
     return { x: t.add(mid, fed), kv }
   }
@@ -136,7 +156,9 @@ export function decode(
     x = result.x
     layers.push(result.kv)
   }
-  return { hidden: norm('model.norm', x), cache: layers }
+  const hidden = norm('model.norm', x)
+  // Scaled here, so that whatever multiplies by the head has scaled logits.
+  return { hidden: config.logitScale === 1 ? hidden : t.mul(hidden, config.logitScale), cache: layers }
 }
 
 /** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */

@@ -1,5 +1,13 @@
 // The part of @jora/llama that runs in a page too: all of it but folders and the Hub.
-export { ModelError, parseConfig, withStopIds, type DecoderConfig, type RopeScaling } from './config/config'
+export {
+  ModelError,
+  parseConfig,
+  withStopIds,
+  type DecoderConfig,
+  type ModelType,
+  type RopeScaling,
+} from './config/config'
+export { modelTypes } from './config/families'
 export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
 export { Engine, type EngineOptions } from './generate/engine'

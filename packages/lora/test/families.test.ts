@@ -1,4 +1,5 @@
-// Every decoder family with an adapter, against plain torch: logits, loss and the gradients of all adapter tensors.
+// Every decoder family with an adapter, against plain torch and against transformers with PEFT: logits, loss and the
+// gradients of all adapter tensors.
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { decode, loadModel, logits, parseConfig, tokenLosses, weightShapes, type Decoder } from '@jora/llama'
 import { Mesh, MeshDevice } from '@jora/shard'
@@ -26,7 +27,7 @@ import { formula } from './formula'
 
 interface Golden {
   readonly formulaInputs: { readonly scale: number }
-  readonly lora: { readonly r: number; readonly alpha: number; readonly targets: readonly string[] }
+  readonly lora: { readonly r: number; readonly alpha: number; readonly targets: readonly string[] | 'all-linear' }
   readonly ids: readonly (readonly number[])[]
   readonly labels: readonly (readonly number[])[]
   readonly cases: readonly {
@@ -38,10 +39,17 @@ interface Golden {
   }[]
 }
 
-const golden = JSON.parse(readFileSync(`${import.meta.dirname}/goldens/families.json`, 'utf8')) as Golden
-const { scale } = golden.formulaInputs
-const [rows, seq] = [golden.ids.length, golden.ids[0]!.length]
-const lora: LoraConfig = { ...golden.lora, dropout: 0, targetModules: golden.lora.targets, useRslora: false }
+const read = (name: string): Golden =>
+  JSON.parse(readFileSync(`${import.meta.dirname}/goldens/${name}.json`, 'utf8')) as Golden
+const ofGolden = (golden: Golden, by: string) =>
+  golden.cases.map((c) => ({ ...golden, ...c, title: `${c.name} equals ${by}` }))
+const allCases = [
+  ...ofGolden(read('families'), 'plain torch'),
+  ...ofGolden(read('transformers-families'), 'transformers with PEFT'),
+]
+type Case = (typeof allCases)[number]
+/** All goldens' weights are within it. */
+const { scale } = allCases[0]!.formulaInputs
 
 const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
 const worst = (a: ArrayLike<number>, b: Float32Array): number =>
@@ -60,7 +68,7 @@ async function writeModel(folder: string, raw: Readonly<Record<string, unknown>>
   await writeSafetensors(join(folder, 'model.safetensors'), entries, { format: 'pt' })
 }
 
-function adapterOf({ config }: Decoder): Adapter {
+function adapterOf({ config }: Decoder, lora: LoraConfig): Adapter {
   const part = (name: string, shape: readonly number[]) => tensor(formula(name, sizeOf(shape), scale), { shape })
   return Object.fromEntries(
     adaptedModules(config, lora).map(({ name, inFeatures, outFeatures }) => [
@@ -74,18 +82,19 @@ function adapterOf({ config }: Decoder): Adapter {
 }
 
 /** Where a token is learned: the position before it, and the token. */
-const learned = golden.labels.flatMap((row, b) =>
-  row.flatMap((label, i) => (i > 0 && label >= 0 ? [{ at: b * seq + i - 1, label }] : [])),
-)
+const learnedOf = ({ labels }: Case) =>
+  labels.flatMap((row, b) =>
+    row.flatMap((label, i) => (i > 0 && label >= 0 ? [{ at: b * row.length + i - 1, label }] : [])),
+  )
 
 await softwareVulkan()
 const backends = [
-  { backend: 'CPU', open: (): Promise<Device> => openCpuDevice({ threads: 1 }), cases: golden.cases, there: true },
+  { backend: 'CPU', open: (): Promise<Device> => openCpuDevice({ threads: 1 }), cases: allCases, there: true },
   {
     backend: 'WebGPU',
     open: (): Promise<Device> => openWebGpuDevice(),
     // What the others do is in its kernels too, but for a bias and the norms of heads.
-    cases: golden.cases.filter(({ name }) => name === 'gemma 2'),
+    cases: allCases.filter(({ name }) => name === 'gemma 2'),
     there: (await findAdapter()) !== undefined,
   },
   {
@@ -94,7 +103,7 @@ const backends = [
       const devices = [await openCpuDevice({ threads: 1 }), await openCpuDevice({ threads: 1 })]
       return new MeshDevice(new Mesh(['data', 'model'], [1, 2]), { devices })
     },
-    cases: golden.cases,
+    cases: allCases,
     there: true,
   },
 ]
@@ -111,12 +120,14 @@ describe.each(backends)('$backend', ({ open, cases, there, backend }) => {
     await device?.close()
   })
 
-  test.for(cases)('$name equals plain torch', async (c, ctx) => {
+  test.for(cases)('$title', async (c, ctx) => {
     ctx.skip(!there, `needs a ${backend} adapter`)
     await writeModel(folder, c.config)
     const decoder = await loadModel(folder, { device })
-    const adapter = adapterOf(decoder)
-    const tokens = tensor(Int32Array.from(golden.ids.flat()), { shape: [rows, seq] })
+    const lora: LoraConfig = { ...c.lora, dropout: 0, targetModules: c.lora.targets, useRslora: false }
+    const adapter = adapterOf(decoder, lora)
+    const learned = learnedOf(c)
+    const tokens = tensor(Int32Array.from(c.ids.flat()), { shape: [c.ids.length, c.ids[0]!.length] })
     const labelRows = tensor(Int32Array.from(learned, ({ at }) => at))
     const labels = tensor(Int32Array.from(learned, ({ label }) => label))
     const run = jit((pairs: Adapter, ids: Tensor, at: Tensor, wanted: Tensor) => {

@@ -1,20 +1,13 @@
 // Text-generation models of the Hub that have safetensors weights, most downloaded first.
-import { hubClient, type DecoderConfig } from '@jora/llama'
+import { hubClient, modelTypes } from '@jora/llama'
 import { z } from 'zod'
 import type { HubModel } from '../api'
 import { Failure } from '../server/failure'
 
 const [limit, timeoutMs] = [30, 10_000]
 
-/** Families that JORA computes. */
-const families: Readonly<Record<DecoderConfig['modelType'], true>> = {
-  llama: true,
-  mistral: true,
-  qwen2: true,
-  qwen3: true,
-  gemma: true,
-  gemma2: true,
-}
+/** Whether JORA computes models of that `model_type`. */
+const isFamily = (modelType: string): boolean => [...modelTypes, 'gemma3'].includes(modelType)
 
 const answerSchema = z.array(
   z.looseObject({
@@ -77,7 +70,7 @@ export async function searchHub(query: string, cached: ReadonlySet<string>, sign
       return {
         id,
         family,
-        supported: family !== null && Object.hasOwn(families, family),
+        supported: family !== null && isFamily(family),
         parameters: safetensors?.total ?? null,
         downloads,
         likes,

@@ -15,26 +15,48 @@ export function checkArchitecture(config: DecoderConfig): string[] {
   const strange = config.biases.find((name) => !biases.includes(name))
   if (strange !== undefined) refuse(`bias for ${strange}`)
   if (config.activation !== activation) refuse(`${config.activation} in its MLP, only ${activation}`)
-  if (['llama3', 'divided'].includes(config.ropeScaling.type) && !ropeFactors) refuse('rotary factors')
   if (!ownHead && !config.tiedHead) refuse('head of its own beside the embedding')
-  const { headDim, heads, hiddenSize, layers, queryScale } = config
-  // Gemma 2 27B, by its depth, is scaled by hidden size over heads.
-  const scale = (arch === 'gemma2' && layers === 46 ? hiddenSize / heads : headDim) ** -0.5
-  if (Math.abs(queryScale / scale - 1) > 1e-6)
+  checkRope(config, refuse)
+  const { headDim, heads, hiddenSize, layers, queryScale, windows } = config
+  // The largest of Gemma 2 and 3, by their depth, are scaled by hidden size over heads.
+  const largest = { gemma2: 46, gemma3: 62 }[arch as string]
+  const scale = (layers === largest ? hiddenSize / heads : headDim) ** -0.5
+  if (arch !== 'granite' && Math.abs(queryScale / scale - 1) > 1e-6)
     refuse(`query scale of ${queryScale}, only ${scale} (query_pre_attn_scalar ${Math.round(scale ** -2)})`)
-  if (arch === 'gemma2') {
-    if (config.attentionSoftcap === undefined || config.logitSoftcap === undefined) refuse('way to leave out soft caps')
-    const window = config.windows[0]
-    const alternates = config.windows.every((size, layer) => size === (layer % 2 === 0 ? window : undefined))
-    if (window === undefined || !alternates) refuse('sliding windows but in every other layer, from the first')
+  const period = { gemma2: 2, gemma3: 6 }[arch as string]
+  if (period !== undefined) {
+    if (arch === 'gemma2' && (config.attentionSoftcap === undefined || config.logitSoftcap === undefined))
+      refuse('way to leave out soft caps')
+    if (arch === 'gemma3' && config.attentionSoftcap !== undefined) refuse('soft cap on attention scores')
+    const alternates = windows.every((size, layer) => size === ((layer + 1) % period === 0 ? undefined : windows[0]))
+    if (windows[0] === undefined || !alternates)
+      refuse(`sliding windows but in all layers save every ${period === 2 ? 'second' : `${period}th`}`)
     return []
   }
-  const [window] = config.windows.filter((size) => size !== undefined)
+  const [window] = windows.filter((size) => size !== undefined)
   return window === undefined || window >= config.maxPositions
     ? []
     : [
         `llama.cpp's ${arch} has no sliding window: past ${window} tokens it attends to more than the model was made for`,
       ]
+}
+
+/** Every so many layers of SmolLM3 do not rotate. */
+const unrotatedEvery = 4
+
+function checkRope(config: DecoderConfig, refuse: (what: string) => never): void {
+  const { ropeScaling: scaling, rotations } = config
+  const { arch, ropeFactors } = architectureOf(config)
+  if ((scaling.type === 'llama3' || scaling.type === 'divided') && !ropeFactors) refuse('rotary factors')
+  if (scaling.type === 'dynamic') refuse('dynamic rotary scaling')
+  if (scaling.type === 'longrope' && arch !== 'phi3') refuse('LongRoPE')
+  if (scaling.type === 'yarn' && Math.abs(scaling.attentionFactor - (0.1 * Math.log(scaling.factor) + 1)) > 1e-6)
+    refuse(`YaRN with an attention factor of ${scaling.attentionFactor}`)
+  if (arch === 'gemma3' && config.localRopeTheta !== 10_000)
+    refuse(`rotary base of ${config.localRopeTheta} in layers with a window`)
+  const unrotated = (layer: number) => arch === 'smollm3' && (layer + 1) % unrotatedEvery === 0
+  if (rotations.some((kind, layer) => (kind === 'none') !== unrotated(layer)))
+    refuse(`unrotated layers but every ${unrotatedEvery}th`)
 }
 
 /** The metadata llama.cpp reads an architecture's sizes from, under its own name. */
@@ -51,17 +73,20 @@ export function architectureMetadata(config: DecoderConfig): Map<string, GgufVal
     ['attention.key_length', u32(config.headDim)],
     ['attention.value_length', u32(config.headDim)],
     ['attention.layer_norm_rms_epsilon', f32(config.rmsNormEpsilon)],
-    ['rope.dimension_count', u32(config.headDim)],
+    ['rope.dimension_count', u32(config.rotaryDim)],
     ['rope.freq_base', f32(config.ropeTheta)],
-    ...(config.ropeScaling.type === 'linear'
-      ? [
-          ['rope.scaling.type', string('linear')] as const,
-          ['rope.scaling.factor', f32(config.ropeScaling.factor)] as const,
-        ]
-      : []),
+    ...scalingMetadata(config.ropeScaling),
     ['attn_logit_softcapping', optional(config.attentionSoftcap, f32)],
     ['final_logit_softcapping', optional(config.logitSoftcap, f32)],
-    ['attention.sliding_window', arch === 'gemma2' ? optional(config.windows[0], u32) : undefined],
+    ['attention.sliding_window', /^(gemma[23]|phi3)$/.test(arch) ? optional(config.windows[0], u32) : undefined],
+    ...(arch === 'granite'
+      ? [
+          ['attention.scale', f32(config.queryScale)] as const,
+          ['embedding_scale', f32(config.embeddingScale)] as const,
+          ['residual_scale', f32(config.residualScale)] as const,
+          ['logit_scale', f32(1 / config.logitScale)] as const,
+        ]
+      : []),
   ]
   return new Map(entries.flatMap(([key, value]) => (value ? [[`${arch}.${key}`, value] as const] : [])))
 }
@@ -69,12 +94,45 @@ export function architectureMetadata(config: DecoderConfig): Map<string, GgufVal
 const optional = (value: number | undefined, make: (value: number) => GgufValue): GgufValue | undefined =>
   value === undefined ? undefined : make(value)
 
+function scalingMetadata(scaling: DecoderConfig['ropeScaling']): (readonly [key: string, value: GgufValue])[] {
+  switch (scaling.type) {
+    case 'linear':
+      return [
+        ['rope.scaling.type', string('linear')],
+        ['rope.scaling.factor', f32(scaling.factor)],
+      ]
+    case 'yarn':
+      return [
+        ['rope.scaling.type', string('yarn')],
+        ['rope.scaling.factor', f32(scaling.factor)],
+        ['rope.scaling.original_context_length', u32(scaling.originalMaxPositions)],
+        ['rope.scaling.yarn_beta_fast', f32(scaling.betaFast)],
+        ['rope.scaling.yarn_beta_slow', f32(scaling.betaSlow)],
+      ]
+    case 'longrope':
+      return [
+        ['rope.scaling.attn_factor', f32(scaling.attentionFactor)],
+        ['rope.scaling.original_context_length', u32(scaling.originalMaxPositions)],
+      ]
+    default:
+      return []
+  }
+}
+
 /**
- * What Llama 3's scaling divides each rotary frequency by, `[headDim / 2]`: llama.cpp keeps the plain frequencies and reads
- * these from `rope_freqs.weight`. Undefined for models without it.
+ * What rotary frequencies are divided by, `[rotaryDim / 2]`, by the tensor that llama.cpp reads it from: what Llama 3's scaling
+ * comes to, or LongRoPE's two. None for other models.
  */
-export function ropeFactors(config: DecoderConfig): Float32Array | undefined {
-  if (config.ropeScaling.type !== 'llama3' && config.ropeScaling.type !== 'divided') return undefined
+export function ropeFactors(config: DecoderConfig): ReadonlyMap<string, Float32Array> {
+  const { ropeScaling: scaling } = config
+  if (scaling.type === 'longrope')
+    return new Map([
+      ['rope_factors_long.weight', Float32Array.from(scaling.long)],
+      ['rope_factors_short.weight', Float32Array.from(scaling.short)],
+    ])
+  if (scaling.type !== 'llama3' && scaling.type !== 'divided') return new Map()
   const plain = inverseFrequencies({ ...config, ropeScaling: { type: 'default' } })
-  return Float32Array.from(inverseFrequencies(config), (scaled, i) => plain[i]! / scaled)
+  return new Map([
+    ['rope_freqs.weight', Float32Array.from(inverseFrequencies(config), (scaled, i) => plain[i]! / scaled)],
+  ])
 }

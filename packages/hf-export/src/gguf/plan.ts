@@ -80,9 +80,8 @@ export async function planModel(source: MergedTensors, modelDir: string, dtype: 
     notes.push(
       `${whole.length} tensors are f16, whose rows are no multiple of ${blockTypes[dtype].blockElements} elements: ${whole[0]!.name} and so on, rows of ${whole[0]!.shape.at(-1)}`,
     )
-  const factors = ropeFactors(config)
-  if (factors)
-    tensors.push({ name: 'rope_freqs.weight', type: 'f32', shape: [factors.length], rows: () => once(factors) })
+  for (const [name, factors] of ropeFactors(config))
+    tensors.push({ name, type: 'f32', shape: [factors.length], rows: () => once(factors) })
   const { arch } = architectureOf(config)
   const metadata = new Map([
     ...generalMetadata('model', arch, modelName(modelDir), dtype),

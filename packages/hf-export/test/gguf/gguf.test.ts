@@ -130,7 +130,7 @@ describe('the values', () => {
     expect(factors.values[0]).toBe(1)
     expect(factors.values[1]).toBeCloseTo(between, 3)
     expect([...factors.values.subarray(2)]).toEqual([8, 8, 8, 8, 8, 8])
-    expect(ropeFactors(familyConfig(tinyFamilies.llama!))).toBeUndefined()
+    expect(ropeFactors(familyConfig(tinyFamilies.llama!)).size).toBe(0)
   })
 
   test('of Gemma norms have their 1', async () => {

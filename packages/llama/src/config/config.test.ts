@@ -24,13 +24,19 @@ describe('parseConfig', () => {
       rmsNormEpsilon: 1e-5,
       ropeTheta: 10_000,
       ropeScaling: { type: 'default' },
+      rotaryDim: 8,
+      localRopeTheta: 10_000,
+      rotations: ['global', 'global', 'global'],
       maxPositions: 96,
       tiedHead: false,
       activation: 'silu',
       embeddingScale: 1,
+      residualScale: 1,
+      logitScale: 1,
       normOffset: 0,
-      outputNorms: false,
-      headNorms: false,
+      norms: 'before',
+      queryKeyNorms: 'none',
+      fused: false,
       biases: [],
       queryScale: 8 ** -0.5,
       attentionSoftcap: undefined,
@@ -180,8 +186,8 @@ describe('parseConfig', () => {
         { rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.75 } },
         /rope_parameters: "partial_rotary_factor"/,
       ],
-      [{ rope_scaling: { rope_type: 'yarn', factor: 4 } }, /rope_scaling: "rope_type" is "yarn"; expected/],
-      [{ rope_parameters: { rope_type: 'longrope' } }, /rope_parameters: "rope_type" is "longrope"; expected/],
+      [{ rope_scaling: { rope_type: 'ntk', factor: 4 } }, /rope_scaling: "rope_type" is "ntk"; expected/],
+      [{ rope_parameters: { rope_type: 'proportional' } }, /rope_parameters: "rope_type" is "proportional"; expected/],
       [{ rope_parameters: { rope_theta: 'ten' } }, /rope_parameters: "rope_theta" is "ten"; expected a positive/],
     ])('and refuses what it does not compute: %j', (keys, message) => {
       expect(() => parseConfig({ ...plain, ...keys })).toThrow(message)
@@ -202,13 +208,13 @@ describe('parseConfig', () => {
     const of = (keys: Record<string, unknown>) => parseConfig({ ...rest, ...keys })
     expect(of({ model_type: 'gemma', hidden_act: 'gelu', hidden_activation: null })).toMatchObject({
       ...gemma,
-      outputNorms: false,
+      norms: 'before',
       attentionSoftcap: undefined,
       windows: [undefined, undefined, undefined],
     })
     expect(of({ model_type: 'gemma2', hidden_activation: 'gelu_pytorch_tanh' })).toMatchObject({
       ...gemma,
-      outputNorms: true,
+      norms: 'both',
       attentionSoftcap: 50,
       logitSoftcap: 30,
       windows: [4096, undefined, 4096],
@@ -234,16 +240,72 @@ describe('parseConfig', () => {
     expect(windows({ sliding_window: 8 })).toEqual([undefined, undefined, undefined])
   })
 
+  test('reads Gemma 3: the text part of a model that sees pictures, rotary bases of two kinds under old and new keys', () => {
+    const expected = {
+      modelType: 'gemma3_text',
+      layers: 7,
+      heads: 8,
+      kvHeads: 4,
+      headDim: 256,
+      vocabSize: 262_208,
+      norms: 'both',
+      queryKeyNorms: 'head',
+      windows: [1024, 1024, 1024, 1024, 1024, undefined, 1024],
+      rotations: ['local', 'local', 'local', 'local', 'local', 'global', 'local'],
+      ropeTheta: 1_000_000,
+      localRopeTheta: 10_000,
+      ropeScaling: { type: 'linear', factor: 8 },
+      attentionSoftcap: undefined,
+      tiedHead: true,
+      eosTokenIds: [1, 106],
+    }
+    const text = { hidden_size: 2560, intermediate_size: 10_240, num_hidden_layers: 7, sliding_window: 1024 }
+    const of = (rope: Record<string, unknown>) =>
+      parseConfig({
+        model_type: 'gemma3',
+        eos_token_id: [1, 106],
+        vision_config: {},
+        text_config: { ...text, model_type: 'gemma3_text', ...rope },
+      })
+    expect(of({ rope_scaling: { rope_type: 'linear', factor: 8 } })).toMatchObject(expected)
+    const full = { rope_type: 'linear', factor: 8, rope_theta: 1_000_000 }
+    const nested = { full_attention: full, sliding_attention: { rope_type: 'default', rope_theta: 10_000 } }
+    expect(of({ rope_parameters: nested })).toMatchObject(expected)
+  })
+
+  test('reads the factors of Granite, the layers of SmolLM3 that do not rotate, and how OLMo 2 normalises', () => {
+    expect(withKeys({ model_type: 'granite', logits_scaling: 8, embedding_multiplier: 12 })).toMatchObject({
+      logitScale: 1 / 8,
+      embeddingScale: 12,
+      residualScale: 1,
+      queryScale: 1,
+    })
+    expect(withKeys({ logits_scaling: 8, embedding_multiplier: 12 })).toMatchObject({
+      logitScale: 1,
+      embeddingScale: 1,
+    })
+    const smollm3 = { model_type: 'smollm3', num_hidden_layers: 4 }
+    expect(withKeys(smollm3).rotations).toEqual(['global', 'global', 'global', 'none'])
+    expect(withKeys({ ...smollm3, no_rope_layers: [0, 1, 1, 1] }).rotations[0]).toBe('none')
+    expect(withKeys({ model_type: 'olmo2' })).toMatchObject({ norms: 'after', queryKeyNorms: 'width' })
+  })
+
   test('reads biases and head norms', () => {
     expect(withKeys({ attention_bias: true, mlp_bias: true }).biases).toHaveLength(7)
     expect(withKeys({ model_type: 'qwen2' }).biases).toEqual(['q_proj', 'k_proj', 'v_proj'])
-    expect(withKeys({ model_type: 'qwen3' })).toMatchObject({ biases: [], headNorms: true, headDim: 128 })
+    expect(withKeys({ model_type: 'qwen3' })).toMatchObject({ biases: [], queryKeyNorms: 'head', headDim: 128 })
   })
 
-  const known = 'one of llama, mistral, qwen2, qwen3, gemma, gemma2'
+  const known = 'one of llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3, granite, olmo2, smollm3'
   const bad: [keys: Record<string, unknown>, message: string][] = [
     [{ model_type: 'gpt2' }, `m/config.json: "model_type" is "gpt2"; expected ${known}`],
     [{ model_type: undefined }, `m/config.json: "model_type" is missing; expected ${known}`],
+    [{ model_type: 'qwen3_moe' }, `${known}: mixtures of experts are not computed`],
+    [
+      { model_type: 'phi3', rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1, 1, 1, 1] } },
+      'm/config.json: rope_scaling: "short_factor" is [1]; expected a list of 4 positive numbers',
+    ],
+    [{ partial_rotary_factor: 0.5 }, '"partial_rotary_factor" is 0.5; expected 1: all of a head is rotated'],
     [{ hidden_size: 0 }, 'm/config.json: "hidden_size" is 0; expected a positive number'],
     [{ hidden_size: '64' }, 'm/config.json: "hidden_size" is "64"; expected a positive number'],
     [{ vocab_size: undefined }, 'm/config.json: "vocab_size" is missing; expected a positive number'],
@@ -270,8 +332,8 @@ describe('parseConfig', () => {
     [{ eos_token_id: 'x' }, 'm/config.json: "eos_token_id" is "x"; expected a token id or a list of them'],
     [{ rope_scaling: 2 }, 'm/config.json: "rope_scaling" is 2; expected an object'],
     [
-      { rope_scaling: { type: 'yarn' } },
-      'm/config.json: rope_scaling: "type" is "yarn"; expected "default", "linear" or "llama3"',
+      { rope_scaling: { type: 'ntk' } },
+      'm/config.json: rope_scaling: "type" is "ntk"; expected "default", "linear", "dynamic", "llama3", "yarn" or "longrope"',
     ],
     [
       { rope_scaling: { rope_type: 'llama3', factor: 8 } },

@@ -3,7 +3,7 @@ import { ModelError, type DecoderConfig } from '../config/config'
 
 /** How llama.cpp computes one of its architectures, where that differs from family to family. */
 export interface Architecture {
-  readonly arch: 'llama' | 'qwen2' | 'qwen3' | 'gemma' | 'gemma2'
+  readonly arch: 'llama' | 'qwen2' | 'qwen3' | 'gemma' | 'gemma2' | 'gemma3' | 'phi3' | 'granite' | 'olmo2' | 'smollm3'
   /**
    * Whether rotary pairs are neighbours (2i, 2i + 1) where Hugging Face has them half a head apart: rows of the query and
    * key projections then change places.
@@ -38,6 +38,11 @@ const architectures: Readonly<Record<DecoderConfig['modelType'], Architecture>> 
   qwen3: { ...qwen2, arch: 'qwen3', biases: [] },
   gemma,
   gemma2: { ...gemma, arch: 'gemma2' },
+  gemma3_text: { ...gemma, arch: 'gemma3', ownHead: true },
+  phi3: { ...qwen2, arch: 'phi3', biases: [] },
+  granite: { ...llama, arch: 'granite' },
+  olmo2: { ...qwen2, arch: 'olmo2', biases: [] },
+  smollm3: { ...llama, arch: 'smollm3', biases: [], ropeFactors: false },
 }
 
 /** How llama.cpp names and stores models of this family. */
@@ -53,7 +58,9 @@ const layerNames: Readonly<Record<string, string>> = {
   'self_attn.q_norm': 'attn_q_norm',
   'self_attn.k_norm': 'attn_k_norm',
   post_attention_layernorm: 'ffn_norm',
+  'self_attn.qkv_proj': 'attn_qkv',
   'mlp.gate_proj': 'ffn_gate',
+  'mlp.gate_up_proj': 'ffn_up',
   'mlp.up_proj': 'ffn_up',
   'mlp.down_proj': 'ffn_down',
 }
@@ -75,12 +82,12 @@ const outerNames: Readonly<Record<string, string>> = {
  * llama.cpp's name of a weight, e.g. `blk.0.attn_q.weight` for `model.layers.0.self_attn.q_proj.weight`.
  * @throws ModelError for a weight that llama.cpp has no name for
  */
-export function tensorName(name: string, { outputNorms }: Pick<DecoderConfig, 'outputNorms'>): string {
+export function tensorName(name: string, { norms }: Pick<DecoderConfig, 'norms'>): string {
   const [, module = '', kind = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? []
   const outer = outerNames[module]
   if (outer !== undefined) return `${outer}.${kind}`
   const [, layer = '', part = ''] = /^model\.layers\.(\d+)\.(.*)$/.exec(module) ?? []
-  const inner = (outputNorms ? outputNormNames[part] : undefined) ?? layerNames[part]
+  const inner = (norms === 'before' ? undefined : outputNormNames[part]) ?? layerNames[part]
   if (inner === undefined) throw new ModelError(`llama.cpp has no name for ${name}`)
   return `blk.${layer}.${inner}.${kind}`
 }

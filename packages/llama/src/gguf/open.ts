@@ -16,7 +16,7 @@ import { ModelError, type DecoderConfig } from '../config/config'
 import type { OpenWeights } from '../open/checkpoint'
 import { weightShapes } from '../open/weights'
 import { architectureOf, interleavedHeads, tensorName } from './architectures'
-import { configOf } from './metadata-config'
+import { configOf, type RopeFactors } from './metadata-config'
 import { MetadataReader } from './values'
 
 /** `model-00001-of-00003.gguf`: its name, part and number of parts. */
@@ -61,6 +61,13 @@ interface Stored {
   readonly info: GgufTensorInfo
 }
 
+/** Tensors that rotary frequencies are divided by. */
+const ropeTensors: Readonly<Record<keyof RopeFactors, string>> = {
+  all: 'rope_freqs.weight',
+  short: 'rope_factors_short.weight',
+  long: 'rope_factors_long.weight',
+}
+
 const typeNames: Readonly<Record<string, WeightType>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
 
 class GgufSource implements OpenWeights {
@@ -71,7 +78,7 @@ class GgufSource implements OpenWeights {
     readonly config: DecoderConfig,
     readonly stored: ReadonlyMap<string, Stored>,
   ) {
-    const used = new Set(['rope_freqs.weight'])
+    const used = new Set<string>(Object.values(ropeTensors))
     for (const [name, shape] of weightShapes(config)) {
       const own = tensorName(name, config)
       used.add(own)
@@ -162,10 +169,13 @@ export async function openGgufFiles(paths: readonly string[]): Promise<GgufModel
         stored.set(name, { file, info })
       }
     const metadata = new MetadataReader(files[0]!.metadata, files[0]!.path)
-    const rope = stored.get('rope_freqs.weight')
-    const factors = rope && [
-      ...decodeRows(await rope.file.readRange(rope.info.name, 0, rope.info.bytes), rope.info.type),
-    ]
+    const factors: Record<string, readonly number[]> = {}
+    for (const [kind, name] of Object.entries(ropeTensors)) {
+      const found = stored.get(name)
+      if (!found) continue
+      const { file, info } = found
+      factors[kind] = [...decodeRows(await file.readRange(name, 0, info.bytes), info.type)]
+    }
     const config = configOf(metadata, new Map([...stored].map(([name, { info }]) => [name, info])), factors)
     return { config, metadata, weights: new GgufSource(files, config, stored) }
   } catch (error) {

@@ -5,6 +5,9 @@ const llama3 =
 const tekken =
   '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 
+const o200kCase = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+const o200k = `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${o200kCase}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${o200kCase}|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
+
 /** Parts of a tokenizer.json that a name stands for. */
 export interface PreTokenizer {
   readonly preTokenizer: unknown
@@ -38,6 +41,7 @@ const smollm: PreTokenizer = {
   },
 }
 const llamaBpe: PreTokenizer = { preTokenizer: split(llama3), ignoreMerges: true, addsBos: true }
+const cl100k: PreTokenizer = { preTokenizer: split(llama3) }
 const qwen2: PreTokenizer = { preTokenizer: split(llama3.replace('{1,3}', '')), normalizer: { type: 'NFC' } }
 
 /** By `tokenizer.ggml.pre`, those of the families that are computed. */
@@ -45,8 +49,11 @@ export const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   'llama-bpe': llamaBpe,
   llama3: llamaBpe,
   'llama-v3': llamaBpe,
+  dbrx: cl100k,
+  'smaug-bpe': cl100k,
   qwen2,
   'deepseek-r1-qwen': qwen2,
+  'gpt-4o': { preTokenizer: split(o200k) },
   'gpt-2': bpe,
   olmo: bpe,
   smollm,

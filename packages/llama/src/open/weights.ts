@@ -9,18 +9,28 @@ export function weightShapes(config: DecoderConfig): Map<string, readonly number
   const [queries, keys] = [config.heads * config.headDim, config.kvHeads * config.headDim]
   const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocab, hidden]]])
   for (let i = 0; i < config.layers; i++) {
-    const norms = (names: readonly string[], size: number) => names.map((name) => [name, [size]] as const)
+    const norms = (present: boolean, name: string, size = hidden) => (present ? [[name, [size]] as const] : [])
+    const [before, after] = [config.norms !== 'after', config.norms !== 'before']
+    const width = (heads: number) => (config.queryKeyNorms === 'width' ? heads * config.headDim : config.headDim)
+    const normed = config.queryKeyNorms !== 'none'
     const layer: (readonly [name: string, shape: readonly number[]])[] = [
-      ['input_layernorm', [hidden]],
-      ['self_attn.q_proj', [queries, hidden]],
-      ['self_attn.k_proj', [keys, hidden]],
-      ['self_attn.v_proj', [keys, hidden]],
+      ...norms(before, 'input_layernorm'),
+      ...(config.fused
+        ? [['self_attn.qkv_proj', [queries + 2 * keys, hidden]] as const]
+        : [
+            ['self_attn.q_proj', [queries, hidden]] as const,
+            ['self_attn.k_proj', [keys, hidden]] as const,
+            ['self_attn.v_proj', [keys, hidden]] as const,
+          ]),
       ['self_attn.o_proj', [hidden, queries]],
-      ...norms(config.headNorms ? ['self_attn.q_norm', 'self_attn.k_norm'] : [], config.headDim),
+      ...norms(normed, 'self_attn.q_norm', width(config.heads)),
+      ...norms(normed, 'self_attn.k_norm', width(config.kvHeads)),
       ['post_attention_layernorm', [hidden]],
-      ...norms(config.outputNorms ? ['pre_feedforward_layernorm', 'post_feedforward_layernorm'] : [], hidden),
-      ['mlp.gate_proj', [ffn, hidden]],
-      ['mlp.up_proj', [ffn, hidden]],
+      ...norms(before && after, 'pre_feedforward_layernorm'),
+      ...norms(after, 'post_feedforward_layernorm'),
+      ...(config.fused
+        ? [['mlp.gate_up_proj', [2 * ffn, hidden]] as const]
+        : [['mlp.gate_proj', [ffn, hidden]] as const, ['mlp.up_proj', [ffn, hidden]] as const]),
       ['mlp.down_proj', [hidden, ffn]],
     ]
     for (const [name, shape] of layer) {
