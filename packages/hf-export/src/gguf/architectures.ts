@@ -8,7 +8,7 @@ import { f32, string, u32, type GgufValue } from '@jora/tensor/weights'
  * @throws ConfigError naming what llama.cpp has no way to compute
  */
 export function checkArchitecture(config: DecoderConfig): string[] {
-  const { arch, biases, activation, ropeFactors, ownHead } = architectureOf(config)
+  const { arch, biases, activation, ownHead } = architectureOf(config)
   const refuse = (what: string): never => {
     throw new ConfigError(`llama.cpp's ${arch} architecture has no ${what}: this model cannot become GGUF`)
   }
