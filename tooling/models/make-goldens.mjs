@@ -1,12 +1,13 @@
 // Ids and greedy tokens of a GGUF file by llama.cpp, for packages/llama's tests.
 //
-//     node tooling/models/make-goldens.mjs FILE.gguf > packages/llama/test/goldens/NAME.json
+//     node tooling/models/make-goldens.mjs FILE.gguf [PROMPT] [TOKENS] > packages/llama/test/goldens/NAME.json
 //
 // Needs node-llama-cpp in the folder that JORA_LLAMA_CPP names.
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 
-const [path = ''] = process.argv.slice(2)
+const chatml = '<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n'
+const [path = '', asked = chatml, count = '24'] = process.argv.slice(2)
 const require = createRequire(join(process.env.JORA_LLAMA_CPP ?? '.', 'none.js'))
 const { getLlama } = await import(require.resolve('node-llama-cpp'))
 const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: 'error' })
@@ -34,9 +35,38 @@ const texts = [
   '\r\nwindows\r\nlines',
   '',
 ]
-const prompt = [
-  ...model.tokenize('<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n', true),
-]
+
+/** Pieces of text that tokenizers cut in ways of their own, put together at random. */
+const pieces = [
+  ['the', ' and', 'Hello', ' World', 'getElementById', 'x', ' I', "'ll", "N'T", 'ﬁ', 'ÀÉÎ', 'ß', 'ñandú'],
+  [' ', '  ', '   ', '\t', '\n', '\n\n', '\r\n', ' \n ', '\u00a0', '\u200d', '\u3000', '        '],
+  ['0', '12', '345', '6789', '3.14', '1,000', '１２３', '٣٤', '½', '²', 'Ⅻ', '2026-11-29'],
+  ['.', '...', '!?', '—', '“', '”', '(', ')', '[[', '}}', '//', '/*', '->', '=>', '==', '&&', '#', '@', '\\', '`'],
+  ['ภาษาไทย', 'นี้', '日本', 'の', '中文', '，', '。', '한국', 'ру', 'сский', 'Ελλ', 'עבר', 'العر', 'हिन्', 'दी'],
+  [
+    '🙂',
+    '👩‍👩‍👧',
+    '🇫🇷',
+    '❤️',
+    '𝔘',
+    '𠀋',
+    '\u0301',
+    '\ufeff',
+    '▁',
+    '<0x41>',
+    '<unused1>',
+    '<start_of_turn>',
+    '<end_of_turn>',
+  ],
+  ['<|im_start|>', '<|im_end|>', '<|endoftext|>', '<bos>', '<eos>', '</s>', '<pad>', '<mask>', 'def f(x):', 'return'],
+].flat()
+let state = 7
+const next = (below) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % below
+while (texts.length < 200) texts.push(Array.from({ length: 2 + next(9) }, () => pieces[next(pieces.length)]).join(''))
+
+const prompt = [...model.tokenize(asked, true)]
+if (model.tokens.shouldPrependBosToken && model.tokens.bos !== null && prompt[0] !== model.tokens.bos)
+  prompt.unshift(model.tokens.bos)
 const context = await model.createContext({
   contextSize: prompt.length + 80,
   sequences: 1,
@@ -47,7 +77,7 @@ const context = await model.createContext({
 const ids = []
 for await (const id of context.getSequence().evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
   ids.push(id)
-  if (ids.length === 24) break
+  if (ids.length === Number(count)) break
 }
 const goldens = {
   madeBy: 'llama.cpp through node-llama-cpp (tooling/models/make-goldens.mjs)',
