@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDocuments } from '../raft/documents'
 import { parseQuestions } from '../raft/questions'
+import { blocksText } from './blocks'
 import { readDocuments, readQuestions } from './read-documents'
 
 let root: string
@@ -32,7 +33,7 @@ describe('documents', () => {
       { id: 'a/t', table: { header: ['x', 'y'], rows: [['1', '2,3']] } },
       { id: 'a/u', table: { header: ['x', 'y'], rows: [['1', '"2"']] } },
       { id: 'a/z.v2', text: 'z' },
-      { id: 'b', text: '# B\r\n' },
+      { id: 'b', blocks: [{ kind: 'heading', level: 1, text: 'B' }] },
     ])
     expect(found[3]!.origin).toEqual({ file: join(root, 'docs/b.md') })
   })
@@ -53,13 +54,14 @@ describe('documents', () => {
     await mkdir(join(root, 'empty'))
     const problems: Record<string, string> = {
       none: 'no such file or folder',
-      empty: 'holds no file that ends in .txt, .md, .markdown, .rst, .text, .csv, .tsv, .json, .jsonl or .ndjson',
-      'x.pdf':
-        'got a file that ends in ".pdf"; expected .txt, .md, .markdown, .rst, .text, .csv, .tsv, .json, .jsonl or .ndjson, or a folder (PDF is not read; save it as text (pdftotext))',
+      empty:
+        'holds no file that ends in .txt, .text, .rst, .adoc, .org, .md, .markdown, .mdx, .html, .htm, .xhtml, .pdf, .docx, .docm, .pptx, .pptm, .epub, .csv, .tsv, .tab, .xlsx, .xlsm, .json, .jsonl, .ndjson or .parquet',
+      'x.rtf':
+        'got a file that ends in ".rtf"; expected .txt, .text, .rst, .adoc, .org, .md, .markdown, .mdx, .html, .htm, .xhtml, .pdf, .docx, .docm, .pptx, .pptm, .epub, .csv, .tsv, .tab, .xlsx, .xlsm, .json, .jsonl, .ndjson or .parquet, or a folder (RTF is not read; save it as .docx)',
       'latin.txt': 'is not UTF-8 text',
       'blank.jsonl': 'holds no documents',
     }
-    await put('x.pdf', '')
+    await put('x.rtf', '')
     await put('latin.txt', Uint8Array.of(0xe9))
     await put('blank.jsonl', '\n')
     for (const [name, problem] of Object.entries(problems))
@@ -80,7 +82,9 @@ describe('documents', () => {
     await symlink('..', join(root, 'mixed/sub/loop'))
     const skipped: unknown[] = []
     const found = await readDocuments(join(root, 'mixed'), { onSkipped: (each) => void skipped.push(each) })
-    expect(found.map((each) => [each.id, 'text' in each ? each.text : ''])).toEqual([
+    expect(
+      found.map((each) => [each.id, 'text' in each ? each.text : 'blocks' in each ? blocksText(each.blocks) : '']),
+    ).toEqual([
       ['CUBA', 'Havana'],
       ['fiji', 'Suva'],
       ['m', 'Bamako'],
@@ -93,9 +97,13 @@ describe('documents', () => {
     const at = (name: string) => join(root, 'mixed', name)
     expect(skipped).toEqual([
       { file: at('sub/loop'), reason: 'a link to a folder that is read already' },
-      { file: at('report.pdf'), reason: 'PDF is not read; save it as text (pdftotext)' },
       { file: at('more.jsonl'), row: 3, reason: 'got nothing; expected a string' },
       { file: at('questions.json'), reason: 'its rows are no documents: got nothing; expected a string' },
+      {
+        file: at('report.pdf'),
+        reason: expect.stringContaining('is no PDF that can be read') as unknown,
+        refused: true,
+      },
     ])
     await expect(readDocuments(at('more.jsonl'))).rejects.toThrow('more.jsonl: row 3: ')
   })

@@ -18,6 +18,8 @@ export interface SkippedDocument {
   /** Row number from 1; absent when the whole file is skipped. */
   row?: number
   reason: string
+  /** The file is of a format that is read, and could not be. */
+  refused?: true
 }
 
 /** What {@link readDocuments} reports as it reads. */
@@ -48,10 +50,7 @@ export async function readDocuments(path: string, options: ReadDocumentsOptions 
   const documents: RaftDocument[] = []
   for await (const content of reader.read(readBytes(path), path)) {
     if ('problem' in content) skip(path, content, options)
-    else
-      documents.push(
-        documentOf(content, path, content.row === undefined ? stemOf(basename(path)) : String(content.row)),
-      )
+    else documents.push(documentOf(content, path, partOf(content) ?? stemOf(basename(path))))
   }
   if (documents.length === 0) throw new DatasetError({ file: path, problem: 'holds no documents' })
   return documents
@@ -75,13 +74,21 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
     const reader = readerOf(name)
     if (typeof reader === 'string') continue
     const [before, unread]: [number, Unread[]] = [documents.length, []]
-    for await (const content of reader.read(readBytes(file), file)) {
-      if ('problem' in content) unread.push(content)
-      else documents.push(documentOf(content, file, content.row === undefined ? id : `${id}/${content.row}`))
+    try {
+      for await (const content of reader.read(readBytes(file), file)) {
+        const part = 'problem' in content ? undefined : partOf(content)
+        if ('problem' in content) unread.push(content)
+        else documents.push(documentOf(content, file, part === undefined ? id : `${id}/${part}`))
+      }
+    } catch (error) {
+      if (!(error instanceof DatasetError) || options.onSkipped === undefined) throw error
+      onSkipped({ file, ...(error.row === undefined ? {} : { row: error.row }), reason: error.problem, refused: true })
+      documents.length = before
+      continue
     }
     const [first] = unread
     // A folder may hold rows of something else beside its documents.
-    if (first !== undefined && documents.length === before)
+    if (first?.row !== undefined && documents.length === before)
       onSkipped({ file, reason: `its rows are no documents: ${first.problem}` })
     else for (const each of unread) skip(file, each, options)
     onProgress?.(i + 1, readable.length)
@@ -93,7 +100,10 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
 
 const stemOf = (name: string): string => name.slice(0, name.length - extensionOf(name).length)
 
-function documentOf({ row, id: own, ...content }: Content, file: string, id: string): RaftDocument {
+/** What tells a document from the others of its file. */
+const partOf = ({ part, row }: Content): string | undefined => part ?? (row === undefined ? undefined : String(row))
+
+function documentOf({ row, part: _part, id: own, ...content }: Content, file: string, id: string): RaftDocument {
   return { ...content, id: own ?? id, origin: row === undefined ? { file } : { file, row } }
 }
 

@@ -1,5 +1,6 @@
 // RAFT data (Zhang et al. 2024): questions with the document that answers them among documents that do not.
 
+import { blocksText } from '../documents/blocks'
 import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
 import { canonical } from '../retrieval/canonical'
@@ -164,7 +165,12 @@ function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pi
   return {
     sources,
     byDocument,
-    texts: new Map(documents.flatMap((each) => ('text' in each ? [[each.id, each.text] as const] : []))),
+    texts: new Map(
+      documents.flatMap((each) => {
+        if ('table' in each) return []
+        return [[each.id, 'text' in each ? each.text : blocksText(each.blocks)] as const]
+      }),
+    ),
     retriever,
     formOf: remembered(),
     nearestId: nameFinder([...byDocument.keys()]),

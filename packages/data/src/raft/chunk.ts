@@ -3,16 +3,21 @@
 import type { TableFormat } from '../import/imported'
 import { tableText } from '../import/tables'
 import type { Tokenizer } from '../tokenizer/tokenizer'
-import type { RaftDocument } from './documents'
+import { chunkBlocks, type Passage } from './chunk-blocks'
+import type { BlockDocument, RaftDocument } from './documents'
 import type { Table } from './table'
 import { counterOf } from './token-counter'
 
 /** A part of a document, short enough to be put into a context. */
 export interface Chunk {
-  /** `<document>#<n>`, n from 1; the document's own id where it is one chunk. */
+  /** `<document>#<n>`, n from 1, or `<document>#p<page>.<n>`; the document's own id where it is one chunk. */
   id: string
-  /** Title of the document. */
+  /** Title of the document and the headings above the chunk, with ` › ` between. */
   title?: string
+  /** The headings that it stands under, outermost first; those in its text are not among them. */
+  path?: readonly string[]
+  /** Page or slide that it begins on, from 1, where the document has such. */
+  page?: number
   text: string
   /** Id of the document that it is part of. */
   document: string
@@ -26,8 +31,8 @@ export interface ChunkOptions {
   /** Longest chunk, in tokens; at least 16. */
   chunkTokens: number
   /**
-   * Most tokens that a chunk of text repeats from the end of the one before it (default 0). Rows of tables are never
-   * repeated.
+   * Most tokens that a chunk of text repeats from the end of the one before it (default 0). Rows of tables and whole sections
+   * are never repeated.
    */
   overlapTokens?: number
   /** How a table is written (default markdown). */
@@ -35,7 +40,7 @@ export interface ChunkOptions {
 }
 
 /**
- * Cuts a document between paragraphs, else between sentences or lines, else between words; a longer word is cut where it has
+ * Cuts a document along its headings, where its format has such; between paragraphs, else between sentences or lines, else between words; a longer word is cut where it has
  * to be. A table is cut between rows, each part with the header. A document of white space only has no chunks.
  *
  * @throws RangeError when `chunkTokens` or `overlapTokens` is out of range
@@ -48,6 +53,7 @@ export function chunkDocument(document: RaftDocument, options: ChunkOptions): Ch
     throw new RangeError(`overlapTokens: got ${overlapTokens}, expected an integer from 0 to ${chunkTokens - 1}`)
   const counter = counterOf(tokenizer)
   const count: Count = (text) => counter.count(text)
+  if ('blocks' in document) return blockChunks(document, options, count)
   const texts =
     'table' in document
       ? cutTable(document.table, tableFormat, count, chunkTokens)
@@ -60,6 +66,37 @@ export function chunkDocument(document: RaftDocument, options: ChunkOptions): Ch
     document: id,
     tokens: count(text),
   }))
+}
+
+function blockChunks(document: BlockDocument, options: ChunkOptions, count: Count): Chunk[] {
+  const { chunkTokens: limit, overlapTokens = 0, tableFormat: format = 'markdown' } = options
+  const passages = chunkBlocks(document.blocks, {
+    limit,
+    format,
+    count,
+    cutText: (text, most) => cutText(text, count, most, Math.min(overlapTokens, most - 1)),
+    cutTable: (table, most) => cutTable(table, format, count, most),
+  })
+  const { id } = document
+  const onPage = new Map<number | undefined, number>()
+  const nameOf = ({ page }: Passage): string => {
+    const n = (onPage.get(page) ?? 0) + 1
+    onPage.set(page, n)
+    return page === undefined ? `${id}#${n}` : `${id}#p${page}.${n}`
+  }
+  return passages.map((passage) => {
+    const { text, path, page } = passage
+    const titles = document.title === undefined || document.title === path[0] ? path : [document.title, ...path]
+    return {
+      id: passages.length === 1 ? id : nameOf(passage),
+      ...(titles.length === 0 ? {} : { title: titles.join(' › ') }),
+      ...(path.length === 0 ? {} : { path }),
+      ...(page === undefined ? {} : { page }),
+      text,
+      document: id,
+      tokens: count(text),
+    }
+  })
 }
 
 type Count = (text: string) => number

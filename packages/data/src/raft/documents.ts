@@ -1,6 +1,7 @@
 // Source documents of RAFT data: texts and tables, from files of JSON rows or made by hand.
 
 import { DatasetError, describeValue } from '../errors'
+import type { Block } from '../documents/blocks'
 import { splitNames } from '../rows/check-row'
 import { optionalText, parseJsonRows, recordOf, textAt, type JsonRow } from './json-rows'
 import type { Table } from './table'
@@ -30,8 +31,13 @@ export interface TableDocument extends DocumentBase {
   table: Table
 }
 
+/** A document whose headings, paragraphs and tables are known. */
+export interface BlockDocument extends DocumentBase {
+  blocks: readonly Block[]
+}
+
 /** A document to make contexts of. */
-export type RaftDocument = TextDocument | TableDocument
+export type RaftDocument = TextDocument | TableDocument | BlockDocument
 
 /**
  * Reads documents from a JSON array or JSONL: `{"text", "id"?, "title"?, "split"?}`. A document without an id is called by

@@ -34,7 +34,7 @@ const share = (help: string) => number(help, 'from 0 to 1', (value) => value >= 
 const flags = {
   documents: required(
     text(
-      'what may stand in a context: a folder of texts, Markdown, CSV, TSV, JSON and JSONL, or one such file',
+      'what may stand in a context: a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file',
       'PATH',
     ),
   ),
@@ -111,7 +111,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     line.clear()
   }
   tellSkipped(skipped, io)
-  const firstSkippedRow = skipped.find(({ row }) => row !== undefined)
+  const firstSkippedRow = skipped.find(({ row, refused }) => row !== undefined || refused)
   if (strict && firstSkippedRow !== undefined)
     throw new DatasetError({
       file: firstSkippedRow.file,

@@ -1,31 +1,46 @@
 // Every format of documents that is read, and those that are known and not read.
 
+import { docxReader } from './docx'
+import { epubReader } from './epub'
+import { htmlReader } from './html'
 import { jsonReader } from './json'
+import { markdownReader } from './markdown'
+import { parquetReader } from './parquet'
+import { pdfReader } from './pdf'
+import { pptxReader } from './pptx'
 import type { Reader } from './reader'
 import { tableReader } from './table'
 import { textReader } from './text'
+import { xlsxReader } from './xlsx'
 
-const readers = { text: textReader, table: tableReader, json: jsonReader } as const satisfies Readonly<
-  Record<string, Reader>
->
+const readers = {
+  text: textReader,
+  markdown: markdownReader,
+  html: htmlReader,
+  pdf: pdfReader,
+  docx: docxReader,
+  pptx: pptxReader,
+  epub: epubReader,
+  table: tableReader,
+  xlsx: xlsxReader,
+  json: jsonReader,
+  parquet: parquetReader,
+} as const satisfies Readonly<Record<string, Reader>>
 
 const all: readonly Reader[] = Object.values(readers)
 
 /** What to do with files that people keep documents in and that are not read. */
 const notRead: Readonly<Record<string, string>> = {
-  '.pdf': 'PDF is not read; save it as text (pdftotext)',
-  '.docx': 'Word documents are not read; save it as text',
-  '.doc': 'Word documents are not read; save it as text',
-  '.odt': 'OpenDocument is not read; save it as text',
-  '.rtf': 'RTF is not read; save it as text',
-  '.epub': 'EPUB is not read; save it as text',
-  '.html': 'HTML is not read; save it as text',
-  '.htm': 'HTML is not read; save it as text',
-  '.xhtml': 'HTML is not read; save it as text',
-  '.pptx': 'slides are not read; save them as text',
-  '.xlsx': 'spreadsheets are not read; save it as CSV',
-  '.xls': 'spreadsheets are not read; save it as CSV',
-  '.parquet': 'Parquet is not read; write its rows as JSONL',
+  '.doc': 'Word documents of before 2007 are not read; save it as .docx',
+  '.odt': 'OpenDocument is not read; save it as .docx',
+  '.rtf': 'RTF is not read; save it as .docx',
+  '.ppt': 'slides of before 2007 are not read; save them as .pptx',
+  '.odp': 'OpenDocument is not read; save it as .pptx',
+  '.xls': 'spreadsheets of before 2007 are not read; save it as .xlsx',
+  '.ods': 'OpenDocument is not read; save it as .xlsx',
+  '.mobi': 'Kindle books are not read; convert it to EPUB',
+  '.azw3': 'Kindle books are not read; convert it to EPUB',
+  '.ps': 'PostScript is not read; convert it to PDF (ps2pdf)',
   '.gz': 'it is compressed; unpack it',
   '.zip': 'it is compressed; unpack it',
 }

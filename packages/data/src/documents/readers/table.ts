@@ -6,7 +6,7 @@ import type { Reader } from './reader'
 
 export const tableReader = {
   summary: 'tables',
-  extensions: ['.csv', '.tsv'],
+  extensions: ['.csv', '.tsv', '.tab'],
   async *read(bytes, file) {
     yield { table: parseTable(await decodeWhole(bytes, file), file) }
   },

@@ -1,11 +1,11 @@
-// Plain text, and Markdown and the like as the text they are.
+// Plain text, and what is near to it as the text it is.
 
 import { decodeWhole } from '../../records/decode'
 import type { Reader } from './reader'
 
 export const textReader = {
   summary: 'text',
-  extensions: ['.txt', '.md', '.markdown', '.rst', '.text'],
+  extensions: ['.txt', '.text', '.rst', '.adoc', '.org'],
   async *read(bytes, file) {
     yield { text: await decodeWhole(bytes, file) }
   },
