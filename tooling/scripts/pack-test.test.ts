@@ -1,9 +1,9 @@
 // Every package, packed and installed into an empty npm project, works there: imports run, types resolve, `jora` starts.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { built, exec, packAll } from './pack.mjs'
 
@@ -166,6 +166,28 @@ const snippets: Record<string, string> = {
     assert.ok(!settingsSchema.safeParse({ model: 3 }).success)`,
 }
 
+const assets = join('node_modules', '@jora', 'cli', 'assets')
+const model = join(assets, 'tiny-llama')
+
+/** What the first example of each package's README is run with; later ones use what earlier ones wrote. */
+const examples: Record<string, readonly string[]> = {
+  '@jora/tensor': [],
+  '@jora/shard': [],
+  '@jora/data': [model],
+  '@jora/llama': [model],
+  '@jora/lora': [model, join(assets, 'questions.jsonl'), 'readme-adapter'],
+  '@jora/hf-export': [model, 'readme-adapter', 'readme-merged'],
+  '@jora/serve': [model],
+  '@jora/gui': [],
+}
+
+/** The first block of code in a README, as it is packed: its language and text. */
+function firstExample(name: string): { language: string; code: string } {
+  const [, language = '', code = ''] =
+    /^```(\w+)\n([^]*?)^```/m.exec(readFileSync(join(project, 'node_modules', name, 'README.md'), 'utf8')) ?? []
+  return { language, code }
+}
+
 /** A TypeScript program over the public types; it must compile under Node's own module resolution, library checks on. */
 const consumer = Object.keys(snippets)
   .map((name, i) => `import * as m${i} from '${name}'\nexport const keys${i}: string[] = Object.keys(m${i})\n`)
@@ -224,9 +246,9 @@ function write(file: string, content: string | object) {
 }
 
 /** Node as a user has it: pnpm's NODE_PATH would find packages that the project does not have. */
-function node(file: string) {
+function node(file: string, ...args: readonly string[]) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => key !== 'NODE_PATH'))
-  return exec(process.execPath, [file], { cwd: project, env })
+  return exec(process.execPath, [file, ...args], { cwd: project, env })
 }
 
 /** npm as a user has it, not with the settings of the pnpm that may be running this test. */
@@ -282,6 +304,30 @@ describe('installed from tarballs', () => {
     const file = `use${name.replaceAll(/\W+/g, '-')}.mjs`
     write(file, snippet)
     await node(file)
+  })
+
+  test('every package has an example in its README that is run here', () => {
+    expect([...Object.keys(examples), '@jora/cli'].sort()).toEqual(packages.map(({ name }) => name).sort())
+  })
+
+  test.each(Object.entries(examples))('the first example of %s runs', async (name, args) => {
+    const { language, code } = firstExample(name)
+    const file = `readme${name.replaceAll(/\W+/g, '-')}.mjs`
+    write(file, (await transform(code, { loader: language as 'js' | 'ts', format: 'esm' })).code)
+    for (const folder of ['models', 'data']) mkdirSync(join(project, folder), { recursive: true })
+    await node(file, ...args)
+  })
+
+  test('the first commands of @jora/cli run', async () => {
+    const { language, code } = firstExample('@jora/cli')
+    expect(language).toBe('sh')
+    for (const line of code.trim().split('\n')) {
+      // No quoted argument of these has quotes of its own.
+      const [command, ...args] = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!)
+      expect(command).toBe('jora')
+      const bin = join('node_modules', '@jora', 'cli', 'bin', 'jora.mjs')
+      await node(bin, ...args.map((arg) => arg.replace('apps/cli/assets', assets)))
+    }
   })
 
   test('what a page may import bundles for one', async () => {
