@@ -1,18 +1,18 @@
 // The decoder of Llama (Touvron et al. 2023; Dubey et al. 2024) and of the families in config/families.ts, as a pure
 // function of its weights. Families differ in their configuration only.
 import * as t from '@jora/tensor'
-import type { Tensor } from '@jora/tensor'
+import type { Tensor, Weight } from '@jora/tensor'
 import type { DecoderConfig } from './config/config'
 import { layerTables } from './config/rope-frequencies'
 
-/** Tensors by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`. */
-export type Weights = Readonly<Record<string, Tensor>>
+/** Weights by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`; matrices may be quantised. */
+export type Weights = Readonly<Record<string, Weight>>
 
 /** How a linear layer is applied, its bias apart: x `[…, in]` → `[…, out]`. `name` is the module's, e.g. `model.layers.0.self_attn.q_proj`. */
-export type Linear = (name: string, x: Tensor, weight: Tensor) => Tensor
+export type Linear = (name: string, x: Tensor, weight: Weight) => Tensor
 
-/** x Wᵀ; 16-bit weights are converted where they are used. */
-export const denseLinear: Linear = (_name, x, weight) => t.linear(x, t.cast(weight, x.dtype))
+/** x Wᵀ; weights of 16 bits or fewer are converted where they are used. */
+export const denseLinear: Linear = (_name, x, weight) => t.linear(x, t.valuesOf(weight, floatOf(x)))
 
 /** A model that can be run: its configuration, and its weights on a device. */
 export interface Decoder {
@@ -66,17 +66,19 @@ export function decode(
   const { heads, kvHeads, headDim, rotaryDim, rmsNormEpsilon, queryKeyNorms } = config
   const [batch = 0, seq = 0] = tokens.shape
   const ropes = layerTables(config, positions ?? t.iota([1, seq], 1))
-  const weight = (name: string): Tensor => weights[name] ?? missing(name)
+  const weight = (name: string): Weight => weights[name] ?? missing(name)
   const sights = new Map(config.windows.map((size) => [size, sightWithin(size, visibility, window)]))
   const act = config.activation === 'silu' ? t.silu : t.gelu
 
   function project(name: string, x: Tensor): Tensor {
     const y = linear(name, x, weight(`${name}.weight`))
-    return config.biases.includes(name.split('.').at(-1)!) ? t.add(y, t.cast(weight(`${name}.bias`), y.dtype)) : y
+    return config.biases.includes(name.split('.').at(-1)!)
+      ? t.add(y, t.valuesOf(weight(`${name}.bias`), floatOf(y)))
+      : y
   }
 
   function norm(name: string, x: Tensor): Tensor {
-    const scale = t.cast(weight(`${name}.weight`), 'f32')
+    const scale = t.valuesOf(weight(`${name}.weight`), 'f32')
     return t.rmsNorm(x, config.normOffset === 0 ? scale : t.add(scale, config.normOffset), rmsNormEpsilon)
   }
 
@@ -145,7 +147,7 @@ export function decode(
     return { x: t.add(mid, fed), kv }
   }
 
-  let x = t.cast(t.gather(weight('model.embed_tokens.weight'), tokens), dtype)
+  let x = embed(weight('model.embed_tokens.weight'), tokens, dtype)
   if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
@@ -161,10 +163,14 @@ export function decode(
   return { hidden: config.logitScale === 1 ? hidden : t.mul(hidden, config.logitScale), cache: layers }
 }
 
+/** The rows of `table` at `tokens`, which alone are converted or unpacked. */
+const embed = (table: Weight, tokens: Tensor, dtype: 'f32' | 'f16'): Tensor =>
+  table instanceof t.Tensor ? t.cast(t.gather(table, tokens), dtype) : t.gather(t.valuesOf(table, dtype), tokens)
+
 /** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
 export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'config' | 'weights' | 'dtype'>): Tensor {
   const name = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
-  return t.cast(weights[name] ?? missing(name), dtype)
+  return t.valuesOf(weights[name] ?? missing(name), dtype)
 }
 
 /** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]` of {@link decode}. */
@@ -221,6 +227,8 @@ function sightWithin(
   const begin = t.where(t.lt(inBranch, size), t.add(t.add(prefixEnd, inBranch), 1 - size), t.add(index, 1 - size))
   return { window, visibility: t.concat([index, t.maximum(first, begin), prefixEnd, branchStart], 2) }
 }
+
+const floatOf = (x: Tensor): 'f32' | 'f16' => (x.dtype === 'f16' ? 'f16' : 'f32')
 
 function missing(name: string): never {
   throw new Error(`weight ${name} is missing`)

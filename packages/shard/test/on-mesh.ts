@@ -58,7 +58,7 @@ export interface Placed {
   readonly data: HostArray
   readonly shape: Shape
   readonly spec?: PartitionSpec
-  readonly dtype?: 'f32' | 'i32' | 'u32' | 'bool'
+  readonly dtype?: 'f32' | 'i32' | 'u32' | 'u8' | 'bool'
 }
 
 /** What `fn` returns on `one` and on `mesh`, leaf by leaf. */

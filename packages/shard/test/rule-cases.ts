@@ -13,7 +13,7 @@ import { numbers } from './numbers'
 export type Input = readonly [
   shape: Shape,
   expected: string,
-  dtype?: 'f32' | 'i32' | 'u32' | 'bool',
+  dtype?: 'f32' | 'i32' | 'u32' | 'u8' | 'bool',
   data?: readonly number[],
 ]
 
@@ -37,6 +37,12 @@ const binary = (second: string, first = 'kkc') =>
     },
   ] as const
 const bools = [[4, 6], 'kk', 'bool', Array.from({ length: 24 }, (_, i) => ((i * 7) % 3) & 1)] as const
+const codes = (expected: string): Input => [
+  [4, 6],
+  expected,
+  'u8',
+  Array.from({ length: 24 }, (_, i) => (i * 37) % 256),
+]
 const whole = (shape: Shape) => 'c'.repeat(shape.length)
 const [q, kv, logSum] = [
   [2, 4, 4, 2],
@@ -154,6 +160,12 @@ export const cases: { readonly [K in Exclude<OpName, CollectiveOp>]: readonly Ca
         [[], '', 'i32', [3]],
       ],
     },
+  ],
+  // Groups stay whole: their codes and scales are split together.
+  dequantise: [
+    { params: { bits: 8, dtype: 'f32' }, inputs: [codes('kk'), [[4, 2], 'kkc'], [[4, 2], 'kkc']] },
+    { params: { bits: 4, codebook: 'nf4', dtype: 'f32' }, inputs: [codes('kc'), [[4, 3], 'k-c']] },
+    { params: { bits: 8, dtype: 'f32' }, inputs: [codes('kk'), [[4, 1], 'k-c']] },
   ],
   // Rows of a, or columns of b, are split (Megatron's column split); a split of what is summed over leaves terms (its row split).
   dot: [

@@ -25,7 +25,7 @@ afterAll(() => Promise.all([one.close(), two.close()]))
 const hostData = (dtype: DType, shape: Shape, seed: number, data?: readonly number[]): HostArray => {
   if (dtype === 'i32') return Int32Array.from(data!)
   if (dtype === 'u32') return Uint32Array.from(data!)
-  if (dtype === 'bool') return Uint8Array.from(data!)
+  if (dtype === 'u8' || dtype === 'bool') return Uint8Array.from(data!)
   if (data) return Float32Array.from(data)
   return positive(shape, seed)
 }

@@ -1,16 +1,16 @@
 // The engine: who asks at once is answered as if alone, beginnings are computed once, and who leaves disturbs nobody.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { add, linear, mul, setDefaultDevice, tensor, type Device } from '@jora/tensor'
+import { add, mul, setDefaultDevice, tensor, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { tinyConfig, tinyWeights } from '../../test/tiny-model'
-import { Engine, Generator, parseConfig, type Adapt, type AdapterTensors, type Decoder } from '../index'
+import { denseLinear, Engine, Generator, parseConfig, type Adapt, type AdapterTensors, type Decoder } from '../index'
 
 const config = parseConfig({ ...tinyConfig, max_position_embeddings: 1024 })
 /** An adapter that scales what the query projections give. */
 const adapt: Adapt =
   ({ scale }) =>
   (name, x, weight) => {
-    const y = linear(x, weight)
+    const y = denseLinear(name, x, weight)
     return scale && name.endsWith('q_proj') ? add(y, mul(y, scale.by!)) : y
   }
 

@@ -1,5 +1,5 @@
 // Which type a run computes in: what the user asked for, what the device can, and what the weights allow.
-import { abs, cast, jit, max, type Device, type Tensor } from '@jora/tensor'
+import { abs, cast, jit, max, Tensor, type Device } from '@jora/tensor'
 import { ModelError } from '../config/config'
 import type { Weights } from '../model'
 
@@ -11,15 +11,17 @@ const largestHalf = 65504
 
 /** Names of bf16 weights with an element that f16 cannot hold. */
 async function beyondHalf(weights: Weights): Promise<string[]> {
-  const names = Object.keys(weights).filter((name) => weights[name]!.dtype === 'bf16')
-  if (names.length === 0) return []
+  const stored = Object.entries(weights).flatMap(([name, weight]) =>
+    weight instanceof Tensor && weight.dtype === 'bf16' ? [{ name, weight }] : [],
+  )
+  if (stored.length === 0) return []
   // Row by row first: one row is as much as a workgroup reduces well.
-  const largest = jit(() => names.map((name) => max(max(abs(cast(weights[name]!, 'f32')), { axis: -1 }))))
+  const largest = jit(() => stored.map(({ weight }) => max(max(abs(cast(weight, 'f32')), { axis: -1 }))))
   const maxima = largest() as Tensor[]
   const values = await Promise.all(maxima.map((x) => x.item()))
   for (const x of maxima) x.dispose()
   largest.dispose()
-  return names.filter((_, i) => !(values[i]! <= largestHalf))
+  return stored.flatMap(({ name }, i) => (values[i]! <= largestHalf ? [] : [name]))
 }
 
 /**
@@ -39,7 +41,9 @@ export function wantedDType(setting: DTypeSetting, device: Device, small: boolea
  * @throws ModelError when f16 was asked for and the device lacks it, or a bf16 weight is too large for f16
  */
 export async function chooseDType(setting: DTypeSetting, device: Device, weights: Weights): Promise<'f32' | 'f16'> {
-  const small = Object.values(weights).some(({ dtype }) => dtype === 'bf16' || dtype === 'f16')
+  const small = Object.values(weights).some(
+    (weight) => !(weight instanceof Tensor) || weight.dtype === 'bf16' || weight.dtype === 'f16',
+  )
   if (wantedDType(setting, device, small) === 'f32') return 'f32'
   const [beyond] = await beyondHalf(weights)
   if (beyond === undefined) return 'f16'

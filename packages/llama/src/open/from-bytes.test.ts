@@ -47,7 +47,7 @@ test('is the model that loadModel reads from a folder of these files', async () 
     })
     expect(fromBytes.config).toEqual(fromFolder.config)
     expect(Object.keys(fromBytes.weights)).toEqual(Object.keys(fromFolder.weights))
-    for (const [name, { shape, label }] of Object.entries(fromFolder.weights))
+    for (const [name, { shape, label }] of Object.entries(fromFolder.weights as Record<string, Tensor>))
       expect(fromBytes.weights[name], name).toMatchObject({ shape, label })
     expect(await logitsOf(fromBytes)).toEqual(await logitsOf(fromFolder))
   } finally {
@@ -69,7 +69,7 @@ test('shards fetched one after another, as ArrayBuffers, parsed configs and stop
     weights: shards(),
   })
   expect(model.config.eosTokenIds).toEqual([2, 9])
-  for (const { name, data } of tinyWeights()) expect(await model.weights[name]!.data(), name).toEqual(data)
+  for (const { name, data } of tinyWeights()) expect(await (model.weights[name] as Tensor).data(), name).toEqual(data)
 })
 
 test('names the file, key or tensor at fault', async () => {

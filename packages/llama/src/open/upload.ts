@@ -1,8 +1,17 @@
 // A source's weights as tensors: those that a device can map stay in their files, others are unpacked and uploaded.
-import { viewAs, type Device, type Tensor } from '@jora/tensor'
-import { devicePut, MeshDevice, P, shardedFromFile } from '@jora/shard'
+import { disposeTree, viewAs, type Device, type QuantisedWeight, type Tensor, type Weight } from '@jora/tensor'
+import { devicePut, MeshDevice, P, shardedFromFile, type PartitionSpec } from '@jora/shard'
 import { encodeFloats, fromSafetensorsDType, isFloatDType } from '@jora/tensor/safetensors'
-import { allFinite, blockBytesOf, blockTypes, decodeRows, type WeightSource } from '@jora/tensor/weights'
+import {
+  allFinite,
+  blockBytesOf,
+  blockTypes,
+  codesOfRows,
+  decodeRows,
+  hasMinima,
+  layoutOf,
+  type WeightSource,
+} from '@jora/tensor/weights'
 import { ModelError, type DecoderConfig } from '../config/config'
 import type { Weights } from '../model'
 import { weightSharding } from '../partition'
@@ -52,10 +61,53 @@ async function readFloats(source: WeightSource, name: string): Promise<Float32Ar
   return values
 }
 
+/** A matrix of blocks as codes with scales, `[rows, columns]`. @throws ModelError when a scale is not finite */
+async function readQuantised(
+  source: WeightSource,
+  name: string,
+  place: (array: Uint8Array | Float32Array, columns: number) => Tensor,
+): Promise<QuantisedWeight> {
+  const { type, shape } = source.entries.get(name)!
+  const [rows, columns] = shape as [number, number]
+  const blocks = type as Parameters<typeof layoutOf>[0]
+  const layout = layoutOf(blocks)
+  const [codeColumns, groups] = [(columns * layout.bits) / 8, columns / layout.group]
+  const codes = new Uint8Array(rows * codeColumns)
+  const scales = new Float32Array(rows * groups)
+  const mins = hasMinima(blocks) ? new Float32Array(rows * groups) : undefined
+  const rowBytes = blockBytesOf(blocks, columns)
+  const step = Math.max(1, Math.floor(chunkBytes / rowBytes))
+  for (let row = 0; row < rows; row += step) {
+    const bytes = await source.read(name, row * rowBytes, Math.min(rows, row + step) * rowBytes)
+    try {
+      const part = codesOfRows(bytes, blocks)
+      codes.set(part.codes, row * codeColumns)
+      scales.set(part.scales, row * groups)
+      if (part.mins) mins?.set(part.mins, row * groups)
+    } catch (error) {
+      throw error instanceof RangeError ? notFinite(source, name) : error
+    }
+  }
+  return {
+    codes: place(codes, codeColumns),
+    scales: place(scales, groups),
+    ...(mins ? { mins: place(mins, groups) } : {}),
+    layout,
+    shape,
+  }
+}
+
+/** How a quantised matrix lies: as it would in floats, or whole where a split would cut through groups. */
+function specWithin(spec: PartitionSpec, device: Device, groups: number): PartitionSpec {
+  if (!(device instanceof MeshDevice)) return spec
+  const parts = (spec.dimensions[1] ?? []).reduce((n, axis) => n * device.mesh.along(axis), 1)
+  return groups % parts === 0 ? spec : P()
+}
+
 /**
  * The weights that `config` calls for, on `device`. Floats that lie in a file stay there until a program uses them
- * (memory-mapped on the CPU; on a mesh each device reads its part); blocks are unpacked, exactly to f32, or rounded once to
- * f16 where that is what is computed in.
+ * (memory-mapped on the CPU; on a mesh each device reads its part); matrices of blocks become codes with scales, from which
+ * programs compute; other blocks are unpacked to f32.
  * @throws ModelError naming a weight with values that are not finite; ShardingError for a mesh that does not fit, before any
  *   tensor is made
  */
@@ -65,7 +117,7 @@ export async function uploadWeights(
   { device, dtype, check }: { readonly device: Device; readonly dtype: 'f32' | 'f16'; readonly check: boolean },
 ): Promise<Weights> {
   const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
-  const weights: Record<string, Tensor> = {}
+  const weights: Record<string, Weight> = {}
   try {
     for (const [name, shape] of weightShapes(config)) {
       const { type } = source.entries.get(name)!
@@ -76,6 +128,16 @@ export async function uploadWeights(
         weights[name] = shardedFromFile(range, aval, specOf(name), { device, label: name })
         continue
       }
+      if (isBlocks(type) && shape.length === 2) {
+        const spec = specWithin(specOf(name), device, shape[1]! / layoutOf(type).group)
+        weights[name] = await readQuantised(source, name, (array, columns) =>
+          devicePut(array, device, spec, {
+            shape: [shape[0]!, columns],
+            dtype: array instanceof Uint8Array ? 'u8' : 'f32',
+          }),
+        )
+        continue
+      }
       const values = await readFloats(source, name)
       const half = dtype === 'f16' && shape.length > 1
       const array = half ? viewAs('f16', encodeFloats(values, 'F16')) : values
@@ -83,7 +145,7 @@ export async function uploadWeights(
     }
     return weights
   } catch (error) {
-    for (const each of Object.values(weights)) each.dispose()
+    disposeTree(weights)
     throw error
   }
 }

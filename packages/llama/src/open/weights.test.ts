@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { cast, setDefaultDevice, type Device } from '@jora/tensor'
+import { cast, setDefaultDevice, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { serializeSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { entry, tinyConfig, tinyWeights, toBf16, writeTinyModel } from '../../test/tiny-model'
@@ -73,7 +73,7 @@ describe('what loads', () => {
   const expectWeights = async () => {
     const { weights } = await loadModel(folder)
     expect(Object.keys(weights)).toEqual(tinyWeights().map(({ name }) => name))
-    for (const { name, data } of tinyWeights()) expect(await weights[name]!.data(), `${name}`).toEqual(data)
+    for (const { name, data } of tinyWeights()) expect(await (weights[name] as Tensor).data(), `${name}`).toEqual(data)
   }
 
   test('one file', async () => {
@@ -113,12 +113,12 @@ describe('what loads', () => {
     )
     await writeTinyModel(folder, tinyConfig, stored)
     const { weights } = await loadModel(folder)
-    expect(weights['model.norm.weight']!.dtype).toBe('f16')
-    expect([...(await cast(weights['model.norm.weight']!, 'f32').data())]).toEqual(
+    expect((weights['model.norm.weight'] as Tensor).dtype).toBe('f16')
+    expect([...(await cast(weights['model.norm.weight'] as Tensor, 'f32').data())]).toEqual(
       Array.from({ length: 32 }, (_, i) => 1 + i / 128),
     )
     const name = 'model.layers.1.mlp.up_proj.weight'
-    expect(weights[name]!.dtype).toBe('bf16')
+    expect((weights[name] as Tensor).dtype).toBe('bf16')
   })
 })
 

@@ -97,7 +97,7 @@ export async function planStep(
   loop.take()
   await device.synchronize()
   const dispatches = planning.counters.dispatches - before
-  const weightBytes = bytesOf(Object.values(decoder.weights))
+  const weightBytes = bytesOf(treeLeaves(decoder.weights))
   const stateBytes = bytesOf(treeLeaves(loop.state))
   const { peakBytes } = await planning.memory()
   disposeTree([loop.state, decoder.weights])

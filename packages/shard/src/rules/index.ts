@@ -14,6 +14,7 @@ import {
   normingGrad,
   rotating,
 } from './fused'
+import { dequantising } from './quantised'
 import { gathering, scattering } from './indexing'
 import {
   broadcasting,
@@ -83,6 +84,7 @@ export const partitionRules: {
   dot: product,
   gather: gathering,
   scatterAdd: scattering,
+  dequantise: dequantising,
   randomUniform: making,
   dropout: dropping,
   rmsNorm: norming,

@@ -211,6 +211,7 @@ export const vjpRules: { readonly [K in OpName]: VjpRule<K> | (K extends FusedOp
     ]
   },
   scatterAdd: (g, { input, params: { batchDims } }) => [undefined, gather(g, input(0), batchDims, { batchDims })],
+  dequantise: () => fail('dequantise', 'a quantised weight is frozen: it has no gradient'),
   randomUniform: none,
   dropout: (g, { input, params }) => [apply('dropout', [g, input(1)], params)],
   rmsNorm: (g, { input, needs, params }) => {

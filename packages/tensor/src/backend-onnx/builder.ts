@@ -41,7 +41,7 @@ export class OnnxBuilder {
     return name
   }
 
-  /** The constant called `key`, made on first use: for tables that many nodes read. */
+  /** What is called `key`, made on first use: for tables and small values that many nodes read. */
   shared(key: string, make: () => string): string {
     let name = this.#constants.get(key)
     if (name === undefined) this.#constants.set(key, (name = make()))
@@ -57,6 +57,7 @@ export class OnnxBuilder {
     if (dtype === 'bool') return this.constant('bool', [], Uint8Array.of(value ? 1 : 0))
     if (dtype === 'i32') return this.constant('i32', [], Int32Array.of(value))
     if (dtype === 'u32') return this.constant('u32', [], Uint32Array.of(value))
+    if (dtype === 'u8') return this.constant('u8', [], Uint8Array.of(value))
     return this.constant('f32', [], Float32Array.of(value))
   }
 }

@@ -7,8 +7,9 @@ import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
 import { Draws, type Draw } from './draws'
-import { encodeModel, onnxType, type OnnxValue } from './model-proto'
-import { after, onnxLowerings, type LowerContext } from './op-table'
+import { encodeModel, type OnnxValue } from './model-proto'
+import { onnxLowerings, type LowerContext } from './op-table'
+import { Unpacker } from './unpack'
 
 export interface LoweredModel {
   readonly bytes: Uint8Array
@@ -50,12 +51,6 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
   }
   return folded
 }
-
-/** A 16-bit weight converted where it is used, so that no converted copy outlives its use. */
-const isStoredCast = (value: Value, constants: ReadonlySet<Value>): boolean =>
-  isOp(value.node, 'cast') &&
-  constants.has(value.node.inputs[0]!) &&
-  (value.node.inputs[0]!.aval.dtype === 'bf16' || value.node.inputs[0]!.aval.dtype === 'f16')
 
 export function lowerGraph(
   source: CompileGraph,
@@ -101,54 +96,39 @@ export function lowerGraph(
   const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const inverseRms = new Map<string, string>()
   const draws = new Draws(b, inputs, names)
+  const emit = (node: Node, inputNames: readonly string[]): readonly string[] => {
+    const lower = onnxLowerings[node.op]
+    if (lower === 'decompose') throw new Error(`${node.op} should have been decomposed`)
+    if (lower === 'collective') return refuseCollective(node.op as CollectiveOp)
+    const context = { b, node, alpha: alphas.get(node) ?? 1, inverseRms, draws } as unknown as LowerContext<OpName>
+    const result = (lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[])(
+      inputNames,
+      context,
+    )
+    return typeof result === 'string' ? [result] : result
+  }
+  const weights = new Unpacker({ b, constants, names, emit })
   for (const node of graph.nodes) {
-    const inputName = (value: Value): string => {
-      if (!isStoredCast(value, constants)) return names.get(value)!
-      const stored = value.node!.inputs[0]!
-      const token = node.inputs.find(
-        (v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !isStoredCast(v, constants),
-      )
-      const tied = token ? after(b, names.get(stored)!, stored.aval.shape, names.get(token)!) : names.get(stored)!
-      return emit(value.node!, [tied])[0]!
-    }
-    const emit = (target: Node, targetInputs: readonly string[]): readonly string[] => {
-      const lower = onnxLowerings[target.op]
-      if (lower === 'decompose') throw new Error(`${target.op} should have been decomposed`)
-      if (lower === 'collective') return refuseCollective(target.op as CollectiveOp)
-      const context = {
-        b,
-        node: target,
-        alpha: alphas.get(target) ?? 1,
-        inverseRms,
-        draws,
-      } as unknown as LowerContext<OpName>
-      const result = (
-        lower as (inputs: readonly string[], context: LowerContext<OpName>) => string | readonly string[]
-      )(targetInputs, context)
-      return typeof result === 'string' ? [result] : result
-    }
     const fold = scaled.get(node)
     if (fold) {
       names.set(node.outputs[0]!, names.get(fold.product.outputs[0]!)!)
       continue
     }
-    if (node.outputs.some((v) => isStoredCast(v, constants))) continue
+    if (node.outputs.some((v) => weights.nodeOf(v))) continue
+    const rows = weights.rowsOf(node)
     const same =
       isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
-    const outputs = same ? [inputName(node.inputs[0]!)] : emit(node, node.inputs.map(inputName))
+    const inputsOf = () => node.inputs.map((value) => weights.nameFor(value, node))
+    const outputs = rows === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [rows]
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
 
   // Every output is a node's own result under a name of its own: what is one already needs no copy.
+  const known = graph.outputs.map((value) => weights.nameFor(value))
   const made = new Set(b.nodes.flatMap((node) => node.outputs))
-  const outputs = graph.outputs.map((value): OnnxValue => {
+  const outputs = graph.outputs.map((value, i): OnnxValue => {
     const { dtype, shape: dims } = value.aval
-    const known = names.get(value)!
-    if (isStoredCast(value, constants)) {
-      const to = BigInt(onnxType[dtype])
-      return { name: b.node('Cast', [names.get(value.node!.inputs[0]!)!], { to }), dtype, dims }
-    }
-    return { name: made.delete(known) ? known : b.node('Identity', [known]), dtype, dims }
+    return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
   const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })
   return { bytes, folder, inputNames, outputs, fed, draws: draws.list }

@@ -5,6 +5,7 @@ import type { CollectiveOp, FusedOp, OpName } from '../ir/op'
 import { drawLayout, keyWords, type DrawLayout } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
+import { dequantised } from './dequantise'
 import type { Draws } from './draws'
 import { onnxType } from './model-proto'
 
@@ -80,11 +81,12 @@ function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number, layo
 }
 
 /** A zero (int64 [1]) that exists only once `token` does. ONNX Runtime cannot fold it: the token might be NaN. */
-function zeroAfter(b: OnnxBuilder, token: string): string {
-  const first = b.node('Slice', [b.node('Reshape', [token, b.int64s([-1])]), b.int64s([0]), b.int64s([1])])
-  const never = b.node('And', [b.node('IsNaN', [first]), b.scalar('bool', 0)])
-  return b.node('Cast', [never], { to: BigInt(onnxType.i64) })
-}
+const zeroAfter = (b: OnnxBuilder, token: string): string =>
+  b.shared(`zero after ${token}`, () => {
+    const first = b.node('Slice', [b.node('Reshape', [token, b.int64s([-1])]), b.int64s([0]), b.int64s([1])])
+    const never = b.node('And', [b.node('IsNaN', [first]), b.scalar('bool', 0)])
+    return b.node('Cast', [never], { to: BigInt(onnxType.i64) })
+  })
 
 /** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
 export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string =>
@@ -206,6 +208,7 @@ export const onnxLowerings: {
     const at = b.node('Concat', [b.constant('i64', [...from, 1], batch), rows], { axis: -1n })
     return b.node('ScatterND', [filled(b, shape, dtype, 0), at, updates!], { reduction: 'add' })
   },
+  dequantise: (inputs, { b, node }) => dequantised(b, inputs, node),
   randomUniform: ([key], { b, node, draws }) => {
     const { shape, stream, window } = node.params
     const layout = drawLayout(shape, node.inputs[0]!.aval.shape, window)

@@ -17,7 +17,7 @@ const sessions = new Map()
 let firstError
 
 /** @type {Record<string, string>} */
-const ortTypes = { f32: 'float32', i32: 'int32', u32: 'uint32', bool: 'bool', f16: 'float16' }
+const ortTypes = { f32: 'float32', i32: 'int32', u32: 'uint32', u8: 'uint8', bool: 'bool', f16: 'float16' }
 
 /** @param {unknown} error */
 const asError = (error) => (error instanceof Error ? error : new Error(String(error)))
@@ -38,7 +38,14 @@ function tensorOf(id) {
 }
 
 /** @type {Record<string, {new (buffer: ArrayBuffer): ArrayBufferView}>} */
-const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array, f16: Uint16Array }
+const arrays = {
+  f32: Float32Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  u8: Uint8Array,
+  bool: Uint8Array,
+  f16: Uint16Array,
+}
 
 /** bf16 as f32: the upper half of its bits. @param {Uint16Array} halves */
 function widened(halves) {

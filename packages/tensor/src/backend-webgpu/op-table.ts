@@ -22,6 +22,7 @@ import { dotKernel, dotOperand } from './kernels/dot.wgsl'
 import { reduceKernel } from './kernels/reduce.wgsl'
 import { rmsNormGradKernel, rmsNormKernel, softmaxKernel } from './kernels/rows.wgsl'
 import { scatterAddKernel } from './kernels/scatter-add.wgsl'
+import { dequantised } from './fusion/dequantise'
 import type { Kernel, OperandNeed } from './fusion/context'
 import { f32, Position, u32 } from './fusion/writer'
 
@@ -186,6 +187,7 @@ export const wgslLowerings: {
     return at(0, new Position(inputShape(node, 0), { coordinates: source }))
   }),
   scatterAdd: run(scatterAddKernel, (_node, i) => (i === 0 ? 'cheap' : 'any')),
+  dequantise: read(6, dequantised),
   randomUniform: read(9, (context) => `f32(${randomBits(context, 0)}) * ${f32(2 ** -24)}`),
   dropout: read(10, (context) => {
     const { node, position, read: at } = context

@@ -6,6 +6,7 @@ import { fusedRules, type FusedParams } from './ops/fused'
 import { indexingRules, type IndexingParams } from './ops/indexing'
 import { linalgRules, type LinalgParams } from './ops/linalg'
 import { movementRules, type MovementParams } from './ops/movement'
+import { quantisedRules, type QuantisedParams } from './ops/quantised'
 import { randomRules, type RandomParams } from './ops/random'
 import { reduceRules, type ReduceParams } from './ops/reduce'
 import { checkInputs, type Aval, type OpRule, type OpRules, type Reads } from './rule'
@@ -25,6 +26,7 @@ export interface OpParams
     LinalgParams,
     IndexingParams,
     RandomParams,
+    QuantisedParams,
     FusedParams,
     ShardingParams,
     CollectiveParams {}
@@ -41,6 +43,7 @@ export const opRules: OpRules<OpParams> = {
   ...linalgRules,
   ...indexingRules,
   ...randomRules,
+  ...quantisedRules,
   ...fusedRules,
   ...shardingRules,
   ...collectiveRules,

@@ -30,11 +30,13 @@ export const float: DTypes = { of: ['f32', 'f16'] }
 export const f32: DTypes = { of: ['f32'] }
 export const i32: DTypes = { of: ['i32'] }
 export const u32: DTypes = { of: ['u32'] }
+/** Codes of quantised weights: storage only. */
+export const u8: DTypes = { of: ['u8'] }
 export const bool: DTypes = { of: ['bool'] }
 export const signed: DTypes = { of: ['f32', 'f16', 'i32'] }
 export const number: DTypes = { of: ['f32', 'f16', 'i32', 'u32'] }
 export const comparable: DTypes = { of: ['f32', 'f16', 'i32', 'u32', 'bool'] }
-export const any: DTypes = { of: ['f32', 'f16', 'bf16', 'i32', 'u32', 'bool'] }
+export const any: DTypes = { of: ['f32', 'f16', 'bf16', 'i32', 'u32', 'u8', 'bool'] }
 
 export const alike = (dtypes: DTypes): DTypes => ({ ...dtypes, alike: true })
 export const optional = (dtypes: DTypes): DTypes => ({ ...dtypes, optional: true })

@@ -1,6 +1,7 @@
 // The part of @jora/tensor/weights that runs in a page too: everything about bytes, nothing about files.
 
 export { decodeRows } from './blocks/unpack'
+export { codesOfRows, hasMinima, layoutOf, packNibbles, type Codes } from './blocks/layouts'
 export { encodeRows } from './blocks/pack'
 export { blockBytesOf, blockTypes, packedTypes, type BlockType, type PackedType } from './blocks/types'
 export {

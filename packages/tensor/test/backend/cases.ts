@@ -5,7 +5,7 @@ import { apply, applyAll } from '../../src/ops/apply'
 
 export interface InputSpec {
   readonly shape: Shape
-  readonly dtype: 'f32' | 'i32' | 'u32' | 'bool'
+  readonly dtype: 'f32' | 'i32' | 'u32' | 'u8' | 'bool'
   /** An f32 input that is data, not differentiated. */
   readonly frozen?: boolean
   /** Maps a number in (−1, 1) to an element. */
@@ -41,6 +41,8 @@ const fixed = (values: readonly number[], ...shape: number[]): InputSpec => ({
   dtype: 'i32',
   make: (_x, i) => values[i]!,
 })
+/** Codes of quantised weights. */
+const bytes = (...shape: number[]): InputSpec => ({ shape, dtype: 'u8', make: (x) => Math.floor(((x + 1) / 2) * 256) })
 const bool = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool', make: (x) => (x > 0 ? 1 : 0) })
 const keys = (...shape: number[]): InputSpec => ({
   shape,
@@ -89,6 +91,29 @@ const packedTrees = (keys: number, size: number): number[] =>
     const [prefixEnd, second] = [start + Math.floor(size / 3), start + Math.floor((2 * size) / 3)]
     return [i, start, prefixEnd, i < prefixEnd ? start : i < second ? prefixEnd : second]
   }).flat()
+
+const weight = (codes: Tensor, bits: 4 | 8, scales: Tensor, mins?: Tensor, codebook?: j.Codebook): Tensor =>
+  j.valuesOf(
+    {
+      codes,
+      scales,
+      ...(mins ? { mins } : {}),
+      layout: {
+        bits,
+        group: (codes.shape.at(-1)! * 8) / bits / scales.shape.at(-1)!,
+        ...(codebook ? { codebook } : {}),
+      },
+      shape: codes.shape,
+    },
+    'f32',
+  )
+/** x Wᵀ, then · W: both directions of a product, as a model and its gradient have them. */
+const quantisedLinear =
+  (bits: 4 | 8, codebook?: j.Codebook) =>
+  (x: Tensor, codes: Tensor, scales: Tensor, mins?: Tensor): Tensor => {
+    const w = weight(codes, bits, scales, mins, codebook)
+    return j.dot(j.linear(x, w), w)
+  }
 
 export const cases: readonly Case[] = [
   smooth('neg exp', [f(2, 3)], (x) => j.neg(j.exp(x))),
@@ -184,6 +209,24 @@ export const cases: readonly Case[] = [
   smooth('dot batch by matrix, not turned', [f(2, 3, 4), f(4, 5)], (a, b) => j.dot(a, b)),
   smooth('dot broadcast batches', [f(2, 1, 3, 4), f(3, 4, 2)], (a, b) => j.dot(a, b)),
   smooth('dot batch, left turned', [f(2, 4, 3), f(2, 4, 5)], (a, b) => j.dot(a, b, { transposeA: true })),
+  exact('dequantise', [bytes(3, 8), bytes(2, 3, 8), frozen(3, 2), frozen(3, 2), frozen(2, 3, 1)], (c, d, s, m, t) => [
+    weight(c, 8, s),
+    weight(c, 8, s, m),
+    weight(c, 4, s),
+    weight(c, 4, s, m),
+    weight(c, 4, s, undefined, 'nf4'),
+    weight(c, 4, s, undefined, 'iq4'),
+    weight(d, 8, t),
+  ]),
+  // Rows of quantised weights and products with them: the forms in which kernels read several codes at a time.
+  smooth('quantised, 8 bits', [f(2, 3, 8), bytes(8, 8), frozen(8, 2), frozen(8, 2)], quantisedLinear(8)),
+  smooth('quantised, 4 bits', [f(2, 3, 32), bytes(32, 16), frozen(32, 2), frozen(32, 2)], quantisedLinear(4)),
+  smooth('quantised, 4 bits, no minima', [f(5, 32), bytes(32, 16), frozen(32, 1)], quantisedLinear(4)),
+  smooth('quantised, nf4', [f(5, 32), bytes(32, 16), frozen(32, 1)], quantisedLinear(4, 'nf4')),
+  smooth('quantised, odd groups', [f(5, 6), bytes(6, 6), frozen(6, 2)], quantisedLinear(8)),
+  smooth('quantised rows', [f(3, 8), bytes(9, 8), frozen(9, 2), ints(9, 3)], (x, codes, scales, at) =>
+    j.mul(x, j.gather(weight(codes, 8, scales), at)),
+  ),
   smooth('gather', [f(5, 3), ints(5, 2, 2)], (x, i) => j.gather(x, i)),
   smooth('gather axis 1', [f(2, 5, 3), ints(5, 4)], (x, i) => j.gather(x, i, 1)),
   smooth('gather in a batch', [f(2, 5, 3), ints(5, 2, 4)], (x, i) => j.gather(x, i, 1, { batchDims: 1 })),

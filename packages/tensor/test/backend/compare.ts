@@ -24,7 +24,7 @@ export function hostInputs({ inputs }: Case): Nd[] {
   })
 }
 
-const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array }
+const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, u8: Uint8Array, bool: Uint8Array }
 export const toTensors = (c: Case, values: readonly Nd[]): Tensor[] =>
   c.inputs.map(({ shape, dtype }, i) => tensor(arrays[dtype].from(values[i]!.data), { shape, dtype }))
 

@@ -2,6 +2,7 @@
 import { sizeOf, type DType, type Graph, type Node, type OpName, type OpParams, type Value } from '../../src/index'
 import type { CollectiveOp, FusedOp } from '../../src/ir/op'
 import { decompose } from '../../src/jit/passes/decompose'
+import { codebooks, groupSize } from '../../src/ir/ops/quantised'
 import { keyWords } from '../../src/ops/random'
 import { stridesOf, type Shape } from '../../src/shape'
 
@@ -193,6 +194,19 @@ const rules: {
       out[row.reduce((n, v, i) => n + v * strides[i]!, 0)]! += updates!.data[flat]!
     })
     return out
+  },
+  dequantise: ([codes, scales, mins], { bits, codebook }, shape) => {
+    const group = groupSize({ ...codes!, dtype: 'u8' }, { ...scales!, dtype: 'f32' }, bits)
+    return build(shape, (index) => {
+      const [lead, k] = [index.slice(0, -1), index.at(-1)!]
+      const [within, half] = [k % group, group / 2]
+      const byte = bits === 8 ? k : Math.floor(k / group) * half + (within % half)
+      const stored = read(codes!, [...lead, byte])
+      const code = bits === 8 ? stored : within < half ? stored & 15 : stored >> 4
+      const at = [...lead, Math.floor(k / group)]
+      const level = codebook ? codebooks[codebook][code]! : mins ? code : code - 2 ** (bits - 1)
+      return level * read(scales!, at) + (mins ? read(mins, at) : 0)
+    })
   },
   randomUniform: ([key], { stream, window = { shape: [], starts: [] } }, shape) => {
     const whole = window.shape.length > 0 ? window.shape : shape

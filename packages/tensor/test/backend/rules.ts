@@ -72,7 +72,17 @@ function broadcastIndex(input: Shape, output: Shape, flat: number): number {
 
 /** Another value for an element. */
 const nudged = (x: number, dtype: DType): number =>
-  dtype === 'bool' ? 1 - x : isFloat(dtype) ? x + 3.75 : dtype === 'u32' ? (x ^ 0x5bd1e995) >>> 0 : x > 0 ? x - 1 : 1
+  dtype === 'bool'
+    ? 1 - x
+    : isFloat(dtype)
+      ? x + 3.75
+      : dtype === 'u32'
+        ? (x ^ 0x5bd1e995) >>> 0
+        : dtype === 'u8'
+          ? x ^ 0x59
+          : x > 0
+            ? x - 1
+            : 1
 
 /** Elements of an input that are changed, one by one. */
 const perturbed = 7
@@ -108,7 +118,7 @@ export function checkReads(applied: Applied): void {
       )
 }
 
-const dtypes: readonly DType[] = ['f32', 'f16', 'bf16', 'i32', 'u32', 'bool']
+const dtypes: readonly DType[] = ['f32', 'f16', 'bf16', 'i32', 'u32', 'u8', 'bool']
 
 /**
  * Gives each input each dtype, the others staying as they are.

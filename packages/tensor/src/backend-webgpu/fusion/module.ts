@@ -1,6 +1,6 @@
 // Joins drafts of kernels into one shader: bindings, load and store functions, and the entry point.
 import type { GpuProfile } from '../device/profile'
-import { storedBytes, type ElementType, type Storage } from './storage'
+import { elementBytes, storedBytes, type ElementType, type Storage } from './storage'
 import type { Access, Draft } from './writer'
 
 /** A part of a storage as a shader binds it. */
@@ -21,13 +21,14 @@ export interface Dispatch {
   readonly workgroups: readonly [x: number, y: number]
 }
 
-const loaded: Record<ElementType, 'f32' | 'i32' | 'u32' | 'bool'> = {
+const loaded: Readonly<Record<ElementType, 'f32' | 'i32' | 'u32' | 'bool'>> = {
   f32: 'f32',
   f16: 'f32',
   halves: 'f32',
   brains: 'f32',
   i32: 'i32',
   u32: 'u32',
+  bytes: 'u32',
   bool: 'bool',
 }
 
@@ -38,6 +39,7 @@ const arrays: Record<ElementType, { single: string; vectors: string }> = {
   brains: { single: 'u32', vectors: 'vec2u' },
   i32: { single: 'i32', vectors: 'vec4i' },
   u32: { single: 'u32', vectors: 'vec4u' },
+  bytes: { single: 'u32', vectors: 'u32' },
   bool: { single: 'u32', vectors: 'vec4u' },
 }
 
@@ -52,6 +54,8 @@ function element(type: ElementType, vectors: boolean, name: string): string {
       return `(${scalar} != 0u)`
     case 'halves':
       return `unpack2x16float(${pair})[i & 1u]`
+    case 'bytes':
+      return `((${name}[i >> 2u] >> ((i & 3u) * 8u)) & 255u)`
     case 'brains':
       return `bitcast<f32>(select(${pair} << 16u, ${pair} & 0xffff0000u, (i & 1u) == 1u))`
     default:
@@ -59,12 +63,14 @@ function element(type: ElementType, vectors: boolean, name: string): string {
   }
 }
 
-/** Elements 4i … 4i+3 of array `name`. */
+/** Elements 4i … 4i+3 of array `name`: a vec4f; of bytes the word that holds them. */
 function quad(type: ElementType, vectors: boolean, name: string): string {
   if (!vectors) return `vec4f(${[0, 1, 2, 3].map((c) => `$at(4u * i + ${c}u)`).join(', ')})`
   switch (type) {
     case 'f16':
       return `vec4f(${name}[i])`
+    case 'bytes':
+      return `${name}[i]`
     case 'halves':
       return `vec4f(unpack2x16float(${name}[i].x), unpack2x16float(${name}[i].y))`
     case 'brains':
@@ -79,8 +85,7 @@ const stored = (type: ElementType): string => (type === 'f16' ? 'f16(x)' : type 
 /** Elements of one binding of a storage too large for one. */
 const chunkElements = (type: ElementType, profile: GpuProfile): number => {
   const bytes = Math.floor(profile.maxBindingBytes / profile.offsetAlignment) * profile.offsetAlignment
-  const width = type === 'f16' || type === 'halves' || type === 'brains' ? 2 : 4
-  return Math.floor(bytes / width / 4) * 4
+  return Math.floor(bytes / elementBytes[type] / 4) * 4
 }
 
 interface Bound {
@@ -129,9 +134,11 @@ function declare(bound: Bound, n: number, first: number, profile: GpuProfile): {
   if (quads)
     text.push(
       vectors
-        ? `fn quad${n}(${argument}: u32) -> vec4f { ${choose(4, (name) => `return ${quad(type, true, name)};`)} }`
+        ? `fn quad${n}(${argument}: u32) -> ${type === 'bytes' ? 'u32' : 'vec4f'} { ${choose(4, (name) => `return ${quad(type, true, name)};`)} }`
         : `fn quad${n}(i: u32) -> vec4f { return ${quad(type, false, '').replaceAll('$at', `ld${n}`)}; }`,
     )
+  if (written && type === 'bytes')
+    throw new Error('a program cannot write u8: it is what quantised weights are stored in')
   if (written)
     text.push(`fn st${n}(${argument}: u32, x: ${result}) { ${choose(1, (name) => `${name}[i] = ${stored(type)};`)} }`)
   return { text, bindings }

@@ -102,6 +102,9 @@ export class Schedule {
   #mustStore(value: Value, recipe: Recipe): boolean {
     if (this.#returned.has(value)) return true
     const consumers = this.#consumers.get(value) ?? []
+    // A weight is never unpacked as a whole where products and elementwise readers can take it as it is.
+    if (isOp(value.node, 'dequantise') && consumers.every(({ node }) => isOp(node, 'dot') || !isRun(node.op)))
+      return false
     const cheap = isCheap(value, recipe)
     if (consumers.length > 1 && !cheap) return true
     // At the end of a kernel it costs a store; read from elsewhere, it would be made again for every reader.

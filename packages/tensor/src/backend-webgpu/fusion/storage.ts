@@ -5,9 +5,21 @@ import type { GpuProfile } from '../device/profile'
 
 /**
  * How elements lie in a buffer. `halves` and `brains` are pairs of f16 and bf16 in a u32: how 16-bit weights are read where
- * a kernel has no such type. bool takes a u32.
+ * a kernel has no such type. `bytes` are four u8 in a u32, which only inputs and constants are. bool takes a u32.
  */
-export type ElementType = 'f32' | 'f16' | 'halves' | 'brains' | 'i32' | 'u32' | 'bool'
+export type ElementType = 'f32' | 'f16' | 'halves' | 'brains' | 'i32' | 'u32' | 'bytes' | 'bool'
+
+/** Bytes of an element. */
+export const elementBytes: Readonly<Record<ElementType, number>> = {
+  f32: 4,
+  f16: 2,
+  halves: 2,
+  brains: 2,
+  i32: 4,
+  u32: 4,
+  bytes: 1,
+  bool: 4,
+}
 
 export type StorageKind = 'input' | 'constant' | 'output' | 'temporary'
 
@@ -31,13 +43,13 @@ export class Storage {
 }
 
 export const storedBytes = (element: ElementType, length: number): number =>
-  element === 'f16' || element === 'halves' || element === 'brains' ? Math.ceil(length / 2) * 4 : length * 4
+  Math.ceil((length * elementBytes[element]) / 4) * 4
 
 /** How `dtype` lies on the device. */
 export function elementType(dtype: DType, profile: Pick<GpuProfile, 'f16'>): ElementType {
   if (dtype === 'bf16') return 'brains'
   if (dtype === 'f16') return profile.f16 ? 'f16' : 'halves'
-  return dtype
+  return dtype === 'u8' ? 'bytes' : dtype
 }
 
 /** A strided window on a storage. A stride of 0 repeats. */

@@ -176,7 +176,7 @@ export class KernelWriter {
     return `$ld${at}(${index})`
   }
 
-  /** Elements 4·index … 4·index+3 of a float storage, as vec4f. */
+  /** Elements 4·index … 4·index+3 of a float storage, as vec4f; of bytes the u32 that holds them, the first lowest. */
   load4(storage: Storage, index: string): string {
     const at = this.#access(storage)
     Object.assign(this.accesses[at]!, { read: true, vectors: true })

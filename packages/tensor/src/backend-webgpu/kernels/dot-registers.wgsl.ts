@@ -32,7 +32,7 @@ export function registerDot(context: KernelContext<'dot'>, shape: DotShape): Dra
     const columns = [0, 1, 2, 3].map((j) => body.name(n % 4 === 0 ? `n0 + ${j}u` : `min(n0 + ${j}u, ${n - 1}u)`))
     for (const i of rows.keys()) body.push(`var acc${i} = vec4f();`)
     // A computed operand is written out once an element: taken singly, its text stands in the shader four times, not sixteen.
-    const isComputed = context.view(0) === undefined || context.view(1) === undefined
+    const isComputed = [a, b].some(({ along }, i) => along === undefined && context.view(i) === undefined)
     if (isComputed)
       body.nest(`for (var k = 0u; k < ${k}u; k++)`, (block) => {
         const right = block.name(`vec4f(${columns.map((column) => b.element(column, 'k', block)).join(', ')})`)

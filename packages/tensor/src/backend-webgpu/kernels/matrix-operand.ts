@@ -1,5 +1,6 @@
 // How a matrix kernel reads one operand: element by element, or four at a time along the direction in which it is contiguous.
 import { sizeOf, type Shape } from '../../shape'
+import { dequantisedQuad } from '../fusion/dequantise'
 import { operandPosition } from '../fusion/inline-dot'
 import type { KernelContext } from '../fusion/context'
 import { reshapeView, type View } from '../fusion/storage'
@@ -97,6 +98,14 @@ export function matrixOperand(
       : operandPosition(inputShape, batch, row, column)
     return context.read(i, position, block)
   }
+  const quad = folded ? undefined : dequantisedQuad(context, context.node.inputs[i]!)
+  const isEven = quad && inputShape[1]! % 4 === 0
+  if (quad && isEven)
+    return {
+      along: kFirst ? 'outer' : 'k',
+      element,
+      quad: (outer, k, block) => (kFirst ? quad(k, outer, block) : quad(outer, k, block)),
+    }
   return {
     along: undefined,
     element,

@@ -38,7 +38,7 @@ export function q3k(bytes: Uint8Array, at: number, out: Float32Array, to: number
 }
 
 /** 6-bit scale and minimum of block `j` of eight, packed in 12 bytes, as scale + 64 · minimum. */
-function scaleAndMin(bytes: Uint8Array, at: number, j: number): number {
+export function scaleAndMin(bytes: Uint8Array, at: number, j: number): number {
   if (j < 4) return (bytes[at + j]! & 63) | ((bytes[at + j + 4]! & 63) << 6)
   const low = bytes[at + j + 4]!
   return (low & 15) | ((bytes[at + j - 4]! >>> 6) << 4) | (((low >>> 4) | ((bytes[at + j]! >>> 6) << 4)) << 6)

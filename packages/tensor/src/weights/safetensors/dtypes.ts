@@ -31,7 +31,7 @@ export const safetensorsBits = {
 /** Name of an element type as a safetensors header spells it. */
 export type SafetensorsDType = keyof typeof safetensorsBits
 
-const byDType = { f32: 'F32', f16: 'F16', bf16: 'BF16', i32: 'I32', u32: 'U32', bool: 'BOOL' } as const
+const byDType = { f32: 'F32', f16: 'F16', bf16: 'BF16', i32: 'I32', u32: 'U32', u8: 'U8', bool: 'BOOL' } as const
 const bySafetensors = new Map<string, DType>(Object.entries(byDType).map(([ours, theirs]) => [theirs, ours as DType]))
 
 /** The safetensors name of one of our dtypes. */

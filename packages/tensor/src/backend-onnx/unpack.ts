@@ -1,0 +1,62 @@
+// Weights that are kept in 16 bits or quantised, unpacked where they are used: no f32 copy outlives its use.
+import { isOp, leafValue, makeNode, type Node, type Value } from '../ir/graph'
+import type { OnnxBuilder } from './builder'
+import { after } from './op-table'
+
+/** What a graph's weights are unpacked with. */
+interface Lowered {
+  readonly b: OnnxBuilder
+  readonly constants: ReadonlySet<Value>
+  readonly names: ReadonlyMap<Value, string>
+  /** Writes a node, given the names of its inputs. */
+  readonly emit: (node: Node, inputs: readonly string[]) => readonly string[]
+}
+
+export class Unpacker {
+  /** What was unpacked last of each weight, and the part of the model that did so. */
+  readonly #unpacked = new Map<Value, { readonly place: string; readonly name: string }>()
+
+  constructor(readonly lowered: Lowered) {}
+
+  /** The node that converts a 16-bit weight, or unpacks a quantised one, into `value`. */
+  nodeOf({ node }: Value): Node | undefined {
+    if (isOp(node, 'dequantise')) return node.inputs.some((v) => v.node) ? undefined : node
+    const [stored] = node?.inputs ?? []
+    const isStored =
+      stored && this.lowered.constants.has(stored) && (stored.aval.dtype === 'bf16' || stored.aval.dtype === 'f16')
+    return isOp(node, 'cast') && isStored ? node : undefined
+  }
+
+  /** The name of `value` for `reader`: a weight's is new for each part of the model, forward and backward, that reads it. */
+  nameFor(value: Value, reader?: Node): string {
+    const { b, constants, names, emit } = this.lowered
+    const node = this.nodeOf(value)
+    if (!node) return names.get(value)!
+    const place = reader?.scope ? `${reader.scope} ${reader.region}` : ''
+    const known = this.#unpacked.get(value)
+    if (known && known.place === place) return known.name
+    // Left to itself, ONNX Runtime unpacks all weights before anything else: each waits for what it is multiplied by.
+    const token = reader?.inputs.find(
+      (v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !this.nodeOf(v),
+    )
+    const [stored, ...others] = node.inputs as [Value, ...Value[]]
+    const tied = token ? after(b, names.get(stored)!, stored.aval.shape, names.get(token)!) : names.get(stored)!
+    const name = emit(node, [tied, ...others.map((v) => names.get(v)!)])[0]!
+    if (place) this.#unpacked.set(value, { place, name })
+    return name
+  }
+
+  /** The name of the rows that `node`, a gather, takes of a weight: they are unpacked alone. Undefined for any other node. */
+  rowsOf(node: Node): string | undefined {
+    if (!isOp(node, 'gather') || node.params.axis !== 0 || node.params.batchDims !== 0) return undefined
+    const { b, names, emit } = this.lowered
+    const [table, indices] = node.inputs as [Value, Value]
+    const whole = this.nodeOf(table)
+    if (!whole) return undefined
+    const rows = whole.inputs.map((v) => b.node('Gather', [names.get(v)!, names.get(indices)!], { axis: 0n }))
+    const leaves = whole.inputs.map(({ aval }) =>
+      leafValue({ ...aval, shape: [...indices.aval.shape, ...aval.shape.slice(1)] }),
+    )
+    return emit(makeNode(whole.op, whole.params, leaves), rows)[0]!
+  }
+}
