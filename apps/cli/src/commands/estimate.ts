@@ -30,7 +30,10 @@ const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, grad
 
 const flags = {
   ...grouped('Model and rows:', {
-    model: text('a folder in Hugging Face layout, or a Hub id', 'DIR or hub id'),
+    model: text(
+      'a folder in Hugging Face layout, a GGUF file, or a Hub id (org/name, org/name:Q4_K_M)',
+      'DIR or hub id',
+    ),
     shape: choice(`a model by its sizes alone, with bf16 weights: ${shapeNames.join(', ')}`, shapeNames, {
       placeholder: 'NAME',
     }),

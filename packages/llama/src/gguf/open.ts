@@ -13,17 +13,12 @@ import {
   type WeightType,
 } from '@jora/tensor/weights'
 import { ModelError, type DecoderConfig } from '../config/config'
+import { splitPartOf, splitParts } from '../hub/gguf-files'
 import type { OpenWeights } from '../open/checkpoint'
 import { weightShapes } from '../open/weights'
 import { architectureOf, interleavedHeads, tensorName } from './architectures'
 import { configOf, type RopeFactors } from './metadata-config'
 import { MetadataReader } from './values'
-
-/** `model-00001-of-00003.gguf`: its name, part and number of parts. */
-const partOf = (file: string): { stem: string; part: number; parts: number } | undefined => {
-  const [, stem, part, parts] = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/.exec(file) ?? []
-  return stem === undefined ? undefined : { stem, part: Number(part), parts: Number(parts) }
-}
 
 /**
  * Files of the GGUF model that `path` names: a file, one of a split set, or a folder that holds one model. Undefined where it
@@ -36,23 +31,19 @@ export async function ggufFiles(path: string): Promise<string[] | undefined> {
   if (!found?.isDirectory()) return undefined
   const names = await readdir(path)
   if (names.includes('config.json')) return undefined
-  const models = names.filter((name) => /\.gguf$/i.test(name) && (partOf(name)?.part ?? 1) === 1).sort()
+  const models = names.filter((name) => /\.gguf$/i.test(name) && (splitPartOf(name)?.part ?? 1) === 1).sort()
   if (models.length > 1)
     throw new ModelError(`${path} holds ${models.length} GGUF models (${models.join(', ')}); name one of them`)
   return models.length === 0 ? undefined : await partsOf(join(path, models[0]!))
 }
 
 async function partsOf(path: string): Promise<string[]> {
-  const split = partOf(basename(path))
-  if (!split) return [path]
-  const names = Array.from(
-    { length: split.parts },
-    (_, i) => `${split.stem}-${String(i + 1).padStart(5, '0')}-of-${String(split.parts).padStart(5, '0')}.gguf`,
-  )
+  const names = splitParts(basename(path))
+  if (names.length === 1) return [path]
   const there = new Set(await readdir(dirname(path)))
   const missing = names.filter((name) => !there.has(name))
   if (missing.length > 0)
-    throw new ModelError(`${path} is one of ${split.parts} parts, of which ${missing.join(', ')} is not beside it`)
+    throw new ModelError(`${path} is one of ${names.length} parts, of which ${missing.join(', ')} is not beside it`)
   return names.map((name) => join(dirname(path), name))
 }
 

@@ -6,6 +6,7 @@ import { listFiles, modelInfo } from '@huggingface/hub'
 import { fileBytes, ModelCache } from './cache'
 import { downloadBlob, type DownloadEvent, type RemoteFile } from './download'
 import { HubError } from './error'
+import { ggufNameOf, selectGguf, type GgufName } from './gguf-files'
 import { hubFetch, type HubAccess } from './http'
 import { checkRevision, isCommit, isModelId, isPath } from './names'
 import { checkModel, indexCounts, indexName, parseWeightIndex, selectSmall, selectWeights } from './select'
@@ -37,8 +38,8 @@ export interface ResolvedModel {
 
 /**
  * Finds a model. A local folder is used as it is; otherwise `idOrDir` is a Hub id (`org/name`), whose config, tokenizer
- * and safetensors weights are downloaded into the standard Hugging Face cache, or found there. Offline (`offline`,
- * HF_HUB_OFFLINE) only the cache is read.
+ * and safetensors weights are downloaded into the standard Hugging Face cache, or found there; or one of its GGUF files,
+ * `org/name/file.gguf` or `org/name:Q4_K_M`, with its other parts. Offline (`offline`, HF_HUB_OFFLINE) only the cache is read.
  * @throws HubError naming the model and the cause; or `signal.reason` when aborted. No half-written file is left
  */
 export async function resolveModel(idOrDir: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
@@ -49,16 +50,18 @@ export async function resolveModel(idOrDir: string, options: ResolveOptions = {}
   if (isPath(idOrDir) || (found && !isModelId(idOrDir))) {
     throw new HubError('LocalFolder', idOrDir, found ? 'is a file, expected a model folder' : `no folder at ${local}`)
   }
-  const id = idOrDir
+  const gguf = ggufNameOf(idOrDir)
+  if (!gguf && /\.gguf$/i.test(idOrDir)) throw new HubError('LocalFolder', idOrDir, `no file at ${local}`)
+  const id = gguf?.id ?? idOrDir
   if (!isModelId(id)) throw new HubError('InvalidName', id, 'neither a local folder nor a Hub id (org/name)')
   const revision = options.revision ?? 'main'
   checkRevision(revision, id)
   options.signal?.throwIfAborted()
   const settings = await hubSettings(id, options)
   const cache = new ModelCache(settings.cacheDir, id)
-  if (settings.offline) return fromCache(cache, id, revision)
+  if (settings.offline) return fromCache(cache, id, revision, gguf)
   try {
-    return await fromHub(cache, id, revision, settings, options)
+    return await fromHub(cache, { id, revision, gguf }, settings, options)
   } catch (error) {
     options.signal?.throwIfAborted()
     if (error instanceof HubError) throw error
@@ -80,8 +83,7 @@ export async function folderModel(dir: string, name = dir): Promise<ResolvedMode
 
 async function fromHub(
   cache: ModelCache,
-  id: string,
-  revision: string,
+  { id, revision, gguf }: { id: string; revision: string; gguf: GgufName | undefined },
   settings: HubSettings,
   { signal, onProgress }: ResolveOptions,
 ): Promise<ResolvedModel> {
@@ -117,6 +119,12 @@ async function fromHub(
     await cache.point(commit, name, file.blobId)
   }
 
+  if (gguf) {
+    const files = selectGguf(names, gguf)
+    for (const name of files) await ensure(name)
+    await cache.writeRef(revision, commit)
+    return { dir, id, revision: commit, files }
+  }
   const small = selectSmall(names)
   // Says so before anything is fetched, where the list alone shows it.
   if (!indexCounts(names)) checkModel(names, selectWeights(names, undefined), id)
@@ -130,7 +138,12 @@ async function fromHub(
   return { dir, id, revision: commit, files: [...small, ...weights] }
 }
 
-async function fromCache(cache: ModelCache, id: string, revision: string): Promise<ResolvedModel> {
+async function fromCache(
+  cache: ModelCache,
+  id: string,
+  revision: string,
+  gguf: GgufName | undefined,
+): Promise<ResolvedModel> {
   const commit = await cache.commitOf(revision)
   const hint = 'unset HF_HUB_OFFLINE to download it'
   const dir = commit && cache.snapshot(commit)
@@ -138,6 +151,10 @@ async function fromCache(cache: ModelCache, id: string, revision: string): Promi
     throw new HubError('Offline', id, `revision ${revision} is not in the cache ${cache.dir}: ${hint}`)
   }
   try {
+    if (gguf) {
+      const names = (await readdir(dir, { recursive: true })).map((name) => name.replaceAll('\\', '/'))
+      return { dir, id, revision: commit, files: selectGguf(new Set(names), gguf) }
+    }
     const { files, all, weights, ignoredIndex } = await listFolder(dir, id)
     checkModel(all, weights, id)
     return { dir, id, revision: commit, files, ...(ignoredIndex && { ignoredIndex }) }

@@ -1,6 +1,7 @@
 // Which of a repository's files a decoder needs: config, tokenizer, and safetensors weights by their index.
 
 import { HubError } from './error'
+import { ggufModels } from './gguf-files'
 import { checkFileName } from './names'
 
 /** Files that stand beside config and weights: generation settings, tokenizer, chat template. */
@@ -71,7 +72,11 @@ export function selectWeights(all: ReadonlySet<string>, index: WeightIndex | und
 
 /** Throws unless the selection is a model: it has a config and weights. */
 export function checkModel(all: ReadonlySet<string>, weights: readonly string[], id: string): void {
-  if (!all.has('config.json')) throw new HubError('NotAModel', id, 'has no config.json')
+  if (!all.has('config.json')) {
+    const [gguf] = ggufModels(all)
+    const hint = gguf === undefined ? '' : `; it has GGUF files: name one, as ${id}/${gguf}`
+    throw new HubError('NotAModel', id, `has no config.json${hint}`)
+  }
   if (weights.length > 0) return
   const pickle = [...all].find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
   const only = pickle ? ` (it has ${pickle}: pickle files can run code when opened, so convert the model first)` : ''

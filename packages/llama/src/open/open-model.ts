@@ -141,8 +141,21 @@ async function localModel(folder: string): Promise<ResolvedModel> {
   return folderModel(folder)
 }
 
-async function describe(name: string, options: OpenModelOptions): Promise<Description> {
+/** A model's folder or GGUF files, downloaded where that is what the name asks for. */
+async function locate(
+  name: string,
+  options: OpenModelOptions,
+): Promise<{ readonly ref: ResolvedModel; readonly gguf?: readonly string[] }> {
+  const local = await ggufFiles(name)
+  if (local) {
+    const [first = ''] = local
+    return { ref: { dir: dirname(first), files: local.map((path) => basename(path)) }, gguf: local }
+  }
   const ref = options.local ? await localModel(name) : await resolveModel(name, options)
+  return /\.gguf$/i.test(ref.files[0] ?? '') ? { ref, gguf: ref.files.map((file) => join(ref.dir, file)) } : { ref }
+}
+
+async function describe(name: string, ref: ResolvedModel): Promise<Description> {
   const texts = await readTexts(ref.dir, [...new Set([configName, generationName, ...tokenizerFileNames])])
   const path = join(ref.dir, configName)
   const text = texts.get(configName)
@@ -158,10 +171,9 @@ async function describe(name: string, options: OpenModelOptions): Promise<Descri
 }
 
 /** The model in GGUF files, of which the header is read. */
-async function openGgufModel(name: string, paths: readonly string[]): Promise<Opened> {
+async function openGgufModel(name: string, resolved: ResolvedModel, paths: readonly string[]): Promise<Opened> {
   const { config, metadata, weights } = await openGgufFiles(paths)
-  const dir = dirname(paths[0]!)
-  const ref = { name, path: paths[0]!, dir, files: paths.map((path) => basename(path)) }
+  const ref = { ...resolved, name, path: paths[0]! }
   const makeTokenizer = () => {
     const { tokenizerJson, configJson } = tokenizerOf(metadata)
     return createTokenizer(tokenizerJson, configJson, { name: paths[0]! })
@@ -171,25 +183,26 @@ async function openGgufModel(name: string, paths: readonly string[]): Promise<Op
 
 /**
  * What can be known of a model without its weights: config, tokenizer and chat template of a folder in Hugging Face
- * layout, a GGUF file, or a Hub id, which is downloaded on first use.
+ * layout, a GGUF file, or a Hub id (`org/name`, `org/name/file.gguf`, `org/name:Q4_K_M`), downloaded on first use.
  * @throws HubError | ModelError | GgufError naming the file and key at fault
  */
 export async function describeModel(name: string, options: OpenModelOptions = {}): Promise<ModelDescription> {
-  const gguf = await ggufFiles(name)
-  if (!gguf) return await describe(name, options)
-  await using model = await openGgufModel(name, gguf)
+  const { ref, gguf } = await locate(name, options)
+  if (!gguf) return await describe(name, ref)
+  await using model = await openGgufModel(name, ref, gguf)
   return model
 }
 
 /**
  * Opens a model: a folder in Hugging Face layout, a GGUF file (or one part of a split set, or a folder with one), or a
- * Hub id, which is downloaded on first use. Each file is read once; of weight files the headers alone.
+ * Hub id (`org/name`, `org/name/file.gguf`, `org/name:Q4_K_M`), downloaded on first use. Each file is read once; of weight
+ * files the headers alone.
  * @throws HubError | ModelError | SafetensorsError | GgufError naming the file and the key or tensor at fault
  */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<OpenModel> {
-  const gguf = await ggufFiles(name)
-  if (gguf) return await openGgufModel(name, gguf)
-  const description = await describe(name, options)
+  const { ref: found, gguf } = await locate(name, options)
+  if (gguf) return await openGgufModel(name, found, gguf)
+  const description = await describe(name, found)
   const { ref, config } = description
   const paths = await weightFiles(ref.dir, ref.files)
   const weights = await openCheckpoint(ref.dir, paths, config)

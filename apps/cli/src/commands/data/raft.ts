@@ -39,7 +39,10 @@ const flags = {
     ),
   ),
   questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
-  model: { ...modelFlag, help: 'the model to be trained, whose tokens are counted: a folder, or a Hub id' },
+  model: {
+    ...modelFlag,
+    help: 'the model to be trained, whose tokens are counted: a folder, a GGUF file, or a Hub id',
+  },
   output: required(text('where the contexts go, as JSONL', 'FILE')),
   overwrite: overwriteFlag,
   strict: toggle('fail, and write nothing, when a question is refused'),

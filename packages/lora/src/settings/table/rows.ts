@@ -9,7 +9,7 @@ export const rowSettings = {
     required: true,
     name: 'model',
     aliases: ['model-name-or-path', 'base-model'],
-    help: 'the base model: a folder in Hugging Face layout, or a Hub id',
+    help: 'the base model: a folder in Hugging Face layout, a GGUF file, or a Hub id (org/name, org/name:Q4_K_M)',
     label: 'Model',
     about: 'The model that is tuned: a folder in Hugging Face layout, or the name of a model on the Hub.',
     group: 'rows',
