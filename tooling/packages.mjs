@@ -22,7 +22,13 @@ export const packages = {
   },
   data: {
     may: [],
-    node: ['rows/files.ts', 'import/import-dataset.ts', 'documents/read-documents.ts', 'documents/walk.ts'],
+    node: [
+      'rows/files.ts',
+      'import/import-dataset.ts',
+      'documents/read-documents.ts',
+      'documents/walk.ts',
+      'drafts/cache-file.ts',
+    ],
   },
   serve: { may: ['data'] },
   shard: { may: ['tensor'] },

@@ -10,3 +10,4 @@ export {
   type ReadQuestionsOptions,
   type SkippedDocument,
 } from './documents/read-documents'
+export { openReplyCache } from './drafts/cache-file'

@@ -32,6 +32,7 @@ export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlan
 export { renderPrompt } from './prompt/prompt'
 export { toJinja } from './prompt/to-jinja'
 export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
+export { BudgetError, Endpoint, EndpointError, type EndpointOptions, type EndpointUse } from './answer/endpoint'
 export { passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
 export { StopText } from './answer/stop-text'
 export { askedIds, type Ask, type AskedIds } from './prompt/ask'
@@ -61,7 +62,14 @@ export {
   type RefusedQuestion,
 } from './raft/build'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
-export { parseDocuments, type RaftDocument, type TableDocument, type TextDocument } from './raft/documents'
+export type { Block } from './documents/blocks'
+export {
+  parseDocuments,
+  type BlockDocument,
+  type RaftDocument,
+  type TableDocument,
+  type TextDocument,
+} from './raft/documents'
 export { parseQuestions, type RaftQuestion } from './raft/questions'
 export { Retriever, type Bm25Parameters, type Hit, type RetrievedText, type SearchOptions } from './retrieval/lexical'
 export type { RaftStatistics, SideStatistics } from './raft/statistics'
@@ -106,5 +114,8 @@ export { splitRows } from './rows/split'
 export { separateSamples, treeSamples, type Branch, type Tree } from './trees/tree'
 export { denotationMatch } from './metrics/denotation'
 export { replyMatch, type ReplyMatch } from './metrics/reply'
+export { memoryCache, type ReplyCache } from './drafts/cache'
+export { draftKinds, draftLine, parseDrafts, withReviews, type Draft, type DraftKind } from './drafts/draft'
+export { draftQuestions, type Drafted, type Drafter, type DraftOptions } from './drafts/draft-questions'
 export { exactMatch, f1, normalizeAnswer, squadExactMatch } from './metrics/squad'
 export { scoreAnswer, summarizeAnswers, type AnswerScore, type AnswerSummary } from './metrics/summary'

@@ -64,6 +64,14 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'turn published formats into rows',
     load: async () => (await import('./data/import')).registerDataImport,
   },
+  'data draft': {
+    summary: 'have a model write questions on documents, checked against them',
+    load: async () => (await import('./data/draft')).registerDataDraft,
+  },
+  'data review': {
+    summary: 'accept, edit and reject drafted questions, one by one',
+    load: async () => (await import('./data/review')).registerDataReview,
+  },
   'data raft': {
     summary: 'build contexts of documents and distractors for questions',
     load: async () => (await import('./data/raft')).registerDataRaft,

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { isRejected } from '../drafts/draft'
 import { DatasetError, type RowOrigin } from '../errors'
 import type { RaftDocument } from '../raft/documents'
 import { questionOf, type RaftQuestion } from '../raft/questions'
@@ -129,6 +130,7 @@ export async function readQuestions(file: string, { onRefused }: ReadQuestionsOp
   for await (const item of readItems(readChunks(file), file)) {
     count++
     const origin: RowOrigin = { file, row: item.origin.row }
+    if ('value' in item && isRejected(item.value)) continue
     try {
       questions.push(questionOf({ ...valueOf(item), origin }))
     } catch (error) {

@@ -128,7 +128,10 @@ export function buildRaft(
       rows.push({
         context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
         questions: some.map((question) =>
-          questionOf(question, golden, answered || withoutGolden === 'keep' ? undefined : refusal),
+          questionOf(question, golden, {
+            refuses: question.unanswerable ?? !(answered || withoutGolden === 'keep'),
+            refusal,
+          }),
         ),
         split: sideOf(golden),
       })
@@ -208,7 +211,7 @@ function groupByGolden(
       continue
     }
     const group = groups.get(golden.id) ?? { golden, questions: [] }
-    const answer = withQuotesOf(question.answer, golden.text)
+    const answer = question.unanswerable ? '' : withQuotesOf(question.answer, golden.text)
     group.questions.push({ ...question, answer, id: question.id ?? String(question.origin?.row ?? i + 1) })
     groups.set(golden.id, group)
   }
@@ -230,14 +233,19 @@ function shareGolden(training: readonly Group[], probability: number, seed: numb
 const documentOf = ({ id, title, text }: Source): ContextDocument =>
   title === undefined ? { id, text } : { id, title, text }
 
-function questionOf(asked: AskedQuestion, golden: Source, refusal: string | undefined): ContextQuestion {
-  const { id, question, answer, answers } = asked
-  const right = refusal === undefined ? answers : [refusal]
+function questionOf(
+  asked: AskedQuestion,
+  golden: Source,
+  { refuses, refusal }: { refuses: boolean; refusal: string },
+): ContextQuestion {
+  const { id, question, answer, answers, unanswerable } = asked
+  const right = refuses ? [refusal] : answers
   return {
     id,
     question,
-    answer: refusal ?? answer,
+    answer: refuses ? refusal : answer,
     ...(answers === undefined || right === undefined ? {} : { answers: right }),
-    golden: [golden.id],
+    // None answers it, whatever the context holds.
+    golden: unanswerable ? [] : [golden.id],
   }
 }

@@ -42,7 +42,7 @@ export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: D
 
   return (golden, questions, count) => {
     if (count === 0) return []
-    const evidence = questions.map(evidenceOf)
+    const evidence = questions.filter(({ unanswerable }) => !unanswerable).map(evidenceOf)
     const quotes = evidence.flatMap((each) => each.quotes.map(({ form }) => form))
     const answers = [...new Set(evidence.map((each) => each.answer))]
     const query = questions.map(({ question }) => question).join('\n')

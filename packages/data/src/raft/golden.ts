@@ -81,6 +81,7 @@ export interface GoldenSearch extends Corpus {
 /** @returns the chunk, or why there is none */
 export function findGolden(question: RaftQuestion, search: GoldenSearch): Source | string {
   if (question.question.trim() === '') return 'the question is empty'
+  if (question.unanswerable) return nearestChunk(question, search)
   const { quotes, answer } = evidenceOf(question)
   if (answer === '') return 'the answer is empty'
   const [begun, ended] = ['begin', 'end'].map((mark) => question.answer.split(`##${mark}_quote##`).length)
@@ -141,6 +142,25 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
     document,
     search,
   })
+}
+
+/** The chunk that an unanswerable question seems to be about: a context without it would be too easy to refuse. */
+function nearestChunk({ question, document, chunk }: RaftQuestion, search: GoldenSearch): Source | string {
+  const { byDocument, retriever, sources } = search
+  const own = document === undefined ? undefined : byDocument.get(document)
+  if (document !== undefined && (own === undefined || own.length === 0))
+    return `unknown or empty document ${shown(document)}`
+  const named = own?.find(({ id }) => id === chunk)
+  if (named !== undefined) return named
+  const ranked =
+    own === undefined
+      ? retriever.rank(question, () => true)
+      : retriever.rankAmong(
+          question,
+          own.map(({ index }) => index),
+        )
+  for (const { text } of ranked) return sources[text]!
+  return own?.[0] ?? 'no document shares a word with it'
 }
 
 /** Documents that are gone through for words that their chunks cut in two. */

@@ -16,12 +16,16 @@ export interface RaftQuestion {
   document?: string
   /** Words of the document that hold the answer. */
   quote?: string
+  /** The documents do not answer it: its answer is a refusal. */
+  unanswerable?: true
+  /** Id of the chunk that an unanswerable question seems to be about; the document's likeliest when absent. */
+  chunk?: string
   /** Where it was read. */
   origin?: RowOrigin
 }
 
 /**
- * Reads questions from a JSON array or JSONL: `{"question", "answer", "answers"?, "document"?, "quote"?, "id"?}`.
+ * Reads questions from a JSON array or JSONL: `{"question", "answer", "answers"?, "document"?, "quote"?, "unanswerable"?, "id"?}`.
  *
  * @param file what errors call it
  * @throws DatasetError naming row and key
@@ -32,12 +36,14 @@ export const parseQuestions = (text: string, file: string): RaftQuestion[] =>
 /** A row as a question. @throws DatasetError naming row and key */
 export function questionOf({ value, origin }: { value: unknown; origin: RowOrigin }): RaftQuestion {
   const row = recordOf(value, origin)
+  const unanswerable = row.unanswerable === true || row.is_impossible === true
   const question: RaftQuestion = {
     question: textAt(row, 'question', origin),
-    answer: textAt(row, 'answer', origin),
+    answer: unanswerable ? (optionalText(row, 'answer', origin) ?? '') : textAt(row, 'answer', origin),
+    ...(unanswerable ? { unanswerable } : {}),
     origin,
   }
-  for (const key of ['id', 'document', 'quote'] as const) {
+  for (const key of ['id', 'document', 'quote', 'chunk'] as const) {
     const given = optionalText(row, key, origin)
     if (given !== undefined) question[key] = given
   }

@@ -67,8 +67,10 @@ export function statisticsOf({
     contexts: onSide(side).length,
     questions: questionsOf(onSide(side)),
   })
-  const hasGolden = ({ context, questions }: ContextRow) =>
-    (context as readonly ContextDocument[]).some(({ id }) => id === questions[0]!.golden![0])
+  const hasGolden = ({ context, questions }: ContextRow) => {
+    const golden = questions.find((each) => each.golden!.length > 0)?.golden![0]
+    return golden === undefined || (context as readonly ContextDocument[]).some(({ id }) => id === golden)
+  }
   const golden = questionsOf(onSide('train').filter(hasGolden))
   const kept = questionsOf(rows)
   const sideOf = (id: string | undefined) => sides.get(documentsOf.get(id!)!)

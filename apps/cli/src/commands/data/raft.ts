@@ -7,11 +7,9 @@ import {
   DEFAULT_REFUSAL,
   readDocuments,
   readQuestions,
-  tableFormats,
   type RaftData,
   type RaftDocument,
   type RaftQuestion,
-  type RaftStage,
   type RaftStatistics,
   type RefusedQuestion,
   type SkippedDocument,
@@ -23,9 +21,10 @@ import { defineCommand, type CommandContext } from '../../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../../flags/flag'
 import type { Io, Session } from '../../io'
 import { describeBase, modelFlag } from '../../open-model'
-import { count, duration, percent, plural, shellWord } from '../../ui/format'
+import { count, percent, plural, shellWord } from '../../ui/format'
+import { chunkFlags, stageProgress, tellSkipped } from '../../reading'
 import { program } from '../../ui/next-command'
-import { bar, StatusLine } from '../../ui/status-line'
+import { StatusLine } from '../../ui/status-line'
 import { styleFor, type Style } from '../../ui/style'
 import { columns } from '../../ui/table'
 
@@ -47,10 +46,8 @@ const flags = {
   overwrite: overwriteFlag,
   strict: toggle('fail, and write nothing, when a question is refused'),
   seed: withDefault(integer('decides split, order, and which questions go without their document', 0), 420),
+  ...chunkFlags,
   ...grouped('Documents:', {
-    chunkTokens: withDefault(integer('longest document of a context, in tokens; longer ones are cut', 16), 256),
-    chunkOverlap: withDefault(integer('tokens that a part of a text repeats of the one before it', 0), 0),
-    tableFormat: withDefault(choice('how a table is written', tableFormats), 'markdown'),
     split: withDefault(share("share of the documents to train on; a document's own split wins"), 0.8),
   }),
   ...grouped('Contexts:', {
@@ -168,38 +165,6 @@ const flat = ({ question: { origin, id, question }, reason }: RefusedQuestion) =
   question,
   reason,
 })
-
-/** Shows how far a stage is and how long it will take: on a terminal as it goes, in a log every ten seconds. */
-function stageProgress(
-  line: StatusLine,
-  style: Style,
-): (done: number, total: number, stage: RaftStage | 'file') => void {
-  let [current, started, shown]: [string, number, number] = ['', 0, 0]
-  return (done, total, stage) => {
-    const now = performance.now()
-    if (stage !== current) [current, started, shown] = [stage, now, 0]
-    if (now - shown < 100 && done < total) return
-    shown = now
-    const seconds = (now - started) / 1000
-    const left = done < total && seconds > 2 ? `, ${duration((seconds / done) * (total - done))} left` : ''
-    const at = `${stage} ${count(done)}/${count(total)}${left}`
-    line.show(`${bar(done / total, 24, style)}  ${at}`, at)
-  }
-}
-
-/** Files and rows that gave no document, by reason. */
-function tellSkipped(skipped: readonly SkippedDocument[], io: Io): void {
-  if (skipped.length === 0) return
-  const { yellow } = styleFor(io.stderr, io.env)
-  const byReason = new Map<string, SkippedDocument[]>()
-  for (const each of skipped) byReason.set(each.reason, [...(byReason.get(each.reason) ?? []), each])
-  const lines = [...byReason].map(([reason, all]) => {
-    const names = all.slice(0, 3).map(({ file, row }) => (row === undefined ? file : `${file}: row ${row}`))
-    const more = all.length > names.length ? ` and ${count(all.length - names.length)} more` : ''
-    return `  ${count(all.length)} × ${reason}: ${names.join(', ')}${more}\n`
-  })
-  io.stderr.write(`${yellow('skipped')} ${plural(skipped.length, 'file or row', 'files or rows')}\n${lines.join('')}`)
-}
 
 const MOST_SHOWN = 20
 

@@ -1,0 +1,45 @@
+// Reading documents for a command: how they are cut, how far it is, what was skipped.
+import { tableFormats, type RaftStage, type SkippedDocument } from '@jora/data'
+import { choice, grouped, integer, withDefault } from './flags/flag'
+import type { Io } from './io'
+import { count, duration, plural } from './ui/format'
+import { bar, type StatusLine } from './ui/status-line'
+import { styleFor, type Style } from './ui/style'
+
+export const chunkFlags = grouped('Documents:', {
+  chunkTokens: withDefault(integer('longest document of a context, in tokens; longer ones are cut', 16), 256),
+  chunkOverlap: withDefault(integer('tokens that a part of a text repeats of the one before it', 0), 0),
+  tableFormat: withDefault(choice('how a table is written', tableFormats), 'markdown'),
+})
+
+/** Shows how far a stage is and how long it will take: on a terminal as it goes, in a log every ten seconds. */
+export function stageProgress(
+  line: StatusLine,
+  style: Style,
+): (done: number, total: number, stage: RaftStage | 'file' | 'passage') => void {
+  let [current, started, shown]: [string, number, number] = ['', 0, 0]
+  return (done, total, stage) => {
+    const now = performance.now()
+    if (stage !== current) [current, started, shown] = [stage, now, 0]
+    if (now - shown < 100 && done < total) return
+    shown = now
+    const seconds = (now - started) / 1000
+    const left = done < total && seconds > 2 ? `, ${duration((seconds / done) * (total - done))} left` : ''
+    const at = `${stage} ${count(done)}/${count(total)}${left}`
+    line.show(`${bar(done / total, 24, style)}  ${at}`, at)
+  }
+}
+
+/** Files and rows that gave no document, by reason. */
+export function tellSkipped(skipped: readonly SkippedDocument[], io: Io): void {
+  if (skipped.length === 0) return
+  const { yellow } = styleFor(io.stderr, io.env)
+  const byReason = new Map<string, SkippedDocument[]>()
+  for (const each of skipped) byReason.set(each.reason, [...(byReason.get(each.reason) ?? []), each])
+  const lines = [...byReason].map(([reason, all]) => {
+    const names = all.slice(0, 3).map(({ file, row }) => (row === undefined ? file : `${file}: row ${row}`))
+    const more = all.length > names.length ? ` and ${count(all.length - names.length)} more` : ''
+    return `  ${count(all.length)} × ${reason}: ${names.join(', ')}${more}\n`
+  })
+  io.stderr.write(`${yellow('skipped')} ${plural(skipped.length, 'file or row', 'files or rows')}\n${lines.join('')}`)
+}
