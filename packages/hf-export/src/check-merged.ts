@@ -128,7 +128,7 @@ export async function checkPeft({
   const { config: model } = await describeModel(modelDir, { local: true })
   const [from, to] = [await readAdapter(adapterDir, model), await readAdapter(outputDir, model)]
   const modules = [...new Set([...Object.keys(from.adapter), ...Object.keys(to.adapter)])]
-  let bytes = 0
+  let [tensors, bytes] = [0, 0]
   for (const module of modules) {
     const [before, after] = [from.adapter[module], to.adapter[module]]
     if (!before || !after)
@@ -136,14 +136,17 @@ export async function checkPeft({
     const [scale, expected] = [loraScaling(to.config, module), loraScaling(from.config, module)]
     if (scale !== expected)
       throw new ExportError(`${outputDir}: the scale of ${module} is ${scale}, expected ${expected}`)
-    for (const part of ['loraA', 'loraB'] as const) {
-      const wrong = before[part].findIndex((value, i) => !Object.is(value, after[part][i]))
-      if (wrong >= 0 || before[part].length !== after[part].length)
+    for (const part of ['loraA', 'loraB', 'magnitude'] as const) {
+      const [from, to] = [before[part], after[part]]
+      if (from === undefined && to === undefined) continue
+      const wrong = from?.findIndex((value, i) => !Object.is(value, to?.[i])) ?? 0
+      if (wrong >= 0 || from?.length !== to?.length)
         throw new ExportError(
-          `${outputDir}: ${part} of ${module} is ${after[part][wrong]} at element ${wrong}, expected ${before[part][wrong]}`,
+          `${outputDir}: ${part} of ${module} is ${to?.[wrong]} at element ${wrong}, expected ${from?.[wrong]}`,
         )
-      bytes += after[part].byteLength
+      tensors++
+      bytes += to!.byteLength
     }
   }
-  return { tensors: 2 * modules.length, bytes, maxError: 0 }
+  return { tensors, bytes, maxError: 0 }
 }

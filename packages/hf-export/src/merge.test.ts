@@ -128,7 +128,7 @@ describe('the arithmetic', () => {
   })
 
   test('4096 × 4096 with rank 16 takes about a second', async () => {
-    const { addLowRank } = await import('./low-rank')
+    const { addLowRank } = await import('../../lora/src/adapter/low-rank')
     const [a, b] = [noise('a', 16 * 4096), noise('b', 4096 * 16)]
     const begun = performance.now()
     for (let from = 0; from < 4096; from += 256) addLowRank(new Float32Array(256 * 4096), from, a, b, 16, 1)
@@ -320,9 +320,9 @@ describe('what cannot be merged leaves nothing', () => {
     )
     await writeFile(
       join(options.adapterDir, 'adapter_config.json'),
-      JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_dora: true }),
+      JSON.stringify({ ...peftConfig(lora, [], { baseModel: 'x' }), use_qalora: true }),
     )
-    await refused({}, /"use_dora" is true/)
+    await refused({}, /"use_qalora" is true/)
     await refused({ adapterDir: join(root, 'none') }, /adapter folder .*none does not exist/)
   })
 

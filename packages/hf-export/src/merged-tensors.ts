@@ -1,21 +1,20 @@
 // A model's weights with a LoRA adapter added, read in blocks of rows: what every export writes from.
 import { openModel, storedType, weightShapes, type DecoderConfig, type OpenModel } from '@jora/llama'
-import { loraScaling, readAdapter } from '@jora/lora'
+import { loraRank, loraScaling, methodOf, readAdapter, type AdapterMethod, type Parts } from '@jora/lora'
 import { isFloatDType } from '@jora/tensor/safetensors'
 import { allFinite, blockBytesOf, decodeRows, type WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
-import { addLowRank } from './low-rank'
 
 /** Bytes of float32 a tensor is worked on at a time. */
 const blockBytes = 2 ** 22
 
-/** What is added to a weight: scale · B·A. */
+/** The adapter of one weight. */
 export interface Delta {
-  /** `[r, in]` */
-  readonly loraA: Float32Array
-  /** `[out, r]` */
-  readonly loraB: Float32Array
+  /** Its tensors; see `Parts` of `@jora/lora` for their shapes. */
+  readonly parts: Parts<Float32Array>
+  readonly method: AdapterMethod
   readonly r: number
+  /** The factor on B·A. */
   readonly scale: number
 }
 
@@ -98,7 +97,7 @@ export class MergedTensors implements AsyncDisposable {
       const to = Math.min(rows, from + step)
       const values = decodeRows(await this.model.weights.read(name, from * rowBytes, to * rowBytes), stored)
       if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32')) this.#notFinite(name)
-      if (delta) addLowRank(values, from, delta.loraA, delta.loraB, delta.r, delta.scale)
+      if (delta) delta.method.merge(delta.parts, values, from, delta.r, delta.scale)
       yield { from, values }
     }
   }
@@ -111,11 +110,11 @@ export class MergedTensors implements AsyncDisposable {
 /** The adapter in `folder`; rank and scale may differ from module to module. */
 export async function readDeltas(folder: string, model: DecoderConfig): Promise<Map<string, Delta>> {
   const { adapter, config } = await readAdapter(folder, model)
-  const shapes = weightShapes(model)
+  const method = methodOf(config)
   return new Map(
-    Object.entries(adapter).map(([module, { loraA, loraB }]) => {
-      const r = loraA.length / shapes.get(`${module}.weight`)![1]!
-      return [module, { loraA, loraB, r, scale: loraScaling(config, module) }]
-    }),
+    Object.entries(adapter).map(([module, parts]) => [
+      module,
+      { parts, method, r: loraRank(config, module), scale: loraScaling(config, module) },
+    ]),
   )
 }

@@ -4,10 +4,15 @@ export {
   argumentLinear,
   initAdapter,
   loraLinear,
+  startAdapter,
+  trainedNumbers,
   type Adapter,
   type AdapterArgument,
+  type AdapterArrays,
   type LoraPair,
 } from './adapter/adapter'
+export { methodOf } from './adapter/methods'
+export type { AdaptedLayer, AdapterMethod, Parts, PartName } from './adapter/methods/method'
 export { LocalAnswerer, type LocalModel } from './answer/local'
 export { answerQuestions, type AnsweredQuestion, type ScoreOptions } from './answer/scored'
 export { chooseDType, type DTypeSetting } from '@jora/llama'
@@ -48,8 +53,10 @@ export {
   defaultLoraConfig,
   loraRank,
   loraScaling,
+  methodName,
   type LoraConfig,
   type LoraScale,
+  type MethodName,
   type Patterns,
 } from './settings/lora-config'
 export { modelCard, type CardInfo, type CardLora, type CardTraining } from './card/model-card'
@@ -80,7 +87,6 @@ export {
   parsePeftAdapter,
   serializePeftAdapter,
   uploadAdapter,
-  type AdapterArrays,
   type PeftAdapter,
   type PeftFiles,
 } from './adapter/peft/peft'

@@ -35,7 +35,7 @@ import { styleFor } from '../ui/style'
 import { printBench, type BenchResult, type Failure } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
-const { loraR, loraAlpha, targetModules, useRslora } = trainFlags
+const { loraR, loraAlpha, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
 
 const flags = {
   ...grouped('The step:', {
@@ -51,6 +51,8 @@ const flags = {
     loraAlpha,
     targetModules,
     useRslora,
+    useDora,
+    initLoraWeights,
     gradientCheckpointing: withDefault(
       choice('recompute activations to save memory; auto does where the step would not fit', [
         'auto',

@@ -25,8 +25,8 @@ import { columns } from '../ui/table'
 import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
-const { loraR, loraAlpha, loraDropout, targetModules, useRslora, batchSize, gradientAccumulationSteps, mesh } =
-  trainFlags
+const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
+const { batchSize, gradientAccumulationSteps, mesh } = trainFlags
 
 const flags = {
   ...grouped('Model and rows:', {
@@ -41,7 +41,7 @@ const flags = {
     batchSize: { ...batchSize, aliases: ['batch', ...(batchSize.aliases ?? [])] },
     gradientAccumulationSteps,
   }),
-  ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora }),
+  ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights }),
   ...grouped('Device:', {
     ...deviceFlags,
     device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),

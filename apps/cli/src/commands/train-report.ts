@@ -2,21 +2,32 @@
 import { basename, resolve } from 'node:path'
 import { reach, type DatasetStatistics } from '@jora/data'
 import type { DecoderConfig, ModelRef } from '@jora/llama'
-import { adaptedModules, listCheckpoints, loraRank, type JoraConfig, type JoraDataset } from '@jora/lora'
+import {
+  listCheckpoints,
+  methodName,
+  trainedNumbers,
+  type JoraConfig,
+  type JoraDataset,
+  type MethodName,
+} from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
 import { asUsageError, trainFlags, type TrainValues } from './train-settings'
 
 /** Parameters of the adapter. @throws UsageError for --target-modules the model does not have */
 export function countParameters(model: DecoderConfig, { train: { lora } }: JoraConfig): number {
   try {
-    const modules = adaptedModules(model, lora)
-    return modules.reduce(
-      (sum, { name, inFeatures, outFeatures }) => sum + loraRank(lora, name) * (inFeatures + outFeatures),
-      0,
-    )
+    return trainedNumbers(model, lora)
   } catch (error) {
     throw asUsageError(error)
   }
+}
+
+/** What a method is called by its papers. */
+const methodTitles: Readonly<Record<MethodName, string>> = {
+  lora: 'LoRA',
+  dora: 'DoRA',
+  pissa: 'PiSSA',
+  olora: 'OLoRA',
 }
 
 /** Model, adapter, samples, tokens and steps, in that order. */
@@ -32,7 +43,7 @@ export function runFacts(
   const shared = dataset.packing === 'tree' ? ` on ${plural(contexts, 'context')}` : ''
   return [
     run.model.id ?? basename(resolve(modelPath)),
-    `LoRA r ${loraR} on ${[targetModules].flat().join(',')} (${short(run.parameters)} parameters)`,
+    `${methodTitles[methodName(config.train.lora)]} r ${loraR} on ${[targetModules].flat().join(',')} (${short(run.parameters)} parameters)`,
     `${plural(samples, 'sample')}${shared}${heldOut}`,
     `${short(tokens)} tokens an epoch`,
     plural(run.totalSteps, 'step'),

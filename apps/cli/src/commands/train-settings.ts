@@ -30,12 +30,14 @@ export type TrainValues = ValuesOf<typeof trainFlags>
 
 /** The adapter that flags describe. */
 export const loraOf = (
-  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora'>,
+  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora' | 'useDora' | 'initLoraWeights'>,
 ): Omit<LoraConfig, 'dropout'> => ({
   r: values.loraR,
   alpha: values.loraAlpha,
   targetModules: values.targetModules,
   useRslora: values.useRslora,
+  ...(values.useDora && { useDora: true }),
+  ...(values.initLoraWeights !== 'default' && { initLoraWeights: values.initLoraWeights }),
 })
 
 /** Rank, scale and modules of the adapter that training starts from. */
@@ -45,8 +47,8 @@ async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> 
   if (source === undefined)
     throw new UsageError(`--init-adapter: ${path} does not exist: ${folder} holds no PEFT adapter`)
   const config = parsePeftConfig(parseJsonFile(source, path, ConfigError), path)
-  const { rankPattern, alphaPattern, targetModules, useRslora, excludeModules, layersToTransform, layersPattern } =
-    config
+  const { rankPattern, alphaPattern, targetModules, useRslora, useDora = false } = config
+  const { excludeModules, layersToTransform, layersPattern } = config
   return {
     loraR: config.r,
     loraAlpha: config.alpha,
@@ -54,6 +56,7 @@ async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> 
     alphaPattern,
     targetModules,
     useRslora,
+    useDora,
     excludeModules,
     layersToTransform,
     layersPattern,

@@ -4,6 +4,7 @@ import {
   adapterKeys,
   checkpointing,
   heldOut,
+  initialisation,
   lack,
   note,
   numbers,
@@ -72,7 +73,8 @@ export const axolotl: Tool = {
     lora_fan_in_fan_out: lack('weights that lie the other way', 'false'),
     lora_model_dir: to('initAdapter'),
     peft_use_rslora: to('useRslora'),
-    peft_use_dora: lack('DoRA', 'false'),
+    peft_use_dora: to('useDora'),
+    peft_init_lora_weights: initialisation,
     // Longer rows are left out there.
     sequence_len: { make: (written) => ({ maxSeqLength: textOf(written), onOverflow: 'drop' }) },
     sample_packing: note('several samples in one row: speed only'),

@@ -67,6 +67,16 @@ export const scheduler: Meaning = {
   },
 }
 
+/** Where A and B begin, as PEFT's `init_lora_weights` says it. */
+export const initialisation: Meaning = {
+  make: (written) => {
+    const name = textOf(written).toLowerCase()
+    if (/^(true|)$/.test(name)) return {}
+    if (name === 'olora' || name.startsWith('pissa')) return { initLoraWeights: name.slice(0, 5) }
+    return [`the initialisation ${name}; JORA has the default, pissa and olora`]
+  },
+}
+
 export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isOn(text) ? 'on' : 'off'))
 /** A number of steps where −1 and 0 mean none. */
 const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))
@@ -139,7 +149,7 @@ export const adapterKeys = {
   lora_alpha: to('loraAlpha'),
   lora_dropout: to('loraDropout'),
   use_rslora: to('useRslora'),
-  use_dora: lack('DoRA', 'false', 'no'),
+  use_dora: to('useDora'),
   load_in_4bit: bits(4),
   load_in_8bit: bits(8),
 } as const satisfies Meanings

@@ -39,7 +39,13 @@ export const mlxLm: Tool = {
     model: to('model'),
     train: lack('nothing is trained', 'true'),
     data: { make: (written) => ({ dataset: `${textOf(written).replace(/\/+$/, '')}/train.jsonl` }) },
-    fine_tune_type: lack('another kind of training than LoRA', 'lora'),
+    fine_tune_type: {
+      make: (written) => {
+        const kind = textOf(written)
+        if (kind === 'dora') return { useDora: 'true' }
+        return kind === 'lora' ? {} : [`the kind of training ${kind}; JORA has lora and dora`]
+      },
+    },
     optimizer: { make: (written) => (textOf(written) === 'adam' ? {} : optimiser.make(written)) },
     optimizer_config: lack('settings of the optimiser; JORA has --weight-decay and --adam-…'),
     num_layers: lack('only the last layers are adapted; give their numbers: --layers-to-transform', '-1'),

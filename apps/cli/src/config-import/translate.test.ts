@@ -204,8 +204,8 @@ describe('what cannot be had', () => {
   test.each([
     [
       llamaFactoryYaml,
-      'quantization_bit: 4\nuse_dora: true\n',
-      ['quantization_bit: 4 (weights in few bits)', 'use_dora: true (DoRA)'],
+      'quantization_bit: 4\nloraplus_lr_ratio: 16\n',
+      ['quantization_bit: 4 (weights in few bits)', 'loraplus_lr_ratio: 16 (another rate for B (LoRA+))'],
     ],
     [
       axolotlYaml.replace('adapter: lora', 'adapter: qlora'),

@@ -42,6 +42,8 @@ const estimated = [
   'loraAlpha',
   'targetModules',
   'useRslora',
+  'useDora',
+  'initLoraWeights',
   'gpu',
   'deviceMemory',
   'dtype',

@@ -1,5 +1,6 @@
 // exportGgufAdapter: a PEFT LoRA adapter as a GGUF file that llama.cpp lays over the GGUF file of its base model.
 import { architectureOf, describeModel, interleavedHeads, tensorName, type DecoderConfig } from '@jora/llama'
+import { ExportError } from '../export-error'
 import { readDeltas, type Delta } from '../merged-tensors'
 import { checkArchitecture } from './architectures'
 import { checkDtype, writePlan, type GgufOptions, type GgufResult } from './export'
@@ -22,7 +23,7 @@ export interface GgufAdapterOptions extends Omit<GgufOptions, 'adapterDir' | 'dt
  */
 function pairTensors(
   module: string,
-  { loraA, loraB, r, scale }: Delta,
+  { parts: { loraA, loraB }, r, scale }: Delta,
   alpha: number,
   config: DecoderConfig,
   type: 'f32' | 'f16' | 'bf16',
@@ -53,6 +54,10 @@ export async function planAdapter(
   const { config } = await describeModel(modelDir, { local: true })
   const notes = checkArchitecture(config)
   const deltas = [...(await readDeltas(adapterDir, config))]
+  if (deltas.some(([, { parts }]) => parts.magnitude !== undefined))
+    throw new ExportError(
+      `${adapterDir} is a DoRA adapter, which llama.cpp does not lay over a model; merge it (jora merge), or export the merged model (jora export --format gguf)`,
+    )
   const [, first] = deltas[0]!
   const alpha = Math.fround(first.scale * first.r)
   const folded = deltas.filter(([, delta]) => foldedFactor(delta, alpha) !== 1)

@@ -65,6 +65,37 @@ describe('MLX adapters', () => {
     }
   })
 
+  test('DoRA: lengths of rows are multiplied in, as DoRALinear of mlx-lm does', async () => {
+    const [only] = adaptedModules(model, { targetModules: ['layers.1.self_attn.q_proj'] })
+    const { name, inFeatures, outFeatures } = only!
+    const m = noise('m', outFeatures).map((value) => 2 + value)
+    const a = noise('a', 3 * inFeatures)
+    const b = noise('b', 3 * outFeatures)
+    await writeMlx({ fine_tune_type: 'dora', lora_parameters: { rank: 3, scale: 2 } })
+    await writeSafetensors(join(folder, 'adapters.safetensors'), [
+      entry(`${name}.lora_a`, [inFeatures, 3], a),
+      entry(`${name}.lora_b`, [3, outFeatures], b),
+      entry(`${name}.m`, [outFeatures], m),
+    ])
+    const { adapter, config } = await load()
+    expect(config.useDora).toBe(true)
+    const w = noise('w', outFeatures * inFeatures)
+    const x = noise('x', inFeatures)
+    const linear = loraLinear(uploadAdapter(adapter, config), config)
+    const weight = tensor(w, { shape: [outFeatures, inFeatures] })
+    const out = await linear(name, tensor(x, { shape: [1, inFeatures] }), weight).data()
+    for (let row = 0; row < outFeatures; row++) {
+      let [along, squares] = [0, 0]
+      for (let i = 0; i < inFeatures; i++) {
+        let value = w[row * inFeatures + i]!
+        for (let k = 0; k < 3; k++) value += 2 * a[i * 3 + k]! * b[k * outFeatures + row]!
+        along += value * x[i]!
+        squares += value * value
+      }
+      expect(out[row]).toBeCloseTo((m[row]! / Math.sqrt(squares)) * along, 3)
+    }
+  })
+
   test.each([
     ['all layers', { num_layers: -1 }, { targetModules: ['q_proj', 'down_proj'] }, 6],
     ['keys left to mlx-lm', { lora_parameters: { rank: 3, scale: 2 } }, named, 4],
@@ -96,7 +127,8 @@ describe('MLX adapters', () => {
   })
 
   test.each([
-    [{ fine_tune_type: 'dora' }, /"fine_tune_type" is "dora"; expected "lora": DoRA .* mlx_lm\.fuse/],
+    [{ fine_tune_type: 'dora' }, /tensor \S+\.m is missing/],
+    [{ fine_tune_type: 'ia3' }, /"fine_tune_type" is "ia3"; expected "lora" or "dora"/],
     [{ fine_tune_type: 'full' }, /"fine_tune_type" is "full"; .*whole weights are no adapter/],
     [{ lora_parameters: undefined }, /"lora_parameters" is missing/],
     [{ lora_parameters: { rank: 0, scale: 1 } }, /"lora_parameters\.rank" is 0/],
@@ -119,7 +151,7 @@ describe('MLX adapters', () => {
     const replace = (name: string) =>
       writeSafetensors(join(folder, 'adapters.safetensors'), [entry(name, [2], noise(name, 2))])
     await replace('model.layers.0.self_attn.q_proj.m')
-    await expect(load()).rejects.toThrow("a DoRA adapter's magnitudes")
+    await expect(load()).rejects.toThrow('a magnitude of DoRA')
     await replace('model.layers.0.self_attn.q_proj.weight')
     await expect(load()).rejects.toThrow('a whole trained weight')
     await replace('model.embed_tokens.lora_a')

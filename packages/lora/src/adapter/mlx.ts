@@ -3,13 +3,16 @@ import type { DecoderConfig } from '@jora/llama'
 import { checkModulesExist } from './adapter-fit'
 import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
-import { readMatrix, type AdapterArrays, type AdapterWeights, type PeftAdapter } from './peft/peft'
+import type { AdapterArrays } from './adapter'
+import { readMatrix, type AdapterWeights, type PeftAdapter } from './peft/peft'
 import { isTarget, linearModules, type TargetSettings } from './target-modules'
 
 export const mlxWeightsFile = 'adapters.safetensors'
 
 /** What an MLX adapter's settings tell. */
 export interface MlxConfig {
+  /** Whether it has magnitudes beside A and B (DoRA). */
+  readonly isDora: boolean
   readonly rank: number
   /** The factor on B A x itself. */
   readonly scale: number
@@ -35,11 +38,9 @@ export function parseMlxConfig(json: unknown, source: string): MlxConfig {
     throw new ConfigError(`${source}: "${key}" is ${JSON.stringify(value) ?? 'missing'}; expected ${expected}`)
   }
   const kind = config.fine_tune_type ?? 'lora'
-  if (kind === 'dora')
-    refuse('fine_tune_type', kind, '"lora": DoRA adapters are not supported; fuse it into its model with mlx_lm.fuse')
   if (kind === 'full')
     refuse('fine_tune_type', kind, '"lora": whole weights are no adapter; mlx_lm.fuse makes a model of them')
-  if (kind !== 'lora') refuse('fine_tune_type', kind, '"lora"')
+  if (kind !== 'lora' && kind !== 'dora') refuse('fine_tune_type', kind, '"lora" or "dora"')
   const given = config.lora_parameters
   if (typeof given !== 'object' || given === null)
     return refuse('lora_parameters', given, 'an object with rank and scale')
@@ -61,13 +62,13 @@ export function parseMlxConfig(json: unknown, source: string): MlxConfig {
   const layers = config.num_layers ?? config.lora_layers ?? -1
   if (typeof layers !== 'number' || !Number.isInteger(layers)) return refuse('num_layers', layers, 'an integer')
   const baseModel = typeof config.model === 'string' ? config.model : undefined
-  return { rank, scale, dropout, keys: keys ?? undefined, layers, baseModel }
+  return { isDora: kind === 'dora', rank, scale, dropout, keys: keys ?? undefined, layers, baseModel }
 }
 
 type Part = 'lora_a' | 'lora_b'
 
 /** The tensors of the file by module. @throws ConfigError for one that is no low-rank update of a linear layer */
-function mlxModules(names: Iterable<string>, path: string): Set<string> {
+function mlxModules(names: Iterable<string>, path: string, isDora: boolean): Set<string> {
   const modules = new Set<string>()
   for (const name of names) {
     const [, module, part] = /^(.+)\.([^.]+)$/.exec(name) ?? []
@@ -75,9 +76,10 @@ function mlxModules(names: Iterable<string>, path: string): Set<string> {
       throw new ConfigError(`${path}: tensor ${name} is ${what}`)
     }
     if (module === undefined || part === undefined) return fail('no part of a LoRA adapter')
-    if (part === 'm') fail("a DoRA adapter's magnitudes, and DoRA is not supported")
+    if (part === 'm' && !isDora)
+      fail('a magnitude of DoRA, and "fine_tune_type" is not "dora" in the adapter\'s settings')
     if (part === 'weight' || part === 'bias') fail('a whole trained weight: only low-rank updates are loaded')
-    if (part !== 'lora_a' && part !== 'lora_b') fail('no part of a LoRA adapter')
+    if (part !== 'lora_a' && part !== 'lora_b' && part !== 'm') fail('no part of a LoRA adapter')
     if (/\b(embed_tokens|lm_head)$/.test(module))
       fail('of an adapted embedding or head: only the linear layers of the blocks are adapted')
     modules.add(module)
@@ -112,12 +114,12 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
  * @throws ConfigError naming the file and what is at fault
  */
 export async function mlxAdapter(
-  { rank, scale, dropout, keys, layers, baseModel }: MlxConfig,
+  { isDora, rank, scale, dropout, keys, layers, baseModel }: MlxConfig,
   file: AdapterWeights,
   path: string,
   model: DecoderConfig,
 ): Promise<PeftAdapter> {
-  const modules = mlxModules(file.tensors.keys(), path)
+  const modules = mlxModules(file.tensors.keys(), path, isDora)
   if (modules.size === 0) throw new ConfigError(`${path} holds no tensors`)
   checkModulesExist(model, { modules, path, baseModel })
   if (layers > model.layers)
@@ -139,13 +141,18 @@ export async function mlxAdapter(
     if (!modules.has(name)) continue
     const read = async (part: Part, rows: number, columns: number) =>
       transpose(await readMatrix(file, path, `${name}.${part}`, [rows, columns], baseModel), rows, columns)
-    adapter[name] = { loraA: await read('lora_a', inFeatures, rank), loraB: await read('lora_b', rank, outFeatures) }
+    adapter[name] = {
+      loraA: await read('lora_a', inFeatures, rank),
+      loraB: await read('lora_b', rank, outFeatures),
+      ...(isDora && { magnitude: await readMatrix(file, path, `${name}.m`, [outFeatures], baseModel) }),
+    }
   }
   const config: LoraConfig = {
     r: rank,
     alpha: scale * rank,
     dropout,
     useRslora: false,
+    ...(isDora && { useDora: true }),
     ...settingsFor(model, new Set(Object.keys(adapter))),
   }
   return { adapter, config, baseModel }

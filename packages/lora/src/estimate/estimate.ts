@@ -1,9 +1,12 @@
 // What training will take, before it starts: memory of a step with activations kept and recomputed, and which a run chooses.
 import type { DecoderConfig, DTypeSetting } from '@jora/llama'
 import type { Mesh } from '@jora/shard'
+import { sizeOf } from '@jora/tensor'
 import type { GpuProfile } from '@jora/tensor/webgpu'
+import { methodOf, partsOf } from '../adapter/methods'
+import { isTrained } from '../adapter/methods/method'
 import { adaptedModules } from '../adapter/target-modules'
-import { loraRank, type LoraConfig } from '../settings/lora-config'
+import type { LoraConfig } from '../settings/lora-config'
 import { assumedMemoryBytes, planStep, type PlannedModel, type StepPlan } from './plan'
 import type { Workload } from './workload'
 
@@ -56,7 +59,6 @@ export async function estimateStep(
 
 /** Bytes of the adapter and the two moments of AdamW, float32. @throws ConfigError when the adapter does not fit the model */
 export const adapterStateBytes = (model: DecoderConfig, lora: LoraConfig): number =>
-  adaptedModules(model, lora).reduce(
-    (bytes, { name, inFeatures, outFeatures }) => bytes + 3 * 4 * loraRank(lora, name) * (inFeatures + outFeatures),
-    0,
-  )
+  adaptedModules(model, lora)
+    .flatMap((module) => partsOf(methodOf(lora).shapes(module, lora)))
+    .reduce((bytes, [name, shape]) => bytes + (isTrained(name) ? 3 : 1) * 4 * sizeOf(shape), 0)

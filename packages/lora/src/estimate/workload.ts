@@ -2,7 +2,8 @@
 import { collate, type Batch } from '@jora/data'
 import type { Decoder } from '@jora/llama'
 import type { Device } from '@jora/tensor'
-import { initAdapter } from '../adapter/adapter'
+import { emptyAdapter, initAdapter } from '../adapter/adapter'
+import { methodOf } from '../adapter/methods'
 import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
 import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
@@ -41,7 +42,11 @@ export class StepLoop {
 
   constructor(decoder: Decoder, work: Workload, device: Device) {
     this.stepper = new TrainingStep(decoder, { lora: work.lora, adamw, maxGradNorm: 1 }, device)
-    this.state = initState(placeAdapter(initAdapter(decoder.config, work.lora, 1, device), decoder.config, device))
+    // A method that starts from the base would read weights that a plan has not.
+    const adapter = methodOf(work.lora).readsBase
+      ? emptyAdapter(decoder.config, work.lora, device)
+      : initAdapter(decoder.config, work.lora, 1, device)
+    this.state = initState(placeAdapter(adapter, decoder.config, device))
     this.#batches = batchesOf(work, decoder.config.vocabSize, dataGroups(device))
     this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
   }

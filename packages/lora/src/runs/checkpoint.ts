@@ -12,7 +12,9 @@ import { metricsFile, readLog } from './log'
 import { fold, newRun } from './state'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
-import { adapterArrays, adapterEntries, adapterWeightsFile, uploadAdapter } from '../adapter/peft/peft'
+import { restored } from '../adapter/adapter'
+import { methodOf } from '../adapter/methods'
+import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
 import { peftConfig } from '../adapter/peft/peft-config'
 import { keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
 import { adaptedModules } from '../adapter/target-modules'
@@ -44,9 +46,9 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const relative = `checkpoints/${folderName(progress.step)}`
   const entries = {
-    adapter: await adapterEntries(state.adapter),
-    m: await adapterEntries(state.m),
-    v: await adapterEntries(state.v),
+    adapter: await adapterEntries(state.adapter, lora),
+    m: await momentEntries(state.m, lora),
+    v: await momentEntries(state.v, lora),
   }
   if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
@@ -140,23 +142,26 @@ export async function loadCheckpoint(
     )
   }
   const modules = adaptedModules(model, lora)
-  const tensors = async (file: string) => {
+  const arraysOf = async (file: string, config: LoraConfig) => {
     const path = join(folder, file)
     const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
     })
     try {
-      return uploadAdapter(await adapterArrays(parseSafetensors(bytes, path), path, modules, lora), lora, device)
+      return await adapterArrays(parseSafetensors(bytes, path), path, modules, config)
     } catch (error) {
       if (error instanceof SafetensorsError) throw brokenCheckpoint(folder, error.message)
       throw error
     }
   }
+  const written = methodOf(lora).converted?.config(lora) ?? lora
+  const adapter = restored(await arraysOf(adapterWeightsFile, written), lora)
+  const moments = async (file: string) => uploadAdapter(await arraysOf(file, lora), lora, device)
   return {
     state: {
-      adapter: await tensors(adapterWeightsFile),
-      m: await tensors(optimizerFiles.m),
-      v: await tensors(optimizerFiles.v),
+      adapter: uploadAdapter(adapter, lora, device),
+      m: await moments(optimizerFiles.m),
+      v: await moments(optimizerFiles.v),
     },
     progress,
   }

@@ -2,7 +2,7 @@
 import { ConfigError } from './config-error'
 import { checkSettings, defaultsOf } from './derive'
 import type { ValuesOf } from './setting'
-import { adapterSettings } from './table/adapter'
+import { adapterSettings, type InitLoraWeights } from './table/adapter'
 import type { Patterns } from './types'
 import { pythonRegex } from '../adapter/peft/python-regex'
 
@@ -21,6 +21,10 @@ export interface LoraConfig {
   readonly targetModules: readonly string[] | string
   /** Rank-stabilised scale (Kalajdzievski 2023). */
   readonly useRslora: boolean
+  /** Trains the length of each row of a weight apart from its direction (DoRA, Liu et al. 2024); false when absent. */
+  readonly useDora?: boolean | undefined
+  /** Where A and B begin, if from the base's weights (PiSSA, OLoRA); absent: A random, B zero. */
+  readonly initLoraWeights?: InitLoraWeights | undefined
   /** Ranks that differ from `r`, by a pattern of module names; see {@link loraRank}. Absent: none. */
   readonly rankPattern?: Patterns | undefined
   /** Alphas that differ from `alpha`, likewise; see {@link loraScaling}. */
@@ -39,9 +43,12 @@ const peftNames = { loraR: 'r', loraAlpha: 'alpha', loraDropout: 'dropout' } as 
 /** The adapter that settings describe. What says nothing is absent: checkpoints of earlier versions know nothing of it. */
 export function loraConfigOf(settings: Omit<ValuesOf<typeof adapterSettings>, 'initAdapter'>): LoraConfig {
   const { loraR: r, loraAlpha: alpha, loraDropout: dropout, targetModules, useRslora } = settings
-  const { rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern } = settings
+  const { useDora, initLoraWeights, rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern } =
+    settings
   const some = (patterns: Patterns) => (Object.keys(patterns).length > 0 ? patterns : undefined)
   const special = {
+    useDora: useDora || undefined,
+    initLoraWeights: initLoraWeights === 'default' ? undefined : initLoraWeights,
     rankPattern: some(rankPattern),
     alphaPattern: some(alphaPattern),
     excludeModules,
@@ -70,6 +77,7 @@ export function checkLoraConfig(config: LoraConfig): void {
       if (problem !== undefined) throw new ConfigError(`${what} is ${value}, expected ${problem}`, setting)
     }
   checkSettings(adapterSettings, { ...config }, peftNames)
+  methodName(config)
   const isRegex = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
   if (isRegex) pythonRegex(targetModules, 'targetModules')
   if (typeof excludeModules === 'string') pythonRegex(excludeModules, 'excludeModules')
@@ -77,6 +85,19 @@ export function checkLoraConfig(config: LoraConfig): void {
     throw new ConfigError(
       'layersToTransform is given beside a regular expression as target, which names the layers itself',
     )
+}
+
+/** What a way of adapting layers is called. rsLoRA is none: it is another scale, which each of them takes. */
+export type MethodName = 'lora' | 'dora' | 'pissa' | 'olora'
+
+/** The method that settings name. @throws ConfigError for two at once */
+export function methodName({ useDora = false, initLoraWeights: init }: LoraConfig): MethodName {
+  if (useDora && init !== undefined)
+    throw new ConfigError(
+      `initLoraWeights is ${init} beside useDora, expected one of them: DoRA starts from the default initialisation here`,
+      'initLoraWeights',
+    )
+  return useDora ? 'dora' : (init ?? 'lora')
 }
 
 /** What the first pattern that `module` matches gives. */

@@ -1,8 +1,10 @@
 // What a run does otherwise on a mesh: where adapter and batches lie, and what its processes must agree on.
 import { weightSharding, type DecoderConfig } from '@jora/llama'
-import { devicePut, MeshDevice, P } from '@jora/shard'
-import type { Device, MemoryStats } from '@jora/tensor'
+import { devicePut, MeshDevice, P, type PartitionSpec } from '@jora/shard'
+import type { Device, MemoryStats, Tensor } from '@jora/tensor'
 import type { Adapter } from '../adapter/adapter'
+import { mapParts } from '../adapter/methods'
+import type { PartName } from '../adapter/methods/method'
 import { ConfigError } from '../settings/lora-config'
 
 /** The axis of the mesh that a batch's rows are split over. */
@@ -14,6 +16,10 @@ export const batchSharding = P(dataAxis)
 /** How many runs of rows a batch is cut into: one for each part of the mesh's data axis. */
 export const dataGroups = (device: Device): number => (device instanceof MeshDevice ? device.mesh.along(dataAxis) : 1)
 
+/** How a tensor of a module's adapter is split where its weight is split by `out` and `input`. */
+const partSpec = (name: PartName, out: readonly string[], input: readonly string[]): PartitionSpec =>
+  name === 'magnitude' ? P(out) : name === 'loraA' || name === 'initialA' ? P(null, input) : P(out, null)
+
 /**
  * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row
  * A is. A layer's products then join its own sum, and no activation moves for the adapter's sake (Shoeybi et al. 2019
@@ -23,12 +29,14 @@ export function placeAdapter(adapter: Adapter, model: DecoderConfig, device: Dev
   if (!(device instanceof MeshDevice)) return adapter
   const specOf = weightSharding(model, device.mesh)
   return Object.fromEntries(
-    Object.entries(adapter).map(([module, { loraA, loraB }]) => {
+    Object.entries(adapter).map(([module, parts]) => {
       const [out = [], input = []] = specOf(`${module}.weight`).dimensions
-      const placed = { loraA: devicePut(loraA, device, P(null, input)), loraB: devicePut(loraB, device, P(out, null)) }
-      if (placed.loraA !== loraA) loraA.dispose()
-      if (placed.loraB !== loraB) loraB.dispose()
-      return [module, placed]
+      const place = (part: Tensor, name: PartName): Tensor => {
+        const placed = devicePut(part, device, partSpec(name, out, input))
+        if (placed !== part) part.dispose()
+        return placed
+      }
+      return [module, mapParts(parts, place)]
     }),
   )
 }

@@ -14,7 +14,7 @@ import { fingerprint, hashSamples } from '../runs/hashes'
 import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
 import { settings as settingsTable } from '../settings/table'
-import { ConfigError, loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
+import { ConfigError, loraRank, loraScaling, methodName, type LoraConfig } from '../settings/lora-config'
 import { fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
@@ -47,12 +47,20 @@ export interface TrainOptions {
 export const joraVersion: string = packageJson.version
 
 /** Rank and scale, for an error. */
-function described({ r, alpha, useRslora, rankPattern, alphaPattern }: LoraConfig): string {
+function described(config: LoraConfig): string {
+  const { r, alpha, useRslora, rankPattern, alphaPattern } = config
   const patterns = [
     rankPattern && `ranks ${JSON.stringify(rankPattern)}`,
     alphaPattern && `alphas ${JSON.stringify(alphaPattern)}`,
   ]
-  return [`r ${r}`, `alpha ${alpha}`, `rsLoRA ${useRslora}`, ...patterns.filter(Boolean)].join(', ')
+  const method = methodName(config)
+  return [
+    ...(method === 'lora' ? [] : [method]),
+    `r ${r}`,
+    `alpha ${alpha}`,
+    `rsLoRA ${useRslora}`,
+    ...patterns.filter(Boolean),
+  ].join(', ')
 }
 
 /** Trees share rows of the length that a sample may have. */
@@ -202,7 +210,9 @@ async function initialAdapter(
   const { adapter, config } = await loadAdapter(folder, model, device)
   const same = Object.keys(adapter).every(
     (module) =>
-      loraRank(config, module) === loraRank(want, module) && loraScaling(config, module) === loraScaling(want, module),
+      methodName(config) === methodName(want) &&
+      loraRank(config, module) === loraRank(want, module) &&
+      loraScaling(config, module) === loraScaling(want, module),
   )
   if (!same) throw new ConfigError(`${folder} has ${described(config)}; the run has ${described(want)}`)
   return adapter

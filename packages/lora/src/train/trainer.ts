@@ -2,7 +2,7 @@
 import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
 import { defaultDevice, learningRateAt, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
 import { chooseDType, type Decoder } from '@jora/llama'
-import { initAdapter, type Adapter } from '../adapter/adapter'
+import { startAdapter, type Adapter } from '../adapter/adapter'
 import { Evaluator } from './evaluate'
 import type { TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
@@ -97,7 +97,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const resumed = inputs.resume?.state
   let state: TrainState = resumed
     ? { adapter: place(resumed.adapter), m: place(resumed.m), v: place(resumed.v) }
-    : initState(place(inputs.initialAdapter ?? initAdapter(model.config, config.lora, config.seed, device)))
+    : initState(place(inputs.initialAdapter ?? (await startAdapter(model, config.lora, config.seed, device))))
   const earlier = progress.seconds
   const started = performance.now()
   const seconds = () => earlier + (performance.now() - started) / 1000

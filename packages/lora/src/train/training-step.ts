@@ -29,12 +29,12 @@ import {
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
 import { devicePut } from '@jora/shard'
-import { loraLinear, type Adapter } from '../adapter/adapter'
+import { joinTrained, loraLinear, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 import { batchSharding } from './on-mesh'
 
-/** Everything training changes: the adapter and AdamW's moments. */
+/** The adapter, and AdamW's moments of what of it is trained. */
 export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
 
 /** What is the same for all steps of a run. */
@@ -66,7 +66,7 @@ const largest = 3e38
 /** The state before the first step: the adapter, with zero moments. */
 export const initState = (adapter: Adapter): TrainState => {
   const make = jit((a: Adapter) => initAdamW(a))
-  const state = { adapter, ...make(adapter) }
+  const state = { adapter, ...make(splitTrained(adapter).trained) }
   make.dispose()
   return state
 }
@@ -84,8 +84,8 @@ export class TrainingStep {
   constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
     this.#config = config
-    const lossSum = (adapter: Adapter, { keys, ...batch }: TrainingBatch): Tensor => {
-      const linear = loraLinear(adapter, config.lora, config.lora.dropout > 0 ? keys : undefined)
+    const lossSum = (trained: Adapter, frozen: FrozenParts, { keys, ...batch }: TrainingBatch): Tensor => {
+      const linear = loraLinear(joinTrained(trained, frozen), config.lora, config.lora.dropout > 0 ? keys : undefined)
       return sum(tokenLosses({ ...decoder, linear }, ...lossInputs(batch)))
     }
     /** `inverse` is 1 / labelled tokens of the step. */
@@ -101,36 +101,27 @@ export class TrainingStep {
       const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
       // Neither NaN nor ∞ is below: such a step leaves everything as it was.
       const finite = logicalAnd(lt(clipped.norm, largest), lt(meanLoss, largest))
-      const keep = (after: Adapter, before: Adapter): Adapter => {
-        const old = treeLeaves(before)
-        return treeMap((value, i) => where(finite, value, old[i]!), after)
-      }
+      const keep = (after: Adapter, before: Adapter): Adapter =>
+        treeMap((value, old) => where(finite, value, old), after, before)
       const state = { adapter: keep(next.params, adapter), m: keep(next.state.m, m), v: keep(next.state.v, v) }
       return { state, loss: meanLoss, gradNorm: clipped.norm }
     }
-    const gradients = (adapter: Adapter, batch: TrainingBatch): Sums => {
-      const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, batch))(adapter)
+    const gradients = (adapter: Adapter, frozen: FrozenParts, batch: TrainingBatch): Sums => {
+      const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, frozen, batch))(adapter)
       return { loss, grads }
     }
     this.#gradients = gradients
     this.#single = jit(
-      (state: TrainState, batch: TrainingBatch, numbers: Tensor, inverse: Tensor) => {
-        const { state: next, loss, gradNorm } = update(state, gradients(state.adapter, batch), numbers, inverse)
+      (state: TrainState, batch: TrainingBatch, numbers: Tensor, inverse: Tensor, frozen: FrozenParts) => {
+        const sums = gradients(state.adapter, frozen, batch)
+        const { state: next, loss, gradNorm } = update(state, sums, numbers, inverse)
         return { state: next, loss, gradNorm }
       },
       { donate: [0, 1, 2, 3] },
     )
     this.#accumulate = jit(
-      (sums: Sums, adapter: Adapter, batch: TrainingBatch) => {
-        const next = gradients(adapter, batch)
-        const total = Object.fromEntries(
-          Object.entries(sums.grads).map(([name, pair]) => [
-            name,
-            { loraA: add(pair.loraA, next.grads[name]!.loraA), loraB: add(pair.loraB, next.grads[name]!.loraB) },
-          ]),
-        )
-        return { loss: add(sums.loss, next.loss), grads: total }
-      },
+      (sums: Sums, adapter: Adapter, batch: TrainingBatch, frozen: FrozenParts) =>
+        treeMap((sum, next) => add(sum, next), sums, gradients(adapter, frozen, batch)),
       { donate: [0, 2] },
     )
     this.#apply = jit(
@@ -177,10 +168,16 @@ export class TrainingStep {
     const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
     const inverse = this.#upload(Float32Array.of(1 / targets), [])
     const uploads = this.#uploads(batches, seed, step)
-    if (batches.length === 1) return this.#single(state, uploads.next().value!, numbers, inverse)
-    let sums: Sums = this.#zero(state.adapter)
-    for (const batch of uploads) sums = this.#accumulate(sums, state.adapter, batch)
-    return this.#apply(state, sums, numbers, inverse)
+    const { trained, frozen } = splitTrained(state.adapter)
+    const changing: TrainState = { ...state, adapter: trained }
+    const whole = ({ state: next, ...rest }: StepResult): StepResult => ({
+      ...rest,
+      state: { ...next, adapter: joinTrained(next.adapter, frozen) },
+    })
+    if (batches.length === 1) return whole(this.#single(changing, uploads.next().value!, numbers, inverse, frozen))
+    let sums: Sums = this.#zero(trained)
+    for (const batch of uploads) sums = this.#accumulate(sums, trained, batch, frozen)
+    return whole(this.#apply(changing, sums, numbers, inverse))
   }
 
   /** Where loss or gradient of such a step stop being finite, computed op by op; undefined when they do not. */
@@ -189,12 +186,13 @@ export class TrainingStep {
     batches: readonly Batch[],
     { step, seed }: { step: number; seed: number },
   ): Promise<NonFinite | undefined> {
+    const { trained, frozen } = splitTrained(adapter)
     for (const inputs of this.#uploads(batches, seed, step)) {
-      const losses = (a: Adapter, b: TrainingBatch) => {
-        const sums = this.#gradients(a, b)
+      const losses = (a: Adapter, f: FrozenParts, b: TrainingBatch) => {
+        const sums = this.#gradients(a, f, b)
         return { ...sums, norm: globalNorm(sums.grads) }
       }
-      const found = await firstNonFinite(losses, [adapter, inputs])
+      const found = await firstNonFinite(losses, [trained, frozen, inputs])
       disposeTree(inputs)
       if (found) return found
     }

@@ -3,6 +3,7 @@ import { parseJsonFile } from '@jora/data'
 import { showValue } from '@jora/tensor'
 import { ConfigError } from '../../settings/config-error'
 import { checkLoraConfig, type LoraConfig } from '../../settings/lora-config'
+import { methodOf } from '../methods'
 import { isAllLinear } from '../target-modules'
 
 export const adapterConfigFile = 'adapter_config.json'
@@ -17,12 +18,13 @@ export interface PeftInfo {
   readonly kept?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** adapter_config.json as PEFT writes it. */
+/** adapter_config.json as PEFT writes it, of the adapter as it is in PEFT's files. */
 export function peftConfig(
-  config: LoraConfig,
+  settings: LoraConfig,
   modules: readonly string[],
   { baseModel, revision, kept = {} }: PeftInfo,
 ): Record<string, unknown> {
+  const config = methodOf(settings).converted?.config(settings) ?? settings
   const { targetModules, excludeModules, layersToTransform, layersPattern } = config
   // As given: the last parts alone would name modules of layers that were left out.
   const targets = typeof targetModules === 'string' ? targetModules : [...targetModules].sort()
@@ -47,7 +49,7 @@ export function peftConfig(
       ? [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort()
       : targets,
     task_type: 'CAUSAL_LM',
-    use_dora: false,
+    use_dora: config.useDora ?? false,
     use_rslora: config.useRslora,
     ...kept,
   }
@@ -86,7 +88,6 @@ const inPeft = 'merge it into its base model with PEFT (merge_and_unload) and us
 
 /** Keys that change what an adapter computes, what they must be, and why nothing else is loaded. */
 const refusals: Readonly<Record<string, string>> = {
-  use_dora: `false: DoRA adapters are not supported; ${inPeft}`,
   use_qalora: `false: QALoRA adapters are not supported; ${inPeft}`,
   kasa_config: `null: KaSA adapters, whose base model has other weights, are not supported; ${inPeft}`,
   monteclora_config: `null: MonteCLoRA adapters are not supported; ${inPeft}`,
@@ -174,6 +175,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
     dropout,
     targetModules,
     useRslora: config.use_rslora === true,
+    ...(config.use_dora === true && { useDora: true }),
     ...Object.fromEntries(Object.entries(present).filter(([, value]) => value !== undefined)),
   }
   try {

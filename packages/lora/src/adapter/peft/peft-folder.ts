@@ -26,7 +26,7 @@ export async function savePeftAdapter(
   config: LoraConfig,
   info: AdapterInfo,
 ): Promise<void> {
-  const entries = await adapterEntries(adapter)
+  const entries = await adapterEntries(adapter, config)
   if (!keepsFiles(adapter)) return
   await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info), info.prompt)
 }

@@ -1,20 +1,30 @@
 // Names of an adapter's tensors: as PEFT writes them, and as they are found elsewhere.
 import { ConfigError } from '../../settings/config-error'
+import type { PartName } from '../methods/method'
 
 const prefix = 'base_model.model.'
 
-export type LoraPart = 'loraA' | 'loraB'
+/** What follows a module's name in PEFT's name of each of its tensors. */
+const suffixes = {
+  loraA: 'lora_A.weight',
+  loraB: 'lora_B.weight',
+  magnitude: 'lora_magnitude_vector',
+} as const
 
-/** PEFT's name of a module's A or B, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
-export const peftName = (module: string, part: LoraPart): string =>
-  `${prefix}${module}.lora_${part === 'loraA' ? 'A' : 'B'}.weight`
+/** A tensor that PEFT's files have; what else a method keeps is converted before it is written. */
+export type LoraPart = keyof typeof suffixes
+
+/** Whether PEFT's files have that tensor. */
+export const isLoraPart = (part: PartName): part is LoraPart => Object.hasOwn(suffixes, part)
+
+/** PEFT's name of a tensor of a module, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
+export const peftName = (module: string, part: LoraPart): string => `${prefix}${module}.${suffixes[part]}`
 
 /** What wrappers of a torch module leave in the names of its parts. */
 const wrappers = /(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
 
 /** Tensors that are more than a low-rank update, and what they are. */
 const others: readonly (readonly [RegExp, string])[] = [
-  [/\.lora_magnitude_vector\b|\.m$/, "a DoRA adapter's magnitudes, and DoRA is not supported"],
   [
     /\.lora_embedding_[AB]\b|\b(embed_tokens|lm_head)\./i,
     'of an adapted or trained embedding or head: only the linear layers of the blocks are adapted',
@@ -26,18 +36,21 @@ const others: readonly (readonly [RegExp, string])[] = [
 
 /**
  * The module and part that a tensor of a PEFT adapter belongs to. Beside PEFT's own names, those with an adapter's name in
- * them (`lora_A.default.weight`), without PEFT's or the model's prefix, and with wrappers' are taken.
+ * them (`lora_A.default.weight`, `lora_magnitude_vector.default`), without PEFT's or the model's prefix, and with wrappers' are taken.
  * @param source what errors call the file
  * @throws ConfigError for a tensor that is no low-rank update of a linear layer, saying what it is
  */
 function readPeftName(name: string, source: string): { readonly module: string; readonly part: LoraPart } {
   const plain = name.replaceAll(wrappers, '')
-  const found = /^(?:base_model\.model\.)?(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/.exec(plain)
+  const found =
+    /^(?:base_model\.model\.)?(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/.exec(plain) ??
+    /^(?:base_model\.model\.)?(.+)\.lora_(magnitude_vector)(?:\.[^.]+)?(?:\.weight)?$/.exec(plain)
   const what = others.find(([pattern]) => pattern.test(plain))
   if (!found || /\b(embed_tokens|lm_head)$/.test(found[1]!))
     throw new ConfigError(`${source}: tensor ${name} is ${what?.[1] ?? 'no part of a LoRA adapter'}`)
-  const [, module = '', letter] = found
-  return { module: module.replace(/^(?=layers\.\d)/, 'model.'), part: letter === 'A' ? 'loraA' : 'loraB' }
+  const [, module = '', kind = ''] = found
+  const kinds: Readonly<Record<string, LoraPart>> = { A: 'loraA', B: 'loraB', magnitude_vector: 'magnitude' }
+  return { module: module.replace(/^(?=layers\.\d)/, 'model.'), part: kinds[kind]! }
 }
 
 /** The tensors of a file by module and part. @throws ConfigError as {@link readPeftName}, and when one stands there twice */

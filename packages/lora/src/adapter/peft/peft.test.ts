@@ -186,7 +186,6 @@ describe('what is refused', () => {
   test('other kinds of adapter, by key', () => {
     const bad: [Record<string, unknown>, string][] = [
       [{ peft_type: 'IA3' }, '"peft_type" is "IA3"; expected "LORA"'],
-      [{ use_dora: true }, '"use_dora" is true; expected false: DoRA adapters are not supported'],
       [{ bias: 'all' }, '"bias" is "all"; expected "none"'],
       [{ fan_in_fan_out: true }, '"fan_in_fan_out" is true; expected false'],
       [{ modules_to_save: ['lm_head'] }, '"modules_to_save" is ["lm_head"]; expected null'],

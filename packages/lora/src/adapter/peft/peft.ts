@@ -1,5 +1,5 @@
 // PEFT adapters: adapter_config.json and adapter_model.safetensors, as text and bytes.
-import { tensor, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import {
   decodeFloats,
   isFloatDType,
@@ -10,45 +10,39 @@ import {
 } from '@jora/tensor/safetensors'
 import { allFinite } from '@jora/tensor/weights'
 import type { DecoderConfig } from '@jora/llama'
-import type { Adapter } from '../adapter'
+import { converted, downloadAdapter, uploadParts, type Adapter, type AdapterArrays } from '../adapter'
 import { fittingModules, madeFor } from '../adapter-fit'
 import { ConfigError } from '../../settings/config-error'
 import { loraRank, type LoraConfig } from '../../settings/lora-config'
 import { adapterConfigFile, parsePeftConfigText, peftConfig, type PeftConfig, type PeftInfo } from './peft-config'
-import { peftName, peftTensors, type LoraPart } from './peft-names'
+import { methodOf, partShape, partsOf } from '../methods'
+import type { Parts } from '../methods/method'
+import { isLoraPart, peftName, peftTensors, type LoraPart } from './peft-names'
 import type { AdaptedModule } from '../target-modules'
 
 export const adapterWeightsFile = 'adapter_model.safetensors'
 
 const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
-const parts = ['loraA', 'loraB'] as const
-
-/** Tensors of an adapter (or of moments shaped like one) as safetensors entries under PEFT's names. */
-export async function adapterEntries(adapter: Adapter): Promise<SafetensorsEntry<Uint8Array>[]> {
-  const entries: SafetensorsEntry<Uint8Array>[] = []
-  for (const [module, pair] of Object.entries(adapter)) {
-    for (const part of parts) {
-      const data = await pair[part].data()
-      entries.push({ name: peftName(module, part), dtype: 'F32', shape: pair[part].shape, data: bytesOf(data) })
-    }
-  }
-  return entries
+/** Tensors of an adapter as safetensors entries, as PEFT has them: see `Conversion` for methods that start from the base. */
+export async function adapterEntries(adapter: Adapter, config: LoraConfig): Promise<SafetensorsEntry<Uint8Array>[]> {
+  const { adapter: written, config: ranks } = converted(await downloadAdapter(adapter), config)
+  return arrayEntries(written, ranks)
 }
 
-/** An adapter on the host: A `[r, in]` and B `[out, r]` of each module, row-major. */
-export type AdapterArrays = Readonly<Record<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>>
+/** Tensors of moments, which are shaped as what is trained of an adapter, as safetensors entries under PEFT's names. */
+export const momentEntries = async (moments: Adapter, config: Ranks): Promise<SafetensorsEntry<Uint8Array>[]> =>
+  arrayEntries(await downloadAdapter(moments), config)
 
 type Ranks = Pick<LoraConfig, 'r' | 'rankPattern'>
 
-/** As {@link adapterEntries}, of an adapter on the host. */
+/** As {@link adapterEntries}, of an adapter on the host that is of one of PEFT's kinds already. */
 export const arrayEntries = (adapter: AdapterArrays, ranks: Ranks): SafetensorsEntry<Uint8Array>[] =>
-  Object.entries(adapter).flatMap(([module, pair]) =>
-    parts.map((part) => {
-      const r = loraRank(ranks, module)
-      const other = pair[part].length / r
-      const shape = part === 'loraA' ? [r, other] : [other, r]
-      return { name: peftName(module, part), dtype: 'F32' as const, shape, data: bytesOf(pair[part]) }
+  Object.entries(adapter).flatMap(([module, parts]) =>
+    partsOf(parts).map(([part, data]) => {
+      if (!isLoraPart(part)) throw new TypeError(`PEFT has no tensor ${part} of ${module}: it was not converted`)
+      const shape = partShape(part, data.length, loraRank(ranks, module))
+      return { name: peftName(module, part), dtype: 'F32' as const, shape, data: bytesOf(data) }
     }),
   )
 
@@ -66,7 +60,7 @@ export async function readMatrix(
   file: AdapterWeights,
   path: string,
   name: string,
-  shape: readonly [number, number],
+  shape: readonly number[],
   baseModel?: string,
 ): Promise<Float32Array> {
   const info = file.tensors.get(name)
@@ -83,7 +77,8 @@ export async function readMatrix(
 }
 
 /**
- * Tensors of `file`, under the names that PEFT and its users give them, as pairs of the `modules` they must cover.
+ * Tensors of `file`, under the names that PEFT and its users give them, as those that training changes of the adapters of the
+ * `modules` they must cover.
  * @param path what errors call the file
  * @throws ConfigError naming the tensor at fault
  */
@@ -91,44 +86,42 @@ export async function adapterArrays(
   file: AdapterWeights,
   path: string,
   modules: readonly AdaptedModule[],
-  ranks: Ranks,
+  config: LoraConfig,
   baseModel?: string,
 ): Promise<AdapterArrays> {
   const tensors = peftTensors(file.tensors.keys(), path)
-  const adapter: Record<string, { loraA: Float32Array; loraB: Float32Array }> = {}
-  for (const { name: module, inFeatures, outFeatures } of modules) {
-    const r = loraRank(ranks, module)
-    const read = (part: LoraPart, shape: readonly [number, number]) =>
-      readMatrix(file, path, tensors.get(module)?.[part] ?? peftName(module, part), shape, baseModel)
-    adapter[module] = { loraA: await read('loraA', [r, inFeatures]), loraB: await read('loraB', [outFeatures, r]) }
-    tensors.delete(module)
+  const method = methodOf(config)
+  const adapter: Record<string, Parts<Float32Array>> = {}
+  for (const module of modules) {
+    const found = tensors.get(module.name)
+    const read: Partial<Record<LoraPart, Float32Array>> = {}
+    for (const [part, shape] of partsOf(method.shapes(module, config))) {
+      if (!isLoraPart(part)) continue
+      read[part] = await readMatrix(file, path, found?.[part] ?? peftName(module.name, part), shape, baseModel)
+      delete found?.[part]
+    }
+    adapter[module.name] = read as Parts<Float32Array>
   }
-  const [left] = [...tensors.values()].flatMap(({ loraA, loraB }) =>
-    [loraA, loraB].filter((name) => name !== undefined),
-  )
-  if (left !== undefined) throw new ConfigError(`${path}: tensor ${left} belongs to no adapted module of this model`)
+  for (const [module, parts] of tensors)
+    for (const [part, name] of Object.entries(parts)) {
+      const isDora = part === 'magnitude' && adapter[module] !== undefined
+      throw new ConfigError(
+        isDora
+          ? `${path}: tensor ${name} is a magnitude of DoRA, and "use_dora" is not true in the adapter's settings`
+          : `${path}: tensor ${name} belongs to no adapted module of this model`,
+      )
+    }
   return adapter
 }
 
 /**
  * The adapter, with the ranks that its settings give each module, as f32 tensors on a device (the default one when
- * absent): A `[r, in]`, B `[out, r]`.
+ * absent), shaped as {@link Parts} says.
  */
-export function uploadAdapter(adapter: AdapterArrays, ranks: Ranks, device?: Device): Adapter {
-  const on = device ? { device } : {}
-  return Object.fromEntries(
-    Object.entries(adapter).map(([module, { loraA, loraB }]) => {
-      const r = loraRank(ranks, module)
-      return [
-        module,
-        {
-          loraA: tensor(loraA, { shape: [r, loraA.length / r], ...on }),
-          loraB: tensor(loraB, { shape: [loraB.length / r, r], ...on }),
-        },
-      ]
-    }),
+export const uploadAdapter = (adapter: AdapterArrays, ranks: Ranks, device?: Device): Adapter =>
+  Object.fromEntries(
+    Object.entries(adapter).map(([module, parts]) => [module, uploadParts(parts, loraRank(ranks, module), device)]),
   )
-}
 
 /** The two files of a PEFT adapter, in memory. */
 export interface PeftFiles {
@@ -140,7 +133,7 @@ export interface PeftFiles {
 export async function serializePeftAdapter(adapter: Adapter, config: LoraConfig, info: PeftInfo): Promise<PeftFiles> {
   return {
     [adapterConfigFile]: `${JSON.stringify(peftConfig(config, Object.keys(adapter), info), null, 2)}\n`,
-    [adapterWeightsFile]: serializeSafetensors(await adapterEntries(adapter), { format: 'pt' }),
+    [adapterWeightsFile]: serializeSafetensors(await adapterEntries(adapter, config), { format: 'pt' }),
   }
 }
 

@@ -1,6 +1,9 @@
 // Settings of the adapter, as PEFT's LoraConfig has them.
 import type { Settings } from '../setting'
-import { integer, integers, modules, namesOrPattern, number, path, patterns, toggle } from '../types'
+import { choice, integer, integers, modules, namesOrPattern, number, path, patterns, toggle } from '../types'
+
+/** Where A and B begin, if from the base's weights, as PEFT's `init_lora_weights` calls it. */
+export type InitLoraWeights = 'pissa' | 'olora'
 
 /** No model has a matrix of a higher rank than this; PEFT takes any. */
 const rank = integer(1, 16_384)
@@ -52,6 +55,28 @@ export const adapterSettings = {
     help: 'scale by alpha / √r',
     label: 'Rank-stabilised scale',
     about: 'Divides alpha by the root of the rank instead (rsLoRA); worth it for ranks over 32.',
+    group: 'adapter',
+    course: true,
+  },
+  useDora: {
+    type: toggle,
+    fallback: false,
+    help: 'train the length of each row of a weight apart from its direction (DoRA)',
+    label: 'Weight-decomposed (DoRA)',
+    about: 'Trains how long each row of a weight is apart from where it points. Often better at low ranks, and slower.',
+    group: 'adapter',
+    course: true,
+  },
+  initLoraWeights: {
+    type: choice<'default' | InitLoraWeights>({
+      default: 'As usual: the adapter begins as nothing',
+      pissa: 'The weight’s largest singular vectors (PiSSA)',
+      olora: 'Columns of the weight made orthonormal (OLoRA)',
+    }),
+    fallback: 'default',
+    help: 'where A and B begin; from the base’s weights, the adapter is saved as a plain LoRA of twice the rank',
+    label: 'Start of the adapter',
+    about: 'PiSSA and OLoRA start from a part of the model’s own weights, which often learns faster.',
     group: 'adapter',
     course: true,
   },

@@ -1,0 +1,32 @@
+// The methods of adapting linear layers, and which one a run has. A further method is a file here and an entry.
+import { methodName, type LoraConfig, type MethodName } from '../../settings/lora-config'
+import { dora } from './dora'
+import { lora } from './lora'
+import { isTrained, type AdapterMethod, type PartName, type Parts } from './method'
+import { olora } from './olora'
+import { pissa } from './pissa'
+
+export const methods = { lora, dora, pissa, olora } satisfies Record<MethodName, AdapterMethod>
+
+/** The method that settings name. @throws ConfigError as {@link methodName} */
+export const methodOf = (config: LoraConfig): AdapterMethod => methods[methodName(config)]
+
+/** The method that computes with these tensors of a module. */
+export const methodOfParts = (parts: Parts<unknown>): AdapterMethod =>
+  parts.magnitude !== undefined ? methods.dora : parts.initialA !== undefined ? methods.pissa : methods.lora
+
+/** The tensors of `parts` with their names, in the order of files and programs. */
+export const partsOf = <T>(parts: Parts<T>): (readonly [PartName, T])[] =>
+  Object.entries(parts).filter(([, value]) => value !== undefined) as [PartName, T][]
+
+/** The shape of a tensor of `length` elements in the adapter of rank `r` of a module. */
+export const partShape = (name: PartName, length: number, r: number): readonly number[] =>
+  name === 'magnitude' ? [length] : name === 'loraA' || name === 'initialA' ? [r, length / r] : [length / r, r]
+
+/** As `Array.map`, over the tensors of a module. */
+export const mapParts = <T, U>(parts: Parts<T>, change: (value: T, name: PartName) => U): Parts<U> =>
+  Object.fromEntries(partsOf(parts).map(([name, value]) => [name, change(value, name)])) as Parts<U>
+
+/** Those of a module's tensors that training changes, or those that it leaves alone. */
+export const selectParts = <T>(parts: Parts<T>, trained: boolean): Partial<Parts<T>> =>
+  Object.fromEntries(partsOf(parts).filter(([name]) => isTrained(name) === trained))

@@ -1,0 +1,76 @@
+// What a method of adapting linear layers is: the tensors it has for a module, where they begin, and what they compute.
+import type { Tensor, Weight } from '@jora/tensor'
+import type { LoraConfig } from '../../settings/lora-config'
+import type { AdaptedModule } from '../target-modules'
+
+/**
+ * One value for each tensor that a module's adapter has.
+ *
+ * - `loraA` `[r, in]` and `loraB` `[out, r]`, of every method;
+ * - `magnitude` `[out]`, of DoRA: the length of each row of the adapted weight;
+ * - `initialA` and `initialB`, shaped as A and B, of methods that start from a part of the base weight: that part, which is
+ *   taken away again and never trained.
+ */
+export type Parts<T> = {
+  readonly loraA: T
+  readonly loraB: T
+  readonly magnitude?: T
+  readonly initialA?: T
+  readonly initialB?: T
+}
+
+/** The name of one of {@link Parts}. */
+export type PartName = keyof Parts<unknown>
+
+/** Whether training changes the tensor of that name. */
+export const isTrained = (name: PartName): boolean => name !== 'initialA' && name !== 'initialB'
+
+/** The linear layer that is adapted, as a graph sees it. */
+export interface AdaptedLayer {
+  /** The frozen weight, `[out, in]`. */
+  readonly weight: Weight
+  /** The layer without its adapter and bias: `[…, in]` to `[…, out]`, in the type of its argument. */
+  readonly base: (x: Tensor) => Tensor
+  /** The factor on B A x; a tensor, f32 `[]`, where it is an argument of the program. */
+  readonly scale: number | Tensor
+  /** The dropout of this step; absent when not training, or without dropout. */
+  readonly dropout?: ((x: Tensor) => Tensor) | undefined
+}
+
+/** A way to adapt linear layers; the entries of the table `methods`. */
+export interface AdapterMethod {
+  /** Shapes of the tensors of a module's adapter. */
+  shapes(module: AdaptedModule, config: LoraConfig): Parts<readonly number[]>
+  /** Whether {@link init} is given the base weight. */
+  readonly readsBase: boolean
+  /**
+   * A module's fresh adapter, row-major, a pure function of its arguments.
+   * @param seed of this module
+   * @param base the frozen weight, `[out, in]`; empty unless `readsBase`
+   */
+  init(module: AdaptedModule, config: LoraConfig, seed: number, base: Float32Array): Parts<Float32Array>
+  /**
+   * What the adapted layer computes.
+   * @param x its input, `[…, in]`
+   * @param y the base's output for it, `[…, out]`, without bias
+   */
+  forward(parts: Parts<Tensor>, x: Tensor, y: Tensor, layer: AdaptedLayer): Tensor
+  /**
+   * Changes rows of the base weight into those of the adapted one, rounded to float32 once.
+   * @param rows `[n, in]`, changed in place
+   * @param from number of the first row
+   */
+  merge(parts: Parts<Float32Array>, rows: Float32Array, from: number, r: number, scale: number): void
+  /** As PEFT keeps it where the files must work with the base as it is; absent where that is the adapter itself. */
+  readonly converted?: Conversion
+}
+
+/** How an adapter that starts from a part of its base becomes a plain LoRA of another rank, and back. */
+export interface Conversion {
+  /** The settings of the plain LoRA: its rank, and an alpha that leaves the scale as it is. */
+  config(config: LoraConfig): LoraConfig
+  /** The plain LoRA of a module. @param r rank of `parts` */
+  parts(parts: Parts<Float32Array>, r: number): Parts<Float32Array>
+  /** What {@link parts} was made of. @param r rank of the result */
+  restore(parts: Parts<Float32Array>, r: number): Parts<Float32Array>
+}
