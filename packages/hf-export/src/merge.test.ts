@@ -126,14 +126,6 @@ describe('the arithmetic', () => {
       before.get('model.layers.0.self_attn.v_proj.weight')!.bytes,
     )
   })
-
-  test('4096 × 4096 with rank 16 takes about a second', async () => {
-    const { addLowRank } = await import('../../lora/src/adapter/low-rank')
-    const [a, b] = [noise('a', 16 * 4096), noise('b', 4096 * 16)]
-    const begun = performance.now()
-    for (let from = 0; from < 4096; from += 256) addLowRank(new Float32Array(256 * 4096), from, a, b, 16, 1)
-    expect(performance.now() - begun).toBeLessThan(5000) // 0.4 s alone; the machine may be busy
-  })
 })
 
 describe('the model it makes', () => {

@@ -16,7 +16,6 @@ import {
   stepNumbers,
   sum,
   tensor,
-  treeLeaves,
   treeMap,
   valueAndGrad,
   where,

@@ -27,7 +27,7 @@ import {
 } from '../../index'
 import { downloadAdapter, uploadParts } from '../adapter'
 import { isLoraPart } from '../peft/peft-names'
-import { mapParts, methods, partsOf } from './index'
+import { mapParts, partsOf, type methods } from './index'
 import type { Parts } from './method'
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared')
@@ -132,98 +132,96 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
     return all.slice(-last * decoder.config.vocabSize)
   }
 
-  for (const [name, config] of Object.entries<LoraConfig>(kinds)) {
-    describe(name, () => {
-      const golden = readJson<Golden>(`stories260K-${name}.json`)
+  describe.each(Object.entries<LoraConfig>(kinds))('%s', (name, config) => {
+    const golden = readJson<Golden>(`stories260K-${name}.json`)
 
-      test('begins where PEFT does', async () => {
-        const own = await downloadAdapter(await startAdapter(base, config, 1, device))
-        for (const [module, parts] of Object.entries(own)) {
-          const theirs = goldenParts(golden, module, 'initial', Object.keys(parts))
-          if (parts.magnitude) {
-            expect(largestOff(parts.magnitude, theirs.magnitude!)).toBeLessThan(1e-5)
-            continue
-          }
-          // Singular vectors and columns of Q are the same but for their signs; what A and B are together has none.
-          const [mine, other] = [product(parts, config.r), product(theirs, config.r)]
-          expect(largestOff(mine, other), module).toBeLessThan(1e-4 * Math.max(...other.map(Math.abs)))
-          expect(largestOff(parts.loraA.map(Math.abs), theirs.loraA.map(Math.abs)), module).toBeLessThan(2e-3)
+    test('begins where PEFT does', async () => {
+      const own = await downloadAdapter(await startAdapter(base, config, 1, device))
+      for (const [module, parts] of Object.entries(own)) {
+        const theirs = goldenParts(golden, module, 'initial', Object.keys(parts))
+        if (parts.magnitude) {
+          expect(largestOff(parts.magnitude, theirs.magnitude!)).toBeLessThan(1e-5)
+          continue
         }
-      })
-
-      test('20 steps equal PEFT’s, and so do the files and the merged model', async () => {
-        const stepper = stepOf(config)
-        let state = initState(await startOf(golden, config))
-        for (const [i, { loss, gradNorm }] of golden.steps.entries()) {
-          const rate = golden.optimizer.learningRate
-          const result = stepper.run(state, [batch(i + 1)], { step: i + 1, learningRate: rate, seed: 1 })
-          state = result.state
-          expect(Math.abs((await result.loss.item()) - loss), `loss of step ${i + 1}`).toBeLessThan(1e-4)
-          expect(Math.abs((await result.gradNorm.item()) / gradNorm - 1), `norm of step ${i + 1}`).toBeLessThan(1e-3)
-        }
-        stepper.dispose()
-        let off = 0
-        for (const [module, parts] of Object.entries(await downloadAdapter(state.adapter)))
-          for (const [part, theirs] of partsOf(goldenParts(golden, module, 'final', Object.keys(parts))))
-            theirs.forEach((x, i) => (off += (parts[part]![i]! - x) ** 2))
-        expect(Math.sqrt(off) / golden.distanceMoved).toBeLessThan(1e-3)
-
-        const theirs = fromBase64(golden.merged.logits)
-        const beside = await scores({ ...base, linear: loraLinear(state.adapter, config) }, golden.merged)
-        expect(largestOff(beside, theirs)).toBeLessThan(2e-3)
-
-        // What is written is what PEFT writes, or converts to.
-        const folder = join(out, name)
-        mkdirSync(folder)
-        await savePeftAdapter(folder, state.adapter, config, { baseModel: 'x' })
-        const json = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>
-        const { target_modules: _targets, ...expected } = golden.converted ?? golden.config
-        expect(json).toMatchObject(expected)
-        await using file = await openSafetensors(join(folder, 'adapter_model.safetensors'))
-        expect([...file.tensors.keys()].sort()).toEqual(Object.keys(golden.tensors).sort())
-        const read = await loadAdapter(folder, base.config, device)
-        const again = await scores({ ...base, linear: loraLinear(read.adapter, read.config) }, golden.merged)
-        expect(largestOff(again, theirs)).toBeLessThan(2e-3)
-
-        // Merged rows in place of the base's.
-        const { adapter, config: written } = await readAdapter(folder, base.config)
-        const weights = { ...base.weights }
-        for (const [module, parts] of Object.entries(adapter)) {
-          const weight = base.weights[`${module}.weight`] as Tensor
-          const values = (await weight.data()) as Float32Array
-          const columns = weight.shape[1]!
-          // In two blocks, as exports do.
-          const middle = Math.floor(weight.shape[0]! / 2)
-          const scale = loraScaling(written, module)
-          for (const [from, to] of [
-            [0, middle],
-            [middle, weight.shape[0]!],
-          ] as const)
-            methodOf(written).merge(parts, values.subarray(from * columns, to * columns), from, written.r, scale)
-          weights[`${module}.weight`] = tensor(values, { shape: weight.shape, device })
-        }
-        expect(largestOff(await scores({ ...base, weights }, golden.merged), theirs)).toBeLessThan(2e-3)
-      })
-
-      test('accumulates, and goes on from a checkpoint as if it had not stopped', async () => {
-        const numbers = (step: number) => ({ step, learningRate: 3e-3, seed: 1 })
-        const stepper = stepOf(config)
-        const take = async (state: ReturnType<typeof initState>, step: number) => {
-          const result = stepper.run(state, [batch(step, 0, 4), batch(step, 4, 4)], numbers(step))
-          return { state: result.state, loss: await result.loss.item() }
-        }
-        const first = await take(initState(await startOf(golden, config)), 1)
-        expect(Math.abs(first.loss - golden.steps[0]!.loss)).toBeLessThan(1e-4)
-        const progress = { step: 1, epoch: 0, epochStep: 1, seconds: 0, fingerprint: 'f' }
-        const path = await saveCheckpoint(out, first.state, progress, config, { baseModel: 'x' })
-        const { state: resumed } = await loadCheckpoint(join(out, path), base.config, config, 'f', device)
-        const [whole, other] = [await take(first.state, 2), await take(resumed, 2)]
-        expect(other.loss).toBe(whole.loss)
-        expect(await downloadAdapter(other.state.adapter)).toEqual(await downloadAdapter(whole.state.adapter))
-        stepper.dispose()
-      })
+        // Singular vectors and columns of Q are the same but for their signs; what A and B are together has none.
+        const [mine, other] = [product(parts, config.r), product(theirs, config.r)]
+        expect(largestOff(mine, other), module).toBeLessThan(1e-4 * Math.max(...other.map(Math.abs)))
+        expect(largestOff(parts.loraA.map(Math.abs), theirs.loraA.map(Math.abs)), module).toBeLessThan(2e-3)
+      }
     })
-  }
+
+    test('20 steps equal PEFT’s, and so do the files and the merged model', async () => {
+      const stepper = stepOf(config)
+      let state = initState(await startOf(golden, config))
+      for (const [i, { loss, gradNorm }] of golden.steps.entries()) {
+        const rate = golden.optimizer.learningRate
+        const result = stepper.run(state, [batch(i + 1)], { step: i + 1, learningRate: rate, seed: 1 })
+        state = result.state
+        expect(Math.abs((await result.loss.item()) - loss), `loss of step ${i + 1}`).toBeLessThan(1e-4)
+        expect(Math.abs((await result.gradNorm.item()) / gradNorm - 1), `norm of step ${i + 1}`).toBeLessThan(1e-3)
+      }
+      stepper.dispose()
+      let off = 0
+      for (const [module, parts] of Object.entries(await downloadAdapter(state.adapter)))
+        for (const [part, theirs] of partsOf(goldenParts(golden, module, 'final', Object.keys(parts))))
+          theirs.forEach((x, i) => (off += (parts[part]![i]! - x) ** 2))
+      expect(Math.sqrt(off) / golden.distanceMoved).toBeLessThan(1e-3)
+
+      const theirs = fromBase64(golden.merged.logits)
+      const beside = await scores({ ...base, linear: loraLinear(state.adapter, config) }, golden.merged)
+      expect(largestOff(beside, theirs)).toBeLessThan(2e-3)
+
+      // What is written is what PEFT writes, or converts to.
+      const folder = join(out, name)
+      mkdirSync(folder)
+      await savePeftAdapter(folder, state.adapter, config, { baseModel: 'x' })
+      const json = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>
+      const { target_modules: _targets, ...expected } = golden.converted ?? golden.config
+      expect(json).toMatchObject(expected)
+      await using file = await openSafetensors(join(folder, 'adapter_model.safetensors'))
+      expect([...file.tensors.keys()].sort()).toEqual(Object.keys(golden.tensors).sort())
+      const read = await loadAdapter(folder, base.config, device)
+      const again = await scores({ ...base, linear: loraLinear(read.adapter, read.config) }, golden.merged)
+      expect(largestOff(again, theirs)).toBeLessThan(2e-3)
+
+      // Merged rows in place of the base's.
+      const { adapter, config: written } = await readAdapter(folder, base.config)
+      const weights = { ...base.weights }
+      for (const [module, parts] of Object.entries(adapter)) {
+        const weight = base.weights[`${module}.weight`] as Tensor
+        const values = (await weight.data()) as Float32Array
+        const columns = weight.shape[1]!
+        // In two blocks, as exports do.
+        const middle = Math.floor(weight.shape[0]! / 2)
+        const scale = loraScaling(written, module)
+        for (const [from, to] of [
+          [0, middle],
+          [middle, weight.shape[0]!],
+        ] as const)
+          methodOf(written).merge(parts, values.subarray(from * columns, to * columns), from, written.r, scale)
+        weights[`${module}.weight`] = tensor(values, { shape: weight.shape, device })
+      }
+      expect(largestOff(await scores({ ...base, weights }, golden.merged), theirs)).toBeLessThan(2e-3)
+    })
+
+    test('accumulates, and goes on from a checkpoint as if it had not stopped', async () => {
+      const numbers = (step: number) => ({ step, learningRate: 3e-3, seed: 1 })
+      const stepper = stepOf(config)
+      const take = async (state: ReturnType<typeof initState>, step: number) => {
+        const result = stepper.run(state, [batch(step, 0, 4), batch(step, 4, 4)], numbers(step))
+        return { state: result.state, loss: await result.loss.item() }
+      }
+      const first = await take(initState(await startOf(golden, config)), 1)
+      expect(Math.abs(first.loss - golden.steps[0]!.loss)).toBeLessThan(1e-4)
+      const progress = { step: 1, epoch: 0, epochStep: 1, seconds: 0, fingerprint: 'f' }
+      const path = await saveCheckpoint(out, first.state, progress, config, { baseModel: 'x' })
+      const { state: resumed } = await loadCheckpoint(join(out, path), base.config, config, 'f', device)
+      const [whole, other] = [await take(first.state, 2), await take(resumed, 2)]
+      expect(other.loss).toBe(whole.loss)
+      expect(await downloadAdapter(other.state.adapter)).toEqual(await downloadAdapter(whole.state.adapter))
+      stepper.dispose()
+    })
+  })
 })
 
 test('what names two methods is refused', () => {
