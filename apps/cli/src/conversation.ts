@@ -24,7 +24,7 @@ export interface Speakers {
 
 /** Commands by name: how they are used, and what they do. */
 const help = {
-  context: '/context FILE  answer from this text, too; without FILE: from none',
+  context: '/context FILE  answer from this text too; without FILE: from no text',
   compare: '/compare       base and tuned answer side by side, or no more',
   retry: '/retry         answer the last message again, otherwise',
   save: '/save FILE     write the conversation as a row to train on, JSONL',
@@ -78,14 +78,14 @@ export class Conversation {
     }
     const command = Object.entries(commands).find(([known]) => known === name)?.[1]
     if (command) await command()
-    else this.#screen.note(`there is no /${name}; /help lists what there is`)
+    else this.#screen.note(`there is no command /${name}; /help lists the commands`)
     return true
   }
 
   async #context(file: string): Promise<void> {
     if (file === '') {
       this.#documents.length = 0
-      return this.#screen.note('no text is answered from')
+      return this.#screen.note('answers use no text now')
     }
     const text = await readText(file)
     this.#documents.push({ title: basename(file), text: text.trim() })
@@ -93,17 +93,22 @@ export class Conversation {
   }
 
   #compare(): void {
-    if (this.#speakers.base === undefined) return this.#screen.note('there is nothing to compare: give --adapter DIR')
+    if (this.#speakers.base === undefined)
+      return this.#screen.note('there is nothing to compare: start with --adapter DIR')
     this.#compares = !this.#compares
-    this.#screen.note(this.#compares ? 'base and tuned answer; the conversation goes on from tuned' : 'tuned answers')
+    this.#screen.note(
+      this.#compares ? 'base and tuned answer; the conversation continues from the tuned answer' : 'tuned answers',
+    )
   }
 
   async #retry(signal: AbortSignal): Promise<void> {
     const last = this.#turns.findLastIndex(({ role }) => role === 'user')
-    if (last < 0) return this.#screen.note('nothing was asked yet')
+    if (last < 0) return this.#screen.note('there is no question yet')
     this.#tries++
     if ((this.#options.temperature ?? 0) === 0)
-      this.#screen.note('at temperature 0 the answer is the same again; --temperature 0.7, say, makes others')
+      this.#screen.note(
+        'at temperature 0 the answer is always the same; with --temperature 0.7, for example, it varies',
+      )
     await this.#answer(this.#turns.slice(0, last + 1), signal)
   }
 

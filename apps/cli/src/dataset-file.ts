@@ -21,7 +21,7 @@ export async function checkDatasetFile(file: string, flag = '--dataset'): Promis
   if (several.length > 1 && (await Promise.all(several.map((part) => stat(part).catch(() => undefined)))).some(Boolean))
     throw new DatasetError({
       file: `${flag} ${file}`,
-      problem: `no such file; these are ${several.length} names, and one file is read: write their rows into one`,
+      problem: `no such file; these are ${several.length} names, but only one file can be read: put their rows into one`,
     })
   const hint = looksLikeHubId ? `; a dataset from the Hub ${notAvailable}, download it and give the file` : ''
   throw new DatasetError({ file: `${flag} ${file}`, problem: `no such file${hint}` })

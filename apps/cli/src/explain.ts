@@ -66,7 +66,7 @@ function explainProgram(report: ProgramReport, style: Style): string[] {
   if (constants.length === 0)
     return [style.bold(`What it sends in the update: ${sums}`), ...communicationLines(communications, style)]
   return [
-    style.bold(`What each device of mesh ${mesh} holds: ${bytes(total(constants))} of weights`),
+    style.bold(`What each device of mesh ${mesh} has: ${bytes(total(constants))} of weights`),
     ...weightLines(constants, style),
     style.dim(
       "  P('model', null): rows over the axis model; P(null, 'model'): columns; whole: all of it on each device",
@@ -85,7 +85,7 @@ export function explainTo(device: Device, io: Io): () => void {
   const style = styleFor(io.stderr, io.env)
   const write = (lines: readonly string[]) => io.stderr.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`)
   if (!(device instanceof MeshDevice)) {
-    write(['one device: nothing is split, and nothing is sent'])
+    write(['one device: no tensor is split, and nothing is sent'])
     return () => {}
   }
   device.onProgram = (report) => {

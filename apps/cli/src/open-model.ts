@@ -48,9 +48,13 @@ export const modelFlag = settingFlags.model
 const { required: _required, ...optionalModel } = modelFlag
 /** For commands that may take the model from its adapter. */
 export const baseFlag: Flag<string | undefined> = { ...optionalModel, shown: 'the one the adapter was trained on' }
-export const adapterFlag = text('a LoRA adapter: of PEFT, as `jora train` leaves it, or of MLX', 'DIR', {
-  aliases: ['adapter-name-or-path', 'adapter-path'],
-})
+export const adapterFlag = text(
+  'folder of a LoRA adapter in PEFT’s format, as `jora train` writes it, or in MLX’s',
+  'DIR',
+  {
+    aliases: ['adapter-name-or-path', 'adapter-path'],
+  },
+)
 
 /** Opens a model, or reads what its small files say, with what is downloaded and what is odd about its files on stderr. */
 async function withProgress<T extends ModelDescription>(
@@ -127,7 +131,7 @@ export interface OpenModel {
 export async function openModel(settings: ModelValues | OnDevice, io: Io): Promise<OpenModel> {
   const { adapter: adapterDir } = settings
   if (settings.model === undefined && adapterDir === undefined)
-    throw new UsageError('give --model DIR, or --adapter DIR of an adapter that names its base')
+    throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const name = settings.model ?? (await baseOfAdapter(adapterDir!)).model
   await using model = await openBase(name, io)
   const { dir: folder } = model.ref

@@ -5,7 +5,7 @@ import { isSameFile, isStream } from '@jora/tensor/files'
 import { UsageError } from './errors'
 import { toggle } from './flags/flag'
 
-export const overwriteFlag = toggle('replace the output file, whatever it holds')
+export const overwriteFlag = toggle('replace the output file, whatever its content')
 
 export interface OutputCheck {
   readonly overwrite: boolean
@@ -33,7 +33,7 @@ export async function checkOutputFile(output: string, { overwrite, inputs, keys 
   if (found?.isFile() !== true) return false
   if (found.size > 0 && !overwrite && !(await beginsWithRow(output, keys)))
     throw new UsageError(
-      `--output: ${output} is there and holds something else; choose another name, or give --overwrite to replace it`,
+      `--output: ${output} exists with other content; choose another name, or replace it with --overwrite`,
     )
   return true
 }

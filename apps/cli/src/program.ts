@@ -37,7 +37,7 @@ async function createProgram(io: Session, tellError: (line: string) => void): Pr
     })
     .addHelpText(
       'after',
-      '\nExample:\n  $ jora train --model models/llama --dataset rows.json --output-dir out\n\n`jora COMMAND --help` tells the flags of a command.',
+      '\nExample:\n  $ jora train --model models/llama --dataset rows.json --output-dir out\n\n`jora COMMAND --help` lists the flags of a command.',
     )
   await addCommands(program, io)
   return program

@@ -7,8 +7,8 @@ import { bar, type StatusLine } from './ui/status-line'
 import { styleFor, type Style } from './ui/style'
 
 export const chunkFlags = grouped('Documents:', {
-  chunkTokens: withDefault(integer('longest document of a context, in tokens; longer ones are cut', 16), 256),
-  chunkOverlap: withDefault(integer('tokens that a part of a text repeats of the one before it', 0), 0),
+  chunkTokens: withDefault(integer('longest document of a context, in tokens; longer ones are split', 16), 256),
+  chunkOverlap: withDefault(integer('tokens that a part of a text repeats from the end of the previous one', 0), 0),
   tableFormat: withDefault(choice('how a table is written', tableFormats), 'markdown'),
 })
 

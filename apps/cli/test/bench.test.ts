@@ -93,7 +93,7 @@ describe('jora estimate', () => {
     expect(out).toMatch(/tokens +layers +weights +adapter, AdamW +activations +in all/)
     expect(out).toMatch(/^64 +kept .* does not fit$/m)
     expect(out).toMatch(/^64 +checkpointed .* does not fit +← auto$/m)
-    expect(out).toContain('How long a step takes is not known')
+    expect(out).toContain('The time of a step is not known')
   })
 
   test('takes the time of a step from a bench', async () => {
@@ -108,8 +108,8 @@ describe('jora estimate', () => {
   })
 
   test.each([
-    ['', 'give --model or --shape, one of them'],
-    ['--shape 26m --model x', 'give --model or --shape, one of them'],
+    ['', 'pass either --model or --shape'],
+    ['--shape 26m --model x', 'pass either --model or --shape'],
     ['--shape 27m', '--shape: got "27m", expected llama-2-7b, llama-3.2-1b, llama-3.1-8b, '],
     ['--shape 26m --seq 5,x', '--seq: got "5,x", expected integers ≥ 2 separated by commas'],
     ['--shape 26m --device cpu', '--device cpu is not available in this version; expected auto or webgpu'],

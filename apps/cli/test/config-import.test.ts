@@ -94,7 +94,7 @@ test('a file of ours, or of nobody, is not imported', async () => {
   expect(await jora(['config', 'import', path])).toEqual({
     code: 2,
     out: '',
-    err: `error: ${path}: its keys are of none of TRL, LLaMA-Factory, Axolotl, mlx-lm; JORA’s own are read by --config as they are\n`,
+    err: `error: ${path}: its keys are those of none of TRL, LLaMA-Factory, Axolotl, mlx-lm; --config reads JORA’s own configs directly\n`,
   })
   expect((await jora(['config', 'import'])).code).toBe(2)
 })

@@ -68,7 +68,7 @@ describe.skipIf(!modelSource)('a mesh of CPU devices (needs ../shared)', () => {
 
   test('train --explain on one device says that there is nothing to say', async () => {
     const { err } = await train('alone', '--explain', '--max-steps', '1')
-    expect(err).toContain('one device: nothing is split, and nothing is sent\n')
+    expect(err).toContain('one device: no tensor is split, and nothing is sent\n')
   })
 
   test('eval gives the figures of one device', async () => {

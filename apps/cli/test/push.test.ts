@@ -54,7 +54,7 @@ test('tells what goes and where it is, with a card of its own', async () => {
   expect((await push('--dry-run', '--base-model', 'org/other')).err).toMatch(/^note: README\.md of the folder is kept/)
   await rm(join(input, 'README.md'))
   const second = await push()
-  expect(second.err).toMatch(/done {3}all 2 files were there already/)
+  expect(second.err).toMatch(/done {3}all 2 files were already there/)
 })
 
 test('--dry-run changes nothing; --json prints one document', async () => {
@@ -98,7 +98,7 @@ test('Ctrl-C ends with 130 and says how to go on', async () => {
   expect(await run(argv, io)).toBe(130)
   expect(told).toMatch(
     new RegExp(
-      `0 of 3 files are in ali/tuned; what was sent is not sent again. Go on with:\\n {2}jora ${argv.join(' ')}\\n$`,
+      `0 of 3 files are in ali/tuned; files that were sent are not sent again. Continue with:\\n {2}jora ${argv.join(' ')}\\n$`,
     ),
   )
   hub.cut = undefined

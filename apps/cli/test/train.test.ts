@@ -75,7 +75,7 @@ no-shuffle: true
     const { code, err } = await train('--config', path('run.yaml'))
     expect({ code, err }).toEqual({
       code: 1,
-      err: `error: ${path('out')} already holds a run; continue it with --resume or choose another --output-dir\n`,
+      err: `error: ${path('out')} already has a run; continue it with --resume or choose another --output-dir\n`,
     })
     expect(readFileSync(path('out', 'metrics.jsonl'))).toEqual(before)
   })
@@ -175,7 +175,7 @@ no-shuffle: true
     }
     const without = await jora(['generate', ...question])
     expect(without).toMatchObject({ code: 2 })
-    expect(without.err).toContain('give --model DIR, or --adapter DIR of an adapter that names its base')
+    expect(without.err).toContain('pass --model DIR, or --adapter DIR of an adapter that names its base')
   })
 
   test('generate streams what --json gives as one text; - reads stdin; --stop cuts', async () => {

@@ -95,7 +95,7 @@ describe('refused with 2', () => {
       ['train', ...needed, '--device-memory', '0GB'],
       'error: --device-memory: got "0GB", expected a size such as 12GB, 8GiB or 500MB',
     ],
-    [['generate', '--model', 'm'], 'error: give either --prompt TEXT, --instruction TEXT or --question TEXT'],
+    [['generate', '--model', 'm'], 'error: pass one of --prompt TEXT, --instruction TEXT and --question TEXT'],
     [
       ['generate', '--model', 'm', '--prompt', 'x', '--input', 'y'],
       'error: --input goes with --instruction, not with --prompt',
@@ -124,7 +124,7 @@ describe('refused with 2', () => {
     [['gui', '--port', '70000'], 'error: --port: got "70000", expected a port up to 65535'],
     [
       ['gui', '--no-open', '--host', '0.0.0.0'],
-      'error: --host 0.0.0.0 lets others in: give a password with --password-file FILE or JORA_GUI_PASSWORD',
+      'error: --host 0.0.0.0 can be reached by other machines: set a password with --password-file FILE or JORA_GUI_PASSWORD',
     ],
     [['gui', '--no-open', '--root', 'nowhere'], 'error: --root nowhere: no such folder'],
     [['data', 'import', '--format', 'squad'], 'error: --input DIR|FILE is required (jora data import --help)'],
@@ -142,7 +142,7 @@ describe('config file', () => {
     [
       'one key under two names',
       'lr: 1e-3\nlearning-rate: 1e-4',
-      '"learning-rate" is given twice, once under another name',
+      '"learning-rate" is set twice, once under another name',
     ],
     ['a value that is not built yet', 'quantize: nf4', 'quantize nf4 is not available in this version; expected none'],
     ['no mapping', '- train', 'expected flag names and their values, one a line, such as "lora-r: 16"'],

@@ -17,7 +17,7 @@ import { styleFor } from '../ui/style'
 const flags = {
   model: baseFlag,
   adapter: adapterFlag,
-  system: text('what the model is told before the conversation', 'TEXT'),
+  system: text('the system message before the conversation', 'TEXT'),
   ...documentsFlags,
   maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 512),
   ...grouped('Sampling:', {
@@ -56,7 +56,7 @@ function screenOf({ stdout, stderr, env }: Session, quiet: boolean): Screen {
     say: put,
     end(cut, passages = []) {
       put('\n')
-      if (cut) stderr.write(`${style.yellow('(the answer is not whole)')}\n`)
+      if (cut) stderr.write(`${style.yellow('(the answer was cut off)')}\n`)
       const titles = passages.map(({ title, index }) => title ?? `passage ${index + 1}`)
       if (titles.length > 0) stderr.write(`${style.dim(`from ${[...new Set(titles)].join(', ')}`)}\n`)
     },
@@ -66,7 +66,7 @@ function screenOf({ stdout, stderr, env }: Session, quiet: boolean): Screen {
 async function chat(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   const { adapter, documents, chunkTokens, retrieve, system, maxNewTokens, temperature, topP, seed } = values
   if (values.model === undefined && adapter === undefined)
-    throw new UsageError('give --model DIR, or --adapter DIR of an adapter that names its base')
+    throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const model = values.model ?? (await baseOfAdapter(adapter!)).model
   const adapters = adapter === undefined ? [] : [{ name: `${basename(resolve(adapter))} (tuned)`, dir: adapter }]
   const { device, tokenizer, models, dispose } = await openServed({ ...values, model, adapters }, io)
@@ -86,7 +86,7 @@ async function chat(values: Values, { io, json }: CommandContext<typeof flags>):
   let answering: AbortController | undefined
   const release = io.onInterrupt(() => (answering ?? over).abort(new Error('stopped')))
   try {
-    screen.note(`on ${deviceTitle(device)}; /help lists what can be typed, Ctrl-C ends an answer`)
+    screen.note(`on ${deviceTitle(device)}; /help lists the commands, Ctrl-C ends an answer`)
     for await (const line of io.readLines('> ', over.signal)) {
       answering = new AbortController()
       const goes = await conversation.take(line, answering.signal).catch((error: Error) => {

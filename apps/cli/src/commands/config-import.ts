@@ -27,7 +27,9 @@ export function registerConfigImport(config: Command, io: Session): void {
       const file = await readConfigText(path)
       const tool = toolOf(file)
       if (tool === undefined)
-        throw new UsageError(`${path}: its keys are of none of ${titles}; JORA’s own are read by --config as they are`)
+        throw new UsageError(
+          `${path}: its keys are those of none of ${titles}; --config reads JORA’s own configs directly`,
+        )
       const { values, said, notes, lacks } = translate(file, tool, path)
       // Each value is held to its flag, so that what is printed is read again.
       const checked = valuesOf(asOurs(values), path, trainFlags)

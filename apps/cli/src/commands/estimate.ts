@@ -45,10 +45,10 @@ const flags = {
   ...grouped('Device:', {
     ...deviceFlags,
     device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),
-    deviceMemory: { ...deviceFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: says what fits' },
+    deviceMemory: { ...deviceFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: shows what fits' },
     gradientCheckpointing: withDefault(choice('only with, or only without', ['auto', 'on', 'off']), 'auto'),
     mesh,
-    bench: text('what `jora bench --json` printed on that device: says how long a step takes', 'FILE'),
+    bench: text('the output of `jora bench --json` on that device, for the time of a step', 'FILE'),
   }),
 }
 
@@ -132,13 +132,13 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   for (const line of columns([heads.map((head) => style.dim(head)), ...rows])) io.stdout.write(`${line.trimEnd()}\n`)
   io.stdout.write(
     style.dim(
-      `\nComputed in ${estimates[0]?.dtype}; of the driver's own memory nothing is known.${rate ? '' : ' How long a step takes is not known either: give --bench a result of `jora bench --json`.'}\n`,
+      `\nComputed in ${estimates[0]?.dtype}; the driver's own memory is not included.${rate ? '' : ' The time of a step is not known: pass --bench a result of `jora bench --json`.'}\n`,
     ),
   )
 }
 
 async function modelOf({ model, shape }: Values, io: Session): Promise<PlannedModel> {
-  if ((model === undefined) === (shape === undefined)) throw new UsageError('give --model or --shape, one of them')
+  if ((model === undefined) === (shape === undefined)) throw new UsageError('pass either --model or --shape')
   if (shape !== undefined) return plannedShape(shapeConfig(shape), 'bf16')
   await using opened = await openBase(model!, io)
   return plannedModel(opened)
@@ -167,7 +167,7 @@ async function rateOf(path: string): Promise<(seq: number, checkpointing: boolea
     throw new UsageError(`--bench: ${path} cannot be read: ${(error as Error).message}`)
   }
   const steps = result.schema === 'jora-bench/1' ? result.steps.flatMap((step) => ('error' in step ? [] : [step])) : []
-  if (steps.length === 0) throw new UsageError(`--bench: ${path} holds no step that \`jora bench --json\` measured`)
+  if (steps.length === 0) throw new UsageError(`--bench: ${path} has no step that \`jora bench --json\` measured`)
   return (seq, checkpointing) => {
     const distance = (step: (typeof steps)[number]) =>
       Math.abs(Math.log(step.seq / seq)) + (step.checkpointing === checkpointing ? 0 : 100)

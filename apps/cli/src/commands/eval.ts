@@ -93,7 +93,7 @@ function chosenRows(rows: readonly Row[], { split, seed, limit, all }: Values): 
     split !== undefined
       ? `, the ${plural(chosen.length, 'row')} that --split ${split} holds out`
       : chosen.length < rows.length
-        ? `, the ${plural(chosen.length, 'row')} that it marks as test (--all takes all ${count(rows.length)})`
+        ? `, the ${plural(chosen.length, 'row')} that it marks as test (--all uses all ${count(rows.length)})`
         : ''
   const limited = limit === undefined ? [...chosen] : firstQuestions(chosen, limit)
   return { rows: limited.map(({ split: _split, ...row }) => row), which }

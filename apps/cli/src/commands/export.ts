@@ -43,13 +43,13 @@ const flags = {
   output: required(text('the folder to make (hf, peft) or the file (gguf, gguf-lora)', 'DIR or FILE')),
   dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf: f16; gguf-lora: f32' }),
   check: choice(
-    'read it back and compare all of it; with llamacpp, run the GGUF file in node-llama-cpp too',
+    'read it back and compare everything in it; with llamacpp, also run the GGUF file in node-llama-cpp',
     ['files', 'llamacpp'],
     {
       bare: 'files',
     },
   ),
-  overwrite: toggle('replace a GGUF file that is there'),
+  overwrite: toggle('replace an existing GGUF file'),
 }
 type Values = ValuesOf<typeof flags>
 type Format = Values['format'] & string
@@ -79,13 +79,13 @@ function checkValues({ format, adapter, dtype, check, overwrite, output }: Value
   if (needsAdapter && adapter === undefined) throw new UsageError(`--format ${format} needs --adapter`)
   if (dtype !== undefined && !allowed.includes(dtype))
     throw new UsageError(
-      `--dtype ${dtype} is not for --format ${format}, ${allowed.length === 0 ? 'which is float32 always' : `expected ${allowed.join(', ')}`}`,
+      `--dtype ${dtype} is not for --format ${format}, ${allowed.length === 0 ? 'which is always float32' : `expected ${allowed.join(', ')}`}`,
     )
   const isGguf = format === 'gguf' || format === 'gguf-lora'
   if (check === 'llamacpp' && format !== 'gguf')
     throw new UsageError('--check llamacpp runs a whole model: it is for --format gguf')
   if (check !== undefined && isStream(output))
-    throw new UsageError(`--check reads the export back, which ${output} does not allow: it is no file`)
+    throw new UsageError(`--check reads the export back, but ${output} is not a file`)
   if (overwrite && !isGguf) throw new UsageError('--overwrite is for GGUF files; a folder must be new or empty')
 }
 
@@ -226,12 +226,12 @@ async function checkExport(
     const compared = await compareWithLlamaCpp({ modelDir, adapterDir, gguf: output, prompts: asked, device })
     if (compared.sameIds < compared.prompts)
       throw new ExportError(
-        `${output}: llama.cpp reads ${compared.prompts - compared.sameIds} of ${compared.prompts} texts as other tokens`,
+        `${output}: llama.cpp reads ${compared.prompts - compared.sameIds} of ${compared.prompts} texts as different tokens`,
       )
     const limit = largestGap[dtype]
     if (limit !== undefined && compared.largestGap > limit)
       throw new ExportError(
-        `${output}: a token of llama.cpp's lies ${compared.largestGap.toFixed(3)} nats below the likeliest, expected at most ${limit}`,
+        `${output}: a token of llama.cpp's is ${compared.largestGap.toFixed(3)} nats below the likeliest, expected at most ${limit}`,
       )
     const others =
       compared.largestGap === 0 ? '' : `, the others at most ${compared.largestGap.toFixed(3)} nats below it`

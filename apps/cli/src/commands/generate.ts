@@ -20,7 +20,7 @@ const flags = {
   instruction: text('an instruction, asked as the adapter was trained to be', 'TEXT'),
   input: text('what the instruction is about', 'TEXT'),
   question: text('a question on the documents', 'TEXT'),
-  document: texts('a text file to answer from, the first first; may be given more than once', 'FILE'),
+  document: texts('a text file to answer from; may be given more than once, the first comes first', 'FILE'),
   promptTemplate: withDefault(
     choice('how it is asked; auto is as the adapter was trained, or what fits the model', promptChoices),
     'auto',
@@ -74,7 +74,7 @@ export function registerGenerate(program: Command, io: Session): void {
 /** What the flags ask. The text of a prompt is still to be read where it is `-`. */
 async function askOf({ prompt, instruction, input, question, document = [] }: Values): Promise<Ask> {
   if ([prompt, instruction, question].filter((given) => given !== undefined).length !== 1)
-    throw new UsageError('give either --prompt TEXT, --instruction TEXT or --question TEXT')
+    throw new UsageError('pass one of --prompt TEXT, --instruction TEXT and --question TEXT')
   if (document.length > 0 && question === undefined) throw new UsageError('--document goes with --question TEXT')
   if (prompt !== undefined && input !== undefined)
     throw new UsageError('--input goes with --instruction, not with --prompt')

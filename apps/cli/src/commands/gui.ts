@@ -17,10 +17,13 @@ import { styleFor } from '../ui/style'
 const mostPort = 65_535
 
 const flags = {
-  host: withDefault(text('address to listen on; any but this machine’s own needs a password', 'ADDRESS'), '127.0.0.1'),
-  port: withDefault(integer('port to listen on; 0 is one that is free', 0), 0),
+  host: withDefault(
+    text('address to listen on; one that other machines can reach needs a password', 'ADDRESS'),
+    '127.0.0.1',
+  ),
+  port: withDefault(integer('port to listen on; 0 is a free one', 0), 0),
   open: onUnless('do not open the browser'),
-  root: texts('folder the page may use, runs are made in the first; may be given more than once', 'DIR'),
+  root: texts('folder that the page may use; may be given more than once, runs are created in the first', 'DIR'),
   passwordFile: text('file with the password that opens the page for others (or JORA_GUI_PASSWORD)', 'FILE'),
 }
 type Values = ValuesOf<typeof flags>
@@ -67,10 +70,10 @@ async function gui(values: Values, { io, json }: CommandContext<typeof flags>): 
       io.stdout.write(`${JSON.stringify({ url: server.launchUrl, address: server.address, port: server.port })}\n`)
     else io.stdout.write(`JORA is at ${style.cyan(server.launchUrl)}\n`)
     const note = (line: string) => io.stderr.write(`${styleFor(io.stderr, io.env).dim(line)}\n`)
-    note('The address works once, in one browser. Ctrl-C ends the page; runs go on.')
+    note('The address works once, in one browser. Ctrl-C closes the page; runs continue.')
     if (!['127.0.0.1', 'localhost', '::1'].includes(host))
       io.stderr.write(
-        `${styleFor(io.stderr, io.env).yellow(`warning: whoever reaches ${host}:${server.port} and knows the password can start programs and read the roots; nothing that is sent is encrypted.`)}\n`,
+        `${styleFor(io.stderr, io.env).yellow(`warning: anyone who reaches ${host}:${server.port} and knows the password can start programs and read the roots; the connection is not encrypted.`)}\n`,
       )
     if (values.open) openBrowser(server.launchUrl)
     await new Promise<void>((resolve) => {
@@ -82,7 +85,7 @@ async function gui(values: Values, { io, json }: CommandContext<typeof flags>): 
     note(
       running === 0
         ? 'The page is closed.'
-        : `The page is closed; ${running === 1 ? 'a run goes' : `${running} runs go`} on. ${program(io)} gui shows ${running === 1 ? 'it' : 'them'} again.`,
+        : `The page is closed; ${running === 1 ? 'a run continues' : `${running} runs continue`}. ${program(io)} gui shows ${running === 1 ? 'it' : 'them'} again.`,
     )
   } finally {
     release()
@@ -102,7 +105,7 @@ async function passwordOf({ host, passwordFile }: Values, io: Io): Promise<strin
   if (passwordFile !== undefined && !password) throw new UsageError(`--password-file: ${passwordFile} is empty`)
   if (!password && !['127.0.0.1', 'localhost', '::1'].includes(host))
     throw new UsageError(
-      `--host ${host} lets others in: give a password with --password-file FILE or JORA_GUI_PASSWORD`,
+      `--host ${host} can be reached by other machines: set a password with --password-file FILE or JORA_GUI_PASSWORD`,
     )
   return password
 }

@@ -69,7 +69,7 @@ async function importMlx(
   { input, tokenizer, model, outputDir }: Values,
   { io, json }: CommandContext<typeof flags>,
 ): Promise<void> {
-  if (tokenizer !== undefined) throw new UsageError('--tokenizer is for --format llama2c; an adapter has none')
+  if (tokenizer !== undefined) throw new UsageError('--tokenizer is for --format llama2c; an adapter has no tokenizer')
   if (model === undefined) throw new UsageError('--format mlx needs --model, the model that the adapter is for')
   const { config: sizes, ref } = await describeBase(model, io)
   const options = { inputDir: input, model: sizes, outputDir, baseModel: ref.id ?? model }

@@ -33,11 +33,11 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./generate')).registerGenerate,
   },
   chat: {
-    summary: 'talk with a model, in the prompt it was trained with; /help lists what else can be typed',
+    summary: 'talk with a model, in the prompt template it was trained with; /help lists its commands',
     load: async () => (await import('./chat')).registerChat,
   },
   serve: {
-    summary: 'answer over HTTP as OpenAI’s API does: chat, completions, streaming, several adapters on one base',
+    summary: 'answer over HTTP in OpenAI’s API: chat, completions, streaming, several adapters on one base',
     load: async () => (await import('./serve')).registerServe,
   },
   merge: {
@@ -49,7 +49,7 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./export')).registerExport,
   },
   import: {
-    summary: 'bring in a llama2.c model or an MLX adapter',
+    summary: 'convert a llama2.c model or an MLX adapter',
     load: async () => (await import('./import')).registerImport,
   },
   push: {
@@ -85,15 +85,15 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./devices')).registerDevices,
   },
   doctor: {
-    summary: 'show what this machine has, and the way to what is missing',
+    summary: 'show what this machine has, and how to install what is missing',
     load: async () => (await import('./doctor')).registerDoctor,
   },
   estimate: {
-    summary: 'say what memory a training run takes on a GPU, before it starts',
+    summary: 'compute the memory that a training run needs on a GPU, before it starts',
     load: async () => (await import('./estimate')).registerEstimate,
   },
   bench: {
-    summary: 'time a LoRA step on this device, beside what the device reaches',
+    summary: 'time a LoRA step on this device, and compare it with what the device reaches',
     load: async () => (await import('./bench')).registerBench,
   },
 }

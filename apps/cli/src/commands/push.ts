@@ -20,13 +20,13 @@ const hubId = (help: string) =>
 
 const flags = {
   input: required(text('what to push: the folder of an adapter, a merged model or GGUF, or one file', 'DIR|FILE')),
-  repoId: required(hubId('repository on the Hub; made if it is not there')),
-  public: toggle('make it public (one that is there stays as it is)'),
+  repoId: required(hubId('repository on the Hub; created if it does not exist')),
+  public: toggle('make a new repository public (an existing one stays as it is)'),
   revision: withDefault(text('branch to push to', 'BRANCH'), 'main'),
   commitMessage: text('first line of the commit', 'TEXT', { shown: 'Upload with JORA' }),
   createPr: toggle('open a pull request instead of changing the branch'),
-  baseModel: hubId('base model that a new model card names, where the folder does not tell'),
-  dryRun: toggle('tell what would be pushed, and change nothing'),
+  baseModel: hubId('base model for a new model card, where the folder does not name it'),
+  dryRun: toggle('show what would be pushed, and change nothing'),
 }
 
 export function registerPush(program: Command, io: Session): void {
@@ -40,7 +40,7 @@ export function registerPush(program: Command, io: Session): void {
     run: push,
   }).addHelpText(
     'after',
-    '\nThe token comes from HF_TOKEN, or from `hf auth login`. A push that was stopped goes on where it was.\n',
+    '\nThe token comes from HF_TOKEN, or from `hf auth login`. A push that was interrupted can be continued: start it again.\n',
   )
 }
 
@@ -48,7 +48,7 @@ async function push(values: ValuesOf<typeof flags>, { io, json }: CommandContext
   const { input, repoId: repo, revision, commitMessage, createPr: createPullRequest, baseModel, dryRun } = values
   const style = styleFor(io.stderr, io.env)
   const display = new PushDisplay(io)
-  const { signal, release } = interruptible(io, () => display.log(style.yellow('stopping (once more to stop at once)')))
+  const { signal, release } = interruptible(io, () => display.log(style.yellow('stopping (again to stop at once)')))
   try {
     const isFile = (await stat(input).catch(() => undefined))?.isFile() ?? false
     // A single file joins what is there, which has a card of its own.

@@ -106,7 +106,7 @@ async function clear(outputDir: string): Promise<void> {
   const present = outputs.filter((name) => existsSync(join(outputDir, name)))
   if (present.length === 0) return
   if (!(await isQuickstart(join(outputDir, 'run.json'))))
-    throw new ConfigError(`${outputDir} holds another run or other files (${present[0]}); choose another --output-dir`)
+    throw new ConfigError(`${outputDir} has another run or other files (${present[0]}); choose another --output-dir`)
   for (const name of present) await rm(join(outputDir, name), { recursive: true, force: true })
 }
 
@@ -181,10 +181,10 @@ async function quickstart(
     const dataset = await generateAlpacaDataset(rowsPath, 'train', config, base.model)
     const rows = await loadRows(rowsPath)
     display.log(
-      `${plural(documents, 'document')} on countries; the questions on each get it and ${retrieval.distractors} others as their context`,
+      `${plural(documents, 'document')} about countries; the questions about each get it and ${retrieval.distractors} others as their context`,
     )
     display.log(
-      `${plural(train.questions, 'question')} to train on, ${count(test.questions)} held out on ${plural(test.contexts, 'document')} that training never sees`,
+      `${plural(train.questions, 'question')} to train on, ${count(test.questions)} held out, about ${plural(test.contexts, 'document')} that training never sees`,
     )
 
     const held = rows.filter(({ split }) => split === 'test')
@@ -229,7 +229,7 @@ async function quickstart(
     display.close()
     if (!finished) {
       display.log(
-        `stopped after step ${steps} of ${totalSteps}; quickstart goes on from there with the same --output-dir`,
+        `stopped after step ${steps} of ${totalSteps}; quickstart continues from there with the same --output-dir`,
       )
       throw new Interrupted('stopped')
     }

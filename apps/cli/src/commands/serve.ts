@@ -24,9 +24,9 @@ const flags = {
   ...documentsFlags,
   host: withDefault(text('address to listen on', 'ADDRESS'), '127.0.0.1'),
   port: withDefault(integer('port to listen on; 0 is a free one', 0), 8000),
-  apiKey: text('what clients must bring as a bearer token; JORA_API_KEY when absent', 'KEY'),
-  mostRequests: withDefault(integer('requests in work and waiting; more get 429', 1), 64),
-  maxNewTokens: withDefault(integer('longest answer where a request does not say, in tokens', 1), 512),
+  apiKey: text('the bearer token that clients must send; JORA_API_KEY when absent', 'KEY'),
+  mostRequests: withDefault(integer('most requests that are answered or wait; more get 429', 1), 64),
+  maxNewTokens: withDefault(integer('longest answer where the request sets no limit, in tokens', 1), 512),
   log: withDefault(choice('a line of JSON on stderr for each request, without its texts', ['off', 'json']), 'off'),
   ...grouped('Device:', deviceFlags),
 }
@@ -63,7 +63,7 @@ async function serve(values: Values, { io, json }: CommandContext<typeof flags>)
     throw new UsageError(`--host ${host} lets others in: give a key with --api-key KEY or JORA_API_KEY`)
   const adapters = namedAdapters(values.adapter ?? [])
   if (values.model === undefined && adapters.length === 0)
-    throw new UsageError('give --model DIR, or --adapter DIR of an adapter that names its base')
+    throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const model = values.model ?? (await baseOfAdapter(adapters[0]!.dir)).model
   const { device, tokenizer, models: opened, dispose } = await openServed({ ...values, model, adapters }, io)
   const { documents, chunkTokens } = values

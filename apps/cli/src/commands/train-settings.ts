@@ -22,7 +22,7 @@ export const trainFlags = {
       bare: 'auto',
     }),
     quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
-    explain: toggle('before training, say how tensors are split and what the devices send one another'),
+    explain: toggle('before training, show how tensors are split and what the devices send each other'),
   }),
 }
 

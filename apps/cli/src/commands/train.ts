@@ -67,7 +67,7 @@ async function train(
   await checkDatasetFile(values.dataset)
   if (values.alpacaMixFile !== undefined) await checkDatasetFile(values.alpacaMixFile, '--alpaca-mix-file')
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {
-    throw new ConfigError(`${outputDir} already holds a run; continue it with --resume or choose another --output-dir`)
+    throw new ConfigError(`${outputDir} already has a run; continue it with --resume or choose another --output-dir`)
   }
   await using model = await openBase(values.model, session)
   const parameters = countParameters(model.config, config)
@@ -142,7 +142,7 @@ async function train(
   } catch (error) {
     const kept = (await listCheckpoints(outputDir)).at(-1)
     if (kept !== undefined && !(error instanceof Interrupted || error instanceof ConfigError))
-      display.log(`the last checkpoint stays: ${kept}; --resume goes on from it, on another device too`)
+      display.log(`the last checkpoint is ${kept}; --resume continues from it, on another device too`)
     throw error
   } finally {
     release()

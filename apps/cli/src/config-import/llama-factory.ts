@@ -29,7 +29,7 @@ export const llamaFactory: Tool = {
         return [`a name in dataset_info.json; give the file that it names there: --dataset FILE`]
       },
     },
-    dataset_dir: note('where dataset_info.json is; JORA takes files by their paths'),
+    dataset_dir: note('where dataset_info.json is; JORA reads files by their paths'),
     template: {
       make: (written) => {
         const name = textOf(written)
@@ -49,7 +49,7 @@ export const llamaFactory: Tool = {
     loraplus_lr_ratio: lack('another rate for B (LoRA+)'),
     quantization_bit: lack('weights in few bits'),
     quantization_method: note('goes with quantization_bit'),
-    train_on_prompt: lack('questions are learned too', 'false'),
+    train_on_prompt: lack('prompts are learned too', 'false'),
     mask_history: lack('only the last turn is learned', 'false'),
     packing: speed,
     neat_packing: speed,

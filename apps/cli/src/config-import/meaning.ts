@@ -43,7 +43,7 @@ export const isOff = (text: string): boolean => ['false', 'no', 'off', '0', 'non
 export const heldOut: Meaning = {
   make: (written) => {
     const share = Number(textOf(written))
-    if (share >= 1) return [`${share} rows are held out; JORA takes a share: --split`]
+    if (share >= 1) return [`${share} rows are held out; JORA needs a share: --split`]
     return { split: String(Number((1 - share).toFixed(12))) }
   },
 }
@@ -111,12 +111,12 @@ export const trainingArguments = {
   eval_steps: to('evalEvery'),
   eval_strategy: note('when the held-out rows are measured; JORA does it each epoch or by --eval-every'),
   evaluation_strategy: note('when the held-out rows are measured; JORA does it each epoch or by --eval-every'),
-  do_train: lack('nothing is trained', 'true'),
+  do_train: lack('no training', 'true'),
   do_eval: reports,
   save_steps: to('saveEvery'),
   save_strategy: note('when checkpoints are made; JORA does it each epoch or by --save-every'),
   save_total_limit: note('how many checkpoints are kept'),
-  save_only_model: note('what checkpoints hold'),
+  save_only_model: note('what checkpoints contain'),
   logging_steps: reports,
   logging_first_step: reports,
   logging_strategy: reports,
@@ -126,7 +126,7 @@ export const trainingArguments = {
   plot_loss: reports,
   push_to_hub: note('JORA uploads by `jora push`'),
   hub_model_id: note('JORA uploads by `jora push`'),
-  overwrite_output_dir: note('JORA refuses a folder that holds a run'),
+  overwrite_output_dir: note('JORA refuses a folder that has a run'),
   resume_from_checkpoint: to('resume', (text) => (isOff(text) ? undefined : isOn(text) ? 'auto' : text)),
   bf16: numbers,
   fp16: numbers,

@@ -37,7 +37,7 @@ export const mlxLm: Tool = {
   ],
   keys: {
     model: to('model'),
-    train: lack('nothing is trained', 'true'),
+    train: lack('no training', 'true'),
     data: { make: (written) => ({ dataset: `${textOf(written).replace(/\/+$/, '')}/train.jsonl` }) },
     fine_tune_type: {
       make: (written) => {
@@ -72,10 +72,10 @@ export const mlxLm: Tool = {
     wandb: reports,
     adapter_path: to('outputDir'),
     resume_adapter_file: lack(
-      'a start from an adapter of MLX; bring it over with `jora import` and give --init-adapter',
+      'a start from an adapter of MLX; convert it with `jora import` and pass it as --init-adapter',
     ),
     grad_checkpoint: checkpointing,
-    mask_prompt: lack('questions are learned too', 'true'),
+    mask_prompt: lack('prompts are learned too', 'true'),
     prompt_feature: note('the names of keys in rows'),
     completion_feature: note('the names of keys in rows'),
   },

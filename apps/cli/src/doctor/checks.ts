@@ -71,7 +71,7 @@ export const checks: readonly Check[] = [
         health: small ? 'limited' : 'ok',
         found: bytes(usable) + (usable < totalmem() ? ` of ${bytes(totalmem())} (limit of this container)` : ''),
         ...(small
-          ? { fix: 'enough for models of some 100 million parameters; jora estimate shows what a run takes' }
+          ? { fix: 'enough for models of some 100 million parameters; jora estimate shows what a run needs' }
           : {}),
       })
     },

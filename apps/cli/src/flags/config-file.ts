@@ -80,7 +80,7 @@ export function valuesOf(file: ConfigText, path: string, flags: Flags): Map<stri
     const { key, flag, inverse } = byPlain.get(plainName(name))!
     if (part.value === null) continue
     if (flag.bare !== undefined && part.plain && part.value === 'false') continue
-    if (values.has(key)) throw new UsageError(`${path}: "${name}" is given twice, once under another name`)
+    if (values.has(key)) throw new UsageError(`${path}: "${name}" is set twice, once under another name`)
     const where = `${path}: ${name}`
     const parsed = asTyped(part, flag, where).map((typed) => parseValue(flag, where, typed))
     const joined = flag.join ? parsed.reduce(flag.join) : parsed[0]

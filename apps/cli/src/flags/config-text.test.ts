@@ -76,6 +76,6 @@ describe('refused', () => {
       'lora_rnk: 1\nzzzzzz: 2\nlearnigrate: 3',
       'unknown keys "lora_rnk" (did you mean "lora-rank"?), "zzzzzz", "learnigrate" (did you mean "learning-rate"?)',
     ],
-    ['a: &a [*a]', 'values within values, deeper than 4'],
+    ['a: &a [*a]', 'values nested deeper than 4'],
   ])('%j', (yaml, message) => expect(() => read(yaml)).toThrow(`run.yaml: ${message}`))
 })

@@ -46,7 +46,7 @@ export function parseConfigText(source: string, path: string): ConfigText {
 }
 
 function written(node: Node | null, document: Document, whole: string, depth: number, path: string): Written {
-  if (depth > mostDepth) throw new UsageError(`${path}: values within values, deeper than ${mostDepth}`)
+  if (depth > mostDepth) throw new UsageError(`${path}: values nested deeper than ${mostDepth}`)
   const source = node?.range ? whole.slice(node.range[0], node.range[1]).trim() : ''
   const within = (inner: unknown) => written(inner as Node | null, document, whole, depth + 1, path)
   if (isAlias(node)) return within(node.resolve(document) ?? null)

@@ -7,7 +7,7 @@ import type { ConfigText } from './config-text'
 import { flagName, parseValue, text, toggle, type Flag, type Flags, type ValuesOf } from './flag'
 
 const common = {
-  config: { ...text('settings from a YAML file; flags win over it', 'FILE'), group: 'Common:' },
+  config: { ...text('settings from a YAML file; flags override it', 'FILE'), group: 'Common:' },
   json: { ...toggle('print one JSON document on stdout and nothing else there'), group: 'Common:' },
 }
 

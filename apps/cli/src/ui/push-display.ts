@@ -78,7 +78,7 @@ export class PushDisplay {
     const size = bytes(going.reduce((n, file) => n + file.bytes, 0))
     if (dryRun) this.log(`${green('dry run')}  ${plural(going.length, 'file')} of ${size} to push; nothing was changed`)
     else if (going.length === 0)
-      this.log(`${green('done')}   all ${plural(files.length, 'file')} were there already\n\n${bold(url)}`)
+      this.log(`${green('done')}   all ${plural(files.length, 'file')} were already there\n\n${bold(url)}`)
     else {
       const seconds = (performance.now() - this.#started) / 1000
       const sent = `${plural(going.length, 'file')}, ${size}, in ${plural(commits.length, 'commit')}, ${duration(seconds)}`
@@ -91,7 +91,7 @@ export class PushDisplay {
     const { files = [] } = this.#plan ?? {}
     const there = files.filter((file) => file.there).length + this.committed
     const of = this.#plan ? `${there} of ${plural(files.length, 'file')} are in ${repo}` : 'nothing was sent yet'
-    this.log(`${of}; what was sent is not sent again. Go on with:`)
+    this.log(`${of}; files that were sent are not sent again. Continue with:`)
     const command = `${program(this.#io)} ${this.#again().map(shellWord).join(' ')}`
     this.log(`  ${this.#style.cyan(command)}`)
   }

@@ -109,7 +109,7 @@ describe('fails with 1', () => {
   })
 
   const refused: [string, string, string][] = [
-    ['nothing imported', '{"data":[]}', 'DIR/x.json: nothing to import: it holds no questions or records'],
+    ['nothing imported', '{"data":[]}', 'DIR/x.json: nothing to import: it has no questions or records'],
     [
       'all refused',
       '{"data":[{}]}',
@@ -218,13 +218,13 @@ test('an output that holds something else is only replaced with --overwrite; ear
   const refused = await jora([...base, squad, '--output', notes])
   expect(refused).toMatchObject({ code: 2, out: '' })
   expect(refused.err).toBe(
-    `error: --output: ${notes} is there and holds something else; choose another name, or give --overwrite to replace it\n`,
+    `error: --output: ${notes} exists with other content; choose another name, or replace it with --overwrite\n`,
   )
   expect(readFileSync(notes, 'utf8')).toBe('my notes\n')
   expect((await jora([...base, squad, '--output', notes, '--overwrite'])).code).toBe(0)
   const again = await jora([...base, squad, '--output', notes])
   expect(again).toMatchObject({ code: 0 })
-  expect(again.err).toContain('which was there and is replaced')
+  expect(again.err).toContain('replacing an earlier file')
 })
 
 test('what is refused with --strict leaves stdout empty, and keys that nothing is done with are told', async () => {

@@ -34,7 +34,7 @@ describe('wrong calls', () => {
     await refuses(
       'peft',
       {},
-      /^error: --dtype f16 is not for --format peft, which is float32 always/,
+      /^error: --dtype f16 is not for --format peft, which is always float32/,
       ['--dtype', 'f16'],
       2,
     )

@@ -40,9 +40,7 @@ export class RunDirectory {
       await makeFolder(path)
       let kept = ''
       if (resumeStep === undefined && (await stat(metricsPath).catch(() => undefined)))
-        throw new ConfigError(
-          `${path} already holds a run; continue it with --resume or choose another output directory`,
-        )
+        throw new ConfigError(`${path} already has a run; continue it with --resume or choose another output directory`)
       for (const line of await readLog(metricsPath)) {
         const event = parseLine<TrainEvent>(line)!
         if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue

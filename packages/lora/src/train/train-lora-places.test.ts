@@ -11,7 +11,7 @@ describe('a directory that holds a run', () => {
     await train()
     const before = await adapterBytes(out)
     await expect(train(configOf({ seed: 4 }))).rejects.toThrow(
-      /already holds a run; continue it with --resume or choose another output directory/,
+      /already has a run; continue it with --resume or choose another output directory/,
     )
     expect(await adapterBytes(out)).toEqual(before)
     expect((await metrics()).at(-1)!.type).toBe('done')

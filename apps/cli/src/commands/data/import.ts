@@ -171,7 +171,7 @@ async function importRows(
   if (json) io.stdout.write(`${JSON.stringify({ format, read, rows, questions, contexts, refused })}\n`)
   else if (output !== undefined)
     io.stderr.write(
-      `\nThe rows are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
+      `\nThe rows are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model DIR --dataset ${shellWord(output)}`)}\n`,
     )
 }
 
@@ -214,7 +214,7 @@ const rowKeys = ['questions', 'messages', 'instruction', 'prompt', 'input_ids']
 /** @throws DatasetError when there is nothing to write, or more refused than is wanted */
 function checkImported({ refused, read }: Imported, rows: number, input: string, strict: boolean): void {
   const [first] = refused
-  const why = first === undefined ? 'it holds no questions or records' : `${placeOf(first)}: ${first.reason}`
+  const why = first === undefined ? 'it has no questions or records' : `${placeOf(first)}: ${first.reason}`
   if (rows === 0) throw new DatasetError({ file: input, problem: `nothing to import: ${why}` })
   if (strict && first !== undefined)
     throw new DatasetError({ problem: `--strict: ${count(refused.length)} of ${count(read)} refused, first ${why}` })

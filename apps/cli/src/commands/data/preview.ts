@@ -236,7 +236,7 @@ function figuresOf(values: Values, { prepared, lengths, rows, run, seconds }: Fa
         ? ', every sample on its own'
         : ''
   const over = dropped + truncated
-  const stops = values.onOverflow === 'error' ? 'training stops at them (--on-overflow drop or truncate goes on)' : ''
+  const stops = values.onOverflow === 'error' ? 'training stops at them (--on-overflow drop or truncate continues)' : ''
   const policy =
     over === 0 ? 'none' : `${count(over)}: ${stops || `${count(dropped)} dropped, ${count(truncated)} cut`}`
   const heldOut = statistics.heldOut.samples

@@ -32,10 +32,7 @@ const share = (help: string) => number(help, 'from 0 to 1', (value) => value >= 
 
 const flags = {
   documents: required(
-    text(
-      'what may stand in a context: a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file',
-      'PATH',
-    ),
+    text('what contexts are made of: a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file', 'PATH'),
   ),
   questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
   model: {
@@ -48,17 +45,19 @@ const flags = {
   seed: withDefault(integer('decides split, order, and which questions go without their document', 0), 420),
   ...chunkFlags,
   ...grouped('Documents:', {
-    split: withDefault(share("share of the documents to train on; a document's own split wins"), 0.8),
+    split: withDefault(share("share of the documents to train on; a document's own split overrides it"), 0.8),
   }),
   ...grouped('Contexts:', {
     distractors: withDefault(integer('documents beside the golden one', 0), 4),
     goldenProbability: withDefault(share('share of training questions that see their golden document'), 0.8),
     withoutGolden: withDefault(
-      choice('what is learned without it: the answer, or a refusal', ['keep', 'refuse']),
+      choice('what is learned without it: the answer or a refusal', ['keep', 'refuse']),
       'keep',
     ),
     refusal: text('what a refusal says', 'TEXT', { shown: JSON.stringify(DEFAULT_REFUSAL) }),
-    allowAbstractive: toggle('keep answers that stand nowhere in their document, with its likeliest part'),
+    allowAbstractive: toggle(
+      'keep answers that are not in their document word for word, with the most similar part of it',
+    ),
   }),
 }
 
@@ -138,7 +137,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat), skipped })}\n`)
   else
     io.stderr.write(
-      `\nThe contexts are in ${style.bold(output)}${replaced ? ', which was there and is replaced' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
+      `\nThe contexts are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
     )
 }
 
@@ -198,7 +197,7 @@ function summary(statistics: RaftStatistics, style: Style): string[] {
   const notes = [
     shortContexts > 0 ? `${plural(shortContexts, 'context')} with fewer distractors: there are no more` : '',
     test.questions === 0
-      ? 'nothing is held out: all questions are about documents to train on, so no evaluation can tell what is learned from what is known'
+      ? 'nothing is held out: all questions are about documents to train on, so no evaluation can distinguish what was learned from what the model knew'
       : '',
     borrowingContexts > 0
       ? `${plural(borrowingContexts, 'held-out context')} with distractors from training documents: too few held-out ones fit`

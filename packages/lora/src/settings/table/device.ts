@@ -10,7 +10,7 @@ export const deviceSettings = {
     fallback: 'auto',
     help: 'where to compute; auto is a GPU if there is one, else the CPU',
     label: 'Device',
-    about: 'What computes. “As fits” takes a GPU if there is one that is real hardware.',
+    about: 'What computes. “As fits” uses a GPU if there is one that is real hardware.',
     group: 'device',
   },
   gpu: {
@@ -24,9 +24,9 @@ export const deviceSettings = {
   deviceMemory: {
     type: size,
     absent: 'found out',
-    help: 'the most memory to take on the GPU, such as 12GB',
+    help: 'the most memory to use on the GPU, such as 12GB',
     label: 'Memory of the GPU',
-    about: 'Such as 12GB, where it is not found out by itself.',
+    about: 'Such as 12GB, where it cannot be detected.',
     group: 'device',
   },
   mesh: {
@@ -34,7 +34,7 @@ export const deviceSettings = {
     fallback: 'data=1,model=1',
     help: 'devices to share the work: rows over data, weights over model',
     label: 'Devices together',
-    about: 'How the work is split: data=2 shares the rows, model=2 the layers. The picture below shows it.',
+    about: 'How the work is split: data=2 divides the rows, model=2 the weights. The picture below shows it.',
     group: 'device',
   },
   launcher: {
