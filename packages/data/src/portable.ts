@@ -118,4 +118,14 @@ export { memoryCache, type ReplyCache } from './drafts/cache'
 export { draftKinds, draftLine, parseDrafts, withReviews, type Draft, type DraftKind } from './drafts/draft'
 export { draftQuestions, type Drafted, type Drafter, type DraftOptions } from './drafts/draft-questions'
 export { exactMatch, f1, normalizeAnswer, squadExactMatch } from './metrics/squad'
-export { scoreAnswer, summarizeAnswers, type AnswerScore, type AnswerSummary } from './metrics/summary'
+export { bootstrap, type Estimate } from './metrics/bootstrap'
+export type { Grounds } from './metrics/grounding'
+export {
+  estimateAnswers,
+  scoreAnswer,
+  scoreNames,
+  summarizeAnswers,
+  type AnswerScore,
+  type AnswerSummary,
+  type ScoreName,
+} from './metrics/summary'

@@ -107,6 +107,8 @@ const names: readonly (readonly [key: Exclude<keyof AnswerSummary, 'answers'>, l
   ['target', 'target'],
   ['reply', 'reply'],
   ['replyGivenTarget', 'p(reply | target)'],
+  ['refusal', 'unanswerable ones refused'],
+  ['faithful', 'stands in its context'],
 ]
 
 const lineOf = ({ asked, prediction, score, finishReason }: AnsweredQuestion): string => {

@@ -1,7 +1,9 @@
 // What an evaluation reports of its answers: each scored on its own, then means over all.
 
 import type { AnswerMetric } from '../rows/row-formats'
+import { bootstrap, type Estimate } from './bootstrap'
 import { denotationMatch } from './denotation'
+import { groundingOf, type Grounds } from './grounding'
 import { replyMatch } from './reply'
 import { exactMatch, f1 } from './squad'
 
@@ -16,6 +18,10 @@ export interface AnswerScore {
   target?: boolean
   /** {@link ReplyMatch.reply} */
   reply?: boolean
+  /** Whether a question that its context does not answer is refused ({@link groundingOf}). */
+  refusal?: boolean
+  /** Whether the answer, or what it quotes, stands in its context. */
+  faithful?: boolean
 }
 
 /** Means in [0, 1], each over the answers that have that score; absent where none has. */
@@ -31,19 +37,46 @@ export interface AnswerSummary {
   target?: number
   /** Share of reply links with the right reply. */
   reply?: number
+  /** Share of unanswerable questions that are refused. */
+  refusal?: number
+  /** Share of answers, refusals aside, that stand in their context or quote it truly. */
+  faithful?: number
   /** Share of right replies among the answers whose target is right: p(reply | target). */
   replyGivenTarget?: number
 }
 
-/** Scores a prediction against all right answers: by exact match and F1, and by `metric` where there is one. */
-export function scoreAnswer(prediction: string, answers: readonly string[], metric?: AnswerMetric): AnswerScore {
-  const score: AnswerScore = { exactMatch: exactMatch(prediction, answers), f1: f1(prediction, answers) }
+/**
+ * Scores a prediction against all right answers: by exact match and F1, by `metric` where there is one, and by its context
+ * where it has one.
+ */
+export function scoreAnswer(
+  prediction: string,
+  answers: readonly string[],
+  metric?: AnswerMetric,
+  grounds?: Grounds,
+): AnswerScore {
+  const score: AnswerScore = {
+    exactMatch: exactMatch(prediction, answers),
+    f1: f1(prediction, answers),
+    ...(grounds && groundingOf(prediction, answers, grounds)),
+  }
   if (metric === 'denotation')
     return { ...score, denotation: answers.some((answer) => denotationMatch(prediction, answer)) }
   return metric === 'reply' ? { ...score, ...replyMatch(prediction, answers) } : score
 }
 
-const scoreNames = ['exactMatch', 'f1', 'denotation', 'target', 'reply'] as const
+/** Every score of an answer. */
+export const scoreNames = ['exactMatch', 'f1', 'denotation', 'target', 'reply', 'refusal', 'faithful'] as const
+export type ScoreName = (typeof scoreNames)[number]
+
+/** The mean of each score that at least one answer has, with its 95 % interval. */
+export const estimateAnswers = (results: readonly AnswerScore[]): Partial<Record<ScoreName, Estimate>> =>
+  Object.fromEntries(
+    scoreNames.flatMap((name) => {
+      const values = results.flatMap((result) => (result[name] === undefined ? [] : [Number(result[name])]))
+      return values.length === 0 ? [] : [[name, bootstrap(values)]]
+    }),
+  )
 
 /** Means over scored answers, one for each score that at least one answer has. */
 export function summarizeAnswers(results: readonly AnswerScore[]): AnswerSummary {

@@ -1,6 +1,7 @@
 // Rows as questions for a model to answer, with the ids they have in training.
 
-import type { AnswerMetric, Row } from '../rows/row-formats'
+import type { Grounds } from '../metrics/grounding'
+import type { AnswerMetric, ContextRow, Row } from '../rows/row-formats'
 import { IGNORED_LABEL } from '../trees/sample'
 import { rowTurns, spellsBos } from './segments'
 import { tokenizeTree, type TokenizeOptions } from './tokenize'
@@ -19,6 +20,8 @@ export interface AskedQuestion {
   readonly answers: readonly string[]
   /** How the answer is judged beyond exact match and F1. */
   readonly metric?: AnswerMetric
+  /** Where the row has a context: its text as far as the question sees it, and whether that answers it. */
+  readonly grounds?: Grounds
   /** Ids of the context: one array for all questions that share it, empty without one. */
   readonly context: readonly number[]
   /** How many tokens of `context`, from its beginning, the question sees. */
@@ -43,7 +46,7 @@ export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOpt
   const { context, branches } = tokenizeTree(row, tokenizer, options)
   const shared = [...context]
   return branches.map(({ ids, labels, contextLength }, question) => {
-    const { id, question: text, answer, answers = [answer] } = row.questions[question]!
+    const { id, question: text, answer, answers = [answer], golden, documents } = row.questions[question]!
     const begin = labels.findIndex((label) => label !== IGNORED_LABEL)
     return {
       row: number,
@@ -51,13 +54,25 @@ export function questionsOf(row: Row, tokenizer: Tokenizer, options: TokenizeOpt
       ...(id === undefined ? {} : { id }),
       text,
       answers,
-      ...(row.metric === undefined ? {} : { metric: row.metric }),
+      ...(row.metric === undefined ? { grounds: groundsOf(row, golden, documents) } : { metric: row.metric }),
       context: shared,
       contextLength,
       prompt: [...ids.subarray(0, begin < 0 ? ids.length : begin)],
     }
   })
 }
+
+/** A question that names no golden document is unanswerable; one that says nothing of them is not judged so. */
+const groundsOf = ({ context }: ContextRow, golden: readonly string[] | undefined, documents?: number): Grounds => ({
+  unanswerable: golden?.length === 0,
+  context:
+    typeof context === 'string'
+      ? context
+      : context
+          .slice(0, documents)
+          .map(({ text }) => text)
+          .join('\n'),
+})
 
 function spoken(
   row: Exclude<Row, { input_ids: unknown } | { questions: unknown }>,

@@ -34,7 +34,12 @@ export async function answerQuestions(
   for await (const { index, text, finishReason } of answerer.askAll(asks, options)) {
     const asked = questions[index]!
     const prediction = text.trim()
-    answered[index] = { asked, prediction, score: scoreAnswer(prediction, asked.answers, asked.metric), finishReason }
+    answered[index] = {
+      asked,
+      prediction,
+      score: scoreAnswer(prediction, asked.answers, asked.metric, asked.grounds),
+      finishReason,
+    }
     onProgress?.(++done, questions.length)
   }
   return answered
