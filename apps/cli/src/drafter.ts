@@ -3,7 +3,7 @@ import { BudgetError, Endpoint, EndpointError, type Drafter } from '@jora/data'
 import { UsageError } from './errors'
 import { checked, expected, grouped, integer, number, onUnless, text, withDefault, type ValuesOf } from './flags/flag'
 import type { Io, Session } from './io'
-import { deviceFlags } from './open-device'
+import { closeDevice, deviceFlags } from './open-device'
 import { openModel } from './open-model'
 import { count, duration, plural } from './ui/format'
 import type { StatusLine } from './ui/status-line'
@@ -105,6 +105,6 @@ async function openLocal(model: string, { maxRequests, maxTokens }: DrafterValue
       },
     },
     used: () => `${count(asked)} answers`,
-    dispose: () => opened.device.close(),
+    dispose: () => closeDevice(opened.device),
   }
 }

@@ -47,6 +47,12 @@ export const leave = async (device: Device): Promise<void> => {
   setDefaultDevice(undefined)
 }
 
+/** Closes a device that a later one takes the place of. */
+export async function closeDevice(device: Device | undefined): Promise<void> {
+  setDefaultDevice(undefined)
+  await device?.close()
+}
+
 /** @throws UsageError when there is no such device, or it cannot run JORA */
 export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Device> {
   const { device: name, gpu, deviceMemory, dtype, mesh = 'data=1,model=1', launcher } = values

@@ -1,5 +1,5 @@
 // Reading documents for a command: how they are cut, how far it is, what was skipped.
-import { tableFormats, type RaftStage, type SkippedDocument } from '@jora/data'
+import { tableFormats, type SkippedDocument } from '@jora/data'
 import { choice, grouped, integer, withDefault } from './flags/flag'
 import type { Io } from './io'
 import { count, duration, plural } from './ui/format'
@@ -13,10 +13,7 @@ export const chunkFlags = grouped('Documents:', {
 })
 
 /** Shows how far a stage is and how long it will take: on a terminal as it goes, in a log every ten seconds. */
-export function stageProgress(
-  line: StatusLine,
-  style: Style,
-): (done: number, total: number, stage: RaftStage | 'file' | 'passage') => void {
+export function stageProgress(line: StatusLine, style: Style): (done: number, total: number, stage: string) => void {
   let [current, started, shown]: [string, number, number] = ['', 0, 0]
   return (done, total, stage) => {
     const now = performance.now()

@@ -4,6 +4,7 @@ export * from './portable'
 export { loadRows, loadTokenizer, readChunks, readText, readTextIfThere, type ReadOptions } from './rows/files'
 export { importDataset, type ImportSink } from './import/import-dataset'
 export {
+  listDocuments,
   readDocuments,
   readQuestions,
   type ReadDocumentsOptions,

@@ -48,3 +48,25 @@ export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } fr
 export type { TrainRun } from './train/iterable-run'
 export { joraVersion, stepsOfRun, trainLora, type TrainOptions } from './train/train-lora'
 export type { TrainSummary } from './train/train-summary'
+export { learn } from './learn/learn'
+export type {
+  DocumentFigures,
+  EarlierFigures,
+  EvaluationFigures,
+  LearnDrafter,
+  Learned,
+  LearnOptions,
+  LearnProgress,
+  QuestionFigures,
+  TrainFigures,
+} from './learn/options'
+export { learnStages, type LearnStage } from './learn/journal'
+export { planLearning, type LearnPlan } from './learn/plan'
+export { estimateText, reportNotes, scoreLabels, scoreRows } from './learn/report'
+export {
+  compareTuned,
+  type ComparedQuestion,
+  type CompareOptions,
+  type Comparison,
+  type Scores,
+} from './answer/compare'

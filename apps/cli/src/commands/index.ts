@@ -20,6 +20,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'open the page: train, watch and try models in the browser',
     load: async () => (await import('./gui')).registerGui,
   },
+  learn: {
+    summary: 'from a folder of documents to a model that answers from them, in one command',
+    load: async () => (await import('./learn')).registerLearn,
+  },
   train: {
     summary: 'fine-tune a LoRA adapter on rows of instructions and answers',
     load: async () => (await import('./train')).registerTrain,

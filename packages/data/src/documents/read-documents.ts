@@ -99,6 +99,24 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
   return documents
 }
 
+/**
+ * The files that {@link readDocuments} would look at, with sizes and times of change: what tells whether they changed.
+ *
+ * @throws DatasetError when there is no such file or folder
+ */
+export async function listDocuments(path: string): Promise<{ name: string; size: number; changedMs: number }[]> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new DatasetError({ file: path, problem: error.code === 'ENOENT' ? 'no such file or folder' : error.message })
+  })
+  if (!found.isDirectory()) return [{ name: basename(path), size: found.size, changedMs: found.mtimeMs }]
+  const listed: { name: string; size: number; changedMs: number }[] = []
+  for (const name of (await walkFolder(path)).names) {
+    const { size, mtimeMs } = await stat(join(path, name))
+    listed.push({ name, size, changedMs: mtimeMs })
+  }
+  return listed
+}
+
 const stemOf = (name: string): string => name.slice(0, name.length - extensionOf(name).length)
 
 /** What tells a document from the others of its file. */

@@ -1,0 +1,169 @@
+// jora learn: from a folder of documents to a model that answers from them, in one command that goes on where it stopped.
+import type { Command } from 'commander'
+import { join } from 'node:path'
+import { JoraConfig, learn, planLearning, type LearnOptions } from '@jora/lora'
+import { fromNames, settings } from '@jora/lora/settings'
+import type { Device } from '@jora/tensor'
+import { drafterFlags, openDrafter } from '../drafter'
+import { Interrupted, UsageError } from '../errors'
+import { defineCommand, type CommandContext } from '../flags/define-command'
+import { grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { headedFlags, headingOf } from '../flags/setting-flags'
+import { interruptible } from '../interrupt'
+import type { Session } from '../io'
+import { closeDevice, openDeviceFor } from '../open-device'
+import { openBase } from '../open-model'
+import { chunkFlags, tellSkipped } from '../reading'
+import { shellWord } from '../ui/format'
+import { LearnDisplay, planLines, resultLines } from '../ui/learn-display'
+import { program } from '../ui/next-command'
+import { asUsageError } from './train-settings'
+
+const {
+  model,
+  alpacaMix: _mix,
+  alpacaMixFile: _mixFile,
+  initAdapter: _init,
+  mesh: _mesh,
+  launcher: _launcher,
+  ...training
+} = headedFlags
+
+const flags = {
+  model,
+  ...grouped(headingOf('rows'), {
+    outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
+    questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),
+    dryRun: toggle('read and count the documents, say what would be done and about what it takes; write nothing'),
+  }),
+  ...drafterFlags,
+  ...chunkFlags,
+  ...grouped('Contexts:', {
+    distractors: withDefault(integer('documents beside the golden one', 0), 4),
+    goldenProbability: withDefault(
+      number(
+        'share of training questions that see their golden document',
+        'from 0 to 1',
+        (value) => value >= 0 && value <= 1,
+      ),
+      0.8,
+    ),
+  }),
+  ...training,
+  ...grouped('Evaluation:', {
+    evalQuestions: withDefault(integer('held-out questions that are asked at most', 1), 200),
+    maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
+  }),
+}
+
+type Values = ValuesOf<typeof flags>
+
+export function registerLearn(parent: Command, io: Session): void {
+  defineCommand(parent, io, {
+    name: 'learn',
+    flags,
+    argument: { name: 'documents', help: 'a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file' },
+    examples: [
+      'learn handbook --model models/llama --output-dir out --drafter-url http://127.0.0.1:8000/v1 --drafter-model qwen3',
+      'learn handbook --model models/llama --output-dir out --questions questions.jsonl --dry-run',
+    ],
+    run: learnCommand,
+  })
+}
+
+/** The settings that were given, as a run has them. @throws UsageError for settings that cannot be */
+function configOf(values: Values, given: ReadonlySet<keyof typeof flags>): JoraConfig {
+  const chosen = Object.fromEntries(Object.entries(values).filter(([name]) => given.has(name as keyof Values)))
+  try {
+    return new JoraConfig({ ...fromNames(settings, chosen), modelPath: values.model })
+  } catch (error) {
+    throw asUsageError(error)
+  }
+}
+
+async function learnCommand(
+  values: Values,
+  { io, given, json, argument: documents }: CommandContext<typeof flags>,
+): Promise<void> {
+  const { outputDir, chunkTokens, chunkOverlap: overlapTokens, drafterModel } = values
+  if (overlapTokens >= chunkTokens)
+    throw new UsageError(
+      `--chunk-overlap: got ${overlapTokens}, expected less than the ${chunkTokens} of --chunk-tokens`,
+    )
+  if (values.questions !== undefined && drafterModel !== undefined)
+    throw new UsageError('--questions and --drafter-model exclude each other')
+  const config = configOf(values, given)
+  await using base = await openBase(values.model, io)
+  const display = new LearnDisplay(io)
+  const { signal, release } = interruptible(io, () => display.stopping())
+  let device: Device | undefined
+  const options: LearnOptions = {
+    documents,
+    model: base,
+    config,
+    outputDir,
+    questions: values.questions,
+    ...(drafterModel === undefined ? {} : { openDrafter: () => openDrafter(values, io, display.line) }),
+    drafting: {
+      perChunk: values.perPassage,
+      maxQuestions: values.maxQuestions,
+      unanswerable: values.unanswerable,
+      check: values.draftCheck,
+      concurrency: values.concurrency,
+    },
+    raft: {
+      chunkTokens,
+      overlapTokens,
+      tableFormat: values.tableFormat,
+      distractors: values.distractors,
+      goldenProbability: values.goldenProbability,
+    },
+    openDevice: async () => (device = await openDeviceFor({ ...values, mesh: 'data=1,model=1' }, io)),
+    maxNewTokens: values.maxNewTokens,
+    evalQuestions: values.evalQuestions,
+    signal,
+    onStage: (stage, state) => display.stage(stage, state),
+    onProgress: (done, total, what) => display.progress(done, total, what),
+    onTrain: (event) => display.train(event),
+  }
+  try {
+    if (values.dryRun) {
+      const plan = await planLearning(options)
+      display.close()
+      tellSkipped(plan.documents.skipped, io)
+      for (const line of planLines(plan, display.style)) display.log(line)
+      if (json) io.stdout.write(`${JSON.stringify(plan)}\n`)
+      return
+    }
+    const learned = await learn(options)
+    display.close()
+    tellSkipped(learned.documents.skipped, io)
+    for (const line of resultLines(learned, display.style)) display.log(line)
+    if (json) {
+      const { comparison: _comparison, ...figures } = learned
+      io.stdout.write(`${JSON.stringify(figures)}\n`)
+      return
+    }
+    const adapter = `--adapter ${shellWord(join(outputDir, 'adapter'))}`
+    display.log(
+      `\nThe report is in ${display.style.bold(join(outputDir, 'report.md'))}, every answer in ${join(outputDir, 'answers.jsonl')}. Next:`,
+    )
+    for (const next of [
+      `chat ${adapter} --documents ${shellWord(documents)}`,
+      `serve ${adapter} --documents ${shellWord(documents)}`,
+      `export --format gguf-lora --model ${shellWord(values.model)} ${adapter} --output ${shellWord(join(outputDir, 'adapter.gguf'))}`,
+      ...(values.questions === undefined
+        ? [`data review --questions ${shellWord(join(outputDir, 'questions.jsonl'))}`]
+        : []),
+    ])
+      display.log(`  ${display.style.cyan(`${program(io)} ${next}`)}`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    display.log('stopped; the same command goes on from there')
+    throw new Interrupted('stopped')
+  } finally {
+    release()
+    display.close()
+    await closeDevice(device)
+  }
+}

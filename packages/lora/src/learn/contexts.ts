@@ -1,0 +1,63 @@
+// Contexts for the questions, after RAFT: the document that answers among others that do not.
+import {
+  buildRaft,
+  DatasetError,
+  readQuestions,
+  readText,
+  type RaftDocument,
+  type RaftStatistics,
+  type RefusedQuestion,
+} from '@jora/data'
+import { writeLinesAtomic } from '@jora/tensor/files'
+import type { StageContext } from './options'
+
+/** The documents of the first stage, as it, or whoever edited its file, left them. @throws DatasetError naming the line */
+export async function readDocumentRows(file: string): Promise<RaftDocument[]> {
+  const lines = (await readText(file)).split('\n')
+  return lines.flatMap((line, i) => {
+    if (line.trim() === '') return []
+    try {
+      const document = JSON.parse(line) as RaftDocument
+      if (typeof document.id === 'string' && ['text', 'table', 'blocks'].some((key) => key in document))
+        return [document]
+    } catch {
+      // Told below.
+    }
+    throw new DatasetError({
+      file,
+      line: i + 1,
+      problem: 'is no document: expected an object with id, and text, table or blocks',
+    })
+  })
+}
+
+/** @throws DatasetError when no question is left */
+export async function contextStage({ path, model, config, raft, onProgress }: StageContext): Promise<RaftStatistics> {
+  const { seed, split } = config.settings
+  const documents = await readDocumentRows(path('read'))
+  const unread: RefusedQuestion[] = []
+  const questions = await readQuestions(path('draft'), {
+    onRefused: ({ origin, reason }) => void unread.push({ question: { question: '', answer: '', origin }, reason }),
+  })
+  const { rows, refused, statistics } = buildRaft(documents, questions, {
+    ...raft,
+    tokenizer: model.tokenizer,
+    seed,
+    split,
+    unread,
+    onProgress: (done, total, what) => onProgress?.(done, total, what),
+  })
+  if (rows.length === 0)
+    throw new DatasetError({
+      file: path('draft'),
+      problem:
+        refused[0] === undefined
+          ? 'no question was accepted'
+          : `no question is left, the first one for: ${refused[0].reason}`,
+    })
+  await writeLinesAtomic(
+    path('contexts'),
+    rows.map((row) => `${JSON.stringify(row)}\n`),
+  )
+  return statistics
+}
