@@ -28,4 +28,5 @@ export {
   type ValuesOf,
 } from './setting'
 export { settings, type SettingKey, type SettingsTable } from './table'
+export type { InitLoraWeights } from './table/adapter'
 export * as types from './types'
