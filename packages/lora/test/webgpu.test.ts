@@ -2,11 +2,32 @@
 import { softwareVulkan } from '@jora-tooling/software-gpu'
 import { collate, type Batch } from '@jora/data'
 import { decode, logits, parseConfig, weightShapes } from '@jora/llama'
-import { disposeTree, jit, setDefaultDevice, sizeOf, tensor, type Device, type Tensor } from '@jora/tensor'
+import {
+  disposeTree,
+  jit,
+  setDefaultDevice,
+  sizeOf,
+  square,
+  sum,
+  tensor,
+  treeLeaves,
+  valueAndGrad,
+  type Device,
+  type Tensor,
+} from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '@jora/tensor/webgpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { initAdapter, initState, TrainingStep, type LoraConfig } from '../src/index'
+import {
+  initAdapter,
+  initState,
+  loraLinear,
+  startAdapter,
+  TrainingStep,
+  type Adapter,
+  type LoraConfig,
+} from '../src/index'
+import { joinTrained, splitTrained } from '../src/adapter/adapter'
 
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined
@@ -83,7 +104,7 @@ async function train(
     disposeTree([result.loss, result.gradNorm])
     await onStep(step)
   }
-  const tensors = Object.values(state.adapter).flatMap(({ loraA, loraB }) => [loraA, loraB])
+  const tensors = treeLeaves(state.adapter)
   const parts = await Promise.all(tensors.map((t) => t.data()))
   stepper.dispose()
   setDefaultDevice(previous)
@@ -133,6 +154,35 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
   test('20 steps equal the CPU backend in f32', async () => {
     expectClose(await train(gpu, { steps: 20, batch }), 1e-3)
   }, 120_000)
+
+  test.each<[string, Partial<LoraConfig>]>([
+    ['DoRA', { useDora: true }],
+    ['PiSSA', { initLoraWeights: 'pissa' }],
+  ])('a layer adapted by %s, and its gradients, equal the CPU backend', async (_name, method) => {
+    const settings = { ...lora, ...method }
+    const name = 'model.layers.0.self_attn.q_proj'
+    const computed = async (device: Device): Promise<Float32Array[]> => {
+      const previous = setDefaultDevice(device)
+      const weights = makeWeights()
+      const weight = weights[`${name}.weight`]!
+      const started = (await startAdapter({ config, weights }, settings, 3, device))[name]!
+      const { trained, frozen } = splitTrained({
+        [name]: { ...started, loraB: tensor(numbers(9, 64 * 8, 0.1), { shape: [64, 8] }) },
+      })
+      const layer = jit((adapter: Adapter, x: Tensor, key: Tensor) =>
+        valueAndGrad((a: Adapter) => sum(square(loraLinear(joinTrained(a, frozen), settings, key)(name, x, weight))))(
+          adapter,
+        ),
+      )
+      const x = tensor(numbers(8, 6 * 64, 1), { shape: [2, 3, 64] })
+      const result = layer(trained, x, tensor(Uint32Array.of(1, 2, 3, 4), { shape: [2, 2], dtype: 'u32' }))
+      setDefaultDevice(previous)
+      return (await Promise.all(treeLeaves(result).map((t) => t.data()))) as Float32Array[]
+    }
+    const [one, other] = [await computed(cpu), await computed(gpu)]
+    expect(other).toHaveLength(one.length)
+    for (const [i, values] of one.entries()) expect(distance(other[i]!, values) / norm(values)).toBeLessThan(1e-4)
+  })
 
   test('20 steps are close to the CPU backend in f16', async (context) => {
     context.skip(!gpu.profile.f16, 'needs a WebGPU adapter with shader-f16')

@@ -14,17 +14,19 @@ import { entry, noise, tinyConfig, writeTinyModel } from '../../../llama/test/ti
 import {
   defaultTrainConfig,
   generateAlpacaDataset,
-  initAdapter,
   JoraConfig,
   listCheckpoints,
   runTraining,
+  startAdapter,
   trainLora,
   type Adapter,
   type JoraSettings,
+  type LoraConfig,
   type StepEvent,
   type TrainConfig,
   type TrainEvent,
 } from '../index'
+import { partsOf } from '../adapter/methods'
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../shared')
 const stories = join(shared, 'models/stories260K')
@@ -97,9 +99,8 @@ interface Trained {
 
 async function arraysOf(adapter: Adapter): Promise<Arrays> {
   const arrays = new Map<string, Float32Array>()
-  for (const [module, pair] of Object.entries(adapter))
-    for (const part of ['loraA', 'loraB'] as const)
-      arrays.set(`${module}.${part}`, (await pair[part].data()) as Float32Array)
+  for (const [module, parts] of Object.entries(adapter))
+    for (const [part, values] of partsOf(parts)) arrays.set(`${module}.${part}`, (await values.data()) as Float32Array)
   return arrays
 }
 
@@ -139,8 +140,9 @@ interface Reference extends Trained {
 const reference = (folder: string, config: TrainConfig, samples: readonly Sample[]): Promise<Reference> =>
   using(openMesh('cpu', { mesh: 'model=1' }), async (device) => {
     const trained = await trainOn(device, folder, config, samples)
-    const { config: model } = await loadModel(folder, { device })
-    const fresh = await arraysOf(initAdapter(model, config.lora, config.seed, device))
+    const fresh = await arraysOf(
+      await startAdapter(await loadModel(folder, { device }), config.lora, config.seed, device),
+    )
     return { ...trained, moved: distance(trained.adapter, fresh) }
   })
 
@@ -163,6 +165,7 @@ const cpus = ['data=1,model=2', 'data=1,model=4', 'data=2,model=1', 'data=2,mode
 function onMeshes(
   meshes: readonly string[],
   run: () => { folder: string; config: TrainConfig; samples: readonly Sample[] },
+  tolerance?: number,
 ): void {
   let one: Reference
   beforeAll(async () => {
@@ -173,7 +176,7 @@ function onMeshes(
   test.each(meshes)('%s', async (mesh) => {
     const { folder, config, samples } = run()
     const trained = await using(openMesh('cpu', { mesh }), (device) => trainOn(device, folder, config, samples))
-    expectSame(trained, one)
+    expectSame(trained, one, tolerance)
   })
 }
 
@@ -188,6 +191,19 @@ describe('the bundled model', () => {
       config: { ...allLinear, batchSize: 4, gradientAccumulationSteps: 1, gradientCheckpointing: true },
       samples,
     }))
+  })
+  const targetModules = ['layers.0.self_attn.q_proj', 'layers.1.mlp.down_proj']
+  describe.each<[string, Partial<LoraConfig>]>([
+    ['DoRA', { useDora: true }],
+    ['PiSSA', { initLoraWeights: 'pissa' }],
+  ])('%s', (_name, method) => {
+    const few = () => ({
+      folder: bundled,
+      // Of one layer split by column, and one split by row.
+      config: { ...twentySteps, lora: { ...twentySteps.lora, targetModules, ...method }, maxSteps: 3, evalEvery: 3 },
+      samples,
+    })
+    onMeshes(['data=2,model=2'], few, 1e-3) // three steps do not move far
   })
   // Three rows over two parts, and a last step of one row.
   describe('batches that do not divide', () => {
