@@ -88,7 +88,12 @@ describe('--format llama2c', () => {
       2,
       /^error: --tokenizer is for --format llama2c/,
     )
-    await refuses(['--format', 'gguf', '--input', 'x'], 2, /^error: --format: got "gguf", expected llama2c or mlx/)
+    await refuses(
+      ['--format', 'onnx', '--input', 'x'],
+      2,
+      /^error: --format: got "onnx", expected gguf, llama2c or mlx/,
+    )
+    await refuses(['--format', 'gguf', '--input', path('none.gguf')], 1, /no folder at|does not exist/)
     await refuses(['--format', 'llama2c'], 2, /^error: --input FILE or DIR is required/)
   })
 })

@@ -1,5 +1,5 @@
 // checkMerged, checkPeft: a written model or adapter folder read back and held against what it was made from.
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describeModel, openModel, type OpenModel } from '@jora/llama'
 import { loraScaling, readAdapter } from '@jora/lora'
@@ -7,7 +7,7 @@ import { decodeFloats, encodeFloats, floatBytes, isFloatDType } from '@jora/tens
 import type { WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
 import { MergedTensors } from './merged-tensors'
-import { companionsOf } from './model-files'
+import { modelFiles } from './model-files'
 import { indexFile } from './shards'
 
 /** What a check of a written folder found. */
@@ -91,12 +91,10 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
     throw new ExportError(
       `${join(outputDir, 'config.json')} describes another model than ${join(modelDir, 'config.json')}`,
     )
-  for (const name of companionsOf(await readdir(modelDir))) {
-    const [there, written] = await Promise.all([
-      readFile(join(modelDir, name)),
-      readFile(join(outputDir, name)).catch(() => undefined),
-    ])
-    if (!written?.equals(there)) throw new ExportError(`${join(outputDir, name)} is not the model's`)
+  for (const [name, bytes] of await modelFiles(source.model, undefined)) {
+    if (name === 'config.json') continue
+    const written = await readFile(join(outputDir, name)).catch(() => undefined)
+    if (!written?.equals(bytes)) throw new ExportError(`${join(outputDir, name)} is not the model's`)
   }
   const stored = output.weights.entries
   const odd = [...source.tensors.keys(), ...stored.keys()].find(

@@ -15,7 +15,13 @@ export type {
 export { exportGgufAdapter, type GgufAdapterOptions } from './gguf/adapter'
 export { checkGguf, checkGgufAdapter, type GgufReport } from './gguf/check'
 export { compareWithLlamaCpp, type ComparedPrompt, type CompareOptions, type Comparison } from './gguf/compare'
+export { measureLoss, type LossCost, type LossOptions } from './gguf/loss-cost'
 export { exportGguf, type GgufOptions, type GgufResult } from './gguf/export'
-export { GgufError, type PackedType as GgufTensorType } from '@jora/tensor/weights'
+export {
+  fileTypeNames as ggufFileTypes,
+  type FileType as GgufFileType,
+  type FileType as GgufTensorType,
+} from './gguf/file-types'
+export { GgufError } from '@jora/tensor/weights'
 export { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type GreedyOptions, type LlamaCppOptions } from './gguf/llama-cpp'
 export { modelCard, readCardInfo, type CardInfo, type CardLora, type CardOptions, type CardTraining } from '@jora/lora'

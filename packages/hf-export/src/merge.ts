@@ -14,12 +14,12 @@ import {
 } from '@jora/tensor/safetensors'
 import type { WeightType } from '@jora/tensor/weights'
 import { MergedTensors } from './merged-tensors'
-import { copyConfig, copyModelFiles } from './model-files'
+import { ggufDType, modelFiles, writeModelFiles } from './model-files'
 import { indexFile, planShards, shardIndex } from './shards'
 
 /** What {@link mergeAdapter} reads, and where it writes. */
 export interface MergeOptions {
-  /** Folder of the base model, in Hugging Face layout. */
+  /** The base model: its folder, in Hugging Face layout, or its GGUF file. */
   readonly modelDir: string
   /** Folder of a LoRA adapter for it; absent, the model is written as it is, perhaps in another type. */
   readonly adapterDir?: string | undefined
@@ -81,7 +81,7 @@ async function produce({ name, stored, dtype, bytes }: Target, source: MergedTen
 
 function planTensors({ tensors }: MergedTensors, wanted: FloatDType | undefined): Target[] {
   return [...tensors].map(([name, { type: stored, shape }]) => {
-    const dtype = isSafetensorsDType(stored) && !(wanted && isFloatDType(stored)) ? stored : (wanted ?? 'F16')
+    const dtype = isSafetensorsDType(stored) && !(wanted && isFloatDType(stored)) ? stored : (wanted ?? ggufDType)
     return { name, stored, dtype, shape, bytes: safetensorsBytes(dtype, shape)! }
   })
 }
@@ -106,24 +106,26 @@ async function checkFolders({ modelDir, adapterDir, outputDir }: MergeOptions): 
 
 /**
  * Writes the model in `modelDir` with W + scale · B·A in place of each adapted weight W, summed in float32 or better and
- * rounded once to the stored type, to nearest even. Config, tokenizer, generation settings and chat template come along;
+ * rounded once to the stored type, to nearest even (blocks of a GGUF file are unpacked, and become f16 unless `dtype` says
+ * otherwise). Config, tokenizer, generation settings and chat template come along;
  * a tied head stays absent. Tensors are streamed: memory stays near the largest tensor. `outputDir` appears whole or not
  * at all.
  * @throws ConfigError | ModelError | HubError | SafetensorsError for a model, adapter or folder that cannot be used;
  *   RangeError for a weight that does not fit `dtype`
  */
 export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> {
-  const { modelDir, outputDir, dtype, maxShardBytes = 5e9, onProgress } = options
+  const { outputDir, dtype, maxShardBytes = 5e9, onProgress } = options
   if (!(maxShardBytes > 0)) throw new ConfigError(`maxShardBytes is ${maxShardBytes}, expected a number > 0`)
   if (dtype !== undefined && !Object.hasOwn(dtypes, dtype))
     throw new ConfigError(`dtype is ${String(dtype)}, expected f32, f16 or bf16`)
   await checkFolders(options)
   const wanted = dtype && dtypes[dtype]
-  await using source = await MergedTensors.open(modelDir, options.adapterDir)
+  await using source = await MergedTensors.open(options.modelDir, options.adapterDir)
   const targets = planTensors(source, wanted)
   const shards = planShards(targets, maxShardBytes)
 
-  const files = ['config.json', ...shards.map(({ file }) => file)]
+  const beside = await modelFiles(source.model, wanted)
+  const files = shards.map(({ file }) => file)
   const fill = async (folder: string) => {
     let done = 0
     for (const { file, tensors } of shards) {
@@ -143,8 +145,7 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
       await writeFile(join(folder, indexFile), shardIndex(shards))
       files.push(indexFile)
     }
-    await copyConfig(modelDir, folder, wanted)
-    files.push(...(await copyModelFiles(modelDir, folder)))
+    files.push(...(await writeModelFiles(folder, beside)))
     const prompt = options.adapterDir === undefined ? undefined : await readPrompt(options.adapterDir)
     if (prompt) {
       await writePrompt(folder, { template: prompt.template })

@@ -27,7 +27,7 @@ export interface RowBlock {
 }
 
 /**
- * The model in a folder, with the adapter of another where one is given. Only headers and the adapter are in memory;
+ * The model in a folder or GGUF file, with the adapter of another where one is given. Only headers and the adapter are in memory;
  * weights are read as they are asked for. Close it when done (or declare it with `await using`).
  */
 export class MergedTensors implements AsyncDisposable {
@@ -50,10 +50,6 @@ export class MergedTensors implements AsyncDisposable {
   static async open(modelDir: string, adapterDir?: string): Promise<MergedTensors> {
     const model = await openModel(modelDir, { local: true })
     try {
-      if (/\.gguf$/i.test(model.ref.path))
-        throw new ExportError(
-          `${model.ref.path} is a GGUF file, and merged models are written from a folder in Hugging Face layout; --format gguf-lora writes the adapter alone, which llama.cpp lays over this file`,
-        )
       return new MergedTensors(model, adapterDir === undefined ? new Map() : await readDeltas(adapterDir, model.config))
     } catch (error) {
       await model[Symbol.asyncDispose]()

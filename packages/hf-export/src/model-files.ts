@@ -1,34 +1,67 @@
 // The files of a Hugging Face model folder that stand beside its weights.
-import { chmod, copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { companionFiles } from '@jora/llama'
+import { companionFiles, configJson, type ModelDescription } from '@jora/llama'
 import { isLicence } from '@jora/lora'
 import type { FloatDType } from '@jora/tensor/safetensors'
 
 /** Of a model folder's files, those that come along with its weights: tokenizer, generation settings, template, licence. */
-export const companionsOf = (names: readonly string[]): string[] =>
+const companionsOf = (names: readonly string[]): string[] =>
   names.filter((name) => companionFiles.includes(name) || isLicence(name))
-
-/** A copy that its owner may change, whatever the original was. */
-async function copyWritable(from: string, to: string): Promise<void> {
-  await copyFile(from, to)
-  await chmod(to, 0o644)
-}
-
-/** Copies the {@link companionsOf} `from` (links followed); returns their names. */
-export async function copyModelFiles(from: string, to: string): Promise<string[]> {
-  const names = companionsOf(await readdir(from))
-  for (const name of names) await copyWritable(join(from, name), join(to, name))
-  return names
-}
 
 const torchNames: Readonly<Record<FloatDType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
 
-/** Copies config.json, as it stands, or with the element type that the weights were given. */
-export async function copyConfig(from: string, to: string, dtype: FloatDType | undefined): Promise<void> {
-  if (dtype === undefined) return copyWritable(join(from, 'config.json'), join(to, 'config.json'))
-  const config = JSON.parse(await readFile(join(from, 'config.json'), 'utf8')) as Record<string, unknown>
+const jsonBytes = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
+
+/** config.json with the element type that the weights are given. */
+function withDType(text: string, dtype: FloatDType): Buffer {
+  const config = JSON.parse(text) as Record<string, unknown>
   // transformers 5 writes "dtype" where earlier versions wrote "torch_dtype"; both are read.
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype'
-  await writeFile(join(to, 'config.json'), `${JSON.stringify({ ...config, [key]: torchNames[dtype] }, null, 2)}\n`)
+  return jsonBytes({ ...config, [key]: torchNames[dtype] })
+}
+
+/** What a GGUF file says, as a folder's files. */
+function filesOfGguf({ config, gguf, ref }: ModelDescription, dtype: FloatDType): Map<string, Buffer> {
+  const { tokenizerJson, configJson: tokenizerConfig } = gguf!.tokenizerFiles()
+  const { path } = ref
+  const tokenizer = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: config.maxPositions,
+    clean_up_tokenization_spaces: false,
+    ...(tokenizerConfig as object),
+  }
+  try {
+    return new Map([
+      ['config.json', jsonBytes({ ...configJson(config), torch_dtype: torchNames[dtype] })],
+      ['tokenizer.json', Buffer.from(JSON.stringify(tokenizerJson))],
+      ['tokenizer_config.json', jsonBytes(tokenizer)],
+    ])
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/**
+ * Files of the model, weights apart, by name: config.json, and what comes along. Those of a GGUF file are made of its
+ * header.
+ * @param dtype what the weights are given; as config.json has it when absent
+ */
+export async function modelFiles(model: ModelDescription, dtype: FloatDType | undefined): Promise<Map<string, Buffer>> {
+  if (model.gguf) return filesOfGguf(model, dtype ?? ggufDType)
+  const { dir } = model.ref
+  const files = new Map<string, Buffer>()
+  const config = await readFile(join(dir, 'config.json'))
+  files.set('config.json', dtype === undefined ? config : withDType(config.toString('utf8'), dtype))
+  for (const name of companionsOf(await readdir(dir))) files.set(name, await readFile(join(dir, name)))
+  return files
+}
+
+/** What weights become that are unpacked from blocks, unless another type is asked for: no finer than blocks are. */
+export const ggufDType: FloatDType = 'F16'
+
+/** Writes the files; returns their names. */
+export async function writeModelFiles(folder: string, files: ReadonlyMap<string, Buffer>): Promise<string[]> {
+  for (const [name, bytes] of files) await writeFile(join(folder, name), bytes)
+  return [...files.keys()]
 }

@@ -1,5 +1,5 @@
 // A GGUF file opened as a model is the model it was made from: configuration, ids, logits; and what is refused by name.
-import { existsSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { decode, logits, openModel, type OpenModel } from '@jora/llama'
 import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { exportGguf, exportGgufAdapter, mergeAdapter } from '../src/index'
+import { exportGguf, exportGgufAdapter } from '../src/index'
 import { familyConfig, tinyFamilies, writeFamily, writeRandomAdapter } from './gguf-models'
 
 let root: string
@@ -33,17 +33,6 @@ const largestGap = (a: Float32Array, b: Float32Array): number =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0)
 
 const texts = ['Hello world', ' two  spaces\nand 1234 digits', 'naïve 日本 🙂', '']
-
-test('a merged model is not made of a GGUF file: said by name, with the way out, and nothing is written', async () => {
-  const [folder, path, output] = [join(root, 'model'), join(root, 'model.gguf'), join(root, 'merged')]
-  const { config, tokenizer } = tinyFamilies.llama!
-  await writeFamily(folder, { config, tokenizer: { ...tokenizer, decoder: { type: 'ByteLevel' } } })
-  await exportGguf({ modelDir: folder, output: path, dtype: 'f32' })
-  const refused = /model\.gguf is a GGUF file, and merged models are written from a folder .* gguf-lora/
-  await expect(mergeAdapter({ modelDir: path, outputDir: output })).rejects.toThrow(refused)
-  await expect(exportGguf({ modelDir: path, output, dtype: 'f16' })).rejects.toThrow(refused)
-  expect(existsSync(output)).toBe(false)
-})
 
 describe.each(Object.keys(tinyFamilies))('%s', (name) => {
   test('f32: the same ids and logits as from its folder', async () => {

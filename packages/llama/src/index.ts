@@ -4,6 +4,7 @@ export { loadConfig, loadModel, type Model } from './open/folder'
 export {
   describeModel,
   openModel,
+  type GgufDescription,
   type ModelDescription,
   type ModelRef,
   type OpenModel,

@@ -7,6 +7,7 @@ export {
   type ModelType,
   type RopeScaling,
 } from './config/config'
+export { configJson } from './config/config-json'
 export { modelTypes } from './config/families'
 export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'

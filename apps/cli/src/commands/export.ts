@@ -9,9 +9,11 @@ import {
   ExportError,
   exportGguf,
   exportGgufAdapter,
+  ggufFileTypes,
   mergeAdapter,
   modelCard,
   readCardInfo,
+  type GgufFileType,
 } from '@jora/hf-export'
 import type { ModelDescription } from '@jora/llama'
 import { importAdapter } from '@jora/lora'
@@ -23,13 +25,14 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, toggle, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
 import { adapterFlag, modelFlag, describeBase } from '../open-model'
+import { lossCost } from '../loss-cost'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 
-const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
-type DType = (typeof dtypes)[number]
+const dtypes = ggufFileTypes
+type DType = GgufFileType
 
 const flags = {
   format: required(
@@ -43,7 +46,7 @@ const flags = {
   output: required(text('the folder to make (hf, peft) or the file (gguf, gguf-lora)', 'DIR or FILE')),
   dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf: f16; gguf-lora: f32' }),
   check: choice(
-    'read it back and compare everything in it; with llamacpp, also run the GGUF file in node-llama-cpp',
+    'read it back and compare everything in it, and measure what quantising costs; with llamacpp, also run the GGUF file in node-llama-cpp',
     ['files', 'llamacpp'],
     {
       bare: 'files',
@@ -67,7 +70,7 @@ export function registerExport(program: Command, io: Session): void {
     name: 'export',
     flags,
     examples: [
-      'export --format gguf --model models/llama --adapter out --output llama-notes.gguf --dtype q8_0 --check',
+      'export --format gguf --model models/llama --adapter out --output llama-notes.gguf --dtype q4_k_m --check',
       'export --format hf --model models/llama --adapter out --output merged',
     ],
     run: exportModel,
@@ -216,8 +219,12 @@ async function checkExport(
   }[values.format as Format]
   const { tensors, bytes: size, maxError } = await report()
   const rounding = maxError === 0 ? 'exact' : `rounded by at most ${maxError.toExponential(1)}`
-  const said = `${plural(tensors, 'tensor')} read back, equal to the source, ${rounding}`
-  if (check !== 'llamacpp') return { tensors, bytes: size, maxError, said }
+  const read = `${plural(tensors, 'tensor')} read back, equal to the source, ${rounding}`
+  const cost =
+    values.format === 'gguf' && dtype.startsWith('q') ? await lossCost(output, { modelDir, adapterDir }) : undefined
+  const said = cost === undefined ? read : `${read}\n        ${cost.said}`
+  const found = { tensors, bytes: size, maxError, ...(cost?.loss && { loss: cost.loss }) }
+  if (check !== 'llamacpp') return { ...found, said }
 
   const { tokenizer } = model
   const device = await openCpuDevice()
@@ -236,7 +243,7 @@ async function checkExport(
     const others =
       compared.largestGap === 0 ? '' : `, the others at most ${compared.largestGap.toFixed(3)} nats below it`
     const ran = `llama.cpp: ${compared.sameTokens} of ${compared.tokens} greedy tokens are the likeliest to JORA too${others}`
-    return { tensors, bytes: size, maxError, llamaCpp: compared, said: `${said}\n        ${ran}` }
+    return { ...found, llamaCpp: compared, said: `${said}\n        ${ran}` }
   } finally {
     await device.close()
   }
@@ -245,7 +252,7 @@ async function checkExport(
 async function exportModel(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   checkValues(values)
   const model = await describeBase(values.model, io)
-  const { dir: modelDir, id: hubId } = model.ref
+  const { path: modelDir, id: hubId } = model.ref
   const sources: Sources = { model, modelDir, adapterDir: values.adapter, baseModel: hubId ?? values.model, hubId }
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)

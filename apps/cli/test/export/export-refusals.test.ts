@@ -25,7 +25,11 @@ describe('wrong calls', () => {
     ['peft', [], /^error: --format peft needs --adapter/],
     ['gguf-lora', [], /^error: --format gguf-lora needs --adapter/],
     ['hf', ['--dtype', 'q8_0'], /^error: --dtype q8_0 is not for --format hf, expected f32, f16, bf16/],
-    ['gguf', ['--dtype', 'q5_0'], /^error: --dtype: got "q5_0", expected f32, f16, bf16, q8_0 or q4_0/],
+    [
+      'gguf',
+      ['--dtype', 'q5_0'],
+      /^error: --dtype: got "q5_0", expected f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m or q4_0/,
+    ],
     ['hf', ['--check', 'llamacpp'], /^error: --check llamacpp runs a whole model: it is for --format gguf/],
     ['hf', ['--overwrite'], /^error: --overwrite is for GGUF files; a folder must be new or empty/],
   ])('%s %j', (format, more, message) => refuses(format, { adapter: null }, message, more, 2))

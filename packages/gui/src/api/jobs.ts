@@ -28,15 +28,15 @@ export const exportSchema = z
   .strictObject({
     format: z.enum(['hf', 'peft', 'gguf', 'gguf-lora']),
     /** hf: as stored, f32, f16, bf16; gguf: any; gguf-lora: f32, f16, bf16; peft: none. */
-    dtype: z.enum(['f32', 'f16', 'bf16', 'q8_0', 'q4_0']).optional(),
+    dtype: z.enum(['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0']).optional(),
   })
   .refine(({ format, dtype }) => dtype === undefined || format !== 'peft', {
     path: ['dtype'],
     message: 'a PEFT adapter is float32 always',
   })
-  .refine(({ format, dtype }) => !(dtype === 'q8_0' || dtype === 'q4_0') || format === 'gguf', {
+  .refine(({ format, dtype }) => !dtype?.startsWith('q') || format === 'gguf', {
     path: ['dtype'],
-    message: 'q8_0 and q4_0 are for GGUF models',
+    message: 'quantised types are for GGUF models',
   })
 /** A body that {@link exportSchema} accepts. */
 export type ExportRequest = z.infer<typeof exportSchema>

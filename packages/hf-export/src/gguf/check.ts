@@ -1,18 +1,11 @@
 // checkGguf: a written GGUF file read back and held, byte for byte, against the model it came from.
 import { ConfigError } from '@jora/lora'
-import {
-  decodeRows,
-  GgufError,
-  openGguf,
-  type GgufFile,
-  type GgufValue,
-  type Metadata,
-  type PackedType,
-} from '@jora/tensor/weights'
+import { decodeRows, GgufError, openGguf, type GgufFile, type GgufValue, type Metadata } from '@jora/tensor/weights'
 import { MergedTensors } from '../merged-tensors'
 import { planAdapter, type GgufAdapterOptions } from './adapter'
 import type { GgufOptions } from './export'
-import { encodeNamed, fileTypes, planModel, type Plan, type PlannedTensor } from './plan'
+import { fileTypes, type FileType } from './file-types'
+import { encodeNamed, planModel, type Plan, type PlannedTensor } from './plan'
 
 /** What a check of a GGUF file found. */
 export interface GgufReport {
@@ -24,11 +17,11 @@ export interface GgufReport {
 }
 
 /** The type most tensors have, which the metadata names. */
-function fileType(file: GgufFile): PackedType {
+function fileType(file: GgufFile): FileType {
   const value = file.metadata.get('general.file_type')?.value
-  const found = Object.entries(fileTypes).find(([, id]) => id === value)
+  const found = Object.entries(fileTypes).find(([, { id }]) => id === value)
   if (!found) throw new GgufError(`${file.path}: general.file_type is ${String(value)}, none that JORA writes`)
-  return found[0] as PackedType
+  return found[0] as FileType
 }
 
 const show = (value: GgufValue | undefined): string => {
@@ -119,6 +112,7 @@ export async function checkGgufAdapter({
 }: Pick<GgufAdapterOptions, 'output' | 'modelDir' | 'adapterDir'>): Promise<GgufReport> {
   await using file = await openGguf(output)
   const type = fileType(file)
-  if (type === 'q8_0' || type === 'q4_0') throw new ConfigError(`${output} is ${type}, no type of an adapter`)
+  if (type !== 'f32' && type !== 'f16' && type !== 'bf16')
+    throw new ConfigError(`${output} is ${type}, no type of an adapter`)
   return await checkPlan(file, await planAdapter(modelDir, adapterDir, type)) // awaited before the file closes
 }

@@ -1,21 +1,23 @@
 // exportGguf: a Hugging Face model folder, with a LoRA adapter or without, as one GGUF file.
+import { realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { ConfigError } from '@jora/lora'
 import { MergedTensors } from '../merged-tensors'
-import { packedTypes, type PackedType } from '@jora/tensor/weights'
+import { fileTypeNames, type FileType } from './file-types'
 import { checkOutputFile } from './output'
 import { encodeTensor, planModel, type Plan } from './plan'
 import { writeGguf } from './write'
 
 /** What {@link exportGguf} reads, and where it writes. */
 export interface GgufOptions {
-  /** Folder of the model, in Hugging Face layout, with its tokenizer.json. */
+  /** The model: its folder, in Hugging Face layout, with its tokenizer.json, or its GGUF file. */
   readonly modelDir: string
   /** Folder of a PEFT LoRA adapter to merge into it; absent, the model is exported as it is. */
   readonly adapterDir?: string | undefined
   /** The file to write. Its folder must exist. */
   readonly output: string
-  /** Element type of the matrices; f16 when absent. Vectors are f32 always. */
-  readonly dtype?: PackedType | undefined
+  /** Type of the file, as llama.cpp's quantiser knows it, e.g. q4_k_m; f16 when absent. Vectors are f32 always. */
+  readonly dtype?: FileType | undefined
   /** Whether a GGUF file of that name may be replaced. */
   readonly overwrite?: boolean | undefined
   /** Called after each tensor, with how many are written and how many there are. */
@@ -45,7 +47,7 @@ export async function writePlan(
 }
 
 /** @throws ConfigError for a type that is none of `allowed` */
-export function checkDtype(dtype: string, allowed: readonly PackedType[]): void {
+export function checkDtype(dtype: string, allowed: readonly FileType[]): void {
   if (!allowed.some((type) => type === dtype))
     throw new ConfigError(`dtype is ${dtype}, expected ${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`)
 }
@@ -59,8 +61,11 @@ export function checkDtype(dtype: string, allowed: readonly PackedType[]): void 
  */
 export async function exportGguf(options: GgufOptions): Promise<GgufResult> {
   const { modelDir, adapterDir, dtype = 'f16' } = options
-  checkDtype(dtype, packedTypes)
+  checkDtype(dtype, fileTypeNames)
   await checkOutputFile(options.output, options.overwrite ?? false)
+  const own = (path: string) => realpath(path).catch(() => resolve(path))
+  if ((await own(options.output)) === (await own(modelDir)))
+    throw new ConfigError(`output ${options.output} is the model's own file; choose another name`)
   await using source = await MergedTensors.open(modelDir, adapterDir)
   const result = await writePlan(options, await planModel(source, modelDir, dtype))
   return { ...result, mergedModules: source.deltas.size }

@@ -1,9 +1,10 @@
 // What a model's GGUF file holds: metadata, and each tensor with where its rows come from.
 import { basename, dirname, resolve } from 'node:path'
-import { architectureOf, interleavedHeads, tensorName, weightShapes } from '@jora/llama'
+import { architectureOf, interleavedHeads, tensorName, weightShapes, type GgufDescription } from '@jora/llama'
 import type { MergedTensors } from '../merged-tensors'
 import { architectureMetadata, checkArchitecture, ropeFactors } from './architectures'
-import { blockTypes, encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
+import { encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
+import { fallbackNotes, fileTypes, tensorType, type FileType } from './file-types'
 import { interleaveRows } from './interleave'
 import { readVocabulary } from './vocabulary'
 import type { GgufTensor } from './write'
@@ -25,71 +26,70 @@ export interface Plan {
   readonly notes: readonly string[]
 }
 
-/** What the metadata calls a whole file by: llama.cpp's `llama_ftype`, which names the type of most tensors. */
-export const fileTypes: Readonly<Record<PackedType, number>> = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
-
 /** Version of ggml's quantised formats. */
 const quantizationVersion = 2
 
 /** The keys every file has. `name` is for people. */
-export const generalMetadata = (type: 'model' | 'adapter', arch: string, name: string, dtype: PackedType): Metadata =>
+export const generalMetadata = (type: 'model' | 'adapter', arch: string, name: string, fileType: FileType): Metadata =>
   new Map([
     ['general.type', string(type)],
     ['general.architecture', string(arch)],
     ['general.name', string(name)],
-    ['general.file_type', u32(fileTypes[dtype])],
+    ['general.file_type', u32(fileTypes[fileType].id)],
     ['general.quantization_version', u32(quantizationVersion)],
   ])
 
 /** A model folder's name for people: of the Hub's cache the repository's, else the folder's own. */
 export function modelName(folder: string): string {
-  const path = resolve(folder)
+  const path = resolve(folder.replace(/\.gguf$/i, ''))
   const repository = /^models--(.+)$/.exec(basename(dirname(dirname(path))))?.[1]
   return basename(dirname(path)) === 'snapshots' && repository !== undefined
     ? repository.replaceAll('--', '/')
     : basename(path)
 }
 
-/** Tensor types by rule, as llama.cpp's converter and its quantiser have them. */
-function typeOf(name: string, shape: readonly number[], dtype: PackedType, tiedHead: boolean): PackedType {
-  // Norms and biases are a thousandth of a model and are added and multiplied in float32.
-  if (shape.length === 1) return 'f32'
-  const columns = shape.at(-1)!
-  // The head decides between tokens: llama.cpp's quantiser gives it q6_K under q4_0, and q8_0 where q6_K does not fit.
-  const isHead = name === 'output.weight' || (tiedHead && name === 'token_embd.weight')
-  const type = dtype === 'q4_0' && isHead ? 'q8_0' : dtype
-  return columns % blockTypes[type].blockElements === 0 ? type : 'f16'
-}
-
 /**
- * The GGUF file of the model in `modelDir`, which `source` reads, with most tensors as `dtype`.
+ * The GGUF file of the model in `modelDir`, which `source` reads, with most tensors of the type that `fileType` names.
  * @throws ConfigError for a model or tokenizer that llama.cpp has no counterpart for
  */
-export async function planModel(source: MergedTensors, modelDir: string, dtype: PackedType): Promise<Plan> {
+export async function planModel(source: MergedTensors, modelDir: string, fileType: FileType): Promise<Plan> {
   const { config } = source
   const notes = checkArchitecture(config)
-  const vocabulary = await readVocabulary(modelDir, config.vocabSize)
+  const { gguf } = source.model
+  const vocabulary = gguf ? vocabularyOfGguf(gguf) : await readVocabulary(modelDir, config.vocabSize)
   notes.push(...vocabulary.notes)
   const tensors = [...weightShapes(config)].map(([stored, shape]): PlannedTensor => {
     const name = tensorName(stored, config)
-    const type = typeOf(name, shape, dtype, config.tiedHead)
+    const type = tensorType(name, shape, fileType, config)
     return { name, type, shape, rows: () => modelRows(source, stored) }
   })
-  const whole = tensors.filter(({ type, shape }) => shape.length > 1 && type === 'f16' && dtype !== 'f16')
-  if (whole.length > 0)
-    notes.push(
-      `${whole.length} tensors are f16, whose rows are no multiple of ${blockTypes[dtype].blockElements} elements: ${whole[0]!.name} and so on, rows of ${whole[0]!.shape.at(-1)}`,
-    )
+  notes.push(...fallbackNotes(tensors, fileType))
   for (const [name, factors] of ropeFactors(config))
     tensors.push({ name, type: 'f32', shape: [factors.length], rows: () => once(factors) })
   const { arch } = architectureOf(config)
   const metadata = new Map([
-    ...generalMetadata('model', arch, modelName(modelDir), dtype),
+    ...generalMetadata('model', arch, modelName(modelDir), fileType),
     ...architectureMetadata(config),
     ...vocabulary.metadata,
   ])
   return { metadata, tensors, notes }
 }
+
+/** What the base's own file says of its tokenizer, and of itself. */
+const vocabularyOfGguf = ({ metadata }: GgufDescription) => ({
+  metadata: new Map([...metadata].filter(([key]) => /^(tokenizer|general)\./.test(key) && !rewritten.has(key))),
+  notes: [],
+})
+
+/** Keys that are the new file's own. */
+const rewritten: ReadonlySet<string> = new Set([
+  'general.architecture',
+  'general.type',
+  'general.name',
+  'general.file_type',
+  'general.quantization_version',
+  'general.alignment',
+])
 
 /** Rows of a weight as llama.cpp wants them: query and key rows in its order, Gemma's norms with their 1 added. */
 async function* modelRows(source: MergedTensors, name: string): AsyncGenerator<Float32Array> {

@@ -7,7 +7,8 @@ import { familyConfig, tinyFamilies, writeFamily } from '../gguf-models'
 import { tinyWeights } from '../../../llama/test/tiny-model'
 import { checkGguf, exportGguf, mergeAdapter } from '../../src/index'
 import { ropeFactors } from '../../src/gguf/architectures'
-import { f32, openGguf, strings, u32, type PackedType } from '@jora/tensor/weights'
+import { f32, openGguf, strings, u32 } from '@jora/tensor/weights'
+import type { FileType } from '../../src/gguf/file-types'
 import { writeGguf } from '../../src/gguf/write'
 import { root, options, readAll } from './gguf-harness'
 
@@ -87,14 +88,26 @@ describe('the values', () => {
     for (const [i, from] of [16, 24, 17, 25, 18].entries()) expect(row(theirs, 16 + i)).toEqual(row(ours, from))
   })
 
-  test.each(['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] satisfies PackedType[])('of %s pass the check', async (dtype) => {
-    const { bytes } = await exportGguf({ ...options, dtype })
-    const report = await checkGguf(options)
-    expect(report).toMatchObject({ tensors: 39, bytes })
-    const most = { f32: 0, f16: 2 ** -12, bf16: 2 ** -9, q8_0: 0.004, q4_0: 0.08 }[dtype]
-    expect(report.maxError).toBeLessThanOrEqual(most * 1.5)
-    expect(report.maxError > 0).toBe(dtype !== 'f32')
-  })
+  test.each(['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k_m', 'q5_k_m', 'q6_k'] satisfies FileType[])(
+    'of %s pass the check',
+    async (dtype) => {
+      const { bytes } = await exportGguf({ ...options, dtype })
+      const report = await checkGguf(options)
+      expect(report).toMatchObject({ tensors: 39, bytes })
+      const most = {
+        f32: 0,
+        f16: 2 ** -12,
+        bf16: 2 ** -9,
+        q8_0: 0.004,
+        q6_k: 0.004,
+        q5_k_m: 0.04,
+        q4_0: 0.08,
+        q4_k_m: 0.08,
+      }[dtype]
+      expect(report.maxError).toBeLessThanOrEqual(most * 1.5)
+      expect(report.maxError > 0).toBe(dtype !== 'f32')
+    },
+  )
 
   test('have types as llama.cpp gives them: vectors f32, the head q8_0 under q4_0, odd rows f16', async () => {
     const { config, tokenizer } = tinyFamilies['llama, tied head, linear scaling']!

@@ -1,6 +1,7 @@
 // The configuration that a GGUF file's metadata and tensors describe.
 import type { GgufTensorInfo } from '@jora/tensor/weights'
 import { ModelError, parseConfig, type DecoderConfig, type ModelType } from '../config/config'
+import { inverseFrequencies } from '../config/rope-frequencies'
 import type { MetadataReader } from './values'
 
 /** config.json's `model_type` of the architectures that llama.cpp names. */
@@ -81,8 +82,31 @@ function scalingOf(own: ArchReader, { all, short, long }: RopeFactors): Readonly
       beta_fast: own.number('rope.scaling.yarn_beta_fast'),
       beta_slow: own.number('rope.scaling.yarn_beta_slow'),
     }
-  if (all) return { rope_type: 'divided', factors: all }
+  if (all) return llama3Of(own, all) ?? { rope_type: 'divided', factors: all }
   return type === 'none' ? null : own.fail(key, '"none", "linear" or "yarn"')
+}
+
+/** Llama 3's scaling where that is what the factors come to: the one way in which models are made that have any. */
+function llama3Of(own: ArchReader, factors: readonly number[]): Readonly<Record<string, unknown>> | undefined {
+  const factor = Math.max(...factors)
+  if (!(factor > 1)) return undefined
+  const [low, high] = [1, 4]
+  const sizes = { rotaryDim: 2 * factors.length, ropeTheta: own.number('rope.freq_base') ?? 10_000 }
+  const plain = inverseFrequencies({ ...sizes, ropeScaling: { type: 'default' } })
+  // A factor between the two says how often its pair turns over the trained length.
+  const between = factors.findIndex((each) => each > 1 && each < factor)
+  const keep = (1 / factors[between]! - 1 / factor) / (1 - 1 / factor)
+  const original = between < 0 ? 8192 : Math.round((2 * Math.PI * (low + keep * (high - low))) / plain[between]!)
+  const names = { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaxPositions: original }
+  const scaled = inverseFrequencies({ ...sizes, ropeScaling: { type: 'llama3', ...names } })
+  if (factors.some((each, i) => Math.abs((each * scaled[i]!) / plain[i]! - 1) > 1e-3)) return undefined
+  return {
+    rope_type: 'llama3',
+    factor,
+    low_freq_factor: low,
+    high_freq_factor: high,
+    original_max_position_embeddings: original,
+  }
 }
 
 /** Keys of config.json that some families alone have. */

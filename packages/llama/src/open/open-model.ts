@@ -10,12 +10,12 @@ import {
   type TokenizerFiles,
 } from '@jora/data'
 import type { Device } from '@jora/tensor'
-import type { WeightSource } from '@jora/tensor/weights'
+import type { Metadata, WeightSource } from '@jora/tensor/weights'
 import { ModelError, parseConfig, parseModelJson, withStopIds, type DecoderConfig } from '../config/config'
 import { folderModel, resolveModel, type ResolvedModel, type ResolveOptions } from '../hub'
 import { indexName } from '../hub/select'
 import { ggufFiles, openGgufFiles } from '../gguf/open'
-import { tokenizerOf } from '../gguf/vocabulary'
+import { tokenizerOf, type TokenizerParts } from '../gguf/vocabulary'
 import type { Decoder } from '../model'
 import { openCheckpoint, sameWeights, weightFiles, type OpenWeights } from './checkpoint'
 import { chooseDType, wantedDType, type DTypeSetting } from './compute-dtype'
@@ -45,8 +45,17 @@ export interface ModelDescription {
   readonly chatTemplate: string | undefined
   /** Ids that end an answer: the model's, and the tokenizer's EOS. */
   readonly stopIds: readonly number[]
+  /** Of a GGUF model, what its header says. */
+  readonly gguf?: GgufDescription | undefined
   /** What a user should know of its files, a sentence each. */
   readonly warnings: readonly string[]
+}
+
+/** What the header of a GGUF model says, beside its configuration. */
+export interface GgufDescription {
+  readonly metadata: Metadata
+  /** The tokenizer that it describes, as the contents of tokenizer.json and tokenizer_config.json. */
+  tokenizerFiles(): TokenizerParts
 }
 
 /** An open model. Close it when done (or declare it with `await using`); decoders that were made go on working. */
@@ -74,6 +83,7 @@ class Description implements ModelDescription {
     /** What the digest begins with. */
     readonly configText: string,
     readonly makeTokenizer: () => Tokenizer,
+    readonly gguf: GgufDescription | undefined = undefined,
   ) {
     if (ref.ignoredIndex)
       this.warnings.push(
@@ -102,7 +112,7 @@ class Opened extends Description implements OpenModel {
     config: DecoderConfig,
     readonly weights: OpenWeights,
   ) {
-    super(description.ref, config, description.configText, description.makeTokenizer)
+    super(description.ref, config, description.configText, description.makeTokenizer, description.gguf)
   }
 
   digest(): Promise<string> {
@@ -178,7 +188,8 @@ async function openGgufModel(name: string, resolved: ResolvedModel, paths: reado
     const { tokenizerJson, configJson } = tokenizerOf(metadata)
     return createTokenizer(tokenizerJson, configJson, { name: paths[0]! })
   }
-  return new Opened(new Description(ref, config, '', makeTokenizer), config, weights)
+  const gguf = { metadata: metadata.metadata, tokenizerFiles: () => tokenizerOf(metadata) }
+  return new Opened(new Description(ref, config, '', makeTokenizer, gguf), config, weights)
 }
 
 /**

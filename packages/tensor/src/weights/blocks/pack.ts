@@ -1,5 +1,6 @@
 // Float32 rows as ggml's element types, each type as ggml's reference routine packs it.
 import { encodeFloats } from '../safetensors/floats'
+import { q4k, q5k, q6k } from './pack-k-quants'
 import { blockBytesOf, blockTypes, type PackedType } from './types'
 
 const { fround } = Math
@@ -87,6 +88,76 @@ function q4_0(values: Float32Array): Uint8Array {
   return out
 }
 
+/** The value of largest magnitude of a block, the first of several, with its sign; +0 of zeros only. */
+function signedLargest(values: Float32Array, from: number): number {
+  const most = largest(values, from)
+  if (!(most > 0)) return most
+  return values.subarray(from, from + blockSize).find((value) => Math.abs(value) === most)!
+}
+
+/**
+ * q5_0: as q4_0 with levels 0…31, d = m / −16. The fifth bits are a word after the scale, bit i of element i.
+ */
+function q5_0(values: Float32Array): Uint8Array {
+  const scales = Float32Array.from(
+    { length: values.length / blockSize },
+    (_, block) => signedLargest(values, block * blockSize) / -16,
+  )
+  const patterns = encodeScales(scales, values)
+  return fiveBits('q5_0', values, (block) => {
+    const inverse = scales[block] === 0 ? 0 : fround(1 / scales[block]!)
+    return { head: [patterns[block]!], level: (x) => Math.min(31, Math.trunc(fround(fround(x * inverse) + 16.5))) }
+  })
+}
+
+/** q5_1: levels 0…31 from the block's smallest value m in steps of d = (max − m) / 31, both f16. */
+function q5_1(values: Float32Array): Uint8Array {
+  const blocks = values.length / blockSize
+  const [scales, lows] = [new Float32Array(blocks), new Float32Array(blocks)]
+  for (let block = 0; block < blocks; block++) {
+    let [low, high] = [Infinity, -Infinity]
+    for (const value of values.subarray(block * blockSize, (block + 1) * blockSize)) {
+      if (Number.isNaN(value)) low = NaN
+      if (value < low) low = value
+      if (value > high) high = value
+    }
+    lows[block] = low
+    scales[block] = fround(high - low) / 31
+  }
+  const [steps, floors] = [encodeScales(scales, values), encodeScales(lows, values)]
+  return fiveBits('q5_1', values, (block) => {
+    const inverse = scales[block] === 0 ? 0 : fround(1 / scales[block]!)
+    const low = lows[block]!
+    return {
+      head: [steps[block]!, floors[block]!],
+      level: (x) => Math.trunc(fround(fround(fround(x - low) * inverse) + 0.5)),
+    }
+  })
+}
+
+/** Blocks of 32 with five bits an element: f16 numbers first, then a word of fifth bits, then halves of bytes as in q4_0. */
+function fiveBits(
+  type: 'q5_0' | 'q5_1',
+  values: Float32Array,
+  ofBlock: (block: number) => { readonly head: readonly number[]; readonly level: (x: number) => number },
+): Uint8Array {
+  const out = new Uint8Array(blockBytesOf(type, values.length))
+  for (let block = 0; block * blockSize < values.length; block++) {
+    const { head, level } = ofBlock(block)
+    let at = block * blockTypes[type].blockBytes
+    for (const pattern of head) {
+      out[at++] = pattern & 255
+      out[at++] = pattern >>> 8
+    }
+    for (let i = 0; i < blockSize; i++) {
+      const q = level(values[block * blockSize + i]!)
+      out[at + (i >> 3)]! |= (q >> 4) << (i & 7)
+      out[at + 4 + (i & 15)]! |= (q & 15) << (i & 16 ? 4 : 0)
+    }
+  }
+  return out
+}
+
 /** How whole blocks of values become bytes. */
 const packers: Readonly<Record<PackedType, (values: Float32Array) => Uint8Array>> = {
   f32: (values) => encodeFloats(values, 'F32'),
@@ -94,6 +165,11 @@ const packers: Readonly<Record<PackedType, (values: Float32Array) => Uint8Array>
   bf16: (values) => encodeFloats(values, 'BF16'),
   q8_0,
   q4_0,
+  q5_0,
+  q5_1,
+  q4_k: q4k,
+  q5_k: q5k,
+  q6_k: q6k,
 }
 
 /**

@@ -30,7 +30,18 @@ export const blockTypes = {
 export type BlockType = keyof typeof blockTypes
 
 /** The types that float32 rows can also be packed into. */
-export const packedTypes = ['f32', 'f16', 'q4_0', 'q8_0', 'bf16'] as const satisfies readonly BlockType[]
+export const packedTypes = [
+  'f32',
+  'f16',
+  'q4_0',
+  'q5_0',
+  'q5_1',
+  'q8_0',
+  'q4_k',
+  'q5_k',
+  'q6_k',
+  'bf16',
+] as const satisfies readonly BlockType[]
 /** A block type that floats can be packed into. */
 export type PackedType = (typeof packedTypes)[number]
 
