@@ -161,7 +161,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       const why: Record<string, string> = {
         EADDRINUSE: 'is in use: choose another --port, or leave it to 0',
         EACCES: 'may not be used by you: choose a --port from 1024 on',
-        EADDRNOTAVAIL: 'is no address of this machine',
+        EADDRNOTAVAIL: 'is not an address of this machine',
       }
       fail(new GuiError(`${host}:${port} ${why[error.code ?? ''] ?? error.message}`))
     })

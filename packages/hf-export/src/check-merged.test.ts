@@ -120,7 +120,7 @@ describe('a merged model', () => {
       expect(text).toContain(named)
       return text.replace(named, named.replace('00006-', '00001-'))
     })
-    await differs(/index\.json: lm_head\.weight is said to be in model-00001-of-.*, but is in model-00006-of-/)
+    await differs(/index\.json: lm_head\.weight should be in model-00001-of-.*, but is in model-00006-of-/)
   })
 
   test.each([

@@ -73,7 +73,7 @@ async function checkIndex(folder: string, stored: ReadonlyMap<string, WeightEntr
     const file = place && basename(place.file)
     if (named[name] !== file)
       throw new ExportError(
-        `${path}: ${name} is said to be in ${named[name] ?? 'no file'}, but is in ${file ?? 'none'}`,
+        `${path}: ${name} should be in ${named[name] ?? 'no file'}, but is in ${file ?? 'none'}`,
       )
   }
 }

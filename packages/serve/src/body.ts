@@ -24,7 +24,7 @@ export async function readJson<T extends z.ZodType>(c: Context, schema: T, limit
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)))
   } catch (error) {
     const what = error instanceof SyntaxError ? `valid JSON: ${error.message}` : 'UTF-8 text'
-    throw new ServeError(400, `the request is no ${what}`)
+    throw new ServeError(400, `the request is not ${what}`)
   }
   const unfit = findUnfit(value)
   if (unfit) throw new ServeError(400, `${unfit.path}: ${unfit.problem}`, { param: unfit.path })

@@ -20,7 +20,7 @@ export class ListenError extends Error {
 const why: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use: choose another --port, or leave it to 0',
   EACCES: 'may not be used by you: choose a --port from 1024 on',
-  EADDRNOTAVAIL: 'is no address of this machine',
+  EADDRNOTAVAIL: 'is not an address of this machine',
 }
 
 /**

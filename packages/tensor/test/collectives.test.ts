@@ -13,7 +13,7 @@ describe('collectives', () => {
     expect(shape('allGather', { axes: ['data', 'model'], count: 4, dim: 1 })).toEqual([4, 24])
     expect(shape('reduceScatter', { axes: ['model'], count: 2, dim: 0 })).toEqual([2, 6])
     expect(() => shape('reduceScatter', { axes: ['model'], count: 4, dim: 1 })).toThrow(
-      'reduceScatter: dimension 1 of [4,6] is no multiple of 4 devices',
+      'reduceScatter: dimension 1 of [4,6] is not a multiple of 4 devices',
     )
     expect(() => shape('allGather', { axes: ['model'], count: 2, dim: 2 })).toThrow(
       'allGather: dimension 2 is outside [4,6]',

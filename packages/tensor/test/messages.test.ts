@@ -79,11 +79,11 @@ describe('messages', () => {
     'an einsum of other tensors': [() => j.einsum('ij,jk', a()), 'einsum: "ij,jk" names 2 tensors, got 1'],
     'an einsum with dots': [
       () => j.einsum('...i->i', a()),
-      'einsum: "...i->i" is no formula: expected a letter for each axis, as in "bij,bjk->bik"',
+      'einsum: "...i->i" is not a formula: expected a letter for each axis, as in "bij,bjk->bik"',
     ],
     concat: [() => j.concat([a(), b()]), 'concat: input has shape [32,8], expected [32,64]'],
     'concat of nothing': [() => j.concat([]), 'concat: needs at least one tensor'],
-    transpose: [() => j.transpose(a(), [0, 0]), 'transpose: [0,0] is no permutation of rank 2'],
+    transpose: [() => j.transpose(a(), [0, 0]), 'transpose: [0,0] is not a permutation of rank 2'],
     broadcastTo: [() => j.broadcastTo(a(), [1, 64]), 'broadcastTo: [2,64] does not broadcast to [1,64]'],
     gather: [() => j.gather(a(), j.full([2], 1)), 'gather: the dtype of indices is f32, expected i32'],
     dropout: [() => j.dropout(a(), 1.5, j.randomKey(1)), 'dropout: rate 1.5 is outside 0..1'],

@@ -75,7 +75,7 @@ test('documents become questions, reviewed, and contexts with refusals', async (
   const env = { JORA_DRAFTER_KEY: 'sk-secret-77' }
   const made = await jora(['data', 'draft', ...args(), '--unanswerable', '1'], { env })
   expect(made.err).toContain('6 questions accepted on 3 passages, 3 rejected; nobody has reviewed them')
-  expect(made.err).toContain('1 × is no PDF that can be read')
+  expect(made.err).toContain('1 × is not a PDF that can be read')
   expect(made.code).toBe(0)
   expect(rows()[0]).toMatchObject({
     kind: 'fact',

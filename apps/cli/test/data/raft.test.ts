@@ -157,7 +157,7 @@ describe.skipIf(modelSource === undefined)('rows that cannot be read', () => {
     const { code, err } = await raft()
     expect(code).toBe(0)
     expect(err).toContain('skipped 2 files or rows\n')
-    expect(err).toContain(`  1 × is no PDF that can be read: Invalid PDF structure: ${space.path('docs/report.pdf')}\n`)
+    expect(err).toContain(`  1 × is not a PDF that can be read: Invalid PDF structure: ${space.path('docs/report.pdf')}\n`)
     expect(err).toContain(`  1 × .png is not read: ${space.path('docs/picture.png')}\n`)
     rmSync(space.path('docs/report.pdf'))
     rmSync(space.path('docs/picture.png'))
@@ -185,7 +185,7 @@ describe('wrong usage ends with 2', () => {
     expect(await raft(...flags)).toEqual({ code: 2, out: '', err: `error: ${message}\n` })
   })
 
-  test('the output is no folder, and none of the inputs', async () => {
+  test('the output is not a folder, and none of the inputs', async () => {
     const asked = space.path('q.jsonl')
     expect((await raft('--output', asked)).err).toBe(`error: --output: ${asked} is what --questions reads\n`)
     expect((await raft('--output', space.dir)).err).toBe(`error: --output: ${space.dir} is a folder, expected a file\n`)
@@ -208,6 +208,6 @@ test('bad input ends with 1, naming file and row', async () => {
   )
   if (modelSource !== undefined)
     expect((await raft('--documents', twice)).err).toBe(
-      `error: ${twice}: row 2: "id": "a" stands twice, first in row 1\n`,
+      `error: ${twice}: row 2: "id": "a" appears twice, first in row 1\n`,
     )
 })

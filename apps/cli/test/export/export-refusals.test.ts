@@ -245,7 +245,7 @@ describe('an output that is there', () => {
     await refuses(format, { output: name, adapter: 'nowhere' }, /nowhere/, ['--overwrite'])
     expect(existsSync(path(name))).toBe(true)
     writeFileSync(path('notes.txt'), 'mine')
-    await refuses(format, { output: 'notes.txt' }, /^error: output DIR\/notes\.txt exists and is no GGUF file/, [
+    await refuses(format, { output: 'notes.txt' }, /^error: output DIR\/notes\.txt exists and is not a GGUF file/, [
       '--overwrite',
     ])
     expect(readFileSync(path('notes.txt'), 'utf8')).toBe('mine')

@@ -162,7 +162,7 @@ export class Endpoint {
       throw new EndpointError(`${this.place} ${problem}${hintOf(response.status, apiKey)}`)
     }
     const reply = readReply(text)
-    if (reply === undefined) throw new Passing(`its answer is no completion: ${this.#clean(text.slice(0, 120))}`)
+    if (reply === undefined) throw new Passing(`its answer is not a completion: ${this.#clean(text.slice(0, 120))}`)
     this.used.tokens += reply.tokens
     return {
       text: this.#clean(reply.text),

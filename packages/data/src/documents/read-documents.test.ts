@@ -98,10 +98,10 @@ describe('documents', () => {
     expect(skipped).toEqual([
       { file: at('sub/loop'), reason: 'a link to a folder that is read already' },
       { file: at('more.jsonl'), row: 3, reason: 'got nothing; expected a string' },
-      { file: at('questions.json'), reason: 'its rows are no documents: got nothing; expected a string' },
+      { file: at('questions.json'), reason: 'its rows are not documents: got nothing; expected a string' },
       {
         file: at('report.pdf'),
-        reason: expect.stringContaining('is no PDF that can be read') as unknown,
+        reason: expect.stringContaining('is not a PDF that can be read') as unknown,
         refused: true,
       },
     ])

@@ -90,7 +90,7 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
     const [first] = unread
     // A folder may hold rows of something else beside its documents.
     if (first?.row !== undefined && documents.length === before)
-      onSkipped({ file, reason: `its rows are no documents: ${first.problem}` })
+      onSkipped({ file, reason: `its rows are not documents: ${first.problem}` })
     else for (const each of unread) skip(file, each, options)
     onProgress?.(i + 1, readable.length)
   }

@@ -32,9 +32,16 @@ export interface DraftOptions {
   concurrency?: number
   /** Shortest passage, in tokens (default 24). */
   leastTokens?: number
+  /**
+   * Seed of the choices (default 420): which passages are asked about, and which get a question that they do not
+   * answer.
+   */
   seed?: number
+  /** Replies that are known already, by request; a new one in memory when absent. */
   cache?: ReplyCache
+  /** Aborting it ends the drafting, which throws its reason. */
   signal?: AbortSignal | undefined
+  /** Called after each passage with how many are done, and how many there are. */
   onProgress?: (done: number, total: number) => void
 }
 

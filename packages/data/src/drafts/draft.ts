@@ -6,6 +6,7 @@ import { optionalText, parseJsonRows, recordOf, textAt } from '../raft/json-rows
 
 /** Kinds of questions: on what a passage says, on a cell of its tables, and such as it does not answer. */
 export const draftKinds = ['fact', 'table', 'unanswerable'] as const
+/** A name of {@link draftKinds}. */
 export type DraftKind = (typeof draftKinds)[number]
 
 /** A question that a model wrote on a passage. */

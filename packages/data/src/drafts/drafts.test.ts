@@ -79,7 +79,7 @@ describe('endpoint', () => {
         response.writeHead(200, { 'content-length': '1000' }).write('{"choices":[{"mess')
         setTimeout(() => response.destroy(), 20)
       },
-      (response) => response.end('this is no JSON'),
+      (response) => response.end('this is not JSON'),
       (response) => say(response, 'fine'),
     ]
     answering = (...all) => faults[all[2] - 1]!(...all)
@@ -92,7 +92,7 @@ describe('endpoint', () => {
       'answers 429: slow down',
       'answers 500: oops',
       expect.stringMatching(/^the connection broke: /),
-      'its answer is no completion: this is no JSON',
+      'its answer is not a completion: this is not JSON',
     ])
   })
 

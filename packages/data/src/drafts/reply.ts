@@ -43,7 +43,7 @@ function jsonValues(text: string): unknown[] {
         at = end - 1
       }
     } catch {
-      // Something in brackets that is no JSON.
+      // Something in brackets that is not JSON.
     }
   }
   return values

@@ -53,11 +53,11 @@ export function linkProblem(
   window: number,
 ): string | undefined {
   const place = places.get(id)
-  if (place === undefined) return `dangling link: #${id} is no post of the thread`
+  if (place === undefined) return `dangling link: #${id} is not a post of the thread`
   const cycle = cycles.get(id)
   if (cycle !== undefined) return `cycle: ${cycle}`
   const dangling = answers.find((target) => !places.has(target))
-  if (dangling !== undefined) return `dangling link: answers #${dangling}, which is no post of the thread`
+  if (dangling !== undefined) return `dangling link: answers #${dangling}, which is not a post of the thread`
   const later = answers.find((target) => places.get(target)! >= place)
   if (later !== undefined) return `link to a later post: #${id} answers #${later}`
   const latest = answers.toSorted((a, b) => places.get(b)! - places.get(a)!)[0]

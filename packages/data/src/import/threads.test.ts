@@ -109,7 +109,7 @@ test('links that cannot be are refused, with what they touch', () => {
     ),
   ).toMatchInlineSnapshot(`
     [
-      "t.json:1 a#2: dangling link: answers #9, which is no post of the thread",
+      "t.json:1 a#2: dangling link: answers #9, which is not a post of the thread",
       "t.json:1 a#3: link to a later post: #3 answers #4",
       "t.json:2 b#1: cycle: #1 → #3 → #2 → #1",
       "t.json:2 b#2: cycle: #1 → #3 → #2 → #1",
@@ -170,7 +170,7 @@ test('IRC: what is refused', () => {
   expect(told(imported)).toMatchInlineSnapshot(`
     [
       "x.annotation.txt:3 undefined: broken annotation: got "nonsense"; expected two message numbers and "-"",
-      "x.annotation.txt:2 x#99: dangling link: #99 is no post of the thread",
+      "x.annotation.txt:2 x#99: dangling link: #99 is not a post of the thread",
       "y.annotation.txt:1 y#2: missing log: there is no y.ascii.txt or y.raw.txt",
     ]
   `)

@@ -135,7 +135,7 @@ export class ChatTemplate {
       const start = commonStart(a, b)
       const frame = { before: a.slice(0, start), after: a.slice(start + 1) }
       if (a[start] !== 'A' || b !== `${frame.before}B${frame.after}`)
-        throw new Error('the chat template does not show a user message once, as it stands')
+        throw new Error('the chat template does not write a user message exactly once, unchanged')
       this.#frame = frame
     }
     return this.#frame
@@ -206,7 +206,7 @@ export class ChatTemplate {
       if (reasoning !== undefined && !shows({ ...rest, ...(calls === undefined ? {} : { tool_calls: calls }) }))
         throw new Error(`the chat template drops "reasoning_content" of messages[${i}]`)
       if (message.role === 'tool' && !shows({ ...message, content: `${message.content}.` }))
-        throw new Error(`the chat template drops what the tool says in messages[${i}]`)
+        throw new Error(`the chat template leaves out the message of a tool, messages[${i}]`)
     })
   }
 }

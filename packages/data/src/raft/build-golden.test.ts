@@ -102,7 +102,7 @@ describe('errors', () => {
   test('ids that stand twice, and documents without text', () => {
     expect(() =>
       build({}, questions, [documents[0]!, { id: 'd0', text: 'x', origin: { file: 'f.json', row: 2 } }]),
-    ).toThrow('f.json: row 2: "id": "d0" stands twice, first in another document')
+    ).toThrow('f.json: row 2: "id": "d0" appears twice, first in another document')
     expect(() => build({}, questions, [documents[0]!, { id: 'd0#2', text: 'x' }])).toThrow('another document is too')
     expect(() => build({}, questions, [{ id: 'a', text: ' ' }])).toThrow('none of 1 documents has any text')
   })

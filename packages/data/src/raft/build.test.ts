@@ -44,7 +44,7 @@ describe('contexts', () => {
     for (const row of rows) expect(new Set(row.questions.flatMap(({ golden }) => golden)).size).toBe(1)
   })
 
-  test('no document stands twice, and no distractor holds an answer or the text of another', () => {
+  test('no document appears twice, and no distractor holds an answer or the text of another', () => {
     // Copies of documents, and one that tells all answers of another.
     const copies = documents.slice(0, 8).map((document) => ({ ...document, id: `copy-of-${document.id}` }))
     const spoiler = { id: 'spoiler', text: 'The code of the old river of place 0 is X0Y0Z.' }

@@ -81,7 +81,7 @@ export function checkIds(documents: readonly RaftDocument[]): void {
       throw new DatasetError({
         ...origin,
         key: 'id',
-        problem: `${JSON.stringify(id)} stands twice, first in ${earlier}`,
+        problem: `${JSON.stringify(id)} appears twice, first in ${earlier}`,
       })
     places.set(id, origin === undefined ? 'another document' : placeOf(origin))
   }

@@ -29,7 +29,7 @@ test.each([1, 3, 64, 1000])('UTF-8 and UTF-16 in pieces of %d bytes', async (siz
   expect(await decode(new Uint8Array(0), size)).toBe('')
 })
 
-test('what is no UTF-8 is told with its byte and line', async () => {
+test('what is not UTF-8 is told with its byte and line', async () => {
   const latin = new Uint8Array([...utf8(`${'a\n'.repeat(70)}caf`), 0xe9, 0x20, 0x61])
   await expect(decode(latin, 1000)).rejects.toThrow(
     'f: is not UTF-8 text: byte 0xe9 in line 71, offset 143; save it as UTF-8',

@@ -25,7 +25,7 @@ const kinds: readonly (readonly [start: string, problem: string])[] = [
 
 const startsWith = (bytes: Uint8Array, start: readonly number[]): boolean => start.every((byte, i) => bytes[i] === byte)
 
-/** What a file that is no text is, by its first bytes; undefined when they say nothing. */
+/** What a file that is not text is, by its first bytes; undefined when they say nothing. */
 const kindOf = (bytes: Uint8Array): string | undefined =>
   kinds.find(([start]) =>
     startsWith(
@@ -44,7 +44,7 @@ const HEAD = 64
  * Decodes a file as it is read, without its byte order mark.
  *
  * @param file what errors call it
- * @throws DatasetError when it is no text in UTF-8, or in UTF-16 with a byte order mark
+ * @throws DatasetError when it is not text in UTF-8, or in UTF-16 with a byte order mark
  */
 export async function* decodeText(chunks: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<string> {
   let decoder: ReturnType<typeof decoderOf> | undefined

@@ -21,7 +21,7 @@ export function parseJsonFile(text: string, source: string, Failure: ErrorClass 
   }
 }
 
-/** What is wrong with a text that is no JSON; undefined where our own parser finds nothing. */
+/** What is wrong with a text that is not JSON; undefined where our own parser finds nothing. */
 function problemOf(text: string): string | undefined {
   if (text.trim() === '') return 'is empty; expected JSON'
   const kind = kindOfText(text)

@@ -9,14 +9,14 @@ export interface ParquetRows {
   rows: AsyncIterable<JsonRecord>
 }
 
-/** @throws DatasetError when it is no Parquet file, damaged, or packed in a way that is not known */
+/** @throws DatasetError when it is not a Parquet file, damaged, or packed in a way that is not known */
 export async function parquetRows(bytes: Uint8Array<ArrayBuffer>, file: string): Promise<ParquetRows> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
     import('hyparquet'),
     import('hyparquet-compressors'),
   ])
   const damaged = (error: unknown): DatasetError =>
-    new DatasetError({ file, problem: `is no Parquet file that can be read: ${(error as Error).message}` })
+    new DatasetError({ file, problem: `is not a Parquet file that can be read: ${(error as Error).message}` })
   const source = { byteLength: bytes.length, slice: (from: number, to?: number) => bytes.slice(from, to).buffer }
   const metadata = await parquetMetadataAsync(source).catch((error: unknown) => {
     throw damaged(error)

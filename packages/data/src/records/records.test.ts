@@ -157,7 +157,7 @@ test('halves of surrogate pairs and NUL are refused, with their row and key; who
       "f: row 2 (line 2): "a.b[1]": holds half a surrogate pair (U+D83D), as of an emoji that was cut in two; expected text",
       "f: row 3 (line 3): "a": holds half a surrogate pair (U+DE00), as of an emoji that was cut in two; expected text",
       "f: row 4 (line 4): "a": holds the character NUL (U+0000); expected text",
-      "f: row 5 (line 5): a key that is no text",
+      "f: row 5 (line 5): a key that is not text",
       {
         "a": "\\u0000",
       },

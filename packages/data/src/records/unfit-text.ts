@@ -29,7 +29,7 @@ export function findUnfit(root: unknown): { path: string; problem: string } | un
     if (Array.isArray(value)) for (let i = value.length - 1; i >= 0; i--) open.push([`${path}[${i}]`, value[i]])
     if (!isRecord(value)) continue
     const entries = Object.entries(value)
-    if (entries.some(([key]) => unfitText(key) !== undefined)) return { path, problem: 'a key that is no text' }
+    if (entries.some(([key]) => unfitText(key) !== undefined)) return { path, problem: 'a key that is not text' }
     for (const [key, entry] of entries.reverse()) open.push([path === '' ? key : `${path}.${key}`, entry])
   }
   return undefined

@@ -17,7 +17,7 @@ test('scores are those of BM25+, lengths in different words', () => {
     idf(n) * (d + (tf * (k + 1)) / (tf + k * (1 - b + (b * length) / meanLength)))
   const hits = new Retriever(texts).search('RED house red')
   expect(hits.map(({ id }) => id)).toEqual(['a', 'b'])
-  // A word that stands twice in the query counts twice; how many words were found does not matter beyond that.
+  // A word that appears twice in the query counts twice; how many words were found does not matter beyond that.
   expect(hits[0]!.score).toBeCloseTo(2 * bm25(1, 2, 2) + bm25(2, 1, 2), 10)
   expect(hits[1]!.score).toBeCloseTo(bm25(2, 1, 5), 10)
 })

@@ -45,7 +45,7 @@ export function checkChat(
   const system = optionalString(row, 'system', origin) ?? ''
   const [first] = messages
   if (system !== '' && first?.role === 'system' && first.content !== system)
-    throw new DatasetError({ ...origin, key: 'system', problem: `stands beside another system message in "${key}"` })
+    throw new DatasetError({ ...origin, key: 'system', problem: `is a second system message, beside "${key}"` })
   const whole: ChatMessage[] =
     system === '' || first?.role === 'system' ? messages : [{ role: 'system', content: system }, ...messages]
   const tools = toolsOf(row, origin)

@@ -43,7 +43,7 @@ function contextOf(row: JsonRecord, origin: RowOrigin, options: CheckOptions): s
     const text = stringAt(entry, 'text', origin, key)
     const [id, title] = [optionalString(entry, 'id', origin, key), optionalString(entry, 'title', origin, key)]
     if (id !== undefined && ids.has(id))
-      throw new DatasetError({ ...origin, key: `${key}.id`, problem: `${JSON.stringify(id)} stands twice` })
+      throw new DatasetError({ ...origin, key: `${key}.id`, problem: `${JSON.stringify(id)} appears twice` })
     if (id !== undefined) ids.add(id)
     return { ...(id === undefined ? {} : { id }), ...(title === undefined ? {} : { title }), text }
   })

@@ -47,7 +47,7 @@ export const readText = (file: string): Promise<string> => decodeWhole(readBytes
 /**
  * The text of a small file beside a model or an adapter, such as config.json; undefined where there is no such file.
  *
- * @throws DatasetError when it cannot be read, is no text, or stands for another file (a Git LFS pointer)
+ * @throws DatasetError when it cannot be read, is not text, or stands for another file (a Git LFS pointer)
  */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {

@@ -111,7 +111,7 @@ test('errors name file, row, key, what came and what was expected', () => {
   )
   expect(
     message('[{"context":[{"id":"x","text":"c"},{"id":"x","text":"d"}],"questions":[{"question":"q","answer":"a"}]}]'),
-  ).toMatchInlineSnapshot(`"data.json: row 1: "context[1].id": "x" stands twice"`)
+  ).toMatchInlineSnapshot(`"data.json: row 1: "context[1].id": "x" appears twice"`)
   expect(message('[{"context":"c","questions":[{"question":"q","answer":"a"}],"split":"eval"}]')).toMatchInlineSnapshot(
     `"data.json: row 1: "split": got the string "eval"; expected train or test"`,
   )

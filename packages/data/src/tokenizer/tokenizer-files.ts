@@ -36,7 +36,7 @@ export function parseTokenizer(files: TokenizerFiles, folder?: string): Tokenize
   if (files['tokenizer.json'] === undefined) {
     const path = folder === undefined ? 'tokenizer.json' : `${folder}/tokenizer.json`
     throw new Error(
-      `tokenizer ${path}: no such file; a tokenizer.model alone is not read, save the fast tokenizer beside it`,
+      `tokenizer ${path}: no such file; a tokenizer.model alone cannot be read: save the fast tokenizer beside it`,
     )
   }
   const chatTemplate = files['chat_template.jinja']

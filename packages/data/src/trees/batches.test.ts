@@ -67,7 +67,7 @@ test('batches hold samples of similar length', () => {
 
 test('an impossible batch size is refused', () => {
   expect(() => planBatches(samples, { ...options, batchSize: 0 })).toThrow(
-    'planBatches: batchSize 0 is no positive integer',
+    'planBatches: batchSize 0 is not a positive integer',
   )
 })
 
@@ -107,7 +107,7 @@ test('groups of rows have labels of their own, and rows are padded to fill them'
   expect(collate(makeSamples([9]), [0], { padId: 0, groups: 4 })).toMatchObject({ batchSize: 4, sampleCount: 1 })
   expect(collate(makeSamples([9, 9]), [0, 1], { padId: 0, batchSize: 3, groups: 2 }).batchSize).toBe(4)
   expect(() => collate(makeSamples([9]), [0], { padId: 0, groups: 0 })).toThrow(
-    'collate: groups 0 is no positive integer',
+    'collate: groups 0 is not a positive integer',
   )
 })
 

@@ -27,13 +27,13 @@ export type BatchPlan = readonly (readonly number[])[]
  * share a batch: shuffle, cut into windows, sort each window by length bucket, cut into batches, shuffle the batches. The same
  * (samples, seed, epoch) gives the same plan.
  *
- * @throws RangeError on a batch size, bucket or window that is no positive integer
+ * @throws RangeError on a batch size, bucket or window that is not a positive integer
  */
 export function planBatches(samples: readonly Pick<Sample, 'ids'>[], options: PlanOptions): BatchPlan {
   const { batchSize, epoch, seed, lengthBucket = 32, window = 50 } = options
   for (const [name, value] of Object.entries({ batchSize, lengthBucket, window })) {
     if (!(Number.isInteger(value) && value > 0))
-      throw new RangeError(`planBatches: ${name} ${value} is no positive integer`)
+      throw new RangeError(`planBatches: ${name} ${value} is not a positive integer`)
   }
   const fileOrder = [...samples.keys()]
   if (!options.shuffle) return chunks(fileOrder, batchSize)

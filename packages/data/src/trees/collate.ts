@@ -79,7 +79,7 @@ const windowMultiple = 64
 export function collate(samples: readonly Sample[], rows: readonly BatchRow[], options: CollateOptions): Batch {
   const { padId, lengthMultiple, labelMultiple, groups = 1 } = options
   if (!(Number.isInteger(groups) && groups > 0))
-    throw new RangeError(`collate: groups ${groups} is no positive integer`)
+    throw new RangeError(`collate: groups ${groups} is not a positive integer`)
   const rowsWanted = options.batchSize ?? rows.length
   if (rows.length === 0 || rows.length > rowsWanted) {
     throw new RangeError(`collate: ${rows.length} samples do not fit a batch of ${rowsWanted}`)

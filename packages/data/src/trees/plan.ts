@@ -25,7 +25,7 @@ const isPacked = (samples: readonly Sample[]): boolean => samples.some(({ branch
  * trees until it has that many (a tree is not cut for it), puts them into as few rows as hold them, of even length, and a
  * micro-batch has up to `batchSize` of these rows. The same (samples, seed, epoch) gives the same plan.
  *
- * @throws RangeError on an option that is no positive integer
+ * @throws RangeError on an option that is not a positive integer
  */
 export function planSteps(samples: readonly Sample[], options: StepPlanOptions): StepPlan {
   const { batchSize, gradientAccumulationSteps, seed, epoch } = options

@@ -20,7 +20,7 @@ export class Roots {
     readonly readable: readonly string[],
   ) {}
 
-  /** @param uploads is made if it is not there; @throws Error naming a root that is no folder, before */
+  /** @param uploads is made if it is not there; @throws Error naming a root that is not a folder, before */
   static async open(roots: readonly string[], uploads: string, readable: readonly string[]): Promise<Roots> {
     const real: Root[] = []
     for (const given of roots) {
@@ -39,7 +39,7 @@ export class Roots {
   /**
    * The true path of `path`.
    * @param field the form field it came in, for the answer
-   * @throws Failure when it is no absolute path, not under a root once its links are followed, or not there
+   * @throws Failure when it is not an absolute path, not under a root once its links are followed, or not there
    */
   async existing(path: string, field = ''): Promise<string> {
     this.#checkText(path, field)
@@ -98,7 +98,7 @@ export class Roots {
 
   #checkText(path: string, field: string): void {
     if (path.includes('\0')) throw failureAt('bad_request', field, 'A path cannot hold a zero byte.')
-    if (!isAbsolute(path)) throw failureAt('bad_request', field, `${JSON.stringify(path)} is no absolute path.`)
+    if (!isAbsolute(path)) throw failureAt('bad_request', field, `${JSON.stringify(path)} is not an absolute path.`)
   }
 
   #outside(path: string, field: string): Failure {

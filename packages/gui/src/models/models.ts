@@ -43,7 +43,7 @@ export class Models {
     const path = await this.folderOf(ref)
     const source = path === this.bundled ? 'bundled' : isAbsolute(ref) ? 'folder' : 'cache'
     const info = await modelInfo({ ref: source === 'cache' ? ref : path, source, path })
-    if (!info) throw badValue('model', `${ref} is no model: it has no config.json with a model_type.`)
+    if (!info) throw badValue('model', `${ref} is not a model: it has no config.json with a model_type.`)
     return info
   }
 

@@ -35,7 +35,7 @@ export function createApp(services: Services, options: AppOptions): Hono {
   app.post('/login', async (c) => {
     if (!password) throw new Failure('not_found', 'This server has no password.')
     if (Number(c.req.header('content-length') ?? Infinity) > formLimitBytes)
-      throw new Failure('bad_request', 'That is no password.')
+      throw new Failure('bad_request', 'That is not the password.')
     const { password: given } = await c.req.parseBody()
     try {
       password.check(typeof given === 'string' ? given : '', getConnInfo(c).remote.address ?? '')

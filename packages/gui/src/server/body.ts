@@ -29,7 +29,7 @@ async function readText(request: Request, limit: number): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch {
-    throw new Failure('bad_request', 'The request is no UTF-8 text.')
+    throw new Failure('bad_request', 'The request is not UTF-8 text.')
   }
 }
 
@@ -48,7 +48,7 @@ export async function readJson<T extends z.ZodType>(
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new Failure('bad_request', `The request is no valid JSON: ${(error as Error).message}`)
+    throw new Failure('bad_request', `The request is not valid JSON: ${(error as Error).message}`)
   }
   const unfit = findUnfit(value)
   if (unfit) throw badValue(unfit.path, unfit.problem)
@@ -69,6 +69,6 @@ export function queryCount(c: Context, name: string): number | undefined {
   const value = c.req.query(name)
   if (value === undefined || value === '') return undefined
   if (!/^\d{1,15}$/.test(value))
-    throw new Failure('bad_request', `The query's “${name}” is no count: ${value.slice(0, 40)}`)
+    throw new Failure('bad_request', `The query's “${name}” is not a count: ${value.slice(0, 40)}`)
   return Number(value)
 }

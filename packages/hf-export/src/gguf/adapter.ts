@@ -56,7 +56,7 @@ export async function planAdapter(
   const deltas = [...(await readDeltas(adapterDir, config))]
   if (deltas.some(([, { parts }]) => parts.magnitude !== undefined))
     throw new ExportError(
-      `${adapterDir} is a DoRA adapter, which llama.cpp does not lay over a model; merge it (jora merge), or export the merged model (jora export --format gguf)`,
+      `${adapterDir} is a DoRA adapter, which llama.cpp cannot add to a model; merge it (jora merge), or export the merged model (jora export --format gguf)`,
     )
   const [, first] = deltas[0]!
   const alpha = Math.fround(first.scale * first.r)

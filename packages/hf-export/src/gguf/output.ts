@@ -7,7 +7,7 @@ import { magic } from '@jora/tensor/weights'
 
 /**
  * @throws ConfigError when the folder of `path` is missing, `path` is a folder, or it is there and `overwrite` is not set;
- *   what is no GGUF file is never overwritten. A device or pipe is written to.
+ *   what is not a GGUF file is never overwritten. A device or pipe is written to.
  */
 export async function checkOutputFile(path: string, overwrite: boolean): Promise<void> {
   const folder = await stat(dirname(path)).catch(() => undefined)
@@ -20,7 +20,7 @@ export async function checkOutputFile(path: string, overwrite: boolean): Promise
   if (isStream(path)) return
   if (present.isDirectory()) throw new ConfigError(`output ${path} is a folder, expected the name of a file`)
   if (!overwrite) throw new ConfigError(`output ${path} exists; choose another name, or overwrite it`)
-  if (!(await isGguf(path))) throw new ConfigError(`output ${path} exists and is no GGUF file; choose another name`)
+  if (!(await isGguf(path))) throw new ConfigError(`output ${path} exists and is not a GGUF file; choose another name`)
 }
 
 async function isGguf(path: string): Promise<boolean> {

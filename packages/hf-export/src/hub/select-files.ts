@@ -51,7 +51,7 @@ export async function selectFolder(folder: string, repo: string): Promise<Select
   const dir = resolve(hubClient.expandHome(folder))
   const entries = await readdir(dir, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     const why =
-      { ENOENT: 'does not exist', ENOTDIR: 'is no folder' }[error.code ?? ''] ?? `cannot be read: ${error.message}`
+      { ENOENT: 'does not exist', ENOTDIR: 'is not a folder' }[error.code ?? ''] ?? `cannot be read: ${error.message}`
     throw new HubError('LocalFolder', repo, `${folder} ${why}`)
   })
   const leftOut: LeftOut[] = []
@@ -105,7 +105,7 @@ export async function selectFiles(paths: readonly string[], repo: string): Promi
     const full = resolve(hubClient.expandHome(path))
     const name = basename(full)
     const at = await stat(full).catch(() => undefined)
-    const reason = at?.isFile() ? unwanted(name) : at ? 'it is no file' : 'it does not exist'
+    const reason = at?.isFile() ? unwanted(name) : at ? 'it is not a file' : 'it does not exist'
     if (reason !== undefined) throw new HubError('LocalFolder', repo, `${path} is not pushed: ${reason}`)
     if (files.has(name)) throw new HubError('LocalFolder', repo, `two files are called ${name}`)
     files.set(name, checkedFile(name, full, at!, repo))

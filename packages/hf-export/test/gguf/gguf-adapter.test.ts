@@ -134,7 +134,7 @@ describe('what cannot be exported leaves nothing', () => {
     await exportGguf({ ...options, dtype: 'f32', overwrite: true })
     expect(await readFile(options.output)).not.toEqual(first)
     const weights = join(options.modelDir, 'model.safetensors')
-    await refused({ output: weights, overwrite: true }, /exists and is no GGUF file; choose another name/)
+    await refused({ output: weights, overwrite: true }, /exists and is not a GGUF file; choose another name/)
   })
 
   test('types', async () => {
@@ -174,7 +174,7 @@ describe('what cannot be exported leaves nothing', () => {
     await writeFile(path, '{')
     await refused({}, /tokenizer\.json is not valid JSON/)
     await rm(path)
-    await refused({}, /tokenizer\.json does not exist: GGUF holds the vocabulary/)
+    await refused({}, /tokenizer\.json does not exist: GGUF contains the vocabulary/)
   })
 
   test('models that llama.cpp computes otherwise', async () => {

@@ -127,7 +127,7 @@ describe('the values', () => {
     expect(await types({ tie_word_embeddings: false, intermediate_size: 80 })).toEqual({
       types: ['q4_0', 'q8_0', 'f32', 'q4_0', 'f16'],
       notes: [
-        '4 tensors are f16, whose rows are no multiple of 32 elements: blk.0.ffn_down.weight and so on, rows of 80',
+        '4 tensors are f16, whose rows are not a multiple of 32 elements: blk.0.ffn_down.weight and so on, rows of 80',
       ],
     })
   })

@@ -7,6 +7,7 @@ import { Prefill } from './prefill'
 import { PrefixStore } from './prefix-store'
 import { RowBatch } from './row-batch'
 
+/** How much an {@link Engine} computes and keeps at a time. */
 export interface EngineOptions {
   /** Answers that are decoded at once (default 8). */
   readonly maxRows?: number

@@ -63,7 +63,7 @@ export interface GenerationPrograms {
 export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationPrograms {
   const adapted = (adapter: AdapterTensors): Decoder => {
     if (Object.keys(adapter).length === 0) return decoder
-    if (!adapt) throw new Error('this generator takes no adapters: it was made without a way to apply them')
+    if (!adapt) throw new Error('this generator cannot use adapters: it was made without a function that applies them')
     return { ...decoder, linear: adapt(adapter) }
   }
   const each = (layers: Cache, change: (x: Tensor, layer: number, part: 'k' | 'v') => Tensor): Cache =>

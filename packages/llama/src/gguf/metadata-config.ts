@@ -147,7 +147,7 @@ export function configOf(
 ): DecoderConfig {
   if (file.string('general.type') === 'adapter' || file.string('adapter.type') !== undefined)
     throw new ModelError(
-      `${file.source} is a LoRA adapter in GGUF, not a model: give the model it was made for, and the adapter as a PEFT folder`,
+      `${file.source} is a LoRA adapter in GGUF, not a model: pass the model it was made for, and the adapter as a PEFT folder`,
     )
   const arch = file.string('general.architecture') ?? file.fail('general.architecture', 'a text')
   const modelType = Object.hasOwn(modelTypes, arch)

@@ -2,7 +2,7 @@
 
 export type HubErrorCode =
   | 'InvalidName' // an id, revision, file name, endpoint or token that is refused before use
-  | 'LocalFolder' // a path that is no folder, or a folder that lacks a file its index names or may not be pushed
+  | 'LocalFolder' // a path that is not a folder, or a folder that lacks a file its index names or may not be pushed
   | 'Secret' // a file to be pushed holds what looks like an access token
   | 'Unauthorized' // 401, 403: gated, private, or a token without the right
   | 'NotFound' // 404: no such model, revision or file

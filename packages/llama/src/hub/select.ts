@@ -44,10 +44,10 @@ export function parseWeightIndex(json: string, id: string): WeightIndex {
   const entries = Object.entries(weightMap)
   if (entries.length === 0) throw bad('has an empty weight_map')
   for (const [tensor, file] of entries) {
-    if (typeof file !== 'string') throw bad(`maps ${JSON.stringify(tensor)} to something that is no file name`)
+    if (typeof file !== 'string') throw bad(`maps ${JSON.stringify(tensor)} to something that is not a file name`)
     checkFileName(file, id, indexName)
     if (!file.endsWith('.safetensors'))
-      throw bad(`maps ${JSON.stringify(tensor)} to ${file}, which is no safetensors file`)
+      throw bad(`maps ${JSON.stringify(tensor)} to ${file}, which is not a safetensors file`)
   }
   const map = new Map(entries as [string, string][])
   return { weightMap: map, shards: [...new Set(map.values())].sort() }

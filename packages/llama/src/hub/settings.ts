@@ -64,7 +64,7 @@ async function findToken(id: string, given: string | undefined, env: NodeJS.Proc
   const token = text.trim()
   // fetch would quote a header it refuses, token and all.
   if (!/^[\x21-\x7e]*$/.test(token)) {
-    throw new HubError('InvalidName', id, 'the Hugging Face token holds spaces or characters a header cannot carry')
+    throw new HubError('InvalidName', id, 'the Hugging Face token has spaces or characters that a header cannot have')
   }
   return token ? { token, tokenSource: source } : { token: undefined, tokenSource: undefined }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { readTextIfThere } from '@jora/data'
 import { ModelError } from '../config/config'
 
-/** The text of a file; undefined when there is none. @throws ModelError when it cannot be read, or is no text */
+/** The text of a file; undefined when there is none. @throws ModelError when it cannot be read, or is not text */
 async function readText(path: string): Promise<string | undefined> {
   try {
     return await readTextIfThere(path)

@@ -250,9 +250,9 @@ describe('what does not', () => {
     await writeIndex({})
     await rejects(/model\.safetensors\.index\.json has an empty weight_map/)
     await writeIndex({ a: 3 })
-    await rejects(/model\.safetensors\.index\.json maps "a" to something that is no file name/)
+    await rejects(/model\.safetensors\.index\.json maps "a" to something that is not a file name/)
     await writeIndex({ a: 'weights.bin' })
-    await rejects(/maps "a" to weights\.bin, which is no safetensors file/)
+    await rejects(/maps "a" to weights\.bin, which is not a safetensors file/)
   })
 
   test('before any tensor is made: the errors are ModelErrors', async () => {

@@ -205,7 +205,7 @@ describe('PEFT adapters that are refused', () => {
     await expect(load()).rejects.toThrow(/adapter_model\.bin is a pickle.*save_file\(torch\.load\(/)
     rmSync(join(folder, 'adapter_config.json'))
     await writeFile(join(folder, 'lora.gguf'), 'x')
-    await expect(load()).rejects.toThrow(/holds no PEFT adapter, nor one of MLX; lora\.gguf is llama\.cpp's format/)
+    await expect(load()).rejects.toThrow(/has no PEFT adapter and no MLX adapter; lora\.gguf is llama\.cpp's format/)
     await mkdir(join(folder, 'default'))
     await writeFile(join(folder, 'default', 'adapter_config.json'), '{}')
     await expect(load()).rejects.toThrow(`did you mean ${join(folder, 'default')}?`)

@@ -46,7 +46,7 @@ const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
-/** The JSON in a file; undefined where there is no file. @throws ConfigError when it is no JSON */
+/** The JSON in a file; undefined where there is no file. @throws ConfigError when it is not JSON */
 async function readJson(path: string): Promise<unknown> {
   const content = await readTextIfThere(path).catch((error: Error) => {
     throw new ConfigError(error.message)
@@ -146,7 +146,7 @@ export async function baseOfAdapter(adapter: string): Promise<AdapterBase> {
   const exists = async (path: string) => (await stat(path).catch(() => undefined))?.isDirectory() ?? false
   if (absolute !== undefined && !(base !== undefined && (await exists(base.model))) && (await exists(absolute)))
     return { ...base, model: absolute }
-  if (base === undefined) throw new ConfigError(`${adapter} does not name its base model; give --model DIR`)
+  if (base === undefined) throw new ConfigError(`${adapter} does not name its base model; pass --model DIR`)
   return base
 }
 
@@ -159,6 +159,6 @@ export async function checkBase(adapter: string, model: Pick<OpenModel, 'ref' | 
   const base = (await readPrompt(adapter))?.base
   if (base?.digest === undefined || base.digest === (await model.digest())) return
   throw new ConfigError(
-    `${adapter} was trained on ${base.model}, and ${model.ref.name} is another model: their files differ. Use that base, train on this one, or take "base" out of ${join(adapter, promptFile)} to try it all the same`,
+    `${adapter} was trained on ${base.model}, and ${model.ref.name} is another model: their files differ. Use that base, train on this one, or remove "base" from ${join(adapter, promptFile)} to try it all the same`,
   )
 }

@@ -57,7 +57,7 @@ async function readAdapterJson(folder: string): Promise<{ readonly json: unknown
         : gguf
           ? `; ${gguf.name} is llama.cpp's format, from which adapters are not read`
           : ''
-    throw new ConfigError(`${path} does not exist: ${folder} holds no PEFT adapter, nor one of MLX${hint}`)
+    throw new ConfigError(`${path} does not exist: ${folder} has no PEFT adapter and no MLX adapter${hint}`)
   }
   return { json: parseAdapterJson(text, path), path }
 }

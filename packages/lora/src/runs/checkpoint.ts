@@ -119,7 +119,7 @@ function progressOf(text: string, folder: string): SavedProgress {
 /**
  * The state and progress kept in `folder`. Of a job's processes the first reads.
  * @param course settings of this run that decide its course, to name those that differ
- * @throws ConfigError when the folder is no checkpoint of these settings
+ * @throws ConfigError when the folder is not a checkpoint of these settings
  */
 export async function loadCheckpoint(
   folder: string,

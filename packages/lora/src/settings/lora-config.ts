@@ -83,7 +83,7 @@ export function checkLoraConfig(config: LoraConfig): void {
   if (typeof excludeModules === 'string') pythonRegex(excludeModules, 'excludeModules')
   if (isRegex && [layersToTransform ?? []].flat().length > 0)
     throw new ConfigError(
-      'layersToTransform is given beside a regular expression as target, which names the layers itself',
+      'layersToTransform cannot be combined with a regular expression as target, which names the layers itself',
     )
 }
 

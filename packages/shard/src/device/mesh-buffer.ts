@@ -96,7 +96,7 @@ export function fileParts(
 ): DeviceBuffer[] {
   const split = [...new Set(placement.filter((state): state is number => typeof state === 'number'))]
   if (placement.includes('unreduced'))
-    throw new ShardingError(`${spec}: a tensor in a file is no sum of terms that devices hold`)
+    throw new ShardingError(`${spec}: a tensor in a file is not a sum of terms that devices hold`)
   if (split.length === 0) return members.map(({ device }) => device.fromFile(range, aval))
   if (split.length > 1 || range.pieces)
     throw new ShardingError(`${spec}: a tensor in a file can be split along one dimension`)

@@ -179,7 +179,7 @@ describe.skipIf(isWindows)('a link (needs a system where anyone may make one)', 
   })
 })
 
-describe.skipIf(isWindows)('what is no file (needs devices and pipes as POSIX has them)', () => {
+describe.skipIf(isWindows)('what is not a file (needs devices and pipes as POSIX has them)', () => {
   const run = promisify(execFile)
 
   test('a device takes what is written and stays', async () => {

@@ -22,7 +22,7 @@ function parse(equation: string, count: number): Formula {
   const inputs = left.split(',').map((term) => [...term])
   const letters = [...inputs.flat(), ...(right ?? '')]
   if (more.length > 0 || letters.some((c) => !/[a-zA-Z]/.test(c)))
-    fail('einsum', `"${equation}" is no formula: expected a letter for each axis, as in "bij,bjk->bik"`)
+    fail('einsum', `"${equation}" is not a formula: expected a letter for each axis, as in "bij,bjk->bik"`)
   if (inputs.length !== count) fail('einsum', `"${equation}" names ${inputs.length} tensors, got ${count}`)
   // Without an arrow, what stands once, in alphabetical order.
   const once = [...new Set(letters)].filter((c) => letters.indexOf(c) === letters.lastIndexOf(c)).sort()

@@ -18,12 +18,12 @@ export async function parseMarkup(text: string, kind: 'xml' | 'html' | 'xhtml', 
   if (kind !== 'html' && /<!ENTITY\s/.test(text))
     throw new DatasetError({
       file,
-      problem: 'declares entities of its own, which may stand for other files; none is read',
+      problem: 'declares entities of its own, which may refer to other files and are not read',
     })
   const { parseDocument } = await import('htmlparser2')
   const document = parseDocument(text, kind === 'xml' ? { xmlMode: true } : { recognizeSelfClosing: kind === 'xhtml' })
   if (isTooDeep(document))
-    throw new DatasetError({ file, problem: `its elements lie more than ${deepest} deep in one another` })
+    throw new DatasetError({ file, problem: `its elements are nested deeper than ${deepest}` })
   return document
 }
 

@@ -56,6 +56,6 @@ export function resolvePart(from: string, target: string): string {
 /** @throws DatasetError when the archive is of something else */
 export async function requiredPart({ part }: Package, name: string, file: string, what: string): Promise<Document> {
   const found = await part(name)
-  if (found === undefined) throw new DatasetError({ file, problem: `is no ${what}: it holds no ${name}` })
+  if (found === undefined) throw new DatasetError({ file, problem: `is not a ${what}: it holds no ${name}` })
   return found
 }

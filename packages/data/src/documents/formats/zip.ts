@@ -39,7 +39,7 @@ export async function openZip(chunks: AsyncIterable<Uint8Array>, file: string): 
   }
   if (beginsWith(bytes, OLE))
     fail('is encrypted with a password, or of the format that Office had before 2007; save it anew without a password')
-  if (!beginsWith(bytes, [0x50, 0x4b])) fail('is no zip archive, which files of this kind are; is it whole?')
+  if (!beginsWith(bytes, [0x50, 0x4b])) fail('is not a zip archive, as files of this kind are; it may be incomplete')
   const view = new DataView(bytes.buffer)
   const entries = directoryOf(bytes, view, fail)
   let unpacked = 0

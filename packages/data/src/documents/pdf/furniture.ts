@@ -1,4 +1,4 @@
-// What stands on pages and is no text: running heads, feet, page numbers, tables of contents.
+// What stands on pages and is not text: running heads, feet, page numbers, tables of contents.
 
 import type { Line } from './lines'
 

@@ -66,6 +66,6 @@ export async function openPdf(bytes: Uint8Array, file: string): Promise<PdfDocum
     const { name, message } = error as Error
     if (name === 'PasswordException')
       throw new DatasetError({ file, problem: 'is encrypted with a password; save it without one' })
-    throw new DatasetError({ file, problem: `is no PDF that can be read: ${message.replace(/\.$/, '')}` })
+    throw new DatasetError({ file, problem: `is not a PDF that can be read: ${message.replace(/\.$/, '')}` })
   }
 }

@@ -17,7 +17,7 @@ export const epubReader = {
     const root = container && firstNamed(await parseMarkup(container, 'xml', file), 'rootfile')?.attribs['full-path']
     const listing = root ? await zip.text(root) : undefined
     if (!root || listing === undefined)
-      throw new DatasetError({ file, problem: 'is no EPUB: META-INF/container.xml names no book in it' })
+      throw new DatasetError({ file, problem: 'is not an EPUB: META-INF/container.xml names no book in it' })
     const book = await parseMarkup(listing, 'xml', file)
     const parts = new Map([...named(book, 'item')].map(({ attribs }) => [attribs.id, attribs] as const))
     const locked = lockedParts(await zip.text('META-INF/encryption.xml'))

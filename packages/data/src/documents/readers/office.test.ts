@@ -75,9 +75,9 @@ describe('docx', () => {
       Buffer.from('d0cf11e0a1b11ae1', 'hex'),
       'is encrypted with a password, or of the format that Office had before 2007',
     ],
-    ['text', Buffer.from('hello'), 'is no zip archive'],
+    ['text', Buffer.from('hello'), 'is not a zip archive'],
     ['half a file', word(p('x'.repeat(5000))).subarray(0, 300), 'is damaged: an archive without its end'],
-    ['another kind', zipOf({ a: 'b' }), 'is no Word document: it holds no word/document.xml'],
+    ['another kind', zipOf({ a: 'b' }), 'is not a Word document: it holds no word/document.xml'],
     [
       'entities of other files',
       zipOf({
@@ -85,7 +85,7 @@ describe('docx', () => {
       }),
       'declares entities of its own',
     ],
-    ['what nests without end', word('<w:sdt>'.repeat(5000)), 'its elements lie more than 2000 deep'],
+    ['what nests without end', word('<w:sdt>'.repeat(5000)), 'its elements are nested deeper than 2000'],
   ])(
     '%s is refused',
     async (_, file, problem) => {

@@ -1,4 +1,4 @@
-// PDFs: order of columns, broken words, running heads, code, pages; what is no text is named.
+// PDFs: order of columns, broken words, running heads, code, pages; what is not text is named.
 
 import { createCipheriv, createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
@@ -123,7 +123,7 @@ describe('pdf', () => {
     await expect(read(pdfOf([[], []]))).rejects.toThrow(
       'x.pdf: is scanned: its 2 pages are pictures without text; run a text recognition such as ocrmypdf first',
     )
-    await expect(read(Buffer.from(`%PDF-1.4\n${'x'.repeat(200)}`))).rejects.toThrow('x.pdf: is no PDF that can be read')
+    await expect(read(Buffer.from(`%PDF-1.4\n${'x'.repeat(200)}`))).rejects.toThrow('x.pdf: is not a PDF that can be read')
     await expect(read(encrypted(pdfOf([lines(['secret'], 72, 700)])))).rejects.toThrow(
       'x.pdf: is encrypted with a password; save it without one',
     )

@@ -29,7 +29,7 @@ export const pdfReader = {
       // Blank pages are no news; many are.
       if (empty.length > Math.max(2, 0.1 * pages.length))
         yield {
-          problem: `${empty.length} of its ${pages.length} pages hold no text, such as page ${empty[0]!.number}: pictures of text are not read`,
+          problem: `${empty.length} of its ${pages.length} pages have no text, such as page ${empty[0]!.number}: pictures of text are not read`,
         }
       const title = await titleOf(pdf)
       const blocks = paragraphsOf(withoutFurniture(pages), await outlineOf(pdf))

@@ -42,7 +42,7 @@ export function runRoutes(services: Services): Hono {
   app.get(routes.runEvents.path, async (c) => {
     const run = runs.get(idOf(c))
     const from = c.req.header('last-event-id') ?? c.req.query('from') ?? '0'
-    if (!isId(from)) throw new Failure('bad_request', 'from is no id of an event.')
+    if (!isId(from)) throw new Failure('bad_request', 'from is not an id of an event.')
     streams.checkRoom()
     return streams.answer(await RunFeed.open(run, runs, metrics, from))
   })

@@ -72,7 +72,7 @@ export async function readMatrix(
   if (!isFloatDType(info.dtype)) throw new ConfigError(`${path}: ${name} is ${info.dtype}, expected F32, F16 or BF16`)
   const bytes = await file.read(name)
   if (!allFinite(bytes, info.dtype))
-    throw new ConfigError(`${path}: ${name} holds NaN or infinite numbers: the training that wrote it went wrong`)
+    throw new ConfigError(`${path}: ${name} holds NaN or infinite numbers: the training that wrote it diverged`)
   return decodeFloats(bytes, info.dtype)
 }
 

@@ -31,7 +31,7 @@ export const refuseCollective = (op: CollectiveOp): never =>
 
 /** Size of dimension `dim` of the first input, which a collective joins or cuts. */
 function collectiveDim(op: string, { shape }: Aval, { dim, count }: CollectiveParams['allGather']): number {
-  if (!Number.isInteger(count) || count < 1) fail(op, `count ${count} is no number of devices`)
+  if (!Number.isInteger(count) || count < 1) fail(op, `count ${count} is not a number of devices`)
   return shape[dim] ?? fail(op, `dimension ${dim} is outside ${showShape(shape)}`)
 }
 
@@ -71,7 +71,7 @@ export const collectiveRules: OpRules<CollectiveParams> = {
       const x = input(inputs, 0)
       const size = collectiveDim(op, x, params) / params.count
       if (!Number.isInteger(size))
-        fail(op, `dimension ${params.dim} of ${showShape(x.shape)} is no multiple of ${params.count} devices`)
+        fail(op, `dimension ${params.dim} of ${showShape(x.shape)} is not a multiple of ${params.count} devices`)
       return [resized(x, params.dim, size)]
     },
   },

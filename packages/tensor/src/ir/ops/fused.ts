@@ -96,7 +96,7 @@ function checkHead(
   const [rows, dim] = hidden.shape as [number, number]
   expectShape(op, 'weight', weight, [weight.shape[0] ?? 0, dim])
   expectShape(op, 'labels', labels, [rows])
-  if (!Number.isInteger(vocabStart) || vocabStart < 0) fail(op, `vocabStart ${vocabStart} is no row of a vocabulary`)
+  if (!Number.isInteger(vocabStart) || vocabStart < 0) fail(op, `vocabStart ${vocabStart} is not a row of a vocabulary`)
   return { rows, dim }
 }
 

@@ -37,7 +37,7 @@ export const movementRules: OpRules<MovementParams> = {
         permutation.length === shape.length &&
         new Set(permutation).size === shape.length &&
         permutation.every((p) => shape[p] !== undefined)
-      if (!isPermutation) fail(op, `[${permutation.join(',')}] is no permutation of rank ${shape.length}`)
+      if (!isPermutation) fail(op, `[${permutation.join(',')}] is not a permutation of rank ${shape.length}`)
       return [{ shape: permutation.map((p) => shape[p]!), dtype }]
     },
   },

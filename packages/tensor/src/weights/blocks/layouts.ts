@@ -11,6 +11,7 @@ type QuantType = Exclude<BlockType, 'f32' | 'f16' | 'bf16'>
 export interface Codes {
   readonly codes: Uint8Array
   readonly scales: Float32Array
+  /** The minimum of each group, for layouts that have them. */
   readonly mins?: Float32Array
 }
 

@@ -127,7 +127,7 @@ class Cursor {
 }
 
 function parseHeader(cursor: Cursor): GgufHeader {
-  if (cursor.u32() !== magic) cursor.fail('does not begin with "GGUF": this is no GGUF file')
+  if (cursor.u32() !== magic) cursor.fail('does not begin with "GGUF": this is not a GGUF file')
   checkVersion(cursor)
   const tensorCount = cursor.size('number of tensors')
   const keyCount = cursor.size('number of metadata keys')
