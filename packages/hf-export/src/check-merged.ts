@@ -72,9 +72,7 @@ async function checkIndex(folder: string, stored: ReadonlyMap<string, WeightEntr
     const place = stored.get(name)
     const file = place && basename(place.file)
     if (named[name] !== file)
-      throw new ExportError(
-        `${path}: ${name} should be in ${named[name] ?? 'no file'}, but is in ${file ?? 'none'}`,
-      )
+      throw new ExportError(`${path}: ${name} should be in ${named[name] ?? 'no file'}, but is in ${file ?? 'none'}`)
   }
 }
 

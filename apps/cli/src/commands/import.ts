@@ -68,7 +68,7 @@ async function importGguf(
     line.show(`${bar(done / total, 24, style)}  writing ${done}/${total}`)
   try {
     const { ref, gguf } = await describeBase(input, io)
-    if (!gguf) throw new UsageError(`--input ${input} is no GGUF file`)
+    if (!gguf) throw new UsageError(`--input ${input} is not a GGUF file`)
     const type = dtype as 'f32' | 'f16' | 'bf16' | undefined
     const result = await mergeAdapter({ modelDir: ref.path, outputDir, dtype: type, onProgress })
     line.clear()

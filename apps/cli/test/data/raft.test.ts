@@ -157,7 +157,9 @@ describe.skipIf(modelSource === undefined)('rows that cannot be read', () => {
     const { code, err } = await raft()
     expect(code).toBe(0)
     expect(err).toContain('skipped 2 files or rows\n')
-    expect(err).toContain(`  1 × is not a PDF that can be read: Invalid PDF structure: ${space.path('docs/report.pdf')}\n`)
+    expect(err).toContain(
+      `  1 × is not a PDF that can be read: Invalid PDF structure: ${space.path('docs/report.pdf')}\n`,
+    )
     expect(err).toContain(`  1 × .png is not read: ${space.path('docs/picture.png')}\n`)
     rmSync(space.path('docs/report.pdf'))
     rmSync(space.path('docs/picture.png'))

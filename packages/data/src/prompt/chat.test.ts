@@ -90,7 +90,9 @@ test('tools are rendered, calls of them are learned, and a template without a pl
   const { tools: _tools, ...untold } = withTools as ChatRow
   expect(refused(plain, untold)).toThrow('f.jsonl: row 7: the chat template drops "tool_calls" of messages[1]')
   const deaf = toolTemplate.replace("{{ m.content or '' }}", "{{ m.content if m.role != 'tool' }}")
-  expect(refused(deaf, withTools)).toThrow('f.jsonl: row 7: the chat template leaves out the message of a tool, messages[2]')
+  expect(refused(deaf, withTools)).toThrow(
+    'f.jsonl: row 7: the chat template leaves out the message of a tool, messages[2]',
+  )
   expect(refused(plain, { messages: [user('a'), { ...assistant('b'), reasoning_content: 'c' }], origin })).toThrow(
     'f.jsonl: row 7: the chat template drops "reasoning_content" of messages[1]',
   )

@@ -44,9 +44,7 @@ test('a system text beside a conversation is its first message, under either spe
   expect(read({ system: 's', conversations: shareGpt })).toEqual({ row: { messages }, unused: [] })
   expect(read({ system: 's', messages: turn('u', 'a') })).toEqual({ row: { messages }, unused: [] })
   expect(read({ system: 's', messages })).toEqual({ row: { messages }, unused: [] })
-  expect(read({ system: 'other', messages })).toBe(
-    'f: row 1: "system": is a second system message, beside "messages"',
-  )
+  expect(read({ system: 'other', messages })).toBe('f: row 1: "system": is a second system message, beside "messages"')
 })
 
 test.each([{ weight: 0 }, { train: false }, { training: false }, { weight: 0, train: false }])(

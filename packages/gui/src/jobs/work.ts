@@ -18,7 +18,10 @@ const resultSchema = z.record(z.string(), z.unknown())
 
 export function downloadWork(id: string): JobWork {
   if (!hubClient.isModelId(id) || hubClient.isPath(id))
-    throw badValue('id', `${JSON.stringify(id)} is not a Hub id; expected USER/NAME, of letters, digits, "-", "_" and "."`)
+    throw badValue(
+      'id',
+      `${JSON.stringify(id)} is not a Hub id; expected USER/NAME, of letters, digits, "-", "_" and "."`,
+    )
   return {
     kind: 'download',
     title: id,

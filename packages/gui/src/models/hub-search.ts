@@ -62,7 +62,8 @@ export async function searchHub(query: string, cached: ReadonlySet<string>, sign
       502,
     )
   const answer = answerSchema.safeParse(await response.json().catch(() => undefined))
-  if (!answer.success) throw new Failure('failed', `${endpoint} answered with something that is not a list of models.`, [], 502)
+  if (!answer.success)
+    throw new Failure('failed', `${endpoint} answered with something that is not a list of models.`, [], 502)
   return answer.data
     .filter(({ id }) => hubClient.isModelId(id))
     .map(({ id, config, safetensors, downloads = 0, likes = 0, gated = false, lastModified }) => {

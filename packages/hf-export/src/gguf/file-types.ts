@@ -84,6 +84,6 @@ export function fallbackNotes(
   if (!first) return []
   const types = [...new Set(odd.map(({ type }) => type))].sort()
   return [
-    `${odd.length} tensors are ${types.join(' or ')}, whose rows are no multiple of ${blockTypes[most].blockElements} elements: ${first.name} and so on, rows of ${first.shape.at(-1)}`,
+    `${odd.length} tensors are ${types.join(' or ')}, whose rows are not a multiple of ${blockTypes[most].blockElements} elements: ${first.name} and so on, rows of ${first.shape.at(-1)}`,
   ]
 }

@@ -34,7 +34,8 @@ export interface TokenizerFiles {
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const path = join(folder, 'tokenizer.json')
   const json = await readJson(path)
-  if (!json) throw new ConfigError(`${path} does not exist: GGUF contains the vocabulary, which is read from tokenizer.json`)
+  if (!json)
+    throw new ConfigError(`${path} does not exist: GGUF contains the vocabulary, which is read from tokenizer.json`)
   const config = {
     ...(await readJson(join(folder, 'special_tokens_map.json'))),
     ...(await readJson(join(folder, 'tokenizer_config.json'))),

@@ -32,7 +32,7 @@ export async function draftStage(context: StageContext): Promise<QuestionFigures
     return { accepted: asked.length, rejected: 0 }
   }
   if (openDrafter === undefined)
-    throw new ConfigError('there are no questions yet: give a file of them, or a model that drafts some')
+    throw new ConfigError('there are not questions yet: give a file of them, or a model that drafts some')
   const chunks = await passagesOf(context)
   const drafter = await openDrafter()
   try {

@@ -22,8 +22,7 @@ export async function parseMarkup(text: string, kind: 'xml' | 'html' | 'xhtml', 
     })
   const { parseDocument } = await import('htmlparser2')
   const document = parseDocument(text, kind === 'xml' ? { xmlMode: true } : { recognizeSelfClosing: kind === 'xhtml' })
-  if (isTooDeep(document))
-    throw new DatasetError({ file, problem: `its elements are nested deeper than ${deepest}` })
+  if (isTooDeep(document)) throw new DatasetError({ file, problem: `its elements are nested deeper than ${deepest}` })
   return document
 }
 

@@ -123,7 +123,9 @@ describe('pdf', () => {
     await expect(read(pdfOf([[], []]))).rejects.toThrow(
       'x.pdf: is scanned: its 2 pages are pictures without text; run a text recognition such as ocrmypdf first',
     )
-    await expect(read(Buffer.from(`%PDF-1.4\n${'x'.repeat(200)}`))).rejects.toThrow('x.pdf: is not a PDF that can be read')
+    await expect(read(Buffer.from(`%PDF-1.4\n${'x'.repeat(200)}`))).rejects.toThrow(
+      'x.pdf: is not a PDF that can be read',
+    )
     await expect(read(encrypted(pdfOf([lines(['secret'], 72, 700)])))).rejects.toThrow(
       'x.pdf: is encrypted with a password; save it without one',
     )
