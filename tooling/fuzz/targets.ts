@@ -1,7 +1,7 @@
 // What is fuzzed, one format an entry: its seeds, how one is mutated, and the call that reads it.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatasetError, parseRows } from '@jora/data'
+import { ChatTemplate, createTokenizer, DatasetError, parseRows, TokenizerError } from '@jora/data'
 import { ModelError, parseConfig } from '@jora/llama'
 import { ConfigError, parsePeftConfig } from '@jora/lora'
 import { parseSafetensors, SafetensorsError, serializeSafetensors } from '@jora/tensor/safetensors'
@@ -19,6 +19,25 @@ export interface Target {
 
 const assets = join(import.meta.dirname, '..', '..', 'apps', 'cli', 'assets')
 const json = (file: string): unknown => JSON.parse(readFileSync(join(assets, 'tiny-llama', file), 'utf8'))
+
+/** Fewer tokens, so that one mutation costs little; the structure is the whole file's. */
+function smallTokenizer(): Record<string, unknown> {
+  const whole = json('tokenizer.json') as {
+    model: { vocab: Record<string, number>; merges: (string | string[])[] }
+    added_tokens: { content: string; id: number }[]
+  }
+  const kept = 400
+  const vocab = Object.fromEntries(Object.entries(whole.model.vocab).filter(([, id]) => id < kept))
+  const merges = whole.model.merges.filter((pair) => {
+    const [a = '', b = ''] = typeof pair === 'string' ? pair.split(' ') : pair
+    return a in vocab && b in vocab && a + b in vocab
+  })
+  return { ...whole, model: { ...whole.model, vocab, merges } }
+}
+
+const tokenizer = smallTokenizer()
+const plainTokenizer = createTokenizer(tokenizer, { eos_token: '</s>' })
+const texts = ['Hello, world! 123', '  two  spaces\n\ttab', 'Ünïcödé 漢字 ไทย 🙂', '<s></s> <|im_end|>']
 
 const rows: readonly unknown[] = [
   { instruction: 'Name it.', input: 'France', output: 'Paris' },
@@ -39,6 +58,22 @@ const rows: readonly unknown[] = [
   { input_ids: [1, 2, 3], labels: [-100, 2, 3] },
 ]
 
+const tokenizerConfig = {
+  tokenizer_class: 'LlamaTokenizer',
+  bos_token: '<s>',
+  eos_token: { content: '</s>', special: true, lstrip: false },
+  pad_token: null,
+  additional_special_tokens: ['<unk>', { content: '<s>' }],
+  added_tokens_decoder: {
+    '0': { content: '<unk>', special: true, normalized: false, lstrip: false, rstrip: false, single_word: false },
+    '1600': { content: '<tool>', special: false, normalized: true, lstrip: true, rstrip: true, single_word: true },
+  },
+  chat_template: [
+    { name: 'default', template: '{{ messages }}' },
+    { name: 'tool_use', template: '{{ tools }}' },
+  ],
+}
+
 const adapterConfig = {
   peft_type: 'LORA',
   task_type: 'CAUSAL_LM',
@@ -58,6 +93,12 @@ const adapterConfig = {
   rank_pattern: { 'layers.0.self_attn.q_proj': 4 },
   alpha_pattern: {},
 }
+
+const templates = [
+  "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m.content | trim + '<|im_end|>' }}\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+  "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Roles must alternate') }}{% endif %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}",
+  "{%- set ns = namespace(n=0) -%}{%- macro show(x, y=1) -%}{{ x ~ y }}{%- endmacro -%}{% for m in messages if m.role != 'system' %}{% set ns.n = ns.n + 1 %}{{ show(m.content[:3]) | upper }}{% else %}none{% endfor %}{{ ns.n }}",
+]
 
 const configs: readonly Record<string, unknown>[] = [
   json('config.json') as Record<string, unknown>,
@@ -113,6 +154,50 @@ export const targets: readonly Target[] = [
     draw: (dice) => {
       const bytes = mutateBytes(weights, dice)
       return () => parseSafetensors(bytes, 'w.safetensors')
+    },
+  },
+  {
+    name: 'tokenizer.json',
+    errors: [TokenizerError],
+    names: 'tokenizer.json',
+    draw: (dice) => {
+      const mutated = mutateJson(tokenizer, dice)
+      const text = dice.pick(texts)
+      return () => {
+        const it = createTokenizer(mutated, { eos_token: '</s>' }, { name: 'm' })
+        it.decode(it.encode(text))
+      }
+    },
+  },
+  {
+    name: 'tokenizer_config.json',
+    errors: [TokenizerError],
+    names: 'tokenizer_config.json',
+    draw: (dice) => {
+      const mutated = mutateJson(tokenizerConfig, dice)
+      const text = dice.pick(texts)
+      return () => {
+        const it = createTokenizer(tokenizer, mutated, { name: 'm' })
+        it.decode(it.encode(text))
+      }
+    },
+  },
+  {
+    name: 'chat template',
+    errors: [Error],
+    names: 'chat template',
+    draw: (dice) => {
+      const chatTemplate = mutateText(dice.pick(templates), dice)
+      return () => {
+        const template = new ChatTemplate({ ...plainTokenizer, chatTemplate })
+        template.render(
+          [
+            { role: 'user', content: 'Hi' },
+            { role: 'assistant', content: 'Hello' },
+          ],
+          false,
+        )
+      }
     },
   },
   {

@@ -101,6 +101,7 @@ export { countSamples, countTargets, IGNORED_LABEL, reach, type PlacedBranch, ty
 export type { TemplateOptions } from './prompt/segments'
 export { tokenizeRow, tokenizeTree, tokenizeTurns, type TokenizeOptions } from './prompt/tokenize'
 export { TokenIdError, withinEmbedding } from './tokenizer/embedding'
+export { TokenizerError } from './tokenizer/json-place'
 export { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from './tokenizer/tokenizer-files'
 export {
   createTextStream,

@@ -189,9 +189,18 @@ export class ChatTemplate {
     return at < 0 ? this.render([], true) : whole.slice(0, at)
   }
 
+  /** Undefined where the template, made for tools alone, refuses. */
+  #renderWithoutTools(messages: readonly ChatMessage[]): string | undefined {
+    try {
+      return this.render(messages, false)
+    } catch {
+      return undefined
+    }
+  }
+
   /** @throws Error where the text is the same without the tools, the calls, or what a tool or the system says */
   #requireTools(messages: readonly ChatMessage[], tools: Conversation['tools']): void {
-    if (tools !== undefined && this.render(messages, false, tools) === this.render(messages, false))
+    if (tools !== undefined && this.render(messages, false, tools) === this.#renderWithoutTools(messages))
       throw new Error('the chat template does not show "tools"; expected rows without them, or a model made for tools')
     messages.forEach((message, i) => {
       const until = messages.slice(0, i)

@@ -32,7 +32,7 @@ function conversationOf(
   tokenizer: Tokenizer,
   options: TemplateOptions,
 ): { readonly chat: ChatTemplate; readonly conversation: Conversation } | undefined {
-  if ('messages' in row) return { chat: chatOf(tokenizer, options), conversation: row }
+  if ('messages' in row) return { chat: chatOf(tokenizer, options, row.tools), conversation: row }
   if ('prompt' in row) return undefined
   const { frames, chat, time } = templateFor(options.template, tokenizer)
   if (chat === undefined) return undefined
@@ -74,8 +74,13 @@ export function rowTurns(row: TextRow, tokenizer: Tokenizer, options: TemplateOp
 const answered = (prompt: string, text: string): Turn => ({ prompt, answer: { text, learned: true, ends: true } })
 
 /** Conversations need a chat template whatever else is framed otherwise: the adapter's, else the model's. */
-const chatOf = (tokenizer: Tokenizer, { template }: TemplateOptions): ChatTemplate =>
-  typeof template === 'string' ? chatTemplateOf(tokenizer) : chatTemplateOf(tokenizer, template.chat, template.time)
+function chatOf(tokenizer: Tokenizer, { template }: TemplateOptions, tools: Conversation['tools']): ChatTemplate {
+  const { chat, time }: Partial<PromptTemplate> = typeof template === 'string' ? {} : template
+  const plain = chat ?? tokenizer.chatTemplate
+  // Some models have a template of its own for tools, as transformers does take then.
+  const source = tools !== undefined && plain === tokenizer.chatTemplate ? (tokenizer.toolTemplate ?? plain) : plain
+  return chatTemplateOf(tokenizer, source, time)
+}
 
 /** A context in pieces, and for each question what follows the documents it sees. */
 export interface ContextSegments {

@@ -56,7 +56,9 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
       return undefined
   }
-  return await readText(path)
+  let text = ''
+  for await (const chunk of readChunks(path)) text += chunk
+  return text
 }
 
 /**
@@ -70,8 +72,8 @@ export async function loadRows(file: string, options?: ReadOptions & CheckOption
 }
 
 /**
- * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, and where present tokenizer_config.json,
- * special_tokens_map.json, chat_template.jinja, generation_config.json and config.json.
+ * Loads the tokenizer of a Hugging Face model folder: tokenizer.json, or vocab.json and merges.txt, and where present
+ * tokenizer_config.json, added_tokens.json, special_tokens_map.json, chat templates, generation_config.json and config.json.
  * @throws Error when tokenizer.json is missing or a file is not JSON, naming the file
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {

@@ -1,6 +1,8 @@
 // Token pieces back to text, one token at a time, with the decoders of the Llama and Gemma families.
 
-import { asArray, asRecord, asString, type JsonRecord } from '../records/json'
+import { charactersAsBytes } from './byte-characters'
+import type { Place } from './json-place'
+import { compilePattern, escapeRegExp } from './pattern'
 
 /** How ids become text. */
 export interface DecodeOptions {
@@ -20,7 +22,8 @@ export interface TextStream {
 
 /** How one tokenizer.json `decoder` turns pieces into bytes. */
 export interface PieceDecoder {
-  toBytes(piece: string): Uint8Array
+  /** @param begins whether it is the first piece of a text */
+  toBytes(piece: string, begins?: boolean): Uint8Array
   /** How many leading occurrences of `stripContent` the whole text loses. */
   stripStart: number
   stripContent: string
@@ -29,81 +32,70 @@ export interface PieceDecoder {
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/
 const encoder = new TextEncoder()
 
-/** GPT-2's printable alphabet for bytes, inverted: character → byte. */
-const byteOfCharacter: ReadonlyMap<string, number> = (() => {
-  const map = new Map<string, number>()
-  let next = 256
-  for (let byte = 0; byte < 256; byte++) {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-    map.set(String.fromCharCode(printable ? byte : next++), byte)
-  }
-  return map
-})()
-
-function byteLevelBytes(piece: string): Uint8Array {
-  const bytes = new Uint8Array(piece.length)
-  for (let i = 0; i < piece.length; i++) {
-    const byte = byteOfCharacter.get(piece[i] ?? '')
-    if (byte === undefined) return encoder.encode(piece)
-    bytes[i] = byte
-  }
-  return bytes
+/** What the steps that were read so far make of pieces. */
+interface Steps {
+  readonly replacements: [pattern: RegExp, content: string][]
+  /** What the first piece of a text loses. */
+  lostAtBeginning?: RegExp
+  byteLevel: boolean
+  byteFallback: boolean
+  fused: boolean
+  stripStart: number
+  stripContent: string
 }
+
+const kinds: Readonly<Record<string, (place: Place, steps: Steps) => void>> = {
+  Sequence: (place, steps) => {
+    for (const step of place.at('decoders').items()) read(step, steps)
+  },
+  ByteLevel: (_, steps) => void (steps.byteLevel = true),
+  ByteFallback: (_, steps) => void (steps.byteFallback = true),
+  Fuse: (_, steps) => void (steps.fused = true),
+  Replace: (place, steps) => {
+    if (steps.fused) throw place.unsupported('Replace behind Fuse')
+    steps.replacements.push([compilePattern(place.at('pattern')), place.at('content').text()])
+  },
+  Metaspace: (place, steps) => {
+    const mark = place.at('replacement').filled('▁')
+    const pattern = new RegExp(escapeRegExp(mark), 'gu')
+    steps.replacements.push([pattern, ' '])
+    const old = place.at('add_prefix_space').flag(true) ? 'always' : 'never'
+    if (place.at('prepend_scheme').choice(['first', 'always', 'never'], old) !== 'never')
+      steps.lostAtBeginning = pattern
+  },
+  Strip: (place, steps) => {
+    if (!steps.fused || place.at('stop').count(0) !== 0) throw place.unsupported('Strip before Fuse or at the end')
+    steps.stripStart = place.at('start').count(0)
+    steps.stripContent = place.at('content').filled(' ')
+  },
+}
+
+const read = (place: Place, steps: Steps): void => place.kind(kinds, 'decoder')(place, steps)
 
 /**
  * Reads a tokenizer.json `decoder`: ByteLevel, Metaspace, or a Sequence of Replace, ByteFallback, Fuse and Strip.
  *
- * @throws Error when the decoder is of another kind, naming it.
+ * @throws TokenizerError when the decoder is of another kind, naming it
  */
-export function compileDecoder(config: unknown, name: string): PieceDecoder {
-  const replacements: [from: string, to: string][] = []
-  const result = { stripStart: 0, stripContent: ' ' }
-  let byteLevel = false
-  let byteFallback = false
-  let fused = false
-  const steps: JsonRecord[] = [asRecord(config)]
-  for (let step = steps.shift(); step !== undefined; step = steps.shift()) {
-    const unsupported = (what: string) => new Error(`tokenizer ${name}: decoder ${what} is not supported`)
-    switch (step.type) {
-      case 'Sequence':
-        steps.unshift(...asArray(step.decoders).map(asRecord))
-        break
-      case 'ByteLevel':
-        byteLevel = true
-        break
-      case 'ByteFallback':
-        byteFallback = true
-        break
-      case 'Fuse':
-        fused = true
-        break
-      case 'Replace': {
-        const from = asString(asRecord(step.pattern).String)
-        if (from === undefined || fused) throw unsupported('Replace with a regular expression or after Fuse')
-        replacements.push([from, asString(step.content) ?? ''])
-        break
-      }
-      case 'Metaspace':
-        replacements.push([asString(step.replacement) ?? '▁', ' '])
-        if (step.prepend_scheme !== 'never' && step.add_prefix_space !== false) result.stripStart = 1
-        break
-      case 'Strip':
-        if (!fused || (step.stop !== 0 && step.stop !== undefined)) throw unsupported('Strip before Fuse or at the end')
-        result.stripStart = typeof step.start === 'number' ? step.start : 0
-        result.stripContent = asString(step.content) ?? ' '
-        break
-      default:
-        throw unsupported(asString(step.type) ?? JSON.stringify(step.type ?? null))
-    }
+export function compileDecoder(place: Place): PieceDecoder {
+  const steps: Steps = {
+    replacements: [],
+    byteLevel: false,
+    byteFallback: false,
+    fused: false,
+    stripStart: 0,
+    stripContent: ' ',
   }
-  const toBytes = (piece: string) => {
-    let text = piece
-    for (const [from, to] of replacements) text = text.replaceAll(from, to)
+  read(place, steps)
+  const { replacements, lostAtBeginning, byteLevel, byteFallback, stripStart, stripContent } = steps
+  const toBytes = (piece: string, begins = false) => {
+    let text = begins && lostAtBeginning ? piece.replaceAll(lostAtBeginning, '') : piece
+    for (const [pattern, content] of replacements) text = text.replaceAll(pattern, () => content)
     const byte = byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined
     if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16))
-    return byteLevel ? byteLevelBytes(text) : encoder.encode(text)
+    return byteLevel ? charactersAsBytes(text) : encoder.encode(text)
   }
-  return { ...result, toBytes }
+  return { stripStart, stripContent, toBytes }
 }
 
 /** Joins the bytes of pieces into text, holding back incomplete UTF-8 and stripping the leading space once. */

@@ -1,16 +1,12 @@
-// Encoding a section of a text: with the space that SentencePiece-style tokenizers put before a text, or without.
+// Encoding a section of a text, between added tokens: normalised, cut into words, and each word turned into ids.
 
-import {
-  SequenceNormalizer,
-  SequencePreTokenizer,
-  type Normalizer,
-  type PreTokenizer,
-  type Tokenizer as LibraryTokenizer,
-} from '@huggingface/tokenizers'
-import { asArray, asRecord, type JsonRecord } from '../records/json'
-
-type NormalizerConfig = ConstructorParameters<typeof SequenceNormalizer>[0]
-type PreTokenizerConfig = ConstructorParameters<typeof SequencePreTokenizer>[0]
+import type { AddedTokens } from './added-tokens'
+import { compileBpe } from './bpe'
+import type { Place } from './json-place'
+import { compileNormalizer } from './normalizers'
+import { compilePreTokenizer, wordCutter } from './pre-tokenizers'
+import { compileUnigram } from './unigram'
+import type { WordModel } from './vocabulary'
 
 /**
  * Where a section stands: at the beginning of a text; behind an added token; or as the continuation of text that is
@@ -18,76 +14,49 @@ type PreTokenizerConfig = ConstructorParameters<typeof SequencePreTokenizer>[0]
  */
 export type SectionPlace = 'start' | 'inside' | 'continued'
 
-/** The normalizer configuration without its Prepend steps; undefined when it has none. */
-function withoutPrepend(config: unknown): JsonRecord[] | undefined {
-  const record = asRecord(config)
-  if (record.type === 'Prepend') return []
-  if (record.type !== 'Sequence') return undefined
-  const parts = asArray(record.normalizers)
-  const plain = parts.map(withoutPrepend)
-  if (plain.every((part) => part === undefined)) return undefined
-  return parts.flatMap((part, i) => plain[i] ?? [asRecord(part)])
+const models = { BPE: compileBpe, Unigram: compileUnigram }
+
+/** What tokenizer.json makes of text that holds no added token. */
+export interface TextModel extends Pick<WordModel, 'ids' | 'pieces'> {
+  /** The text of an added token as it stands in normalised text; undefined where texts are not normalised. */
+  readonly normalized: ((content: string) => string) | undefined
+  /**
+   * The encoder of sections.
+   * @param added tokens that are looked for once the text is normalised
+   */
+  encoder(added: AddedTokens | undefined): (text: string, place: SectionPlace) => number[]
 }
 
-/** The pre-tokenizer configuration with the prefix spaces that `drops` says switched off; undefined when it has none. */
-function withoutPrefixSpace(config: unknown, drops: (step: JsonRecord) => boolean): JsonRecord | undefined {
-  const record = asRecord(config)
-  if (record.type === 'ByteLevel' && drops(record)) return { ...record, add_prefix_space: false }
-  if (record.type === 'Metaspace' && drops(record))
-    return { ...record, prepend_scheme: 'never', add_prefix_space: false }
-  if (record.type !== 'Sequence') return undefined
-  const parts = asArray(record.pretokenizers)
-  const plain = parts.map((part) => withoutPrefixSpace(part, drops))
-  if (plain.every((part) => part === undefined)) return undefined
-  return { ...record, pretokenizers: parts.map((part, i) => plain[i] ?? part) }
-}
-
-const anyPrefix = ({ type, add_prefix_space: adds, prepend_scheme: scheme }: JsonRecord): boolean =>
-  type === 'ByteLevel' ? adds === true : scheme !== 'never'
-
-/** Behind an added token only what is put before the first section alone is left out. */
-const firstPrefix = ({ type, prepend_scheme: scheme }: JsonRecord): boolean =>
-  type === 'Metaspace' && scheme === 'first'
-
-/**
- * Builds the encoder of sections, which hold no added token of unnormalised text.
- *
- * @param library the library's tokenizer, whose fields are exchanged during a call and put back
- * @param fix what sets right the pre-tokenizers that the library makes
- */
-export function sectionEncoder(
-  library: LibraryTokenizer,
-  json: JsonRecord,
-  fix: (built: PreTokenizer, config: unknown) => PreTokenizer,
-): (text: string, place: SectionPlace) => number[] {
-  const { normalizer, pre_tokenizer: preTokenizer } = library
-  const plainConfigs = withoutPrepend(json.normalizer)
-  const plainNormalizer: Normalizer | null =
-    plainConfigs === undefined
-      ? normalizer
-      : new SequenceNormalizer({ type: 'Sequence', normalizers: plainConfigs } as unknown as NormalizerConfig)
-  const without = (drops: (step: JsonRecord) => boolean): PreTokenizer | null => {
-    const step = withoutPrefixSpace(json.pre_tokenizer, drops)
-    if (step === undefined) return preTokenizer
-    const config = { type: 'Sequence', pretokenizers: [step] }
-    return fix(new SequencePreTokenizer(config as unknown as PreTokenizerConfig), config)
-  }
-  const steps: Readonly<Record<SectionPlace, readonly [Normalizer | null, PreTokenizer | null]>> = {
-    start: [normalizer, preTokenizer],
-    inside: [normalizer, without(firstPrefix)],
-    continued: [plainNormalizer, without(anyPrefix)],
-  }
-  // The library would look for added tokens again, and heeds fewer of their flags.
-  ;(library as unknown as { splitter_unnormalized: { split(text: string): string[] } }).splitter_unnormalized = {
-    split: (text) => [text],
-  }
-  return (text, place) => {
-    ;[library.normalizer, library.pre_tokenizer] = steps[place]
-    try {
-      return library.encode(text, { add_special_tokens: false }).ids
-    } finally {
-      library.normalizer = normalizer
-      library.pre_tokenizer = preTokenizer
-    }
+/** Reads model, normalizer and pre-tokenizer of a tokenizer.json. @throws TokenizerError naming what cannot be read */
+export function compileTextModel(json: Place): TextModel {
+  const place = json.at('model')
+  const { vocab } = place.record()
+  // Early files have no type.
+  const compile = place.at('type').isAbsent
+    ? models[Array.isArray(vocab) ? 'Unigram' : 'BPE']
+    : place.kind(models, 'model')
+  const { ids, pieces, encode } = compile(place)
+  const normalizer = compileNormalizer(json.at('normalizer'))
+  const cut = compilePreTokenizer(json.at('pre_tokenizer')) ?? wordCutter(place.value)
+  return {
+    ids,
+    pieces,
+    normalized: normalizer?.whole,
+    encoder: (added) => (text, where) => {
+      const continued = where === 'continued'
+      const normal = normalizer === undefined ? text : continued ? normalizer.continued(text) : normalizer.whole(text)
+      const found: number[] = []
+      for (const { start, end, id } of added?.split(normal) ?? [{ start: 0, end: normal.length, id: undefined }]) {
+        if (id !== undefined) {
+          found.push(id)
+          continue
+        }
+        const part = normal.slice(start, end)
+        if (part === '') continue
+        const standing = { first: where === 'start' && start === 0, continued: continued && start === 0 }
+        for (const word of cut?.(part, standing) ?? [part]) for (const each of encode(word)) found.push(each)
+      }
+      return found
+    },
   }
 }

@@ -41,6 +41,10 @@ function templatePrefix(postProcessor: unknown): number | undefined {
       .map(templatePrefix)
       .find((id) => id !== undefined)
   }
+  if (record.type === 'RobertaProcessing' || record.type === 'BertProcessing') {
+    const id = asArray(record.cls)[1]
+    return typeof id === 'number' ? id : undefined
+  }
   if (record.type !== 'TemplateProcessing') return undefined
   const token = asString(asRecord(asRecord(asArray(record.single)[0]).SpecialToken).id)
   const ids = token === undefined ? [] : asArray(asRecord(asRecord(record.special_tokens)[token]).ids)

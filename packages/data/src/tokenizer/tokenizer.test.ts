@@ -110,7 +110,19 @@ test('the chat template is a string or the default of a list', () => {
     { name: 'tool_use', template: 'y' },
     { name: 'default', template: 'z' },
   ]
-  expect(createTokenizer(llamaLike(), { chat_template: list }).chatTemplate).toBe('z')
+  for (const several of [list, { tool_use: 'y', default: 'z' }])
+    expect(createTokenizer(llamaLike(), { chat_template: several })).toMatchObject({
+      chatTemplate: 'z',
+      toolTemplate: 'y',
+    })
+  expect(createTokenizer(llamaLike(), { chat_template: [{ name: 'rag', template: 'r' }] }).chatTemplate).toBe('r')
+  const named = parseTokenizer({
+    'tokenizer.json': llamaLike(),
+    'tokenizer_config.json': { chat_template: 'old' },
+    'chat_template.jinja': 'z',
+    'additional_chat_templates/tool_use.jinja': 'y',
+  })
+  expect(named).toMatchObject({ chatTemplate: 'z', toolTemplate: 'y' })
   expect(llama.chatTemplate).toBe(undefined)
 })
 
@@ -119,7 +131,7 @@ test('what is no tokenizer.json is refused by name', async () => {
     'tokenizer m: no "model" found; expected the content of a tokenizer.json',
   )
   expect(() => createTokenizer({ ...llamaLike(), decoder: { type: 'CTC' } }, {}, { name: 'm' })).toThrow(
-    'tokenizer m: decoder CTC is not supported',
+    'tokenizer m: tokenizer.json: "decoder": the decoder CTC is not supported',
   )
   await expect(loadTokenizer('/nowhere')).rejects.toThrow('tokenizer /nowhere/tokenizer.json: no such file')
 })

@@ -1,12 +1,12 @@
 // The tokenizer of a Hugging Face model: text to ids and back, exact to the Rust tokenizers for Llama and Gemma.
 
-import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
-import { AddedTokens, type Section } from './added-tokens'
+import { AddedTokens, readAddedTokens, type Section } from './added-tokens'
 import { compileDecoder, PieceStream, type DecodeOptions, type TextStream } from './decoder'
-import { asArray, asRecord, asString, isRecord, type JsonRecord } from '../records/json'
-import { sectionEncoder, type SectionPlace } from './section-encoder'
+import { asRecord, isRecord } from '../records/json'
+import { Place, TokenizerError } from './json-place'
+import { compileTextModel, type SectionPlace } from './section-encoder'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
-import { fixPreTokenizer, wordSplitter } from './tokenizer-fixes'
+import { largestId } from './vocabulary'
 
 /** How a text becomes ids. */
 export interface EncodeOptions {
@@ -48,6 +48,8 @@ export interface Tokenizer {
   readonly vocabSize: number
   /** The Jinja source of the (default) chat template. */
   readonly chatTemplate: string | undefined
+  /** That of the template for conversations with tools, where there is one of its own (`tool_use`). */
+  readonly toolTemplate: string | undefined
 }
 
 /** What {@link createTokenizer} cannot read from the two files. */
@@ -56,11 +58,14 @@ export interface CreateTokenizerOptions extends ModelTokenIds {
   name?: string
 }
 
-/** The `chat_template` of a tokenizer_config.json: a string, or a list of named ones of which `default` counts. */
-function readChatTemplate(value: unknown): string | undefined {
-  if (typeof value === 'string') return value
-  const templates = asArray(value).map(asRecord)
-  return asString((templates.find((entry) => entry.name === 'default') ?? templates[0])?.template)
+/** The templates of a `chat_template`: one text, or several by name, as a list or an object. */
+function chatTemplates(place: Place): ReadonlyMap<string, string> {
+  if (place.isAbsent) return new Map()
+  if (typeof place.value === 'string') return new Map([['default', place.value]])
+  const entries = Array.isArray(place.value)
+    ? place.items().map((entry) => [entry.at('name').text(), entry.at('template').text()] as const)
+    : Object.keys(place.record()).map((name) => [name, place.at(name).text()] as const)
+  return new Map(entries)
 }
 
 /**
@@ -68,7 +73,7 @@ function readChatTemplate(value: unknown): string | undefined {
  *
  * @param tokenizerJson the content of tokenizer.json
  * @param configJson the content of tokenizer_config.json, `{}` where there is none
- * @throws Error when tokenizer.json is none, or has a decoder that is not supported
+ * @throws TokenizerError when a file is not what it has to be, or asks for what is not supported, naming the place in it
  */
 export function createTokenizer(
   tokenizerJson: unknown,
@@ -76,17 +81,20 @@ export function createTokenizer(
   options: CreateTokenizerOptions = {},
 ): Tokenizer {
   const name = options.name ?? 'tokenizer.json'
+  const json = Place.of(tokenizerJson, name, 'tokenizer.json')
   if (!isRecord(tokenizerJson) || !isRecord(tokenizerJson.model)) {
-    throw new Error(`tokenizer ${name}: no "model" found; expected the content of a tokenizer.json`)
+    throw new TokenizerError(`tokenizer ${name}: no "model" found; expected the content of a tokenizer.json`)
   }
-  const config = asRecord(configJson)
-  const library = createLibraryTokenizer(tokenizerJson, config)
-  const special = findSpecialTokens(tokenizerJson, config, options, (token) => library.token_to_id(token))
-  const { bosId, addsBos } = special
-
-  const added = asArray(tokenizerJson.added_tokens).map(asRecord)
-  const addedTokens = new AddedTokens(added, library.normalizer !== null)
-  const encodeSection = sectionEncoder(library, tokenizerJson, (built, step) => fixPreTokenizer(built, step) ?? built)
+  const config = Place.of(configJson, name, 'tokenizer_config.json')
+  const model = compileTextModel(json)
+  const added = readAddedTokens(json, config, model.ids)
+  const { normalized } = model
+  const addedTokens = new AddedTokens(added.filter((token) => normalized === undefined || !token.normalized))
+  // Those that are looked for in normalised text stand there as it makes them, and decode to that.
+  const inNormalized = added
+    .filter((token) => token.normalized)
+    .flatMap((token) => (normalized === undefined ? [] : [{ ...token, content: normalized(token.content) }]))
+  const encodeSection = model.encoder(inNormalized.length === 0 ? undefined : new AddedTokens(inNormalized))
   const encodeSections = (text: string, continuation: boolean, each: (ids: number[], section: Section) => void) => {
     for (const section of addedTokens.split(text)) {
       const { start, end, id } = section
@@ -94,25 +102,34 @@ export function createTokenizer(
     }
   }
 
-  const decoder = compileDecoder(tokenizerJson.decoder, name)
-  const specialIds = new Set<unknown>(added.filter((token) => token.special === true).map((token) => token.id))
+  const ids = new Map([...model.ids, ...added.map(({ content, id }) => [content, id] as const)])
+  const pieces = new Map(model.pieces)
+  for (const { content, id } of [...added, ...inNormalized]) pieces.set(id, content)
+  const special = findSpecialTokens(tokenizerJson, asRecord(configJson), options, (token) => ids.get(token))
+  const { bosId, addsBos } = special
+  const decoder = compileDecoder(json.at('decoder'))
+  const specialIds = new Set(added.filter((token) => token.special).map(({ id }) => id))
   const noBytes = new Uint8Array()
-  const textStream = ({ skipSpecialTokens = false, continuation = false }: DecodeOptions = {}) =>
-    new PieceStream(
-      (id) => {
-        const piece = skipSpecialTokens && specialIds.has(id) ? undefined : library.id_to_token(id)
-        return piece === undefined ? noBytes : decoder.toBytes(piece)
-      },
-      continuation ? 0 : decoder.stripStart,
-      decoder.stripContent,
-    )
+  const textStream = ({ skipSpecialTokens = false, continuation = false }: DecodeOptions = {}) => {
+    let begins = !continuation
+    const bytesOf = (id: number): Uint8Array => {
+      const piece = skipSpecialTokens && specialIds.has(id) ? undefined : pieces.get(id)
+      if (piece === undefined) return noBytes
+      const bytes = decoder.toBytes(piece, begins)
+      begins = false
+      return bytes
+    }
+    return new PieceStream(bytesOf, continuation ? 0 : decoder.stripStart, decoder.stripContent)
+  }
+  const templates = chatTemplates(config.at('chat_template'))
 
   return {
     name,
     ...special,
-    vocabSize: largestId(tokenizerJson) + 1,
-    chatTemplate: readChatTemplate(config.chat_template),
-    idToToken: (id) => library.id_to_token(id),
+    vocabSize: largestId(pieces.keys()) + 1,
+    chatTemplate: templates.get('default') ?? templates.values().next().value,
+    toolTemplate: templates.get('tool_use'),
+    idToToken: (id) => pieces.get(id),
     encode(text, options) {
       return this.encodeParts([text], options)[0]!
     },
@@ -129,7 +146,7 @@ export function createTokenizer(
           // The part ends within this section, or at its beginning.
           if (ends[part]! <= start || token !== undefined) continue
           const prefix = encodeSection(text.slice(start, ends[part]), placeOf(start, continuation))
-          const until = tokensWithin(ids, prefix, (id) => decoder.toBytes(library.id_to_token(id) ?? '').length)
+          const until = tokensWithin(ids, prefix, (id) => decoder.toBytes(pieces.get(id) ?? '').length)
           for (const id of ids.slice(taken, Math.max(taken, until))) encoded[part]!.push(id)
           taken = Math.max(taken, until)
         }
@@ -169,26 +186,6 @@ function tokensWithin(whole: readonly number[], prefix: readonly number[], size:
     if (room < 0) break
   }
   return count
-}
-
-function createLibraryTokenizer(json: JsonRecord, config: JsonRecord): LibraryTokenizer {
-  const library = new LibraryTokenizer(
-    { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [], ...json },
-    config,
-  )
-  library.pre_tokenizer = fixPreTokenizer(library.pre_tokenizer, json.pre_tokenizer) ?? wordSplitter(json.model)
-  return library
-}
-
-function largestId(json: JsonRecord): number {
-  const vocab = asRecord(json.model).vocab
-  let largest = Array.isArray(vocab) ? vocab.length - 1 : -1
-  const candidates = [
-    ...Object.values(asRecord(vocab)),
-    ...asArray(json.added_tokens).map((token) => asRecord(token).id),
-  ]
-  for (const id of candidates) if (typeof id === 'number' && id > largest) largest = id
-  return largest
 }
 
 /**

@@ -19,7 +19,7 @@ export const companionFiles: readonly string[] = [
   // JORA's: how a model it tuned is asked.
   'prompt.json',
 ]
-const smallFiles = ['config.json', ...companionFiles]
+const smallFiles = ['config.json', ...companionFiles, 'additional_chat_templates/tool_use.jinja']
 
 export const indexName = 'model.safetensors.index.json'
 
