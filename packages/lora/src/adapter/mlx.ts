@@ -1,5 +1,6 @@
 // MLX adapters, as mlx-lm leaves them: adapter_config.json and adapters.safetensors, read for a model.
 import type { DecoderConfig } from '@jora/llama'
+import { showValue } from '@jora/tensor'
 import { checkModulesExist } from './adapter-fit'
 import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
@@ -35,7 +36,7 @@ export const isMlxConfig = (json: unknown): boolean =>
 export function parseMlxConfig(json: unknown, source: string): MlxConfig {
   const config = json as Record<string, unknown>
   const refuse = (key: string, value: unknown, expected: string): never => {
-    throw new ConfigError(`${source}: "${key}" is ${JSON.stringify(value) ?? 'missing'}; expected ${expected}`)
+    throw new ConfigError(`${source}: "${key}" is ${showValue(value)}; expected ${expected}`)
   }
   const kind = config.fine_tune_type ?? 'lora'
   if (kind === 'full')

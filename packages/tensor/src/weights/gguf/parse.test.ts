@@ -48,6 +48,15 @@ describe('a header', () => {
 })
 
 describe('is refused', () => {
+  test('an array or a text that is larger than any model has, before it is read', () => {
+    const claim = (type: number, ...rest: (number | bigint)[]) => {
+      const head = bytesOf(magic, 3, 0n, 1n, 'k', type, ...rest)
+      return () => parseGgufHeader(head, 2 ** 40, 'm.gguf')
+    }
+    expect(claim(9, 0, 2n ** 30n)).toThrow('m.gguf: k has 1073741824 values, more than the 16777216 that are read')
+    expect(claim(8, 2n ** 30n)).toThrow('m.gguf: k has 1073741824 bytes, more than the 67108864 that are read')
+  })
+
   test.each([
     ['another magic', bytesOf(0x12345678, 3), /m\.gguf: does not begin with "GGUF"/],
     ['version 1', bytesOf(magic, 1, 0), /is GGUF version 1, of 2023; expected 2 or 3/],

@@ -23,6 +23,11 @@ export interface GgufHeader {
   readonly end: number
 }
 
+/** Values of an array of metadata: a vocabulary has fewer, and a wrong count must not fill the memory. */
+const mostValues = 2 ** 24
+/** Bytes of a text of metadata. */
+const mostTextBytes = 2 ** 26
+
 /** The bytes at hand end before the header does. */
 class NeedsMore extends Error {}
 
@@ -80,6 +85,7 @@ class Cursor {
 
   string(what: string): string {
     const length = this.size(`length of ${what}`)
+    if (length > mostTextBytes) this.fail(`${what} has ${length} bytes, more than the ${mostTextBytes} that are read`)
     const at = this.#take(length)
     try {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.bytes.subarray(at, at + length))
@@ -179,6 +185,7 @@ function readValue(cursor: Cursor, key: string): GgufValue {
   const of = cursor.type(key)
   if (of === 'array') return cursor.fail(`${key} is an array of arrays, which is not supported`)
   const count = cursor.size(`length of ${key}`)
+  if (count > mostValues) cursor.fail(`${key} has ${count} values, more than the ${mostValues} that are read`)
   const value: (number | bigint | boolean | string)[] = []
   for (let i = 0; i < count; i++) value.push(cursor.scalar(of, key))
   return { type, of, value }
