@@ -31,6 +31,7 @@ export { describeTokens, type TokenDescription, type TokenPart } from './prompt/
 export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
 export { renderPrompt } from './prompt/prompt'
 export { toJinja } from './prompt/to-jinja'
+export { goTemplate, type GoTemplate } from './prompt/go-template'
 export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
 export { BudgetError, Endpoint, EndpointError, type EndpointOptions, type EndpointUse } from './answer/endpoint'
 export { passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
