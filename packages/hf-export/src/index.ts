@@ -16,6 +16,7 @@ export { exportGgufAdapter, type GgufAdapterOptions } from './gguf/adapter'
 export { checkGguf, checkGgufAdapter, type GgufReport } from './gguf/check'
 export { compareWithLlamaCpp, type ComparedPrompt, type CompareOptions, type Comparison } from './gguf/compare'
 export { measureLoss, type LossCost, type LossOptions } from './gguf/loss-cost'
+export { exportOllama, modelfileText, type Modelfile, type OllamaOptions } from './ollama'
 export { exportGguf, type GgufOptions, type GgufResult } from './gguf/export'
 export {
   fileTypeNames as ggufFileTypes,

@@ -34,6 +34,7 @@ export { parseMesh as readMesh } from '@jora/shard'
 export {
   baseOfAdapter,
   checkBase,
+  keptChatTemplate,
   promptFile,
   promptFor,
   readPrompt,

@@ -9,6 +9,7 @@ import {
   ExportError,
   exportGguf,
   exportGgufAdapter,
+  exportOllama,
   ggufFileTypes,
   mergeAdapter,
   modelCard,
@@ -19,13 +20,14 @@ import type { ModelDescription } from '@jora/llama'
 import { importAdapter } from '@jora/lora'
 import { isStream } from '@jora/tensor/files'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, required, text, toggle, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
 import { adapterFlag, modelFlag, describeBase } from '../open-model'
 import { lossCost } from '../loss-cost'
+import { modelfileOf } from '../modelfile'
 import { bytes, plural, shellWord } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { program } from '../ui/next-command'
@@ -37,14 +39,14 @@ type DType = GgufFileType
 const flags = {
   format: required(
     choice(
-      'hf: a merged Hugging Face folder; peft: the adapter; gguf: the merged model for llama.cpp; gguf-lora: the adapter for it',
-      ['hf', 'peft', 'gguf', 'gguf-lora'],
+      'hf: a merged Hugging Face folder; peft: the adapter; gguf: the merged model for llama.cpp; ollama: the same with a Modelfile; gguf-lora: the adapter for llama.cpp',
+      ['hf', 'peft', 'gguf', 'ollama', 'gguf-lora'],
     ),
   ),
   model: modelFlag,
   adapter: adapterFlag,
-  output: required(text('the folder to make (hf, peft) or the file (gguf, gguf-lora)', 'DIR or FILE')),
-  dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf: f16; gguf-lora: f32' }),
+  output: required(text('the folder to make (hf, peft, ollama) or the file (gguf, gguf-lora)', 'DIR or FILE')),
+  dtype: choice('number format of the weights', dtypes, { shown: 'hf: as stored; gguf, ollama: f16; gguf-lora: f32' }),
   check: choice(
     'read it back and compare everything in it, and measure what quantising costs; with llamacpp, also run the GGUF file in node-llama-cpp',
     ['files', 'llamacpp'],
@@ -62,6 +64,7 @@ const formats: Readonly<Record<Format, { readonly dtypes: readonly DType[]; read
   hf: { dtypes: ['f32', 'f16', 'bf16'], needsAdapter: false },
   peft: { dtypes: [], needsAdapter: true },
   gguf: { dtypes, needsAdapter: false },
+  ollama: { dtypes, needsAdapter: false },
   'gguf-lora': { dtypes: ['f32', 'f16', 'bf16'], needsAdapter: true },
 }
 
@@ -114,7 +117,7 @@ type Progress = (done: number, total: number) => void
 
 async function writeExport(values: Values, sources: Sources, onProgress: Progress): Promise<Written> {
   const { output, dtype, overwrite } = values
-  const { modelDir, adapterDir, baseModel, hubId } = sources
+  const { model, modelDir, adapterDir, baseModel, hubId } = sources
   const path = shellWord(output)
   const cardOf = async (kind: 'model' | 'adapter') => {
     const info = await readCardInfo(adapterDir ?? modelDir, hubId === undefined ? {} : { baseModel: hubId })
@@ -172,6 +175,23 @@ async function writeExport(values: Values, sources: Sources, onProgress: Progres
         notes,
       }
     }
+    case 'ollama': {
+      const { modelfile, notes: said } = await modelfileOf(model, modelDir, adapterDir)
+      const { notes, ...result } = await exportOllama({
+        modelDir,
+        adapterDir,
+        outputDir: output,
+        dtype,
+        modelfile,
+        onProgress,
+      })
+      return {
+        result: { ...result, notes: [...said, ...notes] },
+        said: `${plural(result.tensors, 'tensor')}, ${bytes(result.bytes)}, Modelfile`,
+        next: `ollama create NAME -f ${shellWord(`${output}/Modelfile`)}`,
+        notes: [...said, ...notes],
+      }
+    }
     case 'gguf-lora': {
       const type = dtype as 'f32' | 'f16' | 'bf16' | undefined
       const { notes, ...result } = await exportGgufAdapter({
@@ -215,13 +235,16 @@ async function checkExport(
     hf: () => checkMerged(folder),
     peft: () => checkPeft({ ...folder, adapterDir: adapterDir! }),
     gguf: () => checkGguf(file),
+    ollama: () => checkGguf({ ...file, output: join(output, 'model.gguf') }),
     'gguf-lora': () => checkGgufAdapter({ ...file, adapterDir: adapterDir! }),
   }[values.format as Format]
   const { tensors, bytes: size, maxError } = await report()
   const rounding = maxError === 0 ? 'exact' : `rounded by at most ${maxError.toExponential(1)}`
   const read = `${plural(tensors, 'tensor')} read back, equal to the source, ${rounding}`
   const cost =
-    values.format === 'gguf' && dtype.startsWith('q') ? await lossCost(output, { modelDir, adapterDir }) : undefined
+    (values.format === 'gguf' || values.format === 'ollama') && dtype.startsWith('q')
+      ? await lossCost(values.format === 'gguf' ? output : join(output, 'model.gguf'), { modelDir, adapterDir })
+      : undefined
   const said = cost === undefined ? read : `${read}\n        ${cost.said}`
   const found = { tensors, bytes: size, maxError, ...(cost?.loss && { loss: cost.loss }) }
   if (check !== 'llamacpp') return { ...found, said }

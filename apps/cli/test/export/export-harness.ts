@@ -21,7 +21,7 @@ const decoders = [
 export const llama = { config, tokenizer: { ...tokenizer, decoder: { type: 'Sequence', decoders } } }
 export const lora: LoraConfig = { r: 3, alpha: 6, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
 export const formats = ['hf', 'peft', 'gguf', 'gguf-lora'] as const
-export type Format = (typeof formats)[number]
+export type Format = (typeof formats)[number] | 'ollama'
 
 beforeAll(async () => {
   await writeFamily(path('base'), llama)

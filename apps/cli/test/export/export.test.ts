@@ -1,7 +1,9 @@
 // jora export: every format written and read back, the document of --json, and what is refused without leaving anything.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { frames } from '../../../../packages/data/src/prompt/template'
 import { parseConfig } from '@jora/llama'
+import { openGguf } from '@jora/tensor/weights'
 import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
 import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
 import { jora } from '../harness'
@@ -56,14 +58,35 @@ describe('each format is written, and read back by --check', () => {
   test('gguf', async () => {
     const { code, err } = await exportIt('gguf', { output: 'base.gguf' }, '--check', '--dtype', 'q8_0')
     expect(code).toBe(0)
-    expect(told(err)).toMatchInlineSnapshot(`
+    expect(told(err).replace(/loss \d.*/, 'loss …')).toMatchInlineSnapshot(`
       "done   39 tensors, 184.2 kB
       checked 39 tensors read back, equal to the source, rounded by at most 2.6e-3
+              loss …
 
       It is in DIR/base.gguf. Next:
         llama-cli -m DIR/base.gguf -p "…"
       "
     `)
+  })
+
+  test('ollama: a GGUF file, and a Modelfile that asks as in training', async () => {
+    const prompt = { name: 'raft', frames: frames.raft, documents: 'auto', stops: [] }
+    writeFileSync(path('lora', 'prompt.json'), JSON.stringify(prompt))
+    const { code, err } = await exportIt('ollama', { output: 'ollama' }, '--check', '--dtype', 'f16')
+    rmSync(path('lora', 'prompt.json'))
+    expect(code).toBe(0)
+    expect(told(err)).toMatch(/\nchecked 39 tensors[^]*Next:\n {2}ollama create NAME -f DIR\/ollama\/Modelfile\n$/)
+    const text = readFileSync(path('ollama', 'Modelfile'), 'utf8')
+    expect(text).toMatch(/^FROM \.\/model\.gguf\nTEMPLATE """\{\{ range /)
+    expect(text).toContain('### Question:\n{{ end }}{{ $m.Content }}{{ if $last }}\n\n### Answer:\n{{ else }}')
+    expect(text).toMatch(/"""\nPARAMETER stop "<\/s>"\nPARAMETER temperature 0\nPARAMETER num_ctx \d+\n$/)
+    await using file = await openGguf(path('ollama', 'model.gguf'))
+    expect(file.metadata.get('tokenizer.chat_template')?.value).toContain('### Answer:')
+    const again = await exportIt('ollama', { output: 'ollama' })
+    expect(again).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is not empty; choose a new folder') as string,
+    })
   })
 
   test('gguf-lora', async () => {

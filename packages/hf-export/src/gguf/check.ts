@@ -97,7 +97,7 @@ export async function checkGguf({
 }: Pick<GgufOptions, 'output' | 'modelDir' | 'adapterDir'>): Promise<GgufReport> {
   await using file = await openGguf(output)
   await using source = await MergedTensors.open(modelDir, adapterDir)
-  return await checkPlan(file, await planModel(source, modelDir, fileType(file))) // awaited before the files close
+  return await checkPlan(file, await planModel(source, { modelDir, adapterDir }, fileType(file))) // awaited before the files close
 }
 
 /**

@@ -67,6 +67,6 @@ export async function exportGguf(options: GgufOptions): Promise<GgufResult> {
   if ((await own(options.output)) === (await own(modelDir)))
     throw new ConfigError(`output ${options.output} is the model's own file; choose another name`)
   await using source = await MergedTensors.open(modelDir, adapterDir)
-  const result = await writePlan(options, await planModel(source, modelDir, dtype))
+  const result = await writePlan(options, await planModel(source, options, dtype))
   return { ...result, mergedModules: source.deltas.size }
 }

@@ -1,6 +1,7 @@
 // What a model's GGUF file holds: metadata, and each tensor with where its rows come from.
 import { basename, dirname, resolve } from 'node:path'
 import { architectureOf, interleavedHeads, tensorName, weightShapes, type GgufDescription } from '@jora/llama'
+import { keptChatTemplate } from '@jora/lora'
 import type { MergedTensors } from '../merged-tensors'
 import { architectureMetadata, checkArchitecture, ropeFactors } from './architectures'
 import { encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
@@ -49,10 +50,15 @@ export function modelName(folder: string): string {
 }
 
 /**
- * The GGUF file of the model in `modelDir`, which `source` reads, with most tensors of the type that `fileType` names.
+ * The GGUF file of the model in `modelDir`, with the adapter in `adapterDir`, which `source` reads; most tensors are of the
+ * type that `fileType` names, and the chat template is that of the prompt the adapter was trained with.
  * @throws ConfigError for a model or tokenizer that llama.cpp has no counterpart for
  */
-export async function planModel(source: MergedTensors, modelDir: string, fileType: FileType): Promise<Plan> {
+export async function planModel(
+  source: MergedTensors,
+  { modelDir, adapterDir }: { readonly modelDir: string; readonly adapterDir?: string | undefined },
+  fileType: FileType,
+): Promise<Plan> {
   const { config } = source
   const notes = checkArchitecture(config)
   const { gguf } = source.model
@@ -72,6 +78,10 @@ export async function planModel(source: MergedTensors, modelDir: string, fileTyp
     ...architectureMetadata(config),
     ...vocabulary.metadata,
   ])
+  // Whoever asks the file asks as in training; a folder that is itself a GGUF file holds its own.
+  const prompt = adapterDir ?? (gguf ? undefined : modelDir)
+  const chatTemplate = prompt === undefined ? undefined : await keptChatTemplate(prompt)
+  if (chatTemplate !== undefined) metadata.set('tokenizer.chat_template', string(chatTemplate))
   return { metadata, tensors, notes }
 }
 

@@ -9,6 +9,7 @@ import {
   promptTemplate,
   promptTemplates,
   readTextIfThere,
+  toJinja,
   type ContextTemplate,
   type PromptChoice,
   type PromptTemplate,
@@ -71,6 +72,16 @@ export async function readPrompt(folder: string): Promise<AdapterPrompt | undefi
   } catch (error) {
     throw new ConfigError((error as Error).message)
   }
+}
+
+/**
+ * Jinja source of how the adapter or merged model in `folder` is asked; undefined where it has no prompt.json.
+ *
+ * @throws ConfigError naming the key at fault
+ */
+export async function keptChatTemplate(folder: string): Promise<string | undefined> {
+  const kept = await readPrompt(folder)
+  return kept && toJinja(kept.template)
 }
 
 /** What {@link promptFor} decides by. */
