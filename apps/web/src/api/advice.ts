@@ -6,7 +6,7 @@ export function adviceFor(error: Error): string | undefined {
   if (!(error instanceof ApiError)) return 'Reload the page. If it happens again, it is a fault of JORA’s page.'
   switch (error.code) {
     case 'unreachable':
-      return 'Look whether “jora gui” still runs in its terminal, and start it again if not. Runs go on without it.'
+      return 'Check that “jora gui” is still running in its terminal, and start it again if not. Runs continue without it.'
     case 'unauthenticated':
       return 'Open the address that “jora gui” printed when it started; it signs this browser in.'
     case 'forbidden':
@@ -30,13 +30,13 @@ export function adviceFor(error: Error): string | undefined {
 const runAdvice: readonly (readonly [RegExp, readonly string[]])[] = [
   [
     /made with other settings/i,
-    ['A checkpoint is gone on with only under the settings it was made with: start a new run with the new ones.'],
+    ['A checkpoint can be continued only with the settings it was made with: start a new run with the new ones.'],
   ],
   [/ENOSPC|no space left|disk is full/i, ['Free some space on the disk first.']],
   [
     /out of memory|not enough memory|cannot allocate|allocation failed|does not fit|bad_alloc|heap limit/i,
     [
-      'Make the batch size or the longest sample smaller; both are what takes memory beside the model.',
+      'Make the batch size or the longest sample smaller: beside the model, these two need the memory.',
       'Switch on “Recompute activations” (advanced settings): slower, and much less memory.',
       'Choose a smaller model.',
     ],
@@ -62,5 +62,5 @@ const runAdvice: readonly (readonly [RegExp, readonly string[]])[] = [
 
 export function adviceForRun(message: string | null): readonly string[] {
   const found = runAdvice.find(([pattern]) => message !== null && pattern.test(message))
-  return found?.[1] ?? ['The end of the log below says what happened last.']
+  return found?.[1] ?? ['The end of the log below shows what happened last.']
 }

@@ -55,7 +55,7 @@ test('changes of state are news, steps are not', () => {
   expect(newsOf(undefined, old)).toBeUndefined()
   expect(newsOf(old, { ...old, pending: 'stop' })).toBe('old: asked to stop after the step it is in.')
   expect(newsOf(old, { ...old, state: 'stopped' })).toBe('old was stopped at step 7.')
-  expect(newsOf({ ...old, state: 'starting' }, old)).toBe('old goes on.')
+  expect(newsOf({ ...old, state: 'starting' }, old)).toBe('old continues.')
   expect(newsOf({ ...old, state: 'starting', step: 0 }, { ...old, step: 0 })).toBe('old has started.')
   expect(newsOf({ ...old, state: 'queued' }, { ...old, state: 'starting' })).toBe('old is starting.')
 })

@@ -35,7 +35,7 @@ export function newsOf(before: Run | undefined, after: Run): string | undefined 
   const told: Record<Run['state'], string> = {
     queued: 'waits in the queue',
     starting: 'is starting',
-    running: before.step > 0 ? 'goes on' : 'has started',
+    running: before.step > 0 ? 'continues' : 'has started',
     paused: `is paused at step ${after.step}`,
     stopped: `was stopped at step ${after.step}`,
     failed: 'has failed',

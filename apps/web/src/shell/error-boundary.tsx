@@ -28,7 +28,7 @@ export class ErrorBoundary extends Component<{ readonly children: ReactNode }, B
         }
       >
         <p>{error.message}</p>
-        <p>Runs are not touched by this: they go on.</p>
+        <p>Runs are not affected: they continue.</p>
       </Notice>
     )
   }

@@ -66,7 +66,9 @@ export function Frame({ page, children }: { readonly page: Route['page']; readon
       </main>
       <footer className="foot">
         <div className="foot-inner">
-          <span>Everything stays on this machine. A run’s files lie in its folder and work without this page.</span>
+          <span>
+            Everything stays on this machine. A run’s files are in its folder and can be used without this page.
+          </span>
           {session && <span>JORA {session.version}</span>}
         </div>
       </footer>

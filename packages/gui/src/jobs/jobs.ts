@@ -36,7 +36,7 @@ export class Jobs {
   start({ kind, title, runId, run }: JobWork): Job {
     const running = [...this.#jobs.values()].filter(({ job }) => job.state === 'running')
     if (running.length >= mostRunning)
-      throw new Failure('too_many', 'Too many jobs go on at once: wait until one is done.')
+      throw new Failure('too_many', 'Too many jobs are running: wait until one is done.')
     const job: Job = {
       id: randomUUID(),
       kind,

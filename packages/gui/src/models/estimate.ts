@@ -99,8 +99,8 @@ export async function estimateRun({
   )
   const taken = printed.estimates.find(({ auto }) => auto) ?? printed.estimates[0]!
   if (settings.deviceMemory === undefined)
-    notes.push('How much memory the GPU has is not told to programs: give it, to know whether the run fits.')
-  if (found === undefined) notes.push('There is no GPU here: the figures are those of one as data centres have it.')
+    notes.push('Programs cannot find out how much memory the GPU has: enter it, to see whether the run fits.')
+  if (found === undefined) notes.push('There is no GPU here: the figures are those of a typical data-centre GPU.')
   notes.push('How long a step takes on this GPU is known once the run has begun.')
   const { weightBytes, activationBytes, totalBytes, fits, checkpointing } = taken
   return {

@@ -271,7 +271,7 @@ export class ManagedRun {
     if (this.record) return this.#snapshot.message
     if (this.state === 'failed') return this.#snapshot.error
     return this.state === 'stopped'
-      ? 'It was started in a terminal and ended early; --resume goes on with it there.'
+      ? 'It was started in a terminal and ended early; --resume continues it there.'
       : null
   }
 }

@@ -105,8 +105,7 @@ export class RunManager {
   /** @throws Failure when there is no such run */
   get(id: string): ManagedRun {
     const run = this.#runs.get(id)
-    if (!run)
-      throw new Failure('not_found', 'There is no such run. It may have been removed, or lies outside the roots.')
+    if (!run) throw new Failure('not_found', 'There is no such run. It may have been removed, or is outside the roots.')
     return run
   }
 

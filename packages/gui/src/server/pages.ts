@@ -26,7 +26,7 @@ export const notSignedIn = (): Response =>
       'This browser has no session with this server. The address with the token, in the terminal where jora gui was started, opens one; it works once.',
     ) +
       paragraph(
-        'Was it used already, in another browser? End jora gui with Ctrl-C and start it again: runs go on meanwhile.',
+        'Was it used already, in another browser? End jora gui with Ctrl-C and start it again: runs continue in the meantime.',
       ),
   )
 

@@ -47,7 +47,7 @@ const object = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
-/** The JSON in a file; undefined where there is not a file. @throws ConfigError when it is not JSON */
+/** The JSON in a file; undefined where there is no file. @throws ConfigError when it is not JSON */
 async function readJson(path: string): Promise<unknown> {
   const content = await readTextIfThere(path).catch((error: Error) => {
     throw new ConfigError(error.message)

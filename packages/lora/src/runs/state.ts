@@ -189,7 +189,7 @@ export function outcomeOf(run: RunSnapshot, end: ProcessEnd): Pick<ControlEvent,
   if (end.isDone && (code === 0 || code === undefined || pending !== null)) return { type: 'finished' }
   const begins = hasCheckpoint
     ? {}
-    : { message: 'There is not a checkpoint yet: it will begin anew when it is resumed.' }
+    : { message: 'There is no checkpoint yet: it will start from the beginning when it is resumed.' }
   if (pending !== null) return { type: pending === 'pause' && hasCheckpoint ? 'paused' : 'stopped', ...begins }
   const leftCheckpoint = hasBegun && run.last === 'checkpoint'
   if (code === interruptedCode || (code === undefined && told === undefined && leftCheckpoint))

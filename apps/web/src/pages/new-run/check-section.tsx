@@ -68,9 +68,9 @@ export function CheckSection(props: CheckSectionProps) {
         </p>
       )}
       {settings !== undefined && faults === undefined && estimate.error && (
-        <Problem what="What it takes could not be worked out" error={estimate.error} again={estimate.again} />
+        <Problem what="The memory and time could not be estimated" error={estimate.error} again={estimate.again} />
       )}
-      {settings !== undefined && known === undefined && estimate.busy && <p className="soft">Working it out …</p>}
+      {settings !== undefined && known === undefined && estimate.busy && <p className="soft">Estimating …</p>}
       {known && (
         <div className="stack" aria-busy={estimate.busy}>
           <dl className="facts facts-large">
@@ -119,7 +119,7 @@ export function CheckSection(props: CheckSectionProps) {
       )}
       {faults !== undefined && <Notice tone="warn" title={`The data cannot be trained on yet: ${faults}.`} />}
       <div className="start">
-        <Field label="Name of the run" hint="Its folder is called so too. Empty: the time.">
+        <Field label="Name of the run" hint="Its folder has the same name. Empty: the time.">
           {(control) => (
             <input
               {...control}

@@ -31,7 +31,7 @@ export function InspectionView({ inspection }: { readonly inspection: Inspection
         </span>
       </p>
       {format === null && (
-        <Notice tone="bad" title="The rows are of no format that JORA knows">
+        <Notice tone="bad" title="The rows have no format that JORA knows">
           <p>{hint ?? 'A row needs an instruction and an output, or a context with questions, or messages.'}</p>
         </Notice>
       )}

@@ -59,10 +59,8 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
             {part.name} {bytes(part.bytes)}
           </li>
         ))}
-        {memory.activationBytes === null && (
-          <li>what is computed in between: not known before the run on this device</li>
-        )}
-        {memory.checkpointing && <li>activations are computed again to save memory</li>}
+        {memory.activationBytes === null && <li>intermediate results: not known before the run on this device</li>}
+        {memory.checkpointing && <li>activations are recomputed to save memory</li>}
       </ul>
     </div>
   )

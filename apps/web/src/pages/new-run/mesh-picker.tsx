@@ -37,7 +37,7 @@ export function MeshPicker({ mesh, onChange }: MeshPickerProps) {
       </Field>
       <Field
         label="Split the rows over"
-        hint="Each device takes its share of a batch, with the whole model: for speed."
+        hint="Each device computes its share of a batch, with the whole model: for speed."
       >
         {(control) => (
           <select

@@ -32,8 +32,8 @@ export function PreviewView({ settings }: { readonly settings: RunSettings }) {
   const [index, setIndex] = useState(0)
   const key = JSON.stringify([seen.map((name) => settings[name]), index])
   const { data, error, busy, again } = useRequest(key, (signal) => api.preview(settings, index, signal), 300)
-  if (error) return <Problem what="The samples could not be made" error={error} again={again} />
-  if (data === undefined) return <p className="soft">Making samples of the rows …</p>
+  if (error) return <Problem what="The samples could not be prepared" error={error} again={again} />
+  if (data === undefined) return <p className="soft">Preparing samples from the rows …</p>
   const samples = data.statistics.train.samples
   return (
     <div className="stack" aria-busy={busy}>

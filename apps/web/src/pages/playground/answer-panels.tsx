@@ -16,7 +16,7 @@ export function AnswerPanels({ answers, asked, busy, onlyBase }: AnswerPanelsPro
   return (
     <>
       {error !== undefined && (
-        <Notice tone="bad" title="The answer broke off" alert>
+        <Notice tone="bad" title="The answer was cut off" alert>
           {error}
         </Notice>
       )}

@@ -95,7 +95,10 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
         )}
       </Field>
       {takesInput && (
-        <Field label="Input" hint="What the instruction is about, if the data keeps it apart. May stay empty.">
+        <Field
+          label="Input"
+          hint="What the instruction is about, if the data has it as a field of its own. May be empty."
+        >
           {(control) => (
             <textarea
               {...control}
@@ -116,7 +119,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
         onRetrieve={setRetrieve}
       />
       <div className="columns columns-narrow">
-        <Field label="Temperature" hint={temperature === 0 ? 'Always the likeliest word.' : 'More is more varied.'}>
+        <Field label="Temperature" hint={temperature === 0 ? 'Always the most likely word.' : 'More is more varied.'}>
           {(control) => (
             <span className="row">
               <input

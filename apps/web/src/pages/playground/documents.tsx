@@ -35,7 +35,7 @@ export function Documents({ documents, used, retrieve, onChange, onRetrieve }: D
     onChange(documents.map((doc) => (doc.id === id ? { ...doc, text } : doc)))
   return (
     <fieldset className="stack">
-      <legend className="field-label">Documents it may look things up in</legend>
+      <legend className="field-label">Documents to answer from</legend>
       {documents.map((doc, index) => {
         const rank = used.findIndex((one) => one.index === index)
         return (

@@ -15,8 +15,8 @@ interface LogPanelProps {
 
 /** What stands where there is no log. */
 function emptyText({ live, fromTerminal }: Omit<LogPanelProps, 'id'>): string {
-  if (fromTerminal) return 'This run was started in a terminal: what it printed is there.'
-  return live ? 'Nothing has been written yet.' : 'This run wrote nothing.'
+  if (fromTerminal) return 'This run was started in a terminal: its output is there.'
+  return live ? 'There is no output yet.' : 'This run has no output.'
 }
 
 export function LogPanel({ id, live, fromTerminal }: LogPanelProps) {

@@ -26,7 +26,7 @@ export function FailedNotice({ run }: { readonly run: Run }) {
           <li key={sentence}>{sentence}</li>
         ))}
         {run.hasCheckpoint && (
-          <li>What was learned up to the last checkpoint is kept; the run can go on from there.</li>
+          <li>What was learned up to the last checkpoint is kept; the run can continue from there.</li>
         )}
       </ul>
     </Notice>

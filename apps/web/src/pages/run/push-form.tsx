@@ -41,7 +41,7 @@ export function PushForm({ run, jobs }: { readonly run: Run; readonly jobs: read
     <form className="stack measure" onSubmit={submit} autoComplete="off">
       <Field
         label="Repository"
-        hint="Your name on the Hub, a slash, and the model’s name. It is made if it is not there."
+        hint="Your name on the Hub, a slash, and the model’s name. The repository is created if it does not exist."
       >
         {(control) => (
           <input
@@ -95,7 +95,7 @@ export function PushForm({ run, jobs }: { readonly run: Run; readonly jobs: read
         <input type="checkbox" checked={isPublic} onChange={(event) => setPublic(event.target.checked)} />
         <span>
           Everyone may see it
-          <span className="field-hint"> – otherwise only you. Think of what your data says before you tick this.</span>
+          <span className="field-hint"> – otherwise only you. Consider what is in your data before you tick this.</span>
         </span>
       </label>
       <div className="row">

@@ -21,7 +21,7 @@ const looks: Record<RunAction, readonly [text: string, icon: IconName]> = {
 /** Without a checkpoint there is nothing to go on from. */
 const resumeText = ({ state, hasCheckpoint }: Run): string => {
   if (!hasCheckpoint) return 'Start again'
-  return state === 'paused' ? 'Go on' : 'Go on from the last checkpoint'
+  return state === 'paused' ? 'Go on' : 'Continue from the last checkpoint'
 }
 
 export function RunActions({ run }: { readonly run: Run }) {

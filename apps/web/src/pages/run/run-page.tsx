@@ -36,7 +36,7 @@ export default function RunPage({ id }: { readonly id: string }) {
   if (run === undefined)
     return detail.error ? (
       <>
-        <PageTitle title="This run is not here" />
+        <PageTitle title="This run does not exist here" />
         <Problem what="The run could not be opened" error={detail.error} again={detail.again} />
         <Link to={to.home}>All runs</Link>
       </>
@@ -72,7 +72,7 @@ export default function RunPage({ id }: { readonly id: string }) {
           tone="warn"
           title={`The run was ${foreign} from another window or a terminal.`}
           {...(run.actions.includes('resume') &&
-            run.hasCheckpoint && { children: <p>It can go on from where it is.</p> })}
+            run.hasCheckpoint && { children: <p>It can continue from where it is.</p> })}
         />
       )}
       {watched.removed && <Notice tone="warn" title="This run was taken out of the queue." alert />}
@@ -81,7 +81,7 @@ export default function RunPage({ id }: { readonly id: string }) {
       {run.source === 'terminal' && run.state === 'running' && (
         <Notice
           tone="info"
-          title="It was started in a terminal, and is stopped there: Ctrl-C ends it with a checkpoint."
+          title="It was started in a terminal, and can only be stopped there: Ctrl-C ends it with a checkpoint."
         />
       )}
       {detail.data && <QuickstartResult detail={detail.data} />}

@@ -19,12 +19,13 @@ interface Choice {
 const exports: readonly { readonly title: string; readonly about: string; readonly choices: readonly Choice[] }[] = [
   {
     title: 'Merged model',
-    about: 'Model and adapter in one, a folder as the Hugging Face libraries read it.',
+    about: 'Model and adapter in one: a folder that the Hugging Face libraries can read.',
     choices: [{ label: 'Merge', request: { format: 'hf' } }],
   },
   {
     title: 'GGUF, for llama.cpp, Ollama or LM Studio',
-    about: 'One file. f16 keeps everything; q8_0 takes half of that, q4_0 a quarter, with some loss.',
+    about:
+      'One file. f16 has hardly any loss; q8_0 needs half of its space, q4_0 a quarter, with some loss of quality.',
     choices: [
       { label: 'f16', request: { format: 'gguf', dtype: 'f16' } },
       { label: 'q8_0', request: { format: 'gguf', dtype: 'q8_0' } },

@@ -6,7 +6,7 @@ import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader } from '
 export interface SafetensorsBytes extends SafetensorsHeader {
   /** Byte offset of the data section. */
   readonly dataStart: number
-  /** The tensor's bytes: a view into the given array, not a copy. Throws when there is not a tensor `name`. */
+  /** The tensor's bytes: a view into the given array, not a copy. Throws when there is no tensor `name`. */
   read(name: string): Uint8Array
 }
 
