@@ -6,12 +6,12 @@ import { required, text } from './flags/flag'
 import { settingFlags } from './flags/setting-flags'
 
 export const datasetFlag = required(
-  text('rows to read: a JSON array or JSONL file', 'FILE', { aliases: ['data', 'dataset-name'] }),
+  text('rows to read: JSON, JSONL, CSV, TSV or Parquet', 'FILE', { aliases: ['data', 'dataset-name'] }),
 )
 
-const { promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing } = settingFlags
+const { columns, promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing } = settingFlags
 
-export const rowFlags = { promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing }
+export const rowFlags = { columns, promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing }
 
 /** @throws DatasetError when there is no such file, before anything slow is done */
 export async function checkDatasetFile(file: string, flag = '--dataset'): Promise<void> {

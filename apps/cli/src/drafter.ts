@@ -29,6 +29,7 @@ export const drafterFlags = grouped('Drafting questions:', {
   ),
   draftCheck: onUnless('do not ask each question again to see whether its passage answers it'),
   concurrency: withDefault(integer('requests at a time', 1), 4),
+  drafterTimeout: withDefault(integer('seconds that one reply of the endpoint may take', 1), 300),
   maxRequests: integer('requests to the endpoint at most', 1, { shown: 'no limit' }),
   maxTokens: integer('tokens of prompts and answers at most, as the endpoint counts them', 1, { shown: 'no limit' }),
 })
@@ -67,6 +68,7 @@ export async function openDrafter(values: DrafterValues, io: Session, line: Stat
       apiKey: keyFor(url, drafterKeyEnv, io.env),
       maxRequests,
       maxTokens,
+      timeoutMs: values.drafterTimeout * 1000,
       onRetry: (why, ms) => line.log(`the drafter ${why}; asked again in ${duration(ms / 1000)}`),
     })
     return {

@@ -55,7 +55,6 @@ export {
 } from './prompt/template'
 export {
   buildRaft,
-  DEFAULT_REFUSAL,
   raftStages,
   type RaftData,
   type RaftOptions,
@@ -91,6 +90,9 @@ export {
   type Row,
   type TokenRow,
 } from './rows/row-formats'
+export { columnsExpected, parseColumns, type Columns } from './rows/columns'
+export { DEFAULT_REFUSAL } from './rows/refusal'
+export type { RowOptions } from './rows/rows'
 export { checkRow, type RowFormatName } from './rows/check-row'
 export { unusedKeysNote, type CheckOptions } from './rows/fields'
 export { decodeWhole } from './records/decode'

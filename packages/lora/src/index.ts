@@ -9,7 +9,7 @@ export {
   type EvaluatedCheckpoint,
   type SavedProgress,
 } from './runs/checkpoint'
-export { generateAlpacaDataset, type JoraDataset } from './train/dataset'
+export { columnsOf, generateAlpacaDataset, type JoraDataset } from './train/dataset'
 export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimate } from './estimate/estimate'
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
 export {

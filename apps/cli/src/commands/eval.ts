@@ -13,6 +13,7 @@ import {
 import { writeLinesAtomic } from '@jora/tensor/files'
 import {
   answerQuestions,
+  columnsOf,
   dataGroups,
   defaultJoraSettings,
   Evaluator,
@@ -128,7 +129,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
     })
   const { contextTemplate, ...rest } = values
   const { maxSeqLength, onOverflow, packing, batchSize, maxNewTokens } = values
-  const { rows, which } = chosenRows(await loadRows(values.dataset), values)
+  const { rows, which } = chosenRows(await loadRows(values.dataset, { columns: columnsOf(values.columns) }), values)
   if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
   const written = given.has('contextTemplate') ? { contextTemplate } : {}
   const model = await openModel({ ...rest, ...written, rows }, session)

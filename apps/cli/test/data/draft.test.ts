@@ -24,7 +24,7 @@ beforeAll(async () => {
     request.on('data', (chunk: Buffer) => (body += chunk.toString()))
     request.on('end', () => {
       requests++
-      const user = (JSON.parse(body) as { messages: { content: string }[] }).messages[1]!.content
+      const user = (JSON.parse(body) as { messages: { content: string }[] }).messages.at(-1)!.content
       const [, town = '', n = ''] = /The town of (\w+) has (\d+)/.exec(user) ?? []
       const content = user.includes('Question: How')
         ? n

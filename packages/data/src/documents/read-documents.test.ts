@@ -108,6 +108,24 @@ describe('documents', () => {
     await expect(readDocuments(at('more.jsonl'))).rejects.toThrow('more.jsonl: row 3: ')
   })
 
+  test('a table whose rows leave out cells at their ends', async () => {
+    const path = await put(
+      'short.csv',
+      'version,name,released,ended\n1.1,Buzz,1996-06-17,1997-06-05\n1.2,Rex,1996-12-12\n1.3,Bo,1997-06-05\n',
+    )
+    expect(await readDocuments(path)).toMatchObject([
+      {
+        table: {
+          rows: [
+            ['1.1', 'Buzz', '1996-06-17', '1997-06-05'],
+            ['1.2', 'Rex', '1996-12-12', ''],
+            ['1.3', 'Bo', '1997-06-05', ''],
+          ],
+        },
+      },
+    ])
+  })
+
   test('many files of one folder', async () => {
     for (let i = 0; i < 3000; i++) await put(`many/sub/${i}.txt`, `item ${i}`)
     expect(await readDocuments(join(root, 'many'))).toHaveLength(3000)

@@ -6,9 +6,11 @@ import { isRejected } from '../drafts/draft'
 import { DatasetError, type RowOrigin } from '../errors'
 import type { RaftDocument } from '../raft/documents'
 import { questionOf, type RaftQuestion } from '../raft/questions'
-import { readBytes, readChunks } from '../rows/files'
+import { renamed, type Columns } from '../rows/columns'
+import { readBytes } from '../rows/files'
+import { recordsOfFile } from '../rows/sources'
 import { asText, asRecord } from '../records/json'
-import { readItems, valueOf } from '../records/records'
+import { valueOf } from '../records/records'
 import { extensionOf, readerOf, readExtensions } from './readers/index'
 import type { Content, Unread } from './readers/reader'
 import { walkFolder } from './walk'
@@ -135,22 +137,28 @@ function skip(file: string, { row, problem }: Unread, { onSkipped }: ReadDocumen
 export interface ReadQuestionsOptions {
   /** Called with each such row and what is wrong with it. Without it such a row is an error. */
   onRefused?: (refused: { origin: RowOrigin; id?: string; reason: string }) => void
+  /** Which keys hold question and answer, where they are others. */
+  columns?: Columns | undefined
 }
 
 /**
- * Reads questions from a JSON array or JSONL; see {@link parseQuestions} for their keys.
+ * Reads questions from a JSON array, JSONL, CSV, TSV or Parquet; see {@link parseQuestions} for their keys.
  * @throws DatasetError naming file, row and key when a row is not a question and there is no `onRefused`, and for a
  * file without rows
  */
-export async function readQuestions(file: string, { onRefused }: ReadQuestionsOptions = {}): Promise<RaftQuestion[]> {
+export async function readQuestions(
+  file: string,
+  { onRefused, columns }: ReadQuestionsOptions = {},
+): Promise<RaftQuestion[]> {
   const questions: RaftQuestion[] = []
   let count = 0
-  for await (const item of readItems(readChunks(file), file)) {
+  for await (const item of recordsOfFile(readBytes(file), file)) {
     count++
     const origin: RowOrigin = { file, row: item.origin.row }
     if ('value' in item && isRejected(item.value)) continue
     try {
-      questions.push(questionOf({ ...valueOf(item), origin }))
+      const { value } = valueOf(item)
+      questions.push(questionOf({ value: columns === undefined ? value : renamed(value, columns, origin), origin }))
     } catch (error) {
       if (!(error instanceof DatasetError) || onRefused === undefined) throw error
       const id = 'value' in item ? asText(asRecord(item.value).id) : undefined

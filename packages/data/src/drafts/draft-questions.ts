@@ -59,7 +59,8 @@ export interface Drafted {
   stopped?: string
 }
 
-const longestReply = 600
+/** Tokens of a reply: some for a preface, and those of a question with its answer and quote. */
+const longestReply = (questions: number): number => 60 + 140 * questions
 const longestCheck = 48
 
 /**
@@ -157,7 +158,7 @@ class Asking {
   }
 
   async #ofKind(chunk: Chunk, kind: DraftKind, n: number): Promise<Draft[]> {
-    const reply = await this.#ask(draftMessages(chunk, kind, n), longestReply)
+    const reply = await this.#ask(draftMessages(chunk, kind, n), longestReply(n))
     const written = questionsOfReply(reply).slice(0, n)
     if (written.length === 0) this.nonsense++
     const drafts: Draft[] = []

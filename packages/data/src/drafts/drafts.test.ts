@@ -143,7 +143,7 @@ describe('drafting', () => {
     answering = (response, { messages }) =>
       say(
         response,
-        messages[1]!.content.includes('Question: How tall')
+        messages.at(-1)!.content.includes('Question: How tall')
           ? '56 metres'
           : `Sure! Here you are:\n\`\`\`json\n${good}\n\`\`\``,
       )
@@ -166,13 +166,13 @@ describe('drafting', () => {
         drafter: 'm',
       },
     ])
-    for (const { messages } of asked.filter(({ messages: [, last] }) => last!.content.includes('Question:')))
-      expect(messages[1]!.content.split('</passage')[1]).not.toContain('56 metres')
+    for (const { messages } of asked.filter(({ messages }) => messages.at(-1)!.content.includes('Question:')))
+      expect(messages.at(-1)!.content.split('</passage')[1]).not.toContain('56 metres')
   })
 
   test('what the check call answers otherwise is rejected with the reason, and kept to be read', async () => {
     answering = (response, { messages }) =>
-      say(response, messages[1]!.content.includes('Question:') ? 'NOT ANSWERED' : good)
+      say(response, messages.at(-1)!.content.includes('Question:') ? 'NOT ANSWERED' : good)
     const { drafts } = await draftQuestions([towers], endpoint(), { name: 'm', unanswerable: 1, perChunk: 1 })
     expect(drafts.map(({ kind, decision, reason }) => [kind, decision, reason])).toEqual([
       ['fact', 'rejected', 'asked again, the passage does not answer it'],
@@ -229,7 +229,7 @@ describe('drafting', () => {
     expect(await readFile(join(dir, 'replies.jsonl'), 'utf8')).not.toContain(key)
     for (const { messages } of asked) expect(JSON.stringify(messages)).not.toContain(key)
     // The passage cannot close its own marks.
-    const [, user] = asked[0]!.messages
+    const user = asked[0]!.messages.at(-1)
     const [, mark = ''] = /<(passage-\w+)>/.exec(user!.content)!
     expect(evil.text).not.toContain(mark)
   })

@@ -1,7 +1,8 @@
 // Records of any keys: a mapping says which of them hold question, answer and context.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { asText, isRecord } from '../records/json'
+import { asText } from '../records/json'
+import { valueAt } from '../rows/columns'
 import type { ContextQuestion } from '../rows/row-formats'
 import type { ImportColumns, ImportOptions, ToRow } from './imported'
 
@@ -46,13 +47,4 @@ function textAt(
   if (text !== undefined) return text
   if (value === null && name === 'input') return undefined
   throw new DatasetError({ ...origin, key, problem: `got ${describeValue(value)}; expected text (column ${name})` })
-}
-
-function valueAt(record: unknown, path: string): unknown {
-  // A key may itself have dots.
-  if (isRecord(record) && Object.hasOwn(record, path)) return record[path]
-  return path.split('.').reduce<unknown>((value, key) => {
-    if (Array.isArray(value)) return /^\d+$/.test(key) ? (value[Number(key)] as unknown) : undefined
-    return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
-  }, record)
 }

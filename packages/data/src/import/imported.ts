@@ -1,6 +1,7 @@
 // What every importer takes and gives.
 
 import type { RowOrigin } from '../errors'
+import type { Columns } from '../rows/columns'
 import type { Row } from '../rows/row-formats'
 
 /**
@@ -34,17 +35,8 @@ export const tableFormats = ['markdown', 'csv', 'tsv'] as const
 /** A name of {@link tableFormats}. */
 export type TableFormat = (typeof tableFormats)[number]
 
-/** Which keys of a record hold what a row needs. A dotted path reaches inside: `instances.0.output`. */
-export interface ImportColumns {
-  question: string
-  answer: string
-  /** The text that the question is about: records with equal ones become questions of one context. */
-  context?: string
-  /** The `input` of an Alpaca row, instead of a context; may be null in a record. */
-  input?: string
-  /** Id of the question. */
-  id?: string
-}
+/** Which keys of a record hold what a row needs. */
+export type ImportColumns = Columns
 
 /** Options of the formats; which of them a format reads is said in its entry of `importFormats`. */
 export interface ImportOptions {

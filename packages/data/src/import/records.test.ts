@@ -31,7 +31,7 @@ test('Alpaca', () => {
     [
       "3 (r3): "output": got the number 7; expected a string",
       "4: "instruction": got nothing; expected a string",
-      "5: got the string "text"; expected an object with "instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels"",
+      "5: got the string "text"; expected an object with "instruction" and "output", "prompt" and "completion", "context" and "questions", "question" and "answer", "messages", or "input_ids" and "labels"",
     ]
   `)
 })

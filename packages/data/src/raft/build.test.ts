@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ContextRow } from '../rows/row-formats'
 import { checkRow } from '../rows/check-row'
-import { DEFAULT_REFUSAL } from './build'
+import { DEFAULT_REFUSAL } from '../rows/refusal'
 import { Retriever } from '../retrieval/lexical'
 import {
   documents,

@@ -5,6 +5,7 @@ import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
 import { canonical } from '../retrieval/canonical'
 import { Retriever } from '../retrieval/lexical'
+import { DEFAULT_REFUSAL } from '../rows/refusal'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import { chunkDocument, type ChunkOptions } from './chunk'
 import { distractorFinder } from './distractors'
@@ -48,7 +49,6 @@ export const raftStages = ['chunk', 'index', 'golden', 'context'] as const
 export type RaftStage = (typeof raftStages)[number]
 
 /** The answer that is learned where a context lacks the golden document and `withoutGolden` is `refuse`. */
-export const DEFAULT_REFUSAL = 'The documents do not answer this.'
 
 /** A question that no row was made of, and why. */
 export interface RefusedQuestion {

@@ -1,6 +1,7 @@
 // Questions of RAFT data: what is asked, the answer, and where it is known to stand.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
+import { answersOf } from '../rows/check-qa'
 import { optionalText, parseJsonRows, recordOf, textAt } from './json-rows'
 
 /** A question about one of the documents, with its answer. */
@@ -36,10 +37,13 @@ export const parseQuestions = (text: string, file: string): RaftQuestion[] =>
 /** A row as a question. @throws DatasetError naming row and key */
 export function questionOf({ value, origin }: { value: unknown; origin: RowOrigin }): RaftQuestion {
   const row = recordOf(value, origin)
-  const unanswerable = row.unanswerable === true || row.is_impossible === true
+  // As SQuAD has them: `answers` alone, none of which means that it is unanswerable.
+  const listed =
+    row.answer === undefined && row.answers !== undefined && row.answers !== null ? answersOf(row, origin) : undefined
+  const unanswerable = row.unanswerable === true || row.is_impossible === true || listed?.length === 0
   const question: RaftQuestion = {
     question: textAt(row, 'question', origin),
-    answer: unanswerable ? (optionalText(row, 'answer', origin) ?? '') : textAt(row, 'answer', origin),
+    answer: unanswerable ? (optionalText(row, 'answer', origin) ?? '') : (listed?.[0] ?? textAt(row, 'answer', origin)),
     ...(unanswerable ? { unanswerable } : {}),
     origin,
   }
@@ -47,6 +51,7 @@ export function questionOf({ value, origin }: { value: unknown; origin: RowOrigi
     const given = optionalText(row, key, origin)
     if (given !== undefined) question[key] = given
   }
+  if (listed !== undefined) return listed.length > 1 ? { ...question, answers: listed } : question
   const { answers } = row
   if (answers === undefined || answers === null) return question
   if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === 'string')) {

@@ -21,6 +21,27 @@ const delimiters = [',', ';', '\t', '|']
  * @throws DatasetError naming the record, counted with the header as a spreadsheet does, that has more or fewer cells
  */
 export function parseTable(text: string, file: string): Table {
+  try {
+    return parseEvenTable(text, file)
+  } catch (error) {
+    return withShortRows(text, file) ?? fail(error)
+  }
+}
+
+/** A table whose rows leave out empty cells at their ends, between commas, semicolons or tabs; undefined where it is none. */
+function withShortRows(text: string, file: string): Table | undefined {
+  for (const delimiter of [',', ';', '\t']) {
+    const read = attempt(() => parseCsv(text, file, { delimiter }))
+    const [header, ...rows] = read.value?.map(({ cells }) => cells) ?? []
+    if (header === undefined || header.length < 3 || rows.length < 3) continue
+    // One that is cut short here and there, not a text with commas.
+    if (rows.some(({ length }) => length > header.length || length < 2)) continue
+    return { header, rows: rows.map((cells) => header.map((_, i) => cells[i] ?? '')) }
+  }
+  return undefined
+}
+
+function parseEvenTable(text: string, file: string): Table {
   const [, named] = /^\uFEFF?sep=([^\r\n])\r?\n/.exec(text) ?? []
   // An empty line in its place keeps the count of lines.
   if (named !== undefined) return readTable(text.replace(/^.*/, ''), file, named)

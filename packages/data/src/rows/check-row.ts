@@ -3,6 +3,7 @@
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { checkChat } from './check-chat'
 import { checkContext } from './check-context'
+import { checkQa, qaKeys } from './check-qa'
 import { checkTokens } from './check-tokens'
 import { arrayAt, noteUnused, optionalString, stringAt, type CheckOptions } from './fields'
 import { isRecord, type JsonRecord } from '../records/json'
@@ -28,6 +29,11 @@ const formats = {
   },
   alpaca: { tells: ['instruction', 'output'], uses: ['input', 'system', 'history'], check: checkAlpaca },
   completion: { tells: ['prompt', 'completion'], uses: [], check: checkCompletion },
+  qa: {
+    tells: ['question', 'query'],
+    uses: qaKeys,
+    check: checkQa,
+  },
 } as const satisfies Readonly<Record<string, RowFormat>>
 
 /** A format of rows; which one a row has is decided by its keys. */
@@ -52,7 +58,7 @@ const isGiven = (value: unknown): boolean =>
   value !== undefined && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0)
 
 const EXPECTED =
-  '"instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels"'
+  '"instruction" and "output", "prompt" and "completion", "context" and "questions", "question" and "answer", "messages", or "input_ids" and "labels"'
 
 /**
  * Checks one parsed row and attaches its origin. `"input": null` counts as absent. Keys that training ignores are left
@@ -69,6 +75,10 @@ export function checkRow(value: unknown, origin: RowOrigin, options: CheckOption
   }
   return checkRowAs(name, row, origin, options)
 }
+
+/** Whether a record is one question, of a published set. */
+export const isQaRecord = (value: unknown): boolean =>
+  isRecord(value) && formatNames.find((each) => formats[each].tells.some((key) => key in value)) === 'qa'
 
 const formatNames = Object.keys(formats) as RowFormatName[]
 

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { DatasetError } from '../errors'
 import { decodeText, decodeWhole } from '../records/decode'
 import type { Row } from './row-formats'
-import type { CheckOptions } from './fields'
-import { readRows } from './rows'
+import { readRows, type RowOptions } from './rows'
+import { recordsOfFile } from './sources'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from '../tokenizer/tokenizer-files'
 
@@ -62,12 +62,13 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 }
 
 /**
- * Reads a dataset file, JSON array or JSONL (see {@link parseRows}), as a stream: only its rows are held in memory.
+ * Reads a dataset file: JSON array or JSONL (see {@link parseRows}) as a stream, of which only the rows are held in memory; CSV,
+ * TSV and Parquet as their columns are called.
  * @throws DatasetError when it is missing, not text, or has a bad row
  */
-export async function loadRows(file: string, options?: ReadOptions & CheckOptions): Promise<Row[]> {
+export async function loadRows(file: string, options?: ReadOptions & RowOptions): Promise<Row[]> {
   const rows: Row[] = []
-  for await (const row of readRows(readChunks(file, options), file, options)) rows.push(row)
+  for await (const row of readRows(recordsOfFile(readBytes(file, options), file), file, options)) rows.push(row)
   return rows
 }
 

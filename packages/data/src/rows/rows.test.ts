@@ -72,10 +72,10 @@ test('errors name file, row, key, what came and what was expected', () => {
     `"data.json: row 1: "completion": got nothing; expected a string"`,
   )
   expect(message('[3]')).toMatchInlineSnapshot(
-    `"data.json: row 1: got the number 3; expected an object with "instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels""`,
+    `"data.json: row 1: got the number 3; expected an object with "instruction" and "output", "prompt" and "completion", "context" and "questions", "question" and "answer", "messages", or "input_ids" and "labels""`,
   )
   expect(message('[{"text":"a"}]')).toMatchInlineSnapshot(
-    `"data.json: row 1: got the keys "text"; expected "instruction" and "output", "prompt" and "completion", "context" and "questions", "messages", or "input_ids" and "labels""`,
+    `"data.json: row 1: got the keys "text"; expected "instruction" and "output", "prompt" and "completion", "context" and "questions", "question" and "answer", "messages", or "input_ids" and "labels""`,
   )
   expect(message('[{"messages":[]}]')).toMatchInlineSnapshot(
     `"data.json: row 1: "messages": nothing is learned; expected at least one assistant message"`,

@@ -1,10 +1,17 @@
 // Rows of a dataset file, each checked before any training.
 
 import { DatasetError } from '../errors'
-import { itemsOf, readItems, valueOf, type RecordItem } from '../records/records'
-import { checkRow } from './check-row'
+import { itemsOf, valueOf, type RecordItem } from '../records/records'
+import { checkRow, checkRowAs, isQaRecord } from './check-row'
+import { renamed, type Columns } from './columns'
 import type { CheckOptions } from './fields'
-import type { Row } from './row-formats'
+import type { ContextQuestion, ContextRow, Row } from './row-formats'
+
+/** How rows are read. */
+export interface RowOptions extends CheckOptions {
+  /** Which keys hold question, answer and context, where they are others. */
+  columns?: Columns | undefined
+}
 
 /**
  * Reads dataset text: a JSON array, or one JSON object a line (JSONL); its first character decides which. A byte order
@@ -25,26 +32,50 @@ export function parseRows(text: string, file: string, options?: CheckOptions): R
  * @throws DatasetError as parseRows does
  */
 export async function* readRows(
-  chunks: AsyncIterable<string>,
+  records: AsyncIterable<RecordItem>,
   file: string,
-  options?: CheckOptions,
+  options?: RowOptions,
 ): AsyncGenerator<Row> {
-  let count = 0
-  for await (const item of readItems(chunks, file)) {
-    count++
-    yield rowOf(item, options)
+  let last: Row | undefined
+  let wasQa = false
+  for await (const item of records) {
+    const row = rowOf(item, options)
+    const isQa = options?.columns !== undefined || ('value' in item && isQaRecord(item.value))
+    // Questions of a published set on one context come one after the other.
+    const more = wasQa && isQa ? joinable(last, row) : undefined
+    if (more !== undefined) {
+      const [known, question] = more
+      known.questions = [...known.questions, question]
+      continue
+    }
+    if (last !== undefined) yield last
+    ;[last, wasQa] = [row, isQa]
   }
-  if (count === 0) throw noRows(file)
+  if (last === undefined) throw noRows(file)
+  yield last
 }
 
-function rowOf(item: RecordItem, options?: CheckOptions): Row {
+/** The row before and the one question more that is on its context. */
+function joinable(last: Row | undefined, row: Row): [ContextRow, ContextQuestion] | undefined {
+  if (last === undefined || !('context' in last && 'context' in row) || last.split !== row.split) return undefined
+  const isSame =
+    typeof row.context === 'string'
+      ? row.context === last.context
+      : row.context.length === last.context.length && JSON.stringify(row.context) === JSON.stringify(last.context)
+  return isSame ? [last, row.questions[0]!] : undefined
+}
+
+function rowOf(item: RecordItem, options: RowOptions = {}): Row {
   const { value, origin } = valueOf(item)
   if ('whole' in item && item.whole)
     throw new DatasetError({
       file: origin.file,
       problem: 'a single JSON object over several lines; expected a JSON array of rows, or one row a line',
     })
-  return checkRow(value, origin, options)
+  const { columns } = options
+  return columns === undefined
+    ? checkRow(value, origin, options)
+    : checkRowAs('qa', renamed(value, columns, origin), origin)
 }
 
 const noRows = (file: string) => new DatasetError({ file, problem: 'the dataset is empty; expected at least one row' })

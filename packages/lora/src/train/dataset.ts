@@ -1,7 +1,8 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
-import { loadRows, unusedKeysNote } from '@jora/data'
+import { columnsExpected, loadRows, parseColumns, unusedKeysNote, type Columns } from '@jora/data'
 import { describeModel, type ModelDescription } from '@jora/llama'
+import { ConfigError } from '../settings/config-error'
 import type { JoraConfig } from '../settings/jora-config'
 import { samplesFromRows, type JoraSamples } from './samples'
 
@@ -35,10 +36,18 @@ export async function generateAlpacaDataset(
     tokenizer,
     config: { vocabSize },
   } = model ?? (await describeModel(settings.modelPath))
-  const rows = await loadRows(path, { onBytes, onUnusedKey })
+  const rows = await loadRows(path, { onBytes, onUnusedKey, columns: columnsOf(settings.columns) })
   const mixFile = settings.alpacaMixFile
   const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile, { onBytes })
   const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize })
   const notes = [...(samples.notes ?? []), ...unusedKeysNote(unused)]
   return { ...samples, notes, path, hash: hash.digest('hex') }
+}
+
+/** The columns that a setting names. @throws ConfigError for a text that names none */
+export function columnsOf(text: string | undefined): Columns | undefined {
+  if (text === undefined) return undefined
+  const columns = parseColumns(text)
+  if (columns === undefined) throw new ConfigError(`columns is ${text}, expected ${columnsExpected}`, 'columns')
+  return columns
 }

@@ -2,10 +2,12 @@
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
+  columnsExpected,
   countQuestions,
   DatasetError,
   importDataset,
   importFormats,
+  parseColumns,
   tableFormats,
   type ImportColumns,
   type Imported,
@@ -55,24 +57,13 @@ const formatFlag: Flag<ImportFormatName | undefined> = {
   },
 }
 
-const columnNames = ['question', 'answer', 'context', 'input', 'id'] as const satisfies (keyof ImportColumns)[]
-
 const columnsFlag: Flag<ImportColumns | undefined> = {
   help: 'jsonl: the keys of question and answer, and of context or input, and id; instances.0.output reaches inside',
   placeholder: 'question=Q,answer=A,…',
   parse(value) {
-    const columns: Partial<ImportColumns> = {}
-    for (const part of value.split(',')) {
-      const [, name, key] = /^\s*(\w+)\s*=\s*(.*\S)\s*$/.exec(part) ?? []
-      const known = columnNames.find((column) => column === name)
-      if (known === undefined || key === undefined || columns[known] !== undefined)
-        throw expected('question=Q,answer=A and perhaps context=C, input=I, id=D, each once')
-      columns[known] = key
-    }
-    const { question, answer, context, input } = columns
-    if (question === undefined || answer === undefined) throw expected('both question=Q and answer=A')
-    if (context !== undefined && input !== undefined) throw expected('context=C or input=I, not both')
-    return { ...columns, question, answer }
+    const columns = parseColumns(value)
+    if (columns === undefined) throw expected(columnsExpected)
+    return columns
   },
 }
 

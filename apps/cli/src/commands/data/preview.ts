@@ -12,7 +12,7 @@ import {
   type TokenPart,
 } from '@jora/data'
 import type { DecoderConfig } from '@jora/llama'
-import { countSteps, JoraConfig, multipliedWeights } from '@jora/lora'
+import { columnsOf, countSteps, JoraConfig, multipliedWeights } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { checkDatasetFile, datasetFlag, rowFlags } from '../../dataset-file'
@@ -135,7 +135,10 @@ async function preview(values: Values, { io, json }: CommandContext<typeof flags
   await checkDatasetFile(values.dataset)
   const { config: model, tokenizer } = await describeBase(values.model, io)
   const unused = new Set<string>()
-  const rows = await loadRows(values.dataset, { onUnusedKey: (key) => void unused.add(key) })
+  const rows = await loadRows(values.dataset, {
+    onUnusedKey: (key) => void unused.add(key),
+    columns: columnsOf(values.columns),
+  })
   const { promptTemplate: template, contextTemplate, maxSeqLength, packing, onOverflow, index } = values
   const options = { rows, tokenizer, template, contextTemplate, maxSeqLength, packing, vocabSize: model.vocabSize }
   // What would stop a run is told in figures here.

@@ -14,11 +14,13 @@ import {
   type RefusedQuestion,
   type SkippedDocument,
 } from '@jora/data'
+import { columnsOf } from '@jora/lora'
 import { makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { UsageError } from '../../errors'
 import { checkOutputFile, overwriteFlag } from '../../output-file'
 import { defineCommand, type CommandContext } from '../../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../../flags/flag'
+import { settingFlags } from '../../flags/setting-flags'
 import type { Io, Session } from '../../io'
 import { describeBase, modelFlag } from '../../open-model'
 import { count, percent, plural, shellWord } from '../../ui/format'
@@ -35,6 +37,7 @@ const flags = {
     text('what contexts are made of: a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file', 'PATH'),
   ),
   questions: required(text('JSON or JSONL of question, answer, and perhaps document (its id), quote, id', 'FILE')),
+  columns: settingFlags.columns,
   model: {
     ...modelFlag,
     help: 'the model to be trained, whose tokens are counted: a folder, a GGUF file, or a Hub id',
@@ -85,6 +88,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     overwrite: _overwrite,
     chunkOverlap: overlapTokens,
     refusal,
+    columns: named,
     ...options
   } = values
   const style = styleFor(io.stderr, io.env)
@@ -100,6 +104,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
       onProgress: (done, total) => progress(done, total, 'file'),
     })
     asked = await readQuestions(questions, {
+      columns: columnsOf(named),
       onRefused: ({ origin, id, reason }) =>
         void unread.push({
           question: { question: '', answer: '', origin, ...(id === undefined ? {} : { id }) },

@@ -1,7 +1,7 @@
 // Settings of the model and of the rows it is trained on.
 import type { ContextTemplate, OverflowPolicy, Packing, PromptChoice } from '@jora/data'
 import type { Settings } from '../setting'
-import { choice, integer, number, path, text } from '../types'
+import { choice, integer, matching, number, path, text } from '../types'
 
 export const rowSettings = {
   modelPath: {
@@ -36,6 +36,19 @@ export const rowSettings = {
     label: 'Documents',
     about: 'How the documents of a context are written: each between tags, or one after another.',
     group: 'rows',
+  },
+  columns: {
+    type: matching(
+      'question=Q,answer=A,…',
+      /^\s*\w+\s*=[^,=]+(,\s*\w+\s*=[^,=]+)*$/,
+      'question=Q,answer=A and perhaps context=C or input=I, and id=D',
+    ),
+    absent: 'question, answer, context',
+    help: 'the keys, or columns of a table, that hold question and answer, and perhaps context or input, and id',
+    label: 'Columns',
+    about: 'Which columns hold question, answer and context, where they are called otherwise.',
+    group: 'rows',
+    page: false,
   },
   maxSeqLength: {
     type: integer(2, 16_777_216),

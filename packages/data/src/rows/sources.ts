@@ -1,0 +1,25 @@
+// Records of a dataset file, whatever it is written in: JSON, JSONL, tables of cells, Parquet.
+
+import { wholeBytes } from '../documents/formats/bytes'
+import { parseTable } from '../raft/table'
+import { decodeText, decodeWhole } from '../records/decode'
+import { parquetRows } from '../records/parquet'
+import { readItems, type RecordItem } from '../records/records'
+
+/** The records of a file, by the end of its name; what is not a table is JSON. */
+export async function* recordsOfFile(bytes: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<RecordItem> {
+  if (/\.parquet$/i.test(file)) {
+    const { rows } = await parquetRows(await wholeBytes(bytes, file), file)
+    let row = 0
+    for await (const value of rows) yield { origin: { file, row: ++row }, value }
+  } else if (/\.(csv|tsv|tab)$/i.test(file)) {
+    const { header, rows } = parseTable(await decodeWhole(bytes, file), file)
+    for (const [i, cells] of rows.entries())
+      yield {
+        origin: { file, row: i + 2 },
+        value: Object.fromEntries(
+          header.flatMap((name, column) => (cells[column] === '' ? [] : [[name, cells[column]]])),
+        ),
+      }
+  } else yield* readItems(decodeText(bytes, file), file)
+}
