@@ -190,10 +190,13 @@ describe('refused with 2', () => {
     [jsonl, '--format jsonl needs --columns question=Q,answer=A,…'],
     ...(
       [
-        ['question=q', 'both question=Q and answer=A'],
-        ['question=q,answer=a,answer=b', 'question=Q,answer=A and perhaps context=C, input=I, id=D, each once'],
-        ['question=q,answers=a', 'question=Q,answer=A and perhaps context=C, input=I, id=D, each once'],
-        ['question=q,answer=a,context=c,input=i', 'context=C or input=I, not both'],
+        ['question=q', 'question=Q,answer=A and perhaps context=C or input=I, and id=D, each once'],
+        ['question=q,answer=a,answer=b', 'question=Q,answer=A and perhaps context=C or input=I, and id=D, each once'],
+        ['question=q,answers=a', 'question=Q,answer=A and perhaps context=C or input=I, and id=D, each once'],
+        [
+          'question=q,answer=a,context=c,input=i',
+          'question=Q,answer=A and perhaps context=C or input=I, and id=D, each once',
+        ],
       ] as const
     ).map(([columns, message]): [string[], string] => [
       [...jsonl, '--columns', columns],
