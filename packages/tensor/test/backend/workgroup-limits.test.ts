@@ -2,11 +2,9 @@
 import { afterEach, expect, test } from 'vitest'
 import { openPlanningDevice, referenceGpu, type GpuProfile } from '../../src/backend-webgpu/index'
 import * as j from '../../src/index'
-import type { Tensor } from '../../src/index'
 import { TileChoices } from '../../src/backend-webgpu/device/tuning'
 import { lowerGraph } from '../../src/backend-webgpu/fusion/lower'
-import { cases } from './cases'
-import { asList, hostInputs, toTensors } from './compare'
+import { everyGraph } from './every-graph'
 import { products } from './half-products'
 
 afterEach(() => void j.setDefaultDevice(undefined))
@@ -21,36 +19,6 @@ const bytesOf = (code: string): number =>
   )
 
 const lanesOf = (code: string): number => Number(/@workgroup_size\((\d+)\)/.exec(code)![1])
-
-/** The programs to look at: every case and its gradients, products in f16, attention of every head size. */
-function graphs(): j.Graph[] {
-  const out: j.Graph[] = []
-  for (const c of cases) {
-    const inputs = toTensors(c, hostInputs(c))
-    const floats = c.inputs.flatMap((spec, i) => (spec.dtype === 'f32' && !spec.frozen ? [i] : []))
-    const loss = (chosen: Tensor[]) => {
-      const merged = inputs.slice()
-      floats.forEach((i, slot) => (merged[i] = chosen[slot]!))
-      return j.sum(j.cast(asList(c.fn(...merged))[0]!, 'f32'))
-    }
-    const fn = c.smooth ? j.valueAndGrad(loss) : loss
-    out.push(j.makeGraph(fn as (xs: Tensor[]) => Tensor)(floats.map((i) => inputs[i]!)))
-  }
-  const zeros = (...shape: number[]) => j.tensor(new Float32Array(j.sizeOf(shape)), { shape })
-  for (const headDim of [16, 64, 80, 128, 256]) {
-    const [q, k] = [zeros(1, 4, 96, headDim), zeros(1, 2, 96, headDim)]
-    const attend = j.valueAndGrad((xs: Tensor[]) => j.sum(j.attention(xs[0]!, xs[1]!, xs[2]!)))
-    out.push(j.makeGraph(attend)([q, k, k]))
-  }
-  for (const { a, b, ...turned } of [...products, { a: [2048, 512], b: [2048, 512], transposeB: true }])
-    out.push(
-      j.makeGraph((l: Tensor, r: Tensor) => j.dot(j.cast(l, 'f16'), j.cast(r, 'f16'), turned))(
-        zeros(...a),
-        zeros(...b),
-      ),
-    )
-  return out
-}
 
 const units = [
   { m: 16, n: 16, k: 16 },
@@ -72,7 +40,7 @@ const profiles: GpuProfile[] = [16384, 24576, 32768, 40960, 49152, 65536].flatMa
 
 test('every kernel fits every adapter, with every tile that could be chosen', () => {
   j.setDefaultDevice(openPlanningDevice(referenceGpu))
-  const all = graphs()
+  const all = everyGraph()
   let onUnits = 0
   for (const profile of profiles) {
     // Tiles are remembered by number; each is tried once.
