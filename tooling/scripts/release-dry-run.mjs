@@ -70,7 +70,7 @@ try {
   rmSync(copy, { recursive: true, force: true })
 }
 
-/** Tracked and new files as they stand in the working tree, and what the build made of them, as a repository of its own. */
+/** Tracked and new files as they are in the working tree, and what the build made of them, as a repository of its own. */
 async function copyRepository() {
   const { stdout } = await exec('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root })
   const files = stdout.split('\0').filter((file) => file && existsSync(join(root, file)))

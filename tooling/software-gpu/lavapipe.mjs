@@ -17,7 +17,7 @@ export function lavapipe() {
 
 /**
  * Mesa 25 announces Vulkan 1.4. Dawn refuses the 1.1 of Mesa 22 ("shaderUniform*ArrayDynamicIndexing required"); what
- * lies between is not tried.
+ * is between is not tried.
  */
 function newEnough(/** @type {string} */ icd) {
   const [major = 0, minor = 0] = JSON.parse(readFileSync(icd, 'utf8')).ICD.api_version.split('.').map(Number)

@@ -8,7 +8,7 @@ import { basename, dirname, join, relative } from 'node:path'
 const folder = '.types'
 
 /**
- * The tsup options of one package. Output names are the keys of `entries`, without folders, and shared chunks lie beside
+ * The tsup options of one package. Output names are the keys of `entries`, without folders, and shared chunks are beside
  * them, so `new URL('./worker.mjs', import.meta.url)` means `dist/worker.mjs` from whichever file the code ends up in.
  *
  * @param {Record<string, string>} entries output name → source file, e.g. `{ index: 'src/index.ts' }`

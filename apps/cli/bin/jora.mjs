@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `jora` executable: a stable path that checks the ground it stands on and hands over to the built command line.
+// The `jora` executable: a stable path that checks the ground it is on and hands over to the built command line.
 import { existsSync } from 'node:fs'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

@@ -35,7 +35,7 @@ function weightLines(weights: readonly PlacedTensor[], style: Style): string[] {
   return columns(rows)
 }
 
-/** What stands outside the model's named parts: the sums between layers, and what becomes of the gradients. */
+/** What is outside the model's named parts: the sums between layers, and what becomes of the gradients. */
 function elsewhere({ axes, bytes: size }: Communication): string {
   if (axes.includes('data')) return 'gradients and loss'
   return size <= 8 ? 'norm of the gradient' : 'residual stream'

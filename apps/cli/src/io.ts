@@ -24,7 +24,7 @@ export interface Io {
   /** Ends the process at once, as Ctrl-C does to a program that never heard of it. */
   endNow(): void
   /**
-   * Waits for this process's turn to tell an error, and gives what stands before it. A process on its own tells at once; see
+   * Waits for this process's turn to tell an error, and gives what is before it. A process on its own tells at once; see
    * `turnOfRank` for those of a job.
    */
   turnToTell(): Promise<string>

@@ -6,7 +6,7 @@ import { detectLauncher } from '@jora/shard/mpi'
 const secondsToBeEnded = 4
 
 /**
- * Resolves when this process may tell an error, with what stands before it. All ranks of a job read the same arguments and
+ * Resolves when this process may tell an error, with what is before it. All ranks of a job read the same arguments and
  * meet the same errors: rank 0 tells at once and its end ends the others while they wait; one that only another rank
  * meets is told after that, by name.
  */

@@ -70,7 +70,7 @@ export function spawnJora(argv: readonly string[], cwd: string): Spawned {
   return { child, says, ended }
 }
 
-/** Short questions whose answers stand in them. */
+/** Short questions whose answers are in them. */
 export const rows = Array.from({ length: 20 }, (_, i) => ({
   instruction: `Say the word ${['red', 'blue', 'green', 'black'][i % 4]}.`,
   output: ['red', 'blue', 'green', 'black'][i % 4],

@@ -1,4 +1,4 @@
-// jora learn: documents and questions to an adapter and a report; what stands is not done again, what was edited is.
+// jora learn: documents and questions to an adapter and a report; what is done already is not done again, what was edited is.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

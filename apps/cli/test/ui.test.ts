@@ -1,4 +1,4 @@
-// What stands on screen: the redrawn line, the sliding window, colours, stop texts, suggestions.
+// What is on screen: the redrawn line, the sliding window, colours, stop texts, suggestions.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'

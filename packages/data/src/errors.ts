@@ -2,7 +2,7 @@
 
 import { JsonNumber } from './records/json'
 
-/** Where a row stood: `row` counts rows from 1, `line` lines of the file from 1 (JSONL only). */
+/** Where a row was: `row` counts rows from 1, `line` lines of the file from 1 (JSONL only). */
 export interface RowOrigin {
   file: string
   row: number

@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 
 const topics = ['river', 'castle', 'engine', 'garden', 'school']
-/** Document `d<n>` tells of three things; each fact has a code that stands nowhere else, and is long enough for a chunk. */
+/** Document `d<n>` tells of three things; each fact has a code that is nowhere else, and is long enough for a chunk. */
 export const documents: RaftDocument[] = Array.from({ length: 25 }, (_, n) => ({
   id: `d${n}`,
   title: `Place ${n}`,

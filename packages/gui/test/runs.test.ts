@@ -110,7 +110,7 @@ describe('a run', () => {
     expect(await second.client.pause(id)).toMatchObject({ pending: 'pause', actions: ['stop'] })
     await until('it is paused', () => follower.run?.state === 'paused')
     expect(follower.run).toMatchObject({ pending: null, hasCheckpoint: true, actions: ['resume'] })
-    // The restarted server was not told of the end: it found out.
+    // The restarted server got no report of the end: it found out.
     const at = follower.run!.step
     // As a kill leaves it: steps behind the checkpoint.
     appendFileSync(

@@ -1,4 +1,4 @@
-// The files of a Hugging Face model folder that stand beside its weights.
+// The files of a Hugging Face model folder that are beside its weights.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { companionFiles, configJson, type ModelDescription } from '@jora/llama'

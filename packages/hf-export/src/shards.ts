@@ -24,7 +24,7 @@ export function planShards<T extends { readonly bytes: number }>(tensors: readon
   return groups.map((group, i) => ({ file: name(i), tensors: group }))
 }
 
-/** The file that tells which tensor is where. */
+/** The file that says which tensor is where. */
 export const indexFile = 'model.safetensors.index.json'
 
 /** The text of {@link indexFile}. */

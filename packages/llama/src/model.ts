@@ -211,7 +211,7 @@ export function tokenLosses(decoder: Decoder, input: DecoderInput, { labelRows, 
 
 /**
  * What the queries of a layer see when its window lets them see `size` positions. Along a branch of a context tree fewer
- * keys lie between two tokens than positions, so that there the window is told by moving each query's first key.
+ * keys are between two tokens than positions, so that there the window is told by moving each query's first key.
  */
 function sightWithin(
   size: number | undefined,

@@ -9,7 +9,7 @@ export const modelFolder = (modelPath: string, options?: ResolveOptions): Promis
   resolveModel(modelPath, options)
 
 /**
- * What tells the model in `folder` from others.
+ * What distinguishes the model in `folder` from others.
  * @deprecated use `openModel(folder)` of `@jora/llama` and its `digest()`
  */
 export async function hashModel(folder: string): Promise<string> {

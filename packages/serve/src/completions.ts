@@ -8,7 +8,7 @@ interface Form {
   readonly prefix: string
   readonly object: string
   readonly chunkObject: string
-  /** A choice of a whole answer, and of a chunk, where a role stands in the first. */
+  /** A choice of a whole answer, and of a chunk, where a role is in the first. */
   whole(text: string): object
   part(text: string | undefined, first: boolean): object
 }
@@ -42,7 +42,7 @@ export interface Job {
   readonly asks: readonly Ask[]
   readonly n: number
   readonly options: AnswerOptions & { readonly seed: number }
-  /** Told of every answer that is whole. */
+  /** Called with every answer that is whole. */
   readonly onAnswer: (answer: Answer) => void
 }
 

@@ -1,4 +1,4 @@
-// @jora/shard: meshes of devices, how arrays lie on them, and the partitioner. MPI is a subpath: @jora/shard/mpi.
+// @jora/shard: meshes of devices, how arrays are placed on them, and the partitioner. MPI is a subpath: @jora/shard/mpi.
 export { Mesh, parseMesh, ShardingError } from './mesh/mesh'
 export { MeshDevice, type MeshDeviceOptions } from './device/mesh-device'
 export { NamedSharding, P, PartitionSpec, type DimensionSpec } from './mesh/sharding'

@@ -53,7 +53,7 @@ export async function openWatched(live = new Set<DeviceBuffer>()): Promise<Devic
   return device
 }
 
-/** An array for both devices, and how it lies on the mesh. */
+/** An array for both devices, and how it is placed on the mesh. */
 export interface Placed {
   readonly data: HostArray
   readonly shape: Shape

@@ -1,4 +1,4 @@
-// Random programs on random shardings: a seed gives a graph, the arrays it takes and how these lie on a mesh.
+// Random programs on random shardings: a seed gives a graph, the arrays it takes and how these are placed on a mesh.
 import * as t from '@jora/tensor'
 import type { DType, HostArray, Shape, Tensor } from '@jora/tensor'
 import { Trace, withTrace, type Graph } from '@jora/tensor/graph'

@@ -1,4 +1,4 @@
-// The README's programs, run as they stand there.
+// The README's programs, run as they are there.
 import { build } from 'esbuild'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

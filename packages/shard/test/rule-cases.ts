@@ -1,4 +1,4 @@
-// Ways that an op's inputs can lie, and what each becomes: shapes, parameters and expectations of the partition rules.
+// Ways that an op's inputs can be placed, and what each becomes: shapes, parameters and expectations of the partition rules.
 import { sizeOf, type Shape } from '@jora/tensor'
 import type { CollectiveOp, OpName, OpParams } from '@jora/tensor/graph'
 import { numbers } from './numbers'

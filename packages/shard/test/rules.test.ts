@@ -1,4 +1,4 @@
-// Every op's partition rule, for each way that one of its inputs can lie on two devices.
+// Every op's partition rule, for each way that one of its inputs can be placed on two devices.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DType, HostArray, Shape } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -30,7 +30,7 @@ const hostData = (dtype: DType, shape: Shape, seed: number, data?: readonly numb
   return positive(shape, seed)
 }
 
-/** The ways input `i` can lie, as the letters of its case speak of them. */
+/** The ways input `i` can be placed, as the letters of its case speak of them. */
 function placements([shape, expected, dtype = 'f32']: Input): { spec: PartitionSpec; letter: string; name: string }[] {
   const dims = shape.map((_, dim) => ({
     spec: new PartitionSpec(shape.map((_d, i) => (i === dim ? axis : null))),

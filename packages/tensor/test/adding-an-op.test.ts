@@ -96,7 +96,7 @@ const inPackage = (file: string) => relative(root, file).split(sep).join('/')
 
 let previous: ts.Program | undefined
 
-/** Compile errors of the package with `edits` made to a copy in memory, as `file, what it stands at: message`. */
+/** Compile errors of the package with `edits` made to a copy in memory, as `file, what it is at: message`. */
 function compile(edits: readonly Edit[]): string[] {
   const host = ts.createCompilerHost(options)
   const unedited = host.getSourceFile.bind(host)
@@ -125,7 +125,7 @@ function compile(edits: readonly Edit[]): string[] {
   })
 }
 
-/** The error stands at the table's name. */
+/** The error is at the table's name. */
 const refusal = ({ file, table }: { file: string; table: string }) =>
   expect.stringMatching(new RegExp(`^${file}, ${table}: Property 'softplus' is missing in type`))
 

@@ -61,7 +61,7 @@ describe('checkpoint', () => {
     const [plain, recomputing] = [graphOf(layer, weights), graphOf(j.checkpoint(layer), weights)]
     j.verifyGraph(recomputing)
     expect(count(plain, 'barrier')).toBe(0)
-    // Behind a barrier stand what comes into a layer: its weight and its input.
+    // Behind a barrier are what comes into a layer: its weight and its input.
     expect(count(recomputing, 'barrier')).toBe(2 * weights.length)
     for (const op of ['tanh', 'exp', 'sigmoid']) expect([count(plain, op), count(recomputing, op)]).toEqual([3, 6])
     const again = recomputing.nodes.filter(({ op }) => op === 'tanh').slice(3)

@@ -15,7 +15,7 @@ export interface Failure {
   readonly error: string
 }
 
-/** What `--json` prints; docs/benchmarks tells what each number means. */
+/** What `--json` prints; docs/benchmarks says what each number means. */
 export interface BenchResult {
   readonly schema: 'jora-bench/1'
   readonly date: string

@@ -220,7 +220,7 @@ const prompts = [
   '“Größe”, said the fox: 3.5 km — or 2 mi?\n\n- ',
 ]
 
-/** Nats that a token of llama.cpp's may lie below JORA's likeliest where the weights are the same but for rounding. */
+/** Nats that a token of llama.cpp's may be below JORA's likeliest where the weights are the same but for rounding. */
 const largestGap: Readonly<Partial<Record<DType, number>>> = { f32: 0.1, f16: 0.1, bf16: 0.5 }
 
 /** Reads the export back. @throws ExportError | GgufError at the first difference */

@@ -95,7 +95,7 @@ async function generate(values: Values, { io: session, given, json }: CommandCon
   const read = async () => new TextEncoder().encode(await session.readStdin())
   const ask = values.prompt === '-' ? { prompt: new TextDecoder().decode(await fromFirst(device, read)) } : wanted
   if ('prompt' in ask && ask.prompt === '') throw new UsageError('the prompt is empty, expected text')
-  // On the CPU, the usual case, nothing stands between a prompt and its continuation.
+  // On the CPU, the usual case, nothing is between a prompt and its continuation.
   if (device.kind !== 'cpu') io.stderr.write(`${styleFor(io.stderr, io.env).dim(`on ${deviceTitle(device)}`)}\n`)
   const { maxNewTokens, temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = values
   const sampling = { temperature, topK, topP, repetitionPenalty, presencePenalty, frequencyPenalty, seed }

@@ -28,7 +28,7 @@ const flags = {
 }
 type Values = ValuesOf<typeof flags>
 
-/** What lies beside the built command. */
+/** What is beside the built command. */
 const beside = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 export function registerGui(program: Command, io: Session): void {
@@ -135,7 +135,7 @@ const openers: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...str
 function openBrowser(url: string): void {
   const [program, ...args] = openers[process.platform] ?? ['xdg-open']
   const child = spawn(program, [...args, url], { detached: true, stdio: 'ignore' })
-  // The address stands in the terminal.
+  // The address is in the terminal.
   child.on('error', () => {})
   child.unref()
 }

@@ -8,7 +8,7 @@ export interface Flag<T> {
   readonly placeholder?: string
   /** Other names, without dashes. */
   readonly aliases?: readonly string[]
-  /** Heading it stands under in help. */
+  /** Heading it is under in help. */
   readonly group?: string
   /** The default as help tells it, where someone else fills it in. */
   readonly shown?: string

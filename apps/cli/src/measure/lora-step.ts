@@ -11,7 +11,7 @@ export interface StepRate {
   readonly batch: number
   readonly dtype: 'f32' | 'f16'
   readonly checkpointing: boolean
-  /** A whole step, until its result stands on the device. */
+  /** A whole step, until its result is on the device. */
   readonly ms: Timing
   /** The first step: compiling, and trying tiles where they are new. */
   readonly firstStepMs: number

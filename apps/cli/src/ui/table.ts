@@ -3,7 +3,7 @@ import type { Output } from '../io'
 import { widthOf } from './status-line'
 import type { Style } from './style'
 
-/** Cells of a row that stands alone in it may run on; the last of a row is not padded. */
+/** Cells of a row that is alone in it may run on; the last of a row is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []
   for (const row of rows) {

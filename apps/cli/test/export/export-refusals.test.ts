@@ -90,7 +90,7 @@ describe('an adapter of another base', () => {
   })
 
   test('of another vocabulary: one that has rows of it', async () => {
-    // Low-rank updates of the blocks do not tell; PEFT saves the embedding where the vocabulary was resized.
+    // Low-rank updates of the blocks do not say; PEFT saves the embedding where the vocabulary was resized.
     const config = parseConfig(llama.config)
     await writeTinyAdapter(path('resized'), config, lora)
     const embedding = 'base_model.model.model.embed_tokens.weight'

@@ -1,4 +1,4 @@
-// A chart: lines, a cursor that mouse and arrow keys move, what stands under it in words, and the same as a table.
+// A chart: lines, a cursor that mouse and arrow keys move, what is under it in words, and the same as a table.
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import type uPlot from 'uplot'
 import { integer, number } from '../format'
@@ -15,7 +15,7 @@ interface ChartProps {
   readonly height?: number
   readonly log?: boolean
   readonly smoothing?: number
-  /** Controls that stand above it. */
+  /** Controls that are above it. */
   readonly tools?: ReactNode
 }
 
@@ -60,7 +60,7 @@ export function Chart({ title, x, lines, height = 280, log = false, smoothing = 
       made.destroy()
       plot.current = undefined
     }
-    // `shape` tells when the lines are others; their values go in below.
+    // `shape` says when the lines are others; their values go in below.
   }, [asTable, log, smoothing, height, shade, shape])
 
   useEffect(() => {

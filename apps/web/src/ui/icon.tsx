@@ -1,4 +1,4 @@
-// The few pictures of the page, drawn as lines; words always stand beside them.
+// The few pictures of the page, drawn as lines; words always are beside them.
 
 const paths = {
   play: 'M7 5l11 7-11 7z',

@@ -18,7 +18,7 @@ export interface EndpointOptions {
   maxRequests?: number | undefined
   /** Tokens at most, of prompts and answers, as the endpoint counts them. */
   maxTokens?: number | undefined
-  /** Told of each wait before a request is sent again. */
+  /** Called with each wait before a request is sent again. */
   onRetry?: (why: string, waitMs: number) => void
   /** Waits; tests have no time. */
   wait?: (ms: number, signal?: AbortSignal) => Promise<void>
@@ -35,7 +35,7 @@ export class EndpointError extends Error {
   override readonly name: string = 'EndpointError'
 }
 
-/** Requests or tokens are used up; what was answered so far stands. */
+/** Requests or tokens are used up; what was answered so far is kept. */
 export class BudgetError extends EndpointError {
   override readonly name = 'BudgetError'
 }

@@ -19,7 +19,7 @@ export type Block = (
 const longestFence = (text: string): number =>
   [...text.matchAll(/^\s*(`{3,})/gm)].reduce((most, [, ticks = '']) => Math.max(most, ticks.length), 2)
 
-/** A block as it stands in a chunk: headings and code as Markdown writes them. */
+/** A block as it is in a chunk: headings and code as Markdown writes them. */
 export function blockText(block: Block, format: TableFormat = 'markdown'): string {
   switch (block.kind) {
     case 'heading':
@@ -38,11 +38,11 @@ export function blockText(block: Block, format: TableFormat = 'markdown'): strin
 /** A whole document as text. */
 export const blocksText = (blocks: readonly Block[]): string => blocks.map((block) => blockText(block)).join('\n\n')
 
-/** The headings that a place of a document stands under, outermost first. */
+/** The headings that a place of a document is under, outermost first. */
 export class HeadingPath {
   readonly #open: { level: number; text: string }[] = []
 
-  /** Those that a block stands under; a heading does not stand under those of its own level. */
+  /** Those that a block is under; a heading is never under those of its own level. */
   above(block: Block | undefined): string[] {
     const open = block?.kind === 'heading' ? this.#open.filter(({ level }) => level < block.level) : this.#open
     return open.map(({ text }) => text)

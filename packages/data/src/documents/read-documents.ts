@@ -102,7 +102,7 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
 }
 
 /**
- * The files that {@link readDocuments} would look at, with sizes and times of change: what tells whether they changed.
+ * The files that {@link readDocuments} would look at, with sizes and times of change: what says whether they changed.
  *
  * @throws DatasetError when there is no such file or folder
  */
@@ -121,7 +121,7 @@ export async function listDocuments(path: string): Promise<{ name: string; size:
 
 const stemOf = (name: string): string => name.slice(0, name.length - extensionOf(name).length)
 
-/** What tells a document from the others of its file. */
+/** What distinguishes a document from the others of its file. */
 const partOf = ({ part, row }: Content): string | undefined => part ?? (row === undefined ? undefined : String(row))
 
 function documentOf({ row, part: _part, id: own, ...content }: Content, file: string, id: string): RaftDocument {

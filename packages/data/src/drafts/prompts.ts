@@ -1,4 +1,4 @@
-// What a drafter is asked. A passage stands between marks that it cannot hold itself, and is called data.
+// What a drafter is asked. A passage is between marks that it cannot hold itself, and is called data.
 
 import { textHash } from '../hash'
 import type { Chunk } from '../raft/chunk'

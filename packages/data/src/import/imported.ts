@@ -5,7 +5,7 @@ import type { Columns } from '../rows/columns'
 import type { Row } from '../rows/row-formats'
 
 /**
- * Text files by path relative to the input, with `/` on every system. An input that is one file stands alone, under the name
+ * Text files by path relative to the input, with `/` on every system. An input that is one file is alone, under the name
  * it was given by.
  */
 export type InputFiles = ReadonlyMap<string, string>

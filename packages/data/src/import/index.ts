@@ -15,7 +15,7 @@ export interface ImportFormat {
   /** What it is, in a few words. */
   readonly summary: string
   readonly input: 'a file' | 'a folder' | 'a file or a folder'
-  /** Whether it reads the file of a folder that stands at this path, which has `/` on every system. */
+  /** Whether it reads the file of a folder that is at this path, which has `/` on every system. */
   readonly reads?: (path: string, options: ImportOptions) => boolean
   /** The files of a folder, as errors and help name them. */
   readonly holds?: string

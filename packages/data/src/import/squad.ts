@@ -1,4 +1,4 @@
-// SQuAD 1.1 and 2.0, and XQuAD: questions on paragraphs, answered by words that stand there.
+// SQuAD 1.1 and 2.0, and XQuAD: questions on paragraphs, answered by words that are there.
 
 import { DatasetError, describeValue } from '../errors'
 import { asRecord, asString, isRecord } from '../records/json'
@@ -55,7 +55,7 @@ function questionOf(entry: unknown, document: ContextDocument, noAnswer: string)
   if (!texts.every((text) => typeof text === 'string' && text.trim() !== '') || texts.length === 0)
     return `no answer: "answers": got ${describeValue(answers)}; expected answers with "text", or "is_impossible": true`
   const distinct = [...new Set(texts as string[])]
-  // Wherever it stands: "answer_start" counts code points, and is off by some in translations.
+  // Wherever it is: "answer_start" counts code points, and is off by some in translations.
   const absent = distinct.find((text) => !document.text.includes(text))
   if (absent !== undefined) return `answer not in its paragraph: ${describeValue(absent)}`
   return { ...asked, answer: distinct[0]!, answers: distinct, golden: [document.id!] }

@@ -22,7 +22,7 @@ export function stripStart(text: string, set?: string): string {
 /** Without the characters of `set` (default: white space) at the end. */
 export function stripEnd(text: string, set?: string): string {
   if (set === undefined) {
-    // A pattern at the end is tried at every run of spaces; a text that ends otherwise is told at once.
+    // A pattern at the end is tried at every run of spaces; a text that ends otherwise is reported at once.
     return text === '' || !isSpace(text.at(-1)!) ? text : text.replace(endSpace, '')
   }
   const drop = new Set(set)

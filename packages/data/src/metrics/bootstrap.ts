@@ -2,7 +2,7 @@
 
 import { Random } from '../random'
 
-/** A mean with the interval that it lies in. */
+/** A mean with the interval that it is in. */
 export interface Estimate {
   readonly mean: number
   /** Bounds of 95 %. */

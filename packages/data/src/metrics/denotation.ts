@@ -41,7 +41,7 @@ function isSame(a: Value, b: Value): boolean {
   return a.text === b.text || (a.date !== undefined && a.date === b.date)
 }
 
-/** What may stand at the end of a cell without being part of it: citations, marks of footnotes, details in parentheses. */
+/** What may be at the end of a cell without being part of it: citations, marks of footnotes, details in parentheses. */
 const ENDING = /(?<!^)\[[^\]]*\]$|^\[\d+\]$|[•♦†‡*#+]$| \([^)]*\)$/u
 
 function normalize(text: string): string {

@@ -1,4 +1,4 @@
-// Whether an answer keeps to its context: refuses what that does not answer, and says what stands there.
+// Whether an answer keeps to its context: refuses what that does not answer, and says what is there.
 
 import { evidenceOf } from '../raft/golden'
 import { canonical } from '../retrieval/canonical'
@@ -15,7 +15,7 @@ export interface Grounds {
 /**
  * Scores of one answer. `refusal`: whether an unanswerable question is refused, with the words of a right answer.
  * `faithful`: whether the quotes of an answer (`##begin_quote## … ##end_quote##`), or the answer itself where it has none,
- * stand in the context in whatever form; absent for refusals.
+ * are in the context in whatever form; absent for refusals.
  */
 export function groundingOf(
   prediction: string,

@@ -11,7 +11,7 @@ import { scoreAnswer, summarizeAnswers } from './summary'
 describe('squad', () => {
   test('answers are normalised as SQuAD does it', () => {
     expect(normalizeAnswer('  The  U.S.\tArmy,\nan "other" a-b ')).toBe('us army other ab')
-    // Letters that are not ASCII make words too: no article stands inside them.
+    // Letters that are not ASCII make words too: no article is inside them.
     expect(normalizeAnswer('Thé à Anthem')).toBe('thé à anthem')
   })
 

@@ -20,7 +20,7 @@ export interface AnswerScore {
   reply?: boolean
   /** Whether a question that its context does not answer is refused ({@link groundingOf}). */
   refusal?: boolean
-  /** Whether the answer, or what it quotes, stands in its context. */
+  /** Whether the answer, or what it quotes, is in its context. */
   faithful?: boolean
 }
 
@@ -39,7 +39,7 @@ export interface AnswerSummary {
   reply?: number
   /** Share of unanswerable questions that are refused. */
   refusal?: number
-  /** Share of answers, refusals aside, that stand in their context or quote it truly. */
+  /** Share of answers, refusals aside, that are in their context or quote it truly. */
   faithful?: number
   /** Share of right replies among the answers whose target is right: p(reply | target). */
   replyGivenTarget?: number

@@ -7,7 +7,7 @@ import { templateMessages } from './messages'
 import type { Segment } from './segment'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 
-/** What stands around the text of a lone user message: before it, and from it to where the answer begins. */
+/** What is around the text of a lone user message: before it, and from it to where the answer begins. */
 export interface UserFrame {
   readonly before: string
   readonly after: string
@@ -183,7 +183,7 @@ export class ChatTemplate {
     return { text, learned: true, ends: !this.#endsWithAddedToken(tail) }
   }
 
-  /** What stands before an answer that begins the conversation: there is no prompt to render. */
+  /** What is before an answer that begins the conversation: there is no prompt to render. */
   #opening(whole: string, { content }: ChatMessage): string {
     const at = strip(content) === '' ? -1 : whole.indexOf(strip(content))
     return at < 0 ? this.render([], true) : whole.slice(0, at)

@@ -113,7 +113,7 @@ function byParts(messages: readonly ChatMessage[], between: Between): string {
     .join('')
 }
 
-/** Text as it stands in a Go template. */
+/** Text as it is in a Go template. */
 const literal = (text: string): string => text.replaceAll('{{', '{{ "{{" }}')
 
 function asGo({ start, system: around, userToAssistant, assistantToUser, answer }: Between): string {

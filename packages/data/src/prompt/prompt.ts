@@ -11,7 +11,7 @@ import {
 
 /**
  * The text a model sees before the answer. With `none` it is the row's own text; the answer follows directly. A
- * prompt/completion row's prompt is taken as it stands under any template.
+ * prompt/completion row's prompt is used as it is under any template.
  *
  * @throws Error for a template that needs a tokenizer (`chat`), or is none
  */

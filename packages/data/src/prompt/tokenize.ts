@@ -57,7 +57,7 @@ export function tokenizeTurns(
   const labels = Int32Array.from(
     parts.flatMap((part, i) => (segments[i]!.learned ? part : part.map(() => IGNORED_LABEL))),
   )
-  // Nothing stands before position 0 to predict it from.
+  // Nothing is before position 0 to predict it from.
   labels[0] = IGNORED_LABEL
   return { ids, labels, row: number }
 }
@@ -117,7 +117,7 @@ export function tokenizeTree(row: ContextRow, tokenizer: Tokenizer, options: Tok
   const parts = [tokenizer.encode(head, spellsBos(row, options.template) ? { addBos: false } : {})]
   const ends = [parts[0]!.length]
   for (const document of documents) {
-    // Where nothing stands before it, the first document begins the text.
+    // Where nothing is before it, the first document begins the text.
     const ids = ends.at(-1) === 0 ? tokenizer.encode(document, { addBos: false }) : continued(document)
     parts.push(ids)
     ends.push(ends.at(-1)! + ids.length)

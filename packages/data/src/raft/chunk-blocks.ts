@@ -7,7 +7,7 @@ import type { Table } from './table'
 /** A chunk's text and its place in the document. */
 export interface Passage {
   text: string
-  /** The headings it stands under, outermost first; those in its text are not among them. */
+  /** The headings it is under, outermost first; those in its text are not among them. */
   path: string[]
   page?: number
 }
@@ -64,7 +64,7 @@ class PassageBuilder {
       this.#text = this.#joined(whole)
       return
     }
-    // What is open stays for a section that is cut anyway only where it is too little to stand alone.
+    // What is open stays for a section that is cut anyway only where it is too little to be alone.
     if (count(whole) <= limit || count(this.#text) > limit / 4) this.#close()
     for (const block of section) this.#addBlock(block)
   }

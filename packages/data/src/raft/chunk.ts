@@ -14,7 +14,7 @@ export interface Chunk {
   id: string
   /** Title of the document and the headings above the chunk, with ` › ` between. */
   title?: string
-  /** The headings that it stands under, outermost first; those in its text are not among them. */
+  /** The headings that it is under, outermost first; those in its text are not among them. */
   path?: readonly string[]
   /** Page or slide that it begins on, from 1, where the document has such. */
   page?: number
@@ -139,7 +139,7 @@ function cutText(source: string, count: Count, limit: number, overlap: number): 
   const tokens = (from: number, to: number) => count(text.slice(from, to).trim())
   const chunks: string[] = []
   let start = 0
-  // Up to here all text stands in a chunk; `start` lies before it where text is repeated.
+  // Up to here all text is in a chunk; `start` is before it where text is repeated.
   let covered = 0
   let next = 0
   while (covered < text.length) {

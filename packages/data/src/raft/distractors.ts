@@ -27,8 +27,8 @@ export type FindDistractors = (golden: Source, questions: readonly RaftQuestion[
  * Candidates are the BM25 hits of all questions together, then the others in seeded order. A hit that scores less than a
  * tenth of the golden chunk shares words with every document and distracts no more than any other: among those the shortest
  * would always come first, and a model would learn to know them. Never among them: the golden
- * chunk, a text that stands in the context already, what holds the answer or a quote of one of the questions in whatever
- * form. Training contexts take nothing that is held out, in whatever document it stands; held-out ones take from documents
+ * chunk, a text that is in the context already, what holds the answer or a quote of one of the questions in whatever
+ * form. Training contexts take nothing that is held out, in whatever document it is; held-out ones take from documents
  * that are held out, and only when those are too few from the others. No more candidates are looked at than it takes.
  */
 export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: DistractorPool): FindDistractors {

@@ -64,7 +64,7 @@ export interface Corpus {
   sources: readonly Source[]
   /** Chunks by document; none where it is empty. */
   byDocument: ReadonlyMap<string, readonly Source[]>
-  /** Documents that are texts: what stands in one may be cut in two by its chunks. */
+  /** Documents that are texts: what is in one may be cut in two by its chunks. */
   texts: ReadonlyMap<string, string>
   retriever: Retriever
   /** The canonical form of a chunk. */
@@ -74,7 +74,7 @@ export interface Corpus {
 }
 
 export interface GoldenSearch extends Corpus {
-  /** Whether a question whose answer stands nowhere in its document takes the chunk that is most like the question. */
+  /** Whether a question whose answer is nowhere in its document takes the chunk that is most like the question. */
   allowAbstractive: boolean
 }
 

@@ -1,4 +1,4 @@
-// Questions of RAFT data: what is asked, the answer, and where it is known to stand.
+// Questions of RAFT data: what is asked, the answer, and where it is known to be.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { answersOf } from '../rows/check-qa'

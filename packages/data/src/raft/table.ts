@@ -9,7 +9,7 @@ export interface Table {
   rows: readonly (readonly string[])[]
 }
 
-/** What may stand between cells, the likeliest first. */
+/** What may be between cells, the likeliest first. */
 const delimiters = [',', ';', '\t', '|']
 
 /**

@@ -1,4 +1,4 @@
-// JSON as it was written: what JSON.parse does not tell. Where a text is broken, keys that occur twice, digits of numbers.
+// JSON as it was written: what JSON.parse does not say. Where a text is broken, keys that occur twice, digits of numbers.
 
 import { JsonNumber } from './json'
 

@@ -18,7 +18,7 @@ export interface Bm25Parameters {
   k?: number
   /** How much long texts are held back, from 0 to 1 (default 0.75). */
   b?: number
-  /** What a word counts at least where it stands (default 0.5; 0 is plain BM25). */
+  /** What a word counts at least where it is (default 0.5; 0 is plain BM25). */
   d?: number
   /** Called as texts are indexed. */
   onProgress?: (done: number) => void

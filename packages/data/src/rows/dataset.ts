@@ -1,4 +1,4 @@
-// Rows to training and held-out samples: split, mix, what happens to rows that are too long, and how samples lie in rows.
+// Rows to training and held-out samples: split, mix, what happens to rows that are too long, and how samples are put into rows.
 
 import { checkSpecialIds, TokenIdError, withinEmbedding } from '../tokenizer/embedding'
 import { DatasetError } from '../errors'
@@ -48,7 +48,7 @@ export interface PrepareOptions {
 }
 
 /**
- * How samples lie in sequences. `none`: each in a row of its own; `tree`: questions that share a context in one row, the
+ * How samples are put into sequences. `none`: each in a row of its own; `tree`: questions that share a context in one row, the
  * context once, several such trees one after another in a row; `auto`: as trees where that saves a tenth of the tokens.
  */
 export const packings = ['auto', 'none', 'tree'] as const
@@ -57,7 +57,7 @@ export type Packing = (typeof packings)[number]
 
 /** Counts of samples and tokens. */
 export interface DatasetStatistics {
-  /** Questions with an answer to learn, however they lie in rows. */
+  /** Questions with an answer to learn, however they are put into rows. */
   samples: number
   /** Distinct contexts: equal ones, and equal non-empty `input`s, count once; every sample without one counts itself. */
   contexts: number

@@ -92,7 +92,7 @@ export type AnswerMetric = (typeof answerMetrics)[number]
 
 /** RAFT (Zhang et al. 2024): a context and the questions that share it. */
 export interface ContextRow extends RowBase {
-  /** Retrieved documents, or a text taken as it stands. */
+  /** Retrieved documents, or a text used as it is. */
   context: string | readonly ContextDocument[]
   questions: readonly ContextQuestion[]
   /** How `eval` judges the answers, beside exact match and F1. */

@@ -4,7 +4,7 @@ import { isRecord } from '../records/json'
 import type { Place } from './json-place'
 import { escapeRegExp } from './pattern'
 
-/** A token that is found in the text as it stands, whatever the vocabulary would make of it. */
+/** A token that is found in the text as it is, whatever the vocabulary would make of it. */
 export interface AddedToken {
   readonly id: number
   readonly content: string

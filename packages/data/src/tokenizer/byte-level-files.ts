@@ -3,7 +3,7 @@
 import { asRecord, asString } from '../records/json'
 import { TokenizerError } from './json-place'
 
-/** GPT-2's kind of tokenizers: what stands before the model, and the special tokens where no file names them. */
+/** GPT-2's kind of tokenizers: what is before the model, and the special tokens where no file names them. */
 interface Kind {
   readonly normalizer: object | null
   /** Where words end; GPT-2's own rule where absent. */

@@ -37,7 +37,7 @@ export class Place {
     return new Place(this.source, this.path === '' ? key : `${this.path}.${key}`, inner)
   }
 
-  /** Whether nothing stands there. */
+  /** Whether nothing is there. */
   get isAbsent(): boolean {
     return this.value === undefined || this.value === null
   }

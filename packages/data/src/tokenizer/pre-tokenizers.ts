@@ -5,7 +5,7 @@ import { bytesAsCharacters } from './byte-characters'
 import type { Place } from './json-place'
 import { behaviors, compilePattern, cut, escapeRegExp, whiteSpace, type Behavior } from './pattern'
 
-/** Where a piece stands, which decides whether a space is put before it. */
+/** Where a piece is, which decides whether a space is put before it. */
 export interface Standing {
   /** It begins a text. */
   readonly first: boolean
@@ -35,7 +35,7 @@ const cutting =
 const kinds: Readonly<Record<string, (place: Place) => Cutter>> = {
   Sequence: (place) => {
     const steps = place.at('pretokenizers').items().map(cutterOf)
-    // Only the first piece still stands where the text does.
+    // Only the first piece still is where the text does.
     const each = (step: Cutter, pieces: string[], { first, continued }: Standing) =>
       pieces.flatMap((piece, i) => step(piece, { first: first && i === 0, continued: continued && i === 0 }))
     return (text, standing) => steps.reduce((pieces, step) => each(step, pieces, standing), [text])

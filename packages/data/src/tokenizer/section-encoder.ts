@@ -9,7 +9,7 @@ import { compileUnigram } from './unigram'
 import type { WordModel } from './vocabulary'
 
 /**
- * Where a section stands: at the beginning of a text; behind an added token; or as the continuation of text that is
+ * Where a section is: at the beginning of a text; behind an added token; or as the continuation of text that is
  * tokenised already.
  */
 export type SectionPlace = 'start' | 'inside' | 'continued'
@@ -18,7 +18,7 @@ const models = { BPE: compileBpe, Unigram: compileUnigram }
 
 /** What tokenizer.json makes of text that holds no added token. */
 export interface TextModel extends Pick<WordModel, 'ids' | 'pieces'> {
-  /** The text of an added token as it stands in normalised text; undefined where texts are not normalised. */
+  /** The text of an added token as it is in normalised text; undefined where texts are not normalised. */
   readonly normalized: ((content: string) => string) | undefined
   /**
    * The encoder of sections.

@@ -33,7 +33,7 @@ export function readModelTokenIds(...configs: readonly unknown[]): ModelTokenIds
   return { bosTokenId: read('bos_token_id'), eosTokenId: read('eos_token_id') }
 }
 
-/** The first SpecialToken of the post-processor's template when it stands before the text, as an id. */
+/** The first SpecialToken of the post-processor's template when it is before the text, as an id. */
 function templatePrefix(postProcessor: unknown): number | undefined {
   const record = asRecord(postProcessor)
   if (record.type === 'Sequence') {

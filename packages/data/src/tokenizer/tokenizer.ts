@@ -90,7 +90,7 @@ export function createTokenizer(
   const added = readAddedTokens(json, config, model.ids)
   const { normalized } = model
   const addedTokens = new AddedTokens(added.filter((token) => normalized === undefined || !token.normalized))
-  // Those that are looked for in normalised text stand there as it makes them, and decode to that.
+  // Those that are looked for in normalised text are there as it makes them, and decode to that.
   const inNormalized = added
     .filter((token) => token.normalized)
     .flatMap((token) => (normalized === undefined ? [] : [{ ...token, content: normalized(token.content) }]))
@@ -171,7 +171,7 @@ const placeOf = (start: number, continuation: boolean): SectionPlace =>
   start > 0 ? 'inside' : continuation ? 'continued' : 'start'
 
 /**
- * How many of the whole's tokens lie within its prefix, which is tokenised apart.
+ * How many of the whole's tokens are within its prefix, which is tokenised apart.
  *
  * @param size bytes of a token
  */

@@ -32,7 +32,7 @@ export interface Batch {
   samples: number[]
 }
 
-/** Rows in which several samples, or the branches of trees, lie one after another. */
+/** Rows in which several samples, or the branches of trees, are one after another. */
 export interface PackedRows {
   /** Position of each token in its own sample [batchSize * seqLen]. */
   positions: Int32Array
@@ -41,7 +41,7 @@ export interface PackedRows {
    * groupStart ≤ j ≤ index and (j < prefixEnd or j ≥ branchStart).
    */
   visibility: Int32Array
-  /** No token sees one that lies this many before it, or more. */
+  /** No token sees one that is this many before it, or more. */
   window: number
 }
 
@@ -150,7 +150,7 @@ function placeRow(samples: readonly Sample[], indices: readonly number[]): Place
   return { parts, length }
 }
 
-/** Where the token stands that another is predicted from: of a branch's first, the last of the context that it sees. */
+/** Where the token is that another is predicted from: of a branch's first, the last of the context that it sees. */
 function tokenBefore({ branches = [] }: Sample): (t: number) => number {
   const first = new Map(branches.map(({ start, contextLength }) => [start, contextLength - 1]))
   return (t) => first.get(t) ?? t - 1

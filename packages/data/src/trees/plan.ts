@@ -1,10 +1,10 @@
-// One epoch as optimiser steps: which samples lie in which row of which batch.
+// One epoch as optimiser steps: which samples are in which row of which batch.
 
 import { chunks, planBatches, type PlanOptions } from './batches'
 import { deriveSeed, shuffle } from '../random'
 import { countSamples, type Sample } from './sample'
 
-/** A row of a batch: a sample, or several that lie in it one after another and do not see each other. */
+/** A row of a batch: a sample, or several that are in it one after another and do not see each other. */
 export type BatchRow = number | readonly number[]
 
 /** How {@link planSteps} divides an epoch into optimiser steps. */

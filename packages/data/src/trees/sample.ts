@@ -3,7 +3,7 @@
 /** The label of a token that is not learned, as in transformers and torch. */
 export const IGNORED_LABEL = -100
 
-/** Where a branch of a context tree lies in its sample; it ends where the next begins. */
+/** Where a branch of a context tree is in its sample; it ends where the next begins. */
 export interface PlacedBranch {
   /** Its first token. */
   start: number

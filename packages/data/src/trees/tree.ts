@@ -32,7 +32,7 @@ export function separateSamples({ context, branches, row }: Tree): Sample[] {
     ids.set(branch.ids, branch.contextLength)
     const labels = new Int32Array(ids.length).fill(IGNORED_LABEL)
     labels.set(branch.labels, branch.contextLength)
-    // Nothing stands before position 0 to predict it from.
+    // Nothing is before position 0 to predict it from.
     labels[0] = IGNORED_LABEL
     return { ids, labels, row, question: branch.question, contextLength: branch.contextLength }
   })

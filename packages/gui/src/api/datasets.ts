@@ -10,7 +10,7 @@ export const fileEntrySchema = z.object({
   bytes: z.number(),
   modifiedAt: z.string(),
   /** What it can be used as, by its name and, for folders, its files. */
-  /** What it can be used as, told from its name and what lies in it. */
+  /** What it can be used as, told from its name and what is in it. */
   use: z.enum(['model', 'adapter', 'run', 'dataset']).nullable(),
 })
 /** An entry that {@link fileEntrySchema} describes. */
@@ -56,7 +56,7 @@ export const inspectionSchema = z.object({
   formats: z.array(z.enum(datasetFormats)),
   layout: z.enum(['array', 'lines']),
   rows: z.number(),
-  /** The first rows as they stand. */
+  /** The first rows as they are. */
   first: z.array(z.unknown()),
   /** The first 100. */
   errors: z.array(

@@ -20,7 +20,7 @@ export const modelSchema = z.object({
   /** Of its weight files. */
   bytes: z.number().nullable(),
   hasChatTemplate: z.boolean(),
-  /** Linear layers that an adapter can stand beside. */
+  /** Linear layers that an adapter can be beside. */
   modules: z.array(z.string()),
   /** Why it cannot be used; null when it can. */
   problem: z.string().nullable(),
@@ -95,7 +95,7 @@ export const meshSchema = z.object({
         z.object({
           /** `model.embed_tokens`, `self_attn.q_proj`, …: one for all layers. */
           module: z.string(),
-          /** Where it stands: before, in, or after the layers. */
+          /** Where it is: before, in, or after the layers. */
           place: z.enum(['before', 'layer', 'after']),
           /** `rows` are split, `columns` are, or the device has all of it. */
           split: z.enum(['rows', 'columns', 'none']),

@@ -67,7 +67,7 @@ export const runDetailSchema = z.object({
   run: runSchema,
   /** As asked for here; null for a run of a terminal. */
   settings: settingsSchema.nullable(),
-  /** run.json as it stands; null until the run has written it. */
+  /** run.json as it is; null until the run has written it. */
   record: z.record(z.string(), z.unknown()).nullable(),
   /** quickstart.json, of a quickstart that is done. */
   quickstart: z.record(z.string(), z.unknown()).nullable(),

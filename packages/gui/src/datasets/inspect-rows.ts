@@ -3,7 +3,7 @@ import { checkRow, DatasetError, RecordReader, type RecordItem, type Row } from 
 import type { DatasetFormat, Inspection } from '../api'
 
 const mostErrors = 100
-/** How much of the beginning tells what a file is that holds no rows. */
+/** How many bytes of the beginning are enough to recognise a file without rows. */
 const headChars = 4000
 /** What a shown row may take, as JSON. */
 const shownChars = 20_000
@@ -85,7 +85,7 @@ export async function inspectRows(
   }
 }
 
-/** Without where it stands, which is told apart. */
+/** Without where it is, which is told apart. */
 const problemOf = ({ message, key }: DatasetError): string => {
   const mark = key === undefined ? undefined : `"${key}": `
   const at = mark === undefined ? -1 : message.indexOf(mark)

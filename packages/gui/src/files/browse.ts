@@ -10,7 +10,7 @@ const datasetName = /\.(jsonl?|ndjson)$/i
 const notRows =
   /^(config|gui|run|quickstart|generation_config|adapter_config|tokenizer.*|special_tokens_map|.*\.index)\.json$|^metrics\.jsonl$/
 
-/** By a file that lies in a folder, what the folder is. */
+/** By a file that is in a folder, what the folder is. */
 const signs: readonly (readonly [file: string, use: NonNullable<FileEntry['use']>])[] = [
   ['metrics.jsonl', 'run'],
   ['adapter_config.json', 'adapter'],

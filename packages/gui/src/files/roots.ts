@@ -48,7 +48,7 @@ export class Roots {
       if (!this.#allowed(real)) throw this.#outside(path, field)
       return real
     }
-    // What lies elsewhere is not told apart from what is not there.
+    // What is elsewhere is not told apart from what is not there.
     if (!this.#allowed(resolve(path))) throw this.#outside(path, field)
     throw failureAt('not_found', field, `${path} does not exist.`)
   }
@@ -87,7 +87,7 @@ export class Roots {
     return this.roots.some((root) => root.path === path) ? null : dirname(path)
   }
 
-  /** Whether a true path lies under a root that the user named. */
+  /** Whether a true path is under a root that the user named. */
   isBrowsable(real: string): boolean {
     return this.roots.some((root) => isInside(real, root.path))
   }

@@ -1,4 +1,4 @@
-// A zip of files as they stand, written while it is read: weights do not compress, so nothing is.
+// A zip of files as they are, written while it is read: weights do not compress, so nothing is.
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
@@ -94,7 +94,7 @@ async function* zipChunks(files: readonly ZipFile[], dates: readonly number[]): 
   }
   const directoryAt = offset
   for (const entry of entries) {
-    // No comment, first disk, no attributes; where the local header stands.
+    // No comment, first disk, no attributes; where the local header is.
     const more = Buffer.alloc(14)
     more.writeUInt32LE(entry.offset, 10)
     const listed = header(0x02014b50, [20, 20], entry, more)

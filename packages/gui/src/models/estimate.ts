@@ -1,4 +1,4 @@
-// What a run will take: its steps, its memory on each device, its time, and how the model lies on the mesh.
+// What a run will take: its steps, its memory on each device, its time, and how the model is placed on the mesh.
 import { describeModel } from '@jora/llama'
 import { adapterStateBytes, JoraConfig, rankNote } from '@jora/lora'
 import { fromNames, settings as table } from '@jora/lora/settings'

@@ -7,7 +7,7 @@ import type { Roots } from '../files/roots'
 import { badValue, Failure } from '../server/failure'
 import { modelInfo } from './model-info'
 
-/** What tells the model in `folder` from others. */
+/** What distinguishes the model in `folder` from others. */
 async function digestOf(folder: string): Promise<string> {
   await using model = await openModel(folder, { local: true })
   return await model.digest() // awaited before the files close
@@ -88,7 +88,7 @@ export class Models {
     return found && (await modelInfo({ ref: id, name: id, source: 'cache', path: found.dir }))
   }
 
-  /** As seen from the root it lies in. */
+  /** As seen from the root it is in. */
   #nameOf(path: string): string {
     const root = this.roots.roots.find(({ path: folder }) => path.startsWith(folder))
     return root === undefined ? path : join(root.name, relative(root.path, path))

@@ -4,7 +4,7 @@ import { LogReader } from '@jora/lora'
 
 const pollMs = 100
 
-/** Where a reader stands: lines read, and a mark of the last of them, by which a file that was rewritten is noticed. */
+/** Where a reader is: lines read, and a mark of the last of them, by which a file that was rewritten is noticed. */
 export function idAt(lines: readonly string[], position: number): string {
   return position === 0 ? '0' : `${position}-${crc32(lines[position - 1]!).toString(36)}`
 }

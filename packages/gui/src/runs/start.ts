@@ -60,7 +60,7 @@ const hasFile = async (folder: string, name: string): Promise<boolean> =>
 
 const tailBytes = 20_000
 
-/** The error that stands last in the log, from byte `from` on. */
+/** The error that is last in the log, from byte `from` on. */
 async function lastError(folder: string, from: number): Promise<string | undefined> {
   const file = await open(join(folder, logFile), 'r').catch(() => undefined)
   if (!file) return undefined

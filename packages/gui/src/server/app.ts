@@ -20,7 +20,7 @@ export interface AppOptions {
   readonly sessions: Sessions
   readonly password: Password | undefined
   readonly staticDir: string | undefined
-  /** Told of errors that nobody foresaw. */
+  /** Called with errors that nobody foresaw. */
   readonly onError: (error: Error) => void
 }
 

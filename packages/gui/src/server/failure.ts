@@ -39,7 +39,7 @@ export class Failure extends Error {
 export const badValue = (path: string, message: string): Failure =>
   new Failure('bad_request', path === '' ? message : `${path}: ${message}`, [{ path, message }])
 
-/** The failure that a schema's findings are; `at` is where the checked value stands. */
+/** The failure that a schema's findings are; `at` is where the checked value is. */
 export function schemaFailure(error: z.ZodError, at = ''): Failure {
   const issues = error.issues.slice(0, 20).flatMap((issue) => {
     const path = [at, ...issue.path.map(String)].filter((part) => part !== '').join('.')

@@ -7,7 +7,7 @@ const lifetimeMs = 30 * 24 * 3_600_000
 const keyFile = 'session.key'
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-/** Whether two texts are equal, in a time that does not tell where they differ. */
+/** Whether two texts are equal, in a time that does not say where they differ. */
 export const sameText = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 /** The key that signs cookies, made on first use; readable by its owner only. */

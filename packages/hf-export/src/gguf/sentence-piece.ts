@@ -14,7 +14,7 @@ const addedScore = -1000
  * the highest score first, of equals the leftmost. Hugging Face's BPE joins pairs by the rank of their merge, of equals the
  * leftmost. With −rank for the token a merge makes the two walk the same way, when every pair that makes a token has a
  * merge; tokenizer.json files that were made from SentencePiece list them all ({@link cutOtherwise} looks at the rest). The first of a token's merges counts: a
- * piece's merges stand together there. Tokens that no merge makes (single characters, bytes, special tokens) score below
+ * piece's merges are one after another there. Tokens that no merge makes (single characters, bytes, special tokens) score below
  * all others, and would be joined last.
  */
 function scoresFromMerges(tokens: readonly Token[], merges: readonly (readonly [string, string])[]): number[] {

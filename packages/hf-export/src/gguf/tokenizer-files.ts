@@ -9,7 +9,7 @@ export const record = (value: unknown): Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
-/** A token that stands beside the model's vocabulary, or is matched in the text before it. */
+/** A token that is beside the model's vocabulary, or is matched in the text before it. */
 export interface AddedToken {
   readonly id: number
   readonly content: string

@@ -1,4 +1,4 @@
-// A request body that tells how much of it has been read.
+// A request body that says how much of it has been read.
 
 /** Bytes of `content`, streamed; a Blob, so that fetch sends its length ahead, which storage asks for. */
 export class CountingBlob extends Blob {

@@ -1,4 +1,4 @@
-// How a repository on the Hub stands: whether it is there, who sees it, which files it has.
+// The state of a repository on the Hub: whether it is there, who sees it, which files it has.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { createBranch, createRepo, listFiles, modelInfo, whoAmI } from '@huggingface/hub'
@@ -43,7 +43,7 @@ export async function identify(access: PushAccess): Promise<void> {
   }
 }
 
-/** How the repository stands; undefined when it is not there. */
+/** The state of the repository; undefined when it does not exist. */
 export async function look(access: PushAccess): Promise<Repository | undefined> {
   try {
     const info = await modelInfo({ ...requestOf(access), name: access.id })

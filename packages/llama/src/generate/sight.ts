@@ -10,7 +10,7 @@ export const roundUp = (n: number): number => Math.ceil(n / bucket) * bucket
 
 /** What a row of a batch sees of the cache: all from `start` on, but for the gap between `contextEnd` and `branchStart`. */
 export interface RowSight {
-  /** Where its first token lies, behind fill tokens. */
+  /** Where its first token is, behind fill tokens. */
   readonly start: number
   /** End of what it sees of a shared context. */
   readonly contextEnd: number

@@ -21,7 +21,7 @@ export class ModelCache {
     return join(this.dir, 'blobs', blobId)
   }
 
-  /** The commit a branch or tag stood at when last resolved; a commit is itself. */
+  /** The commit a branch or tag was at when last resolved; a commit is itself. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision
     try {

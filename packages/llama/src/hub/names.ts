@@ -11,7 +11,7 @@ export function isModelId(id: string): boolean {
   return words.length <= 2 && words.every((part) => word.test(part)) && !id.includes('--') && !id.includes('..')
 }
 
-/** Whether the text means a path whatever lies there: `./x`, `/x`, `~/x`, `C:\x`, `\\host\x`. */
+/** Whether the text means a path whatever is there: `./x`, `/x`, `~/x`, `C:\x`, `\\host\x`. */
 export function isPath(text: string): boolean {
   return /^[./~\\]|^[a-zA-Z]:|[\\]|\/$/.test(text)
 }

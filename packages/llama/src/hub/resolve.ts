@@ -72,7 +72,7 @@ export async function resolveModel(idOrDir: string, options: ResolveOptions = {}
 }
 
 /**
- * The model in a folder, as it stands.
+ * The model in a folder, as it is.
  * @param name what errors call it
  * @throws HubError when its index is bad or names a file that is missing
  */

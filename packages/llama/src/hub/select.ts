@@ -4,7 +4,7 @@ import { HubError } from './error'
 import { ggufModels } from './gguf-files'
 import { checkFileName } from './names'
 
-/** Files that stand beside config and weights: generation settings, tokenizer, chat template. */
+/** Files that are beside config and weights: generation settings, tokenizer, chat template. */
 export const companionFiles: readonly string[] = [
   'generation_config.json',
   'tokenizer.json',

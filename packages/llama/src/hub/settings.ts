@@ -1,4 +1,4 @@
-// Where the Hub is, who asks and where the cache lies: options first, then the environment huggingface_hub also reads.
+// Where the Hub is, who asks and where the cache is: options first, then the environment huggingface_hub also reads.
 
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'

@@ -1,4 +1,4 @@
-// The header of a llama2.c checkpoint, and where its weights lie: the .bin files of karpathy/llama2.c, versions 0 and 1.
+// The header of a llama2.c checkpoint, and where its weights are: the .bin files of karpathy/llama2.c, versions 0 and 1.
 import { ModelError, parseConfig, type DecoderConfig } from '../config/config'
 import { weightShapes } from '../open/weights'
 
@@ -17,7 +17,7 @@ export interface Llama2cWeight {
   /** First byte in the file. */
   readonly begin: number
   readonly bytes: number
-  /** Heads whose rows stand in pairs for the rotation, and are halves in Hugging Face's layout; undefined: rows as they are. */
+  /** Heads whose rows are in pairs for the rotation, and are halves in Hugging Face's layout; undefined: rows as they are. */
   readonly pairedHeads: number | undefined
 }
 
@@ -32,7 +32,7 @@ export interface Llama2cHeader {
   readonly fileBytes: number
 }
 
-/** Weights of one kind stand together, layer after layer. */
+/** Weights of one kind are together, layer after layer. */
 const orders: Readonly<Record<0 | 1, readonly string[]>> = {
   0: [
     'model.embed_tokens',
@@ -129,7 +129,7 @@ export function parseLlama2cHeader(start: Uint8Array, source: string): Llama2cHe
     num_attention_heads: heads,
     num_hidden_layers: layers,
     num_key_value_heads: kvHeads,
-    // Neither stands in the file: llama2.c computes with these.
+    // Neither is in the file: llama2.c computes with these.
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
     tie_word_embeddings: tied,

@@ -97,7 +97,7 @@ async function readQuantised(
   }
 }
 
-/** How a quantised matrix lies: as it would in floats, or whole where a split would cut through groups. */
+/** How a quantised matrix is placed: as it would in floats, or whole where a split would cut through groups. */
 function specWithin(spec: PartitionSpec, device: Device, groups: number): PartitionSpec {
   if (!(device instanceof MeshDevice)) return spec
   const parts = (spec.dimensions[1] ?? []).reduce((n, axis) => n * device.mesh.along(axis), 1)
@@ -105,7 +105,7 @@ function specWithin(spec: PartitionSpec, device: Device, groups: number): Partit
 }
 
 /**
- * The weights that `config` calls for, on `device`. Floats that lie in a file stay there until a program uses them
+ * The weights that `config` calls for, on `device`. Floats that are in a file stay there until a program uses them
  * (memory-mapped on the CPU; on a mesh each device reads its part); matrices of blocks become codes with scales, from which
  * programs compute; other blocks are unpacked to f32.
  * @throws ModelError naming a weight with values that are not finite; ShardingError for a mesh that does not fit, before any

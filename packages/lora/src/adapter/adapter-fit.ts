@@ -16,7 +16,7 @@ function layerRange(modules: Iterable<string>): { readonly last: number; readonl
   return { last, text: first === last ? `layer ${first}` : `layers ${first}…${last}` }
 }
 
-/** Appended to what tells that an adapter is another model's. */
+/** Appended to what says that an adapter is another model's. */
 export const madeFor = (baseModel: string | undefined): string =>
   `the adapter was made for another model${baseModel === undefined || baseModel === '' ? '' : ` (its settings name ${JSON.stringify(baseModel)})`}`
 

@@ -51,7 +51,7 @@ export function parseMlxConfig(json: unknown, source: string): MlxConfig {
   if (typeof rank !== 'number' || !Number.isInteger(rank) || rank < 1) return refuse(of('rank'), rank, 'an integer ≥ 1')
   if (typeof scale !== 'number' || !(scale > 0)) return refuse(of('scale'), scale, 'a number > 0')
   if (typeof dropout !== 'number') return refuse(of('dropout'), dropout, 'a number')
-  // Early versions multiplied by scale · alpha / rank, later ones ignore alpha; the file does not tell which trained it.
+  // Early versions multiplied by scale · alpha / rank, later ones ignore alpha; the file does not say which trained it.
   if (alpha !== undefined && alpha !== null && alpha !== rank)
     return refuse(
       of('alpha'),

@@ -1,4 +1,4 @@
-// Adapters read from folders, of whatever make: PEFT's and MLX's are told apart by what lies there.
+// Adapters read from folders, of whatever make: PEFT's and MLX's are told apart by what is there.
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTextIfThere } from '@jora/data'
@@ -32,7 +32,7 @@ async function checkWeights(folder: string, file: string): Promise<string> {
   return path
 }
 
-/** The adapter_config.json of `folder`, parsed. @throws ConfigError, saying what lies there instead */
+/** The adapter_config.json of `folder`, parsed. @throws ConfigError, saying what is there instead */
 async function readAdapterJson(folder: string): Promise<{ readonly json: unknown; readonly path: string }> {
   const path = join(folder, adapterConfigFile)
   const text = await readTextIfThere(path).catch((error: Error) => {

@@ -17,7 +17,7 @@ const dot = (a: Float64Array, b: Float64Array): number => {
 }
 
 /**
- * Makes `vector` orthogonal to `basis`, whose vectors are orthonormal, and of length 1; a vector that lies in their span
+ * Makes `vector` orthogonal to `basis`, whose vectors are orthonormal, and of length 1; a vector that is in their span
  * becomes zero. Twice is enough (Giraud et al. 2005).
  * @param vector changed in place
  * @returns its length before it was divided by it
@@ -60,7 +60,7 @@ function transposedTimes(matrix: Float32Array, y: Float64Array, columns: number)
 /**
  * Eigenvalues of a symmetric tridiagonal matrix by QL steps with implicit shifts (Dubrulle, Martin & Wilkinson 1968).
  * @param diagonal `[n]`, in which the eigenvalues are left
- * @param beside `[n]`: entry i stands between i and i + 1, the last is 0; used up
+ * @param beside `[n]`: entry i is between i and i + 1, the last is 0; used up
  * @param rows rows of a matrix `[…, n]`, multiplied by the eigenvectors from the right: those of the identity become their own
  */
 function diagonalise(diagonal: Float64Array, beside: Float64Array, rows: readonly Float64Array[]): void {
@@ -123,7 +123,7 @@ const largestFirst = (values: Float64Array): number[] => [...values.keys()].sort
 
 /**
  * The `rank` largest singular values of a matrix with their vectors, largest first; fewer for a matrix of a lower rank. They
- * are exact to about 1e-6 of the largest one; where the singular values lie so close that this takes too many steps, the
+ * are exact to about 1e-6 of the largest one; where the singular values are so close that this takes too many steps, the
  * vectors span nearly the best subspace instead.
  * @param matrix `[rows, columns]`, row-major
  */

@@ -111,7 +111,7 @@ export async function planStep(
   }
 }
 
-/** What every GPU is taken to have, where nobody said how much memory there is: WebGPU does not tell. */
+/** What every GPU is assumed to have, where nobody said how much memory there is: WebGPU does not report it. */
 export const assumedMemoryBytes = 4e9
 
 /**

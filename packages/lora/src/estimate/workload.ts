@@ -51,7 +51,7 @@ export class StepLoop {
     this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
   }
 
-  /** Starts a step. The loss tells when it ran. */
+  /** Starts a step. The loss says when it ran. */
   take(): StepResult {
     const result = this.stepper.run(this.state, this.#batches, { step: ++this.#step, learningRate: 1e-4, seed: 1 })
     this.state = result.state

@@ -1,4 +1,4 @@
-// Which stages of a folder stand: each by what it was made from.
+// Which stages of a folder are done: each by what it was made from.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'

@@ -17,7 +17,7 @@ import { trainStage } from './training'
  * Each stage leaves its file in `outputDir` ({@link learnStages}). A stage that was done from the same is not done again, so
  * a second call goes on where the first one stopped; a file that was edited is what later stages are made from.
  *
- * @throws ConfigError | DatasetError | EndpointError naming what is wrong; what was done stands
+ * @throws ConfigError | DatasetError | EndpointError naming what is wrong; what was done is kept
  * @throws the signal's reason when it is aborted
  */
 export async function learn(options: LearnOptions): Promise<Learned> {

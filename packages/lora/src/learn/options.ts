@@ -28,13 +28,13 @@ export interface LearnOptions {
   /** Held-out questions that are asked at most (default 200). */
   readonly evalQuestions?: number
   readonly signal?: AbortSignal | undefined
-  /** Told of each stage: `stands` where an earlier call did it, from the same. */
+  /** Called with each stage: `stands` where an earlier call did it, from the same. */
   readonly onStage?: (stage: LearnStage, state: 'begins' | 'stands' | 'again') => void
   readonly onProgress?: (done: number, total: number, what: LearnProgress) => void
   readonly onTrain?: (event: TrainEvent | { readonly type: 'begin'; readonly totalSteps: number }) => void
 }
 
-/** What progress is told of. */
+/** What progress reports are about. */
 export type LearnProgress = RaftStage | 'file' | 'passage' | 'base' | 'tuned'
 
 /** Who drafts, named; `name` is part of what its replies are kept under. */

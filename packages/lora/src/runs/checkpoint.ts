@@ -21,7 +21,7 @@ import { adaptedModules } from '../adapter/target-modules'
 import type { Progress } from '../train/trainer'
 import type { TrainState } from '../train/training-step'
 
-/** Where a run stands, and what must be the same to resume it exactly; see `fingerprint`. */
+/** Where a run is, and what must be the same to resume it exactly; see `fingerprint`. */
 export interface SavedProgress extends Progress {
   readonly fingerprint: string
   /** Settings that decide the course, as they were; absent in checkpoints of earlier versions. */
@@ -35,7 +35,7 @@ const folderName = (step: number): string => `step-${String(step).padStart(8, '0
 
 /**
  * Writes `checkpoints/step-…` under `outputDir` and returns that path, with forward slashes on every system. The state is
- * saved whole, however it lies on its device. Of a job's processes all must call it, and the first writes.
+ * saved whole, however it is placed on its device. Of a job's processes all must call it, and the first writes.
  */
 export async function saveCheckpoint(
   outputDir: string,
@@ -90,7 +90,7 @@ export async function bestCheckpoint(outputDir: string): Promise<EvaluatedCheckp
 export const removeUnfinishedCheckpoints = (outputDir: string): Promise<void> =>
   removeTemporaries(join(outputDir, 'checkpoints'), isCheckpointName)
 
-/** `learningRate was 0.001, is 0.0001`, for each setting that differs; none for a checkpoint that does not tell. */
+/** `learningRate was 0.001, is 0.0001`, for each setting that differs; none for a checkpoint that does not say. */
 const differences = (was: Readonly<Record<string, unknown>>, is: Readonly<Record<string, unknown>>): string[] =>
   Object.keys(is).flatMap((key) => {
     const [before, now] = [was, is].map((values) => JSON.stringify(values[key] ?? null))
@@ -101,7 +101,7 @@ const differences = (was: Readonly<Record<string, unknown>>, is: Readonly<Record
 const brokenCheckpoint = (folder: string, problem: string): ConfigError =>
   new ConfigError(`${problem}; remove ${folder} to go on from the checkpoint before it`)
 
-/** What trainer_state.json says. @throws ConfigError when it does not tell where the run stood */
+/** What trainer_state.json says. @throws ConfigError when it does not say where the run was */
 function progressOf(text: string, folder: string): SavedProgress {
   const path = join(folder, progressFile)
   let json: unknown

@@ -33,7 +33,7 @@ export interface LoraConfig {
   readonly excludeModules?: readonly string[] | string | undefined
   /** Numbers of the adapted layers; absent or empty: all. Modules whose whole name is a target are adapted all the same. */
   readonly layersToTransform?: readonly number[] | number | undefined
-  /** What stands before the layer's number, as a regular expression or several; any name when absent or empty. */
+  /** What is before the layer's number, as a regular expression or several; any name when absent or empty. */
   readonly layersPattern?: readonly string[] | string | undefined
 }
 

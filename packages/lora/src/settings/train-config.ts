@@ -4,7 +4,7 @@ import { checkLoraConfig, defaultLoraConfig, type LoraConfig } from './lora-conf
 import type { ValuesOf } from './setting'
 import { trainingSettings } from './table/training'
 
-/** The settings of the trainer; each is told of in the table of settings. */
+/** The settings of the trainer; each is described in the table of settings. */
 export interface TrainConfig extends Omit<ValuesOf<typeof trainingSettings>, 'gradientCheckpointing'> {
   readonly lora: LoraConfig
   /** Recompute each layer's activations in the backward pass. */

@@ -76,7 +76,7 @@ const truths: Readonly<Record<string, boolean>> = {
   off: false,
 }
 
-/** {@link choice} with `on` and `off` among the options, for which `true` and `false` may stand. */
+/** {@link choice} with `on` and `off` among the options, for which `true` and `false` may be written. */
 export function switchOr<V extends 'on' | 'off' | (string & {})>(
   options: Readonly<Record<V, string>>,
 ): SettingType<V | boolean, V> {

@@ -159,7 +159,7 @@ describe.each(Object.keys(open))(`%s${hasGpu ? '' : ' (WebGPU needs an adapter)'
 
   test('gradients of 50 random trees are those of their samples', () => compareTrees(model, 50), 300_000)
 
-  // A window counts positions, and a branch stands farther from its context in the row than by position.
+  // A window counts positions, and a branch is farther from its context in the row than by position.
   test('so they are where layers have windows', () => {
     const windows = modelConfig.windows.map((_, layer) => (layer === 1 ? undefined : 9))
     return compareTrees({ ...model, config: { ...modelConfig, windows } }, 8)

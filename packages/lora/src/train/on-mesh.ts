@@ -1,4 +1,4 @@
-// What a run does otherwise on a mesh: where adapter and batches lie, and what its processes must agree on.
+// What a run does otherwise on a mesh: where adapter and batches are placed, and what its processes must agree on.
 import { weightSharding, type DecoderConfig } from '@jora/llama'
 import { devicePut, MeshDevice, P, type PartitionSpec } from '@jora/shard'
 import type { Device, MemoryStats, Tensor } from '@jora/tensor'
@@ -10,7 +10,7 @@ import { ConfigError } from '../settings/lora-config'
 /** The axis of the mesh that a batch's rows are split over. */
 const dataAxis = 'data'
 
-/** How a batch's arrays lie: rows, or groups of label slots, over the data axis. */
+/** How a batch's arrays are placed: rows, or groups of label slots, over the data axis. */
 export const batchSharding = P(dataAxis)
 
 /** How many runs of rows a batch is cut into: one for each part of the mesh's data axis. */

@@ -10,7 +10,7 @@ import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapte
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { initState, TrainingStep, type TrainState } from './training-step'
 
-/** Where a run stands. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
+/** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
 export interface Progress {
   /** Optimiser steps done. */
   readonly step: number

@@ -20,10 +20,10 @@ import type { MeshBuffer } from './mesh-buffer'
 import { MeshProgram, type ProgramHost } from './program'
 import { describeProgram, type ProgramReport } from './report'
 
-/** A program compiled for inputs that lie in one way. */
+/** A program compiled for inputs that are placed in one way. */
 export interface Variant {
   readonly program: MeshProgram
-  /** How the inputs must lie. */
+  /** How the inputs must be placed. */
   readonly inputs: readonly Placement[]
   readonly outputs: readonly Placement[]
 }
@@ -36,7 +36,7 @@ const packedBytes = 2 ** 26
 const weightBytes = ({ constants }: Graph): number =>
   constants.reduce((n, { value: { aval } }) => n + sizeOf(aval.shape) * dtypeBytes[aval.dtype], 0)
 
-/** Partitions, cuts and compiles `graph` for inputs that lie as `given`, or better. */
+/** Partitions, cuts and compiles `graph` for inputs that are placed as `given`, or better. */
 export function compileVariant(
   host: ProgramHost,
   graph: CompileGraph,
@@ -50,7 +50,7 @@ export function compileVariant(
   const onDevice = (position: number, inputs: readonly Placement[]) =>
     partition(graph, mesh, { ...placements, inputs }, position)
   const [first] = members as [Member, ...Member[]]
-  // State that a program takes and returns lies as it returns it, from the first call on.
+  // State that a program takes and returns is placed as it returns it, from the first call on.
   const inputs = carried(graph, given, onDevice(first.position, given).outputs, donated)
   const parts = members.map(({ position }) => onDevice(position, inputs))
   const simplified = parts.map(({ graph: local }, m) => {
@@ -77,7 +77,7 @@ export function compileVariant(
   return { program, inputs, outputs: parts[0]!.outputs }
 }
 
-/** A program that brings a tensor of `aval` that lies as `from` to where it lies as `to`. */
+/** A program that brings a tensor of `aval` with the placement `from` to the placement `to`. */
 export function compileConversion(host: ProgramHost, aval: Aval, from: Placement, to: Placement): MeshProgram {
   const schedules = host.members.map(({ position }) => {
     const trace = new Trace()
@@ -95,7 +95,7 @@ export function compileConversion(host: ProgramHost, aval: Aval, from: Placement
 
 /**
  * Placements for the inputs of a program that gives some of them up: the k-th donated input of a shape is taken for what
- * the k-th output of that shape is the next state of, and lies as that output does.
+ * the k-th output of that shape is the next state of, and is placed as that output does.
  */
 function carried(
   graph: Graph,

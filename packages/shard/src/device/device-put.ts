@@ -1,4 +1,4 @@
-// devicePut and withShardingConstraint: JAX's two ways to say where an array lies.
+// devicePut and withShardingConstraint: JAX's two ways to say where an array is placed.
 import { shardingConstraint, Tensor, tensorFromFile, type Aval, type HostArray } from '@jora/tensor'
 import type { Device, FileRange } from '@jora/tensor/graph'
 import { ShardingError } from '../mesh/mesh'
@@ -37,7 +37,7 @@ export function shardedFromFile(
   return Tensor.fromBuffer(device.fromFileSharded({ ...range, label }, aval, spec), label)
 }
 
-/** x, lying as `spec` says when the program runs on a mesh, as `jax.lax.with_sharding_constraint`; its gradient lies the same. */
+/** x, lying as `spec` says when the program runs on a mesh, as `jax.lax.with_sharding_constraint`; its gradient is placed the same. */
 export const withShardingConstraint = (x: Tensor, spec: PartitionSpec): Tensor =>
   shardingConstraint(
     x,

@@ -10,7 +10,7 @@ import {
 } from '@jora/tensor/graph'
 import type { Schedule, Segment } from '../segments/types'
 
-/** A device of this process and where it stands in the mesh. */
+/** A device of this process and where it is in the mesh. */
 export interface Member {
   readonly position: number
   readonly device: Device
@@ -64,7 +64,7 @@ export class MemberProgram {
     this.constants = new Map(constants.map((c) => [c.value, c]))
     const consumable = new Set(schedule.inputs.filter((_, i) => donated.includes(i)))
     const borrowed = new Set<Value>([...schedule.inputs, ...schedule.constants].filter((v) => !consumable.has(v)))
-    // What a device sends itself stays where it is: two values then stand on one buffer, and neither may be consumed.
+    // What a device sends itself stays where it is: two values then are on one buffer, and neither may be consumed.
     const sent = new Set(schedule.steps.flatMap((step) => step.exchanges.flatMap((e) => [...e.outgoing, ...e.parts])))
     this.steps = schedule.steps.map(({ segment, dead }) => {
       if (!segment) return { executable: undefined, reads: [] }

@@ -45,7 +45,7 @@ function hostPart(
   part: readonly number[],
 ): HostArray {
   const out = data.slice(0, sizeOf(part))
-  // Runs of elements that stand together in both: from the last dimension that is cut.
+  // Runs of elements that are together in both: from the last dimension that is cut.
   let run = 1
   let dim = shape.length - 1
   while (dim >= 0 && part[dim] === shape[dim]) run *= shape[dim--]!

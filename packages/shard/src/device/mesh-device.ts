@@ -1,4 +1,4 @@
-// The mesh as a device: tensors lie on it in parts, and a program for one device runs on all of them.
+// The mesh as a device: tensors are placed on it in parts, and a program for one device runs on all of them.
 import { hostArray, sizeOf, type Aval, type HostArray } from '@jora/tensor'
 import {
   showAval,
@@ -33,7 +33,7 @@ export interface MeshDeviceOptions {
 
 /**
  * A mesh of devices behind the interface of one. `jit` traces a function for it as for any device; the program is then
- * partitioned by where its inputs and constants lie, and what moves between devices is moved by the mesh.
+ * partitioned by where its inputs and constants are placed, and what moves between devices is moved by the mesh.
  *
  * With a transport, every process of the job runs the same calls in the same order, and has its own devices.
  */
@@ -47,7 +47,7 @@ export class MeshDevice implements Device {
   readonly #host: ProgramHost
   readonly #turns = new Turns()
   readonly #conversions = new Map<string, MeshProgram>()
-  /** Told of every program that is partitioned, for reports. */
+  /** Called with every program that is partitioned, for reports. */
   onProgram: ((report: ProgramReport) => void) | undefined
 
   /** @throws ShardingError when devices and mesh do not fit */
@@ -128,7 +128,7 @@ export class MeshDevice implements Device {
     return new MeshBuffer(this, aval, placement, fileParts(this.mesh, this.#members, range, aval, placement, spec))
   }
 
-  /** How a tensor of this mesh lies. */
+  /** How a tensor of this mesh is placed. */
   sharding(buffer: DeviceBuffer): NamedSharding {
     const { placement, aval } = this.#own(buffer)
     return new NamedSharding(this.mesh, specOf(this.mesh, placement, aval.shape.length))
@@ -140,7 +140,7 @@ export class MeshDevice implements Device {
     return this.#convert(own, this.#placement(spec, own.aval))
   }
 
-  /** Queues what brings `buffer` to where it lies as `to`. */
+  /** Queues what brings `buffer` to the placement `to`. */
   #convert(buffer: MeshBuffer, to: Placement): MeshBuffer {
     if (samePlacement(buffer.placement, to)) return buffer
     const key = `${showAval(buffer.aval)} ${keyOfPlacements([buffer.placement, to])}`

@@ -1,4 +1,4 @@
-// A report says how a program's tensors lie, what its devices send and how much that is.
+// A report says how a program's tensors are placed, what its devices send and how much that is.
 import { expect, test } from 'vitest'
 import { linear, scope, silu, type Tensor } from '@jora/tensor'
 import { Trace, withTrace } from '@jora/tensor/graph'

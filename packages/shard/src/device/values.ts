@@ -1,7 +1,7 @@
 // The buffers of one run on one device, by the values of its program.
 import { showAval, type DeviceBuffer, type Value } from '@jora/tensor/graph'
 
-/** Buffers of one run on one device, with how many values stand on each: a device keeps what it sends itself. */
+/** Buffers of one run on one device, with how many values are on each: a device keeps what it sends itself. */
 export class Values {
   readonly #buffers = new Map<Value, DeviceBuffer>()
   readonly #holders = new Map<DeviceBuffer, number>()
@@ -19,7 +19,7 @@ export class Values {
     return buffer
   }
 
-  /** The value is not needed any more; its buffer is given back unless another stands on it or the caller owns it. */
+  /** The value is not needed any more; its buffer is given back unless another is on it or the caller owns it. */
   drop(value: Value): void {
     const buffer = this.#buffers.get(value)
     if (!buffer) return

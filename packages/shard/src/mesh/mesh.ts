@@ -7,7 +7,7 @@ export class ShardingError extends Error {
 
 /**
  * A grid of devices with named axes, as `jax.sharding.Mesh`: `new Mesh(['data', 'model'], [2, 4])` has eight positions,
- * numbered row-major. Which device stands at a position is the mesh device's affair.
+ * numbered row-major. Which device is at a position is the mesh device's affair.
  */
 export class Mesh {
   readonly axes: readonly string[]
@@ -36,7 +36,7 @@ export class Mesh {
     return this.sizes[this.axes.indexOf(axis)] ?? 1
   }
 
-  /** Where `position` stands on each axis. */
+  /** Where `position` is on each axis. */
   coordinates(position: number): readonly number[] {
     const coordinates: number[] = []
     for (const size of [...this.sizes].reverse()) {
@@ -46,7 +46,7 @@ export class Mesh {
     return coordinates
   }
 
-  /** Where `position` stands on `axis`; 0 for an axis the mesh does not have. */
+  /** Where `position` is on `axis`; 0 for an axis the mesh does not have. */
   coordinate(position: number, axis: string): number {
     return this.coordinates(position)[this.axes.indexOf(axis)] ?? 0
   }

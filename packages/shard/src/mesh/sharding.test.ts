@@ -52,7 +52,7 @@ test('axes of one dimension are named in the order of the mesh', () => {
   expect(() => placementOf(mesh, P(null, ['model', 'data']))).toThrow(
     new ShardingError("P(null, ['model', 'data']): mesh data=2,model=4 has data before model; name them in this order"),
   )
-  // What the mesh lacks splits nothing, wherever it stands.
+  // An axis that the mesh lacks splits nothing.
   expect(placementOf(mesh, P(['data', 'pipe', 'model']))).toEqual([0, 0])
 })
 

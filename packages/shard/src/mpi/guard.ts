@@ -5,7 +5,7 @@ import type { MpiTransport } from './mpi-transport'
 
 /**
  * From now on an error that nobody caught, SIGTERM, and an exit without `close()` end all ranks at once. The error
- * stands on stderr after the name of its rank, as `rank 2 on host b: …`, and the job's exit code is not 0: 1, 143 after
+ * is on stderr after the name of its rank, as `rank 2 on host b: …`, and the job's exit code is not 0: 1, 143 after
  * SIGTERM, or the code that the process was leaving with. Of an exit code other than 0 the program has told the reason.
  * SIGINT is left to the program, and so is SIGTERM while the program listens to it.
  */

@@ -25,7 +25,7 @@ import { partitionRules } from '../rules'
 import { constraining } from '../rules/movement'
 import { divides, whole, type AxisDecision, type AxisView, type LocalView, type PartitionRule } from '../rules/rule'
 
-/** A value on a device: as it was made, or as it lies since its sum was made, and what it was brought to besides. */
+/** A value on a device: as it was made, or as it is placed since its sum was made, and what it was brought to besides. */
 interface Versions {
   placement: Placement
   tensor: Tensor
@@ -64,7 +64,7 @@ function frozenValues(graph: Graph): ReadonlySet<Value> {
 
 const shaped = (aval: Aval, shape: Aval['shape']): Aval => ({ dtype: aval.dtype, shape })
 
-/** Decides, axis by axis, how `node` runs: what its inputs must be, and where its outputs then lie. */
+/** Decides, axis by axis, how `node` runs: what its inputs must be, and where its outputs then are placed. */
 function decideNode(
   node: Node,
   states: readonly Placement[],
@@ -101,8 +101,8 @@ function decideNode(
 }
 
 /**
- * What the device at `position` of `mesh` runs of `graph`, whose inputs and constants lie as told. Every device runs the same
- * ops on parts of its own; where an op needs its input otherwise than it lies, a collective or a cut comes before it.
+ * What the device at `position` of `mesh` runs of `graph`, whose inputs and constants are placed as told. Every device runs the same
+ * ops on parts of its own; where an op needs its input otherwise than it is placed, a collective or a cut comes before it.
  * @throws ShardingError | TensorError when the graph holds collectives already
  */
 export function partition<T>(

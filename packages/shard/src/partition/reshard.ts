@@ -13,7 +13,7 @@ const cut = (x: Tensor, dim: number, start: number, limit: number): Tensor =>
   )
 
 /**
- * Appends to the active trace what brings `x`, the part at `position` of a value that lies as `from`, to where it lies as
+ * Appends to the active trace what brings `x`, the part at `position` of a value with the placement `from`, to the placement
  * `to`. Sums are made first, then parts are gathered, then cut. A value that is whole becomes terms of a sum by
  * staying on the first device of each axis, zero elsewhere.
  */

@@ -87,7 +87,7 @@ export const selection: PartitionRule<'where'> = {
   },
 }
 
-/** The first input goes through as it lies; a second only has to exist, and does wherever it lies. */
+/** The first input goes through as it is; a second only has to exist, wherever it is placed. */
 export const passing: PartitionRule<'barrier' | 'stopGradient'> = {
   axis: (states, view) => decide(view, states, [states[0]!]),
 }

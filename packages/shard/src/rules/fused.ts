@@ -61,7 +61,7 @@ export const rotating: PartitionRule<'rope'> = {
 }
 
 /**
- * How k and v lie when the query heads are split over the devices: split too, or whole where a device reads a part of one
+ * How k and v are placed when the query heads are split over the devices: split too, or whole where a device reads a part of one
  * kv head or several of them; undefined where it would read parts of two.
  */
 function keysForHeads(view: AxisView): AxisState | undefined {

@@ -29,7 +29,7 @@ import {
 } from './movement'
 import type { PartitionRule } from './rule'
 
-/** One rule an op. Where an author says how a value lies, the partitioner obeys; collectives are what it writes itself. */
+/** One rule an op. Where an author says how a value is placed, the partitioner obeys; collectives are what it writes itself. */
 export const partitionRules: {
   readonly [K in OpName]: K extends CollectiveOp
     ? 'collective'

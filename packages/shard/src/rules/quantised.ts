@@ -1,4 +1,4 @@
-// The partition rule of quantised weights: rows, and columns at the borders of groups, lie with their scales.
+// The partition rule of quantised weights: rows, and columns at the borders of groups, are placed with their scales.
 import { decide, divides, whole, type PartitionRule } from './rule'
 
 export const dequantising: PartitionRule<'dequantise'> = {

@@ -1,4 +1,4 @@
-// What a partition rule is: how an op runs when its inputs lie in parts along one axis of a mesh.
+// What a partition rule is: how an op runs when its inputs are placed in parts along one axis of a mesh.
 import { dtypeBytes, isFloat, type Shape, type Tensor } from '@jora/tensor'
 import type { Aval, Node, OpName, OpParams } from '@jora/tensor/graph'
 import type { AxisState } from '../mesh/placement'
@@ -17,7 +17,7 @@ export interface AxisView<K extends OpName = OpName> {
   frozen(i: number): boolean
 }
 
-/** How the inputs must lie for the op to run on each device by itself, and how the outputs lie then. */
+/** How the inputs must be placed for the op to run on each device by itself, and how the outputs are placed then. */
 export interface AxisDecision {
   readonly inputs: readonly AxisState[]
   readonly outputs: readonly AxisState[]
@@ -36,7 +36,7 @@ export interface LocalView<K extends OpName = OpName> {
 }
 
 export interface PartitionRule<K extends OpName> {
-  /** Decides along one axis, from how the inputs lie. */
+  /** Decides along one axis, from how the inputs are placed. */
   axis(states: readonly AxisState[], view: AxisView<K>): AxisDecision
   /** The op on one device's parts; the same op with the same parameters when absent. */
   local?(inputs: readonly Tensor[], view: LocalView<K>): readonly Tensor[]

@@ -10,7 +10,7 @@ export interface Exchange {
   readonly outgoing: readonly Value[]
   /** What comes from each device of the group; from itself, what it sends itself. */
   readonly parts: readonly Value[]
-  /** Where in the model it stands. */
+  /** Where in the model it is. */
   readonly scope: string
 }
 

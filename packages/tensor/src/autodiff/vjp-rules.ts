@@ -41,7 +41,7 @@ export type VjpRule<K extends OpName> = (cotangent: Tensor, context: VjpContext<
 /** Ops through which no gradient flows: integer- or bool-valued, or stopped on purpose. */
 const none: VjpRule<OpName> = () => []
 
-/** Collectives stand in graphs that already hold their gradients. */
+/** Collectives are in graphs that already hold their gradients. */
 const afterDifferentiation =
   (op: CollectiveOp): VjpRule<OpName> =>
   () =>

@@ -15,7 +15,7 @@ function codesByGroup(b: OnnxBuilder, codes: string, bits: 4 | 8, group: number)
   return b.node('Concat', [low, high], { axis: 1n })
 }
 
-/** The elements of a quantised weight, a group a row until the end: what is scaled lies together. */
+/** The elements of a quantised weight, a group a row until the end: what is scaled is together. */
 export function dequantised(
   b: OnnxBuilder,
   [codes, scales, mins]: readonly string[],

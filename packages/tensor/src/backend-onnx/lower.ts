@@ -76,7 +76,7 @@ export function lowerGraph(
   const fed: { name: string; buffer: DeviceBuffer }[] = []
   graph.constants.forEach(({ value, tensor }, i) => {
     const range = inFiles[i]
-    // A part of a matrix's columns lies in the file in pieces, which a model cannot point at.
+    // A part of a matrix's columns is in the file in pieces, which a model cannot point at.
     if (!range || folder === undefined || range.pieces || value.aval.shape.includes(0)) {
       fed.push({ name: declare(value), buffer: tensor.buffer })
       return

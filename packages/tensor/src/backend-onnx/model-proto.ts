@@ -19,7 +19,7 @@ export interface OnnxTensor {
   readonly name: string
   readonly dtype: OnnxDType
   readonly dims: readonly number[]
-  /** Bytes in the model, or where they stand in a file of the model's folder. */
+  /** Bytes in the model, or where they are in a file of the model's folder. */
   readonly data: Uint8Array | { readonly location: string; readonly offset: number; readonly length: number }
 }
 

@@ -12,7 +12,7 @@ export const cannotLoad = ({ message }: Error): Error =>
     `WebGPU: the npm package webgpu cannot be loaded (npm install webgpu@0.6.2 installs it): ${message.split('\n')[0]}`,
   )
 
-/** No product is called so: Dawn then tells which adapters there are. */
+/** No product is called so: Dawn then says which adapters there are. */
 export const noName = '\u0001'
 
 const nameLine = String.raw`^ \* backend: '.*', name: '(.*)'$`

@@ -10,7 +10,7 @@ export interface FileRange {
   readonly offset: number
   /** Length in bytes: of all pieces together where there are several. */
   readonly length: number
-  /** Present: the bytes lie in `count` pieces of equal length, whose beginnings are `strideBytes` apart. */
+  /** Present: the bytes are in `count` pieces of equal length, whose beginnings are `strideBytes` apart. */
   readonly pieces?: { readonly count: number; readonly strideBytes: number }
   /** What the tensor is called, for messages. */
   readonly label?: string
@@ -71,7 +71,7 @@ export interface Device {
   readonly name: string
   /** What it computes in, the one that suits it best first. */
   readonly computeDTypes: readonly ('f32' | 'f16')[]
-  /** Copies `data`; what stands on a SharedArrayBuffer must stay as it is until a later read or synchronize resolves. */
+  /** Copies `data`; what is on a SharedArrayBuffer must stay as it is until a later read or synchronize resolves. */
   upload(data: HostArray, aval: Aval): DeviceBuffer
   /** A tensor that stays in its file until a program needs it. */
   fromFile(range: FileRange, aval: Aval): DeviceBuffer
@@ -80,7 +80,7 @@ export interface Device {
    * a definition that others have too are then computed once. Absent: it has kernels for all. */
   decomposes?(op: OpName): boolean
   read(buffer: DeviceBuffer): Promise<HostArray>
-  /** Copies the elements, row-major, into `target`, which is as long and may stand on a SharedArrayBuffer. */
+  /** Copies the elements, row-major, into `target`, which is as long and may be on a SharedArrayBuffer. */
   readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void>
   /** Puts the elements into `mailbox` as its next turn, for `readers` devices, once the turn before has been collected. */
   put?(buffer: DeviceBuffer, mailbox: Mailbox, turn: number, readers: number): void

@@ -1,4 +1,4 @@
-// Where a write to a path goes: links are followed to the file they name, and what is not a file is written to as it stands.
+// Where a write to a path goes: links are followed to the file they name, and what is not a file is written to as it is.
 import { readlinkSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 

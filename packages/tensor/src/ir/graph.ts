@@ -16,7 +16,7 @@ export interface Node<K extends OpName = OpName> {
   readonly params: OpParams[K]
   readonly inputs: readonly Value[]
   readonly outputs: readonly Value[]
-  /** Where in the model it stands, for the reader (`layers.0/attention`). */
+  /** Where in the model it is, for the reader (`layers.0/attention`). */
   readonly scope: string
   /** Checkpointed region it belongs to (0: none): its values are computed again in the backward pass. */
   readonly region: number

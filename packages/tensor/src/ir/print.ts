@@ -36,7 +36,7 @@ function constantName(tensor: unknown, index: number): string {
 }
 
 /**
- * Readable text of `graph`. Scalars made by `full` stand inline; values are numbered in order; a comment line opens
+ * Readable text of `graph`. Scalars made by `full` are inline; values are numbered in order; a comment line opens
  * each scope.
  */
 export function printGraph(graph: Graph): string {

@@ -12,7 +12,7 @@ export interface AttentionOptions {
    */
   readonly visibility?: Tensor | undefined
   /**
-   * A query sees only itself and the window − 1 keys before it (the last query stands at the last key), whatever
+   * A query sees only itself and the window − 1 keys before it (the last query is at the last key), whatever
    * `visibility` says; all of them when absent. Blocks of keys outside are not computed.
    */
   readonly window?: number | undefined

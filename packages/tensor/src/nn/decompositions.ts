@@ -53,7 +53,7 @@ function seenByVisibility(visibility: Tensor, { from, to, low, high }: Attention
   return logicalAnd(inside, logicalOr(lt(j, column(2)), ge(j, column(3))))
 }
 
-/** What causality and the window let a block see, [rows, keys]: its last query stands at its last key. */
+/** What causality and the window let a block see, [rows, keys]: its last query is at its last key. */
 function seenByPlace({ from, to, low, high }: AttentionBlock, window: number | undefined): Tensor {
   const shape = [to - from, high - low]
   const offset = shape[1]! - shape[0]!

@@ -24,7 +24,7 @@ function parse(equation: string, count: number): Formula {
   if (more.length > 0 || letters.some((c) => !/[a-zA-Z]/.test(c)))
     fail('einsum', `"${equation}" is not a formula: expected a letter for each axis, as in "bij,bjk->bik"`)
   if (inputs.length !== count) fail('einsum', `"${equation}" names ${inputs.length} tensors, got ${count}`)
-  // Without an arrow, what stands once, in alphabetical order.
+  // Without an arrow, the letters that appear once, in alphabetical order.
   const once = [...new Set(letters)].filter((c) => letters.indexOf(c) === letters.lastIndexOf(c)).sort()
   const output = right === undefined ? once : [...right]
   for (const term of [...inputs, output])
@@ -92,7 +92,7 @@ function contract(a: Labelled, b: Labelled, sizes: ReadonlyMap<string, number>, 
 
 /**
  * The product of tensors, summed over the axes that the result does not have: `einsum('bij,bjk->bik', a, b)`. Each axis has
- * a letter; without `->` the result has the letters that stand once, in alphabetical order. Tensors are taken two at a
+ * a letter; without `->` the result has the letters that appear once, in alphabetical order. Tensors are taken two at a
  * time, from the left, a matrix product each.
  * @param tensors one dtype, f32 or f16
  * @throws TensorError when the formula does not fit the tensors, or names an axis of one tensor twice

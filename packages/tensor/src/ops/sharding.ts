@@ -1,4 +1,4 @@
-// Where a tensor lies on a mesh of devices.
+// Where a tensor is on a mesh of devices.
 import type { ShardingSpec } from '../ir/op'
 import type { Tensor } from '../tensor'
 import { apply } from './apply'

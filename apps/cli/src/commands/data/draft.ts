@@ -127,7 +127,7 @@ const countDrafts = (drafts: readonly Draft[]) => ({
   reviewed: drafts.filter(({ by }) => by === 'reviewer').length,
 })
 
-/** What came of drafting, in lines: how many stand, why others do not. */
+/** What came of drafting, in lines: how many were accepted, and why others were not. */
 function draftSummary({ drafts, passages, nonsense, cached, stopped }: Drafted): string[] {
   const { accepted, rejected, reviewed } = countDrafts(drafts)
   const reasons = new Map<string, number>()

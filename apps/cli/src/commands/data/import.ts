@@ -213,7 +213,7 @@ function checkImported({ refused, read }: Imported, rows: number, input: string,
 
 const placeOf = ({ file, row, id }: Refusal): string => `${file}: row ${row}${id === undefined ? '' : ` (${id})`}`
 
-/** Refusals by kind, which is what stands before the first colon, each with the first few of it. */
+/** Refusals by kind, which is what is before the first colon, each with the first few of it. */
 function reasons(refused: readonly Refusal[]): string {
   const kinds = new Map<string, Refusal[]>()
   for (const refusal of refused) {

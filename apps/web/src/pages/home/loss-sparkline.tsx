@@ -32,7 +32,7 @@ export function LossSparkline({ run }: { readonly run: Run }) {
         setPast(steps.loss.filter((loss) => loss !== null))
         setLive([])
       },
-      // The list stands without a curve.
+      // The list works without a curve.
       () => {},
     )
     return () => {

@@ -1,4 +1,4 @@
-// All runs, newest first: state, how far, the loss and its curve. Runs of a terminal stand among them.
+// All runs, newest first: state, how far, the loss and its curve. Runs of a terminal are among them.
 import { useState } from 'react'
 import type { Run } from '@jora/gui/client'
 import { duration, integer, lastPart, moment, number } from '../../format'

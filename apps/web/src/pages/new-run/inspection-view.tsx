@@ -1,4 +1,4 @@
-// What lies in a file: its format, its size, its first rows, and every row that cannot be used.
+// What is in a file: its format, its size, its first rows, and every row that cannot be used.
 import type { DatasetFormat, Inspection } from '@jora/gui/client'
 import { bytes, integer, plural } from '../../format'
 import { Notice } from '../../ui/notice'

@@ -1,4 +1,4 @@
-// What lies in the memory of each device, as bars and in numbers.
+// What is in the memory of each device, as bars and in numbers.
 import type { Estimate } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useRequest } from '../../api/use-request'

@@ -1,4 +1,4 @@
-// Which part of each weight lies on which device: a table whose cells are drawn.
+// Which part of each weight is on which device: a table whose cells are drawn.
 import type { MeshPicture as Mesh } from '@jora/gui/client'
 import { bytes, integer, plural } from '../../format'
 

@@ -20,7 +20,7 @@ export function ModelSection({ chosen, status, onChoose }: ModelSectionProps) {
   const { data: models, error, again } = useRequest('models', () => api.models())
   const [browsing, setBrowsing] = useState(false)
   const listed = models?.some(({ ref }) => ref === chosen) ?? false
-  // A folder that was chosen in the browser stands beside the ones that were found.
+  // A folder that was chosen in the browser is beside the ones that were found.
   const apart = useRequest(models !== undefined && chosen !== undefined && !listed ? chosen : undefined, () =>
     api.model(chosen!),
   )

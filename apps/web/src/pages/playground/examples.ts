@@ -56,7 +56,7 @@ export function nameOf({ question, input }: Pick<Example, 'question' | 'input'>,
   return line.length > longest ? `… ${line.slice(2 - longest).replace(/^\S* /, '')}` : line
 }
 
-/** Where a run's rows lie: as asked for, or as run.json has it. */
+/** Where a run's rows are: as asked for, or as run.json has it. */
 export function datasetOf(settings: unknown, recorded: unknown): string | undefined {
   const dataset = record(recorded).dataset
   return text(record(settings).dataset) ?? text(record(dataset).path) ?? text(dataset)

@@ -13,7 +13,7 @@ interface LogPanelProps {
   readonly fromTerminal: boolean
 }
 
-/** What stands where there is no log. */
+/** What is shown where there is no log. */
 function emptyText({ live, fromTerminal }: Omit<LogPanelProps, 'id'>): string {
   if (fromTerminal) return 'This run was started in a terminal: its output is there.'
   return live ? 'There is no output yet.' : 'This run has no output.'

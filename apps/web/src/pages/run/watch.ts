@@ -70,7 +70,7 @@ function watch(id: string, tell: (watched: Watched) => void): () => void {
           state = { ...state, removed: true }
           tellSoon()
         } else {
-          // Lines were taken back: what still stands is read anew.
+          // Lines were taken back: what is still valid is read again.
           void start()
         }
       },

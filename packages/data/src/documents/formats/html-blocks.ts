@@ -201,7 +201,7 @@ function listLines(list: Element, indent: string): string[] {
 /** Most cells that one may stand for: more is a mistake, or made to fill the memory. */
 const widestSpan = 100
 
-/** Rows of cells; one that spans several stands in each row, and in the first of its columns. */
+/** Rows of cells; one that spans several is in each row, and in the first of its columns. */
 function cellsOf(table: Element): string[][] {
   const rows: string[][] = []
   const spanning = new Map<number, { text: string; rows: number }>()

@@ -3,7 +3,7 @@
 import type { Block } from '../blocks'
 import { tableOfRows } from './grid'
 
-/** What stands before the text, in YAML between `---` or TOML between `+++`: its title, and the text without it. */
+/** What is before the text, in YAML between `---` or TOML between `+++`: its title, and the text without it. */
 export function frontMatter(text: string): { title?: string; body: string } {
   const found = /^(---|\+\+\+)[^\S\n]*\r?\n([^]*?)\r?\n\1[^\S\n]*(?:\r?\n|$)/.exec(text)
   // A rule between paragraphs is no front matter: that has keys.

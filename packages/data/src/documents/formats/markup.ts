@@ -59,7 +59,7 @@ export const firstNamed = (node: Document | Element, name: string): Element | un
 export const childNamed = (node: Document | Element | undefined, name: string): Element | undefined =>
   node && elementsOf(node).find((child) => child.name === name)
 
-/** All text below a node, as it stands. */
+/** All text below a node, as it is. */
 export function textOf(node: Document | Element): string {
   let text = ''
   for (const child of node.children) {

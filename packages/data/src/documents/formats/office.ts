@@ -29,7 +29,7 @@ export async function openPackage(chunks: AsyncIterable<Uint8Array>, file: strin
       const links = new Map<string, { target: string; type: string }>()
       const root = found && firstNamed(found, 'Relationships')
       for (const { attribs } of root === undefined ? [] : elementsOf(root)) {
-        // What lies elsewhere is not fetched.
+        // What is elsewhere is not fetched.
         if (attribs.TargetMode === 'External' || attribs.Id === undefined) continue
         links.set(attribs.Id, { target: resolvePart(name, attribs.Target ?? ''), type: attribs.Type ?? '' })
       }

@@ -11,7 +11,7 @@ interface Entry {
   method: number
   encrypted: boolean
   packed: number
-  /** Where its own header lies. */
+  /** Where its own header is. */
   at: number
 }
 

@@ -1,4 +1,4 @@
-// What stands on pages and is not text: running heads, feet, page numbers, tables of contents.
+// What is on pages and is not text: running heads, feet, page numbers, tables of contents.
 
 import type { Line } from './lines'
 
@@ -9,7 +9,7 @@ export interface Page {
   lines: readonly Line[]
 }
 
-/** How far from the top and the bottom they stand, as a share of the page. */
+/** How far from the top and the bottom they are, as a share of the page. */
 const margin = 0.12
 const leastPages = 3
 const leastShare = 0.25
@@ -42,7 +42,7 @@ export function withoutFurniture(pages: readonly Page[]): Page[] {
       if (LEADERS.test(line.text)) return false
       if (!isAtEdge(line, page.height)) return true
       if (PAGE_NUMBER.test(line.text) || repeats(keyOf(line)) || repeats(headOf(line))) return false
-      // Chapters change what stands there.
+      // Chapters change what is there.
       return !(isOutermost(line, page) && (repeats(keyOf(line), leastPages) || hasPageNumber(line)))
     }),
   }))

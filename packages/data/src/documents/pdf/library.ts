@@ -32,7 +32,7 @@ async function loadPdfJs(): Promise<PdfJs> {
   }
 }
 
-/** Tables of characters for Chinese, Japanese and Korean, where they lie beside the module. */
+/** Tables of characters for Chinese, Japanese and Korean, where they are beside the module. */
 function characterMaps(): string | undefined {
   try {
     const { pathname, protocol } = new URL('../../cmaps/', import.meta.resolve('pdfjs-dist/legacy/build/pdf.mjs'))

@@ -54,7 +54,7 @@ function segmentsOf(runs: readonly Run[]): Segment[] {
     const row = rows.findLast(
       ([first], i) => i >= rows.length - 3 && Math.abs(first!.y - run.y) < 0.45 * Math.min(first!.size, run.size),
     )
-    // Marks that stand higher, as of footnotes, belong to the line they lean on.
+    // Marks that are higher, as of footnotes, belong to the line they lean on.
     const above = row ?? rows.findLast((each, i) => i >= rows.length - 3 && leansOn(run, each))
     if (above) above.push(run)
     else rows.push([run])

@@ -83,7 +83,7 @@ function codeAt(lines: readonly Line[], from: number): number {
   return to - from
 }
 
-/** Lines as they stand, set in by as many letters as they are on the page. */
+/** Lines as they are, set in by as many letters as they are on the page. */
 function addCode(blocks: Block[], lines: readonly Line[], page: number): void {
   const left = Math.min(...lines.map((line) => line.left))
   const text = lines

@@ -139,7 +139,7 @@ class DocxReading {
     }
   }
 
-  /** A row of cells each; one that spans columns stands in the first, one that spans rows in each. */
+  /** A row of cells each; one that spans columns is in the first, one that spans rows in each. */
   #rows(table: Element): string[][] {
     const rows: string[][] = []
     for (const tr of named(table, 'w:tr')) {

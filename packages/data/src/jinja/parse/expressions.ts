@@ -165,7 +165,7 @@ export class ExpressionParser {
     throw stream.error(token.type === 'eof' ? 'unexpected end of template' : `unexpected '${token.value}'`)
   }
 
-  /** What stands between commas, up to `close`. */
+  /** What is between commas, up to `close`. */
   #items<T>(close: string, item: () => T): T[] {
     const items: T[] = []
     while (!this.stream.isOperator(close)) {
@@ -257,7 +257,7 @@ export class ExpressionParser {
     }
   }
 
-  /** `| name(…) | name …` behind `operand`. @param first whether the first stands without its `|` */
+  /** `| name(…) | name …` behind `operand`. @param first whether the first is without its `|` */
   filters(operand: Expression | undefined, first = false): Expression | undefined {
     let node = operand
     for (let bare = first; bare || this.stream.isOperator('|'); bare = false) {

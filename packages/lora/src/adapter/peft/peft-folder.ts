@@ -10,7 +10,7 @@ import { adapterEntries, adapterWeightsFile } from './peft'
 import { writePrompt, type AdapterPrompt } from '../prompt-file'
 import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
 
-/** What lies beside an adapter's tensors. */
+/** What is beside an adapter's tensors. */
 export interface AdapterInfo extends PeftInfo {
   /** How the adapter is asked, for prompt.json. */
   readonly prompt?: AdapterPrompt | undefined

@@ -53,7 +53,7 @@ function readPeftName(name: string, source: string): { readonly module: string; 
   return { module: module.replace(/^(?=layers\.\d)/, 'model.'), part: kinds[kind]! }
 }
 
-/** The tensors of a file by module and part. @throws ConfigError as {@link readPeftName}, and when one stands there twice */
+/** The tensors of a file by module and part. @throws ConfigError as {@link readPeftName}, and when one is there twice */
 export function peftTensors(names: Iterable<string>, source: string): Map<string, Partial<Record<LoraPart, string>>> {
   const modules = new Map<string, Partial<Record<LoraPart, string>>>()
   for (const name of names) {

@@ -35,7 +35,7 @@ export const isSole = (buffer: GpuBuffer, inputs: readonly GpuBuffer[], constant
 export const isShared = ({ buffer }: HostArray): boolean =>
   typeof SharedArrayBuffer !== 'undefined' && (buffer as ArrayBufferLike) instanceof SharedArrayBuffer
 
-/** Host elements as they lie on the device: bool as u32, padded to a multiple of four bytes. */
+/** Host elements as they are on the device: bool as u32, padded to a multiple of four bytes. */
 export function deviceBytes(data: HostArray, aval: Aval, copy: boolean): Uint8Array<ArrayBuffer> {
   if (aval.dtype === 'bool') return new Uint8Array(Uint32Array.from(data).buffer)
   const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)

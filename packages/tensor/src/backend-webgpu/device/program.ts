@@ -55,7 +55,7 @@ export class Program {
     gpu.queue.writeBuffer(this.#parameters, 0, Uint32Array.from(this.#parameterWords))
   }
 
-  /** Encodes every dispatch; `of` tells where inputs, constants and outputs are. */
+  /** Encodes every dispatch; `of` says where inputs, constants and outputs are. */
   encode(pass: GPUComputePassEncoder, of: (storage: Storage) => Allocation): void {
     this.lowered.dispatches.forEach((dispatch, i) => {
       pass.setPipeline(this.#pipelines[i]!)

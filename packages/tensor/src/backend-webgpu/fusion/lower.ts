@@ -21,7 +21,7 @@ export interface Lowered {
   readonly outputs: readonly Storage[]
   /** Which donated input an output takes the memory of, or undefined. */
   readonly replaces: readonly (number | undefined)[]
-  /** Where temporaries lie. */
+  /** Where temporaries are. */
   readonly places: ReadonlyMap<Storage, { readonly page: number; readonly offset: number }>
   readonly memory: MemoryPlan
 }

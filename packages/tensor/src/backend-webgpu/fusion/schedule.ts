@@ -13,7 +13,7 @@ const otherBindings = 4
 /** Work of an expression that is evaluated where it is read, however often. */
 const maxWork = 80
 
-/** Nearest nodes among which a value may be computed earlier than it stands: more would keep it for long. */
+/** Nearest nodes among which a value may be computed earlier than it is: more would keep it for long. */
 const maxAdvance = 48
 
 export class Schedule {
@@ -193,7 +193,7 @@ export class Schedule {
     for (const cluster of latestFirst) {
       if (!this.#fits(cluster, recipe)) continue
       const sole = this.#servesOnly(cluster, recipe)
-      // Earlier than it stands, if that keeps nothing for long that would not be kept anyway.
+      // Earlier than it is, if that keeps nothing for long that would not be kept anyway.
       if (this.#isReady(cluster, recipe) && (isNear(cluster) || sole)) return cluster
       if (!sole || !isNear(cluster)) continue
       cluster.position = position

@@ -1,10 +1,10 @@
-// Storages and views: where a value's elements lie, and the strided windows through which they are read without copying.
+// Storages and views: where a value's elements are, and the strided windows through which they are read without copying.
 import type { DType } from '../../dtype'
 import { sizeOf, stridesOf, type Shape } from '../../shape'
 import type { GpuProfile } from '../device/profile'
 
 /**
- * How elements lie in a buffer. `halves` and `brains` are pairs of f16 and bf16 in a u32: how 16-bit weights are read where
+ * How elements are laid out in a buffer. `halves` and `brains` are pairs of f16 and bf16 in a u32: how 16-bit weights are read where
  * a kernel has no such type. `bytes` are four u8 in a u32, which only inputs and constants are. bool takes a u32.
  */
 export type ElementType = 'f32' | 'f16' | 'halves' | 'brains' | 'i32' | 'u32' | 'bytes' | 'bool'
@@ -45,7 +45,7 @@ export class Storage {
 export const storedBytes = (element: ElementType, length: number): number =>
   Math.ceil((length * elementBytes[element]) / 4) * 4
 
-/** How `dtype` lies on the device. */
+/** How `dtype` is stored on the device. */
 export function elementType(dtype: DType, profile: Pick<GpuProfile, 'f16'>): ElementType {
   if (dtype === 'bf16') return 'brains'
   if (dtype === 'f16') return profile.f16 ? 'f16' : 'halves'
@@ -69,7 +69,7 @@ export const wholeView = (storage: Storage, shape: Shape, strides: readonly numb
   offset: 0,
 })
 
-/** Whether the view's elements lie one after another in row-major order. */
+/** Whether the view's elements are one after another in row-major order. */
 function isContiguous({ shape, strides }: Pick<View, 'shape' | 'strides'>): boolean {
   const expected = stridesOf(shape)
   return sizeOf(shape) === 0 || shape.every((d, i) => d === 1 || strides[i] === expected[i])

@@ -76,7 +76,7 @@ class WalkWriter {
     )
   }
 
-  /** Whether query `query` sees key `key`, and the range of keys in which those it sees lie. */
+  /** Whether query `query` sees key `key`, and the range of keys in which those it sees are. */
   sight(visibility: View | undefined, batch: string, query: string, block: Block) {
     const { keys } = this.sizes
     const place = keyRange(block, this.sizes, query, 1, 1)

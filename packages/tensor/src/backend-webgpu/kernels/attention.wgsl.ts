@@ -7,7 +7,7 @@ import { walkAttention } from './attention-rows.wgsl'
 import { attentionSizes, keyRange, scoreOf } from './attention-sizes'
 import { FlashWriter, lowest } from './flash'
 
-/** Outputs of four dimensions lie as [batch, rows, heads, headDim]: what the layers around attention read. */
+/** Outputs of four dimensions have the layout [batch, rows, heads, headDim]: what the layers around attention read. */
 export function attentionLayout(node: Node, i: number): readonly number[] | undefined {
   const { shape } = node.outputs[i]!.aval
   if (shape.length !== 4) return undefined

@@ -31,7 +31,7 @@ export function registerDot(context: KernelContext<'dot'>, shape: DotShape): Dra
     const rows = [0, 1, 2, 3].map((i) => body.name(m % 4 === 0 ? `m0 + ${i}u` : `min(m0 + ${i}u, ${m - 1}u)`))
     const columns = [0, 1, 2, 3].map((j) => body.name(n % 4 === 0 ? `n0 + ${j}u` : `min(n0 + ${j}u, ${n - 1}u)`))
     for (const i of rows.keys()) body.push(`var acc${i} = vec4f();`)
-    // A computed operand is written out once an element: taken singly, its text stands in the shader four times, not sixteen.
+    // A computed operand is written out once an element: taken singly, its text is in the shader four times, not sixteen.
     const isComputed = [a, b].some(({ along }, i) => along === undefined && context.view(i) === undefined)
     if (isComputed)
       body.nest(`for (var k = 0u; k < ${k}u; k++)`, (block) => {
@@ -93,7 +93,7 @@ export function writeTile(
   part: { values: string[]; row(at: string): string; column(at: string): string; isWhole: boolean },
 ): void {
   const { m, n } = shape
-  // A loop over a copy: the epilogue stands in the shader once, and the sums stay in registers until here.
+  // A loop over a copy: the epilogue is in the shader once, and the sums stay in registers until here.
   body.push(`var sums = array<f32, ${part.values.length}>(${part.values.join(', ')});`)
   body.nest(`for (var at = 0u; at < ${part.values.length}u; at++)`, (block) => {
     block.push(`let m = ${part.row('at')};`, `let n = ${part.column('at')};`, 'let x = sums[at];')

@@ -13,7 +13,7 @@ export interface Tile {
   readonly lanesY: number
 }
 
-/** Loads an operand's part of a tile into `shared`, laid out `[inner][size]`; what lies outside is 0. */
+/** Loads an operand's part of a tile into `shared`, laid out `[inner][size]`; what is outside is 0. */
 function loadTile(
   block: Block,
   operand: MatrixOperand,

@@ -142,7 +142,7 @@ function guarded(operand: MatrixOperand, outer: string, k: string, size: number,
 export const batchCoordinates = (shape: DotShape, b: string, block: Block): readonly string[] =>
   shape.batch.length === 0 ? [] : new Position(shape.batch, { flat: b }).coordinates(block)
 
-/** Where element (`m`, `n`) of product `batch` stands in the output. */
+/** Where element (`m`, `n`) of product `batch` is in the output. */
 export function resultPosition(context: KernelContext<'dot'>, shape: DotShape, block: Block): Position {
   const output = context.node.outputs[0]!.aval.shape
   const row = shape.batch.length === 0 ? 'm' : `(batch * ${u32(shape.m)} + m)`

@@ -21,7 +21,7 @@ export function scatterAddKernel(context: KernelContext<'scatterAdd'>): Draft {
   const row = batch === 1 ? 'wg' : body.name(`wg % ${rows}u`)
   const first = batch === 1 ? '0u' : body.name(`wg / ${rows}u * ${count}u`)
   const passes = Math.ceil(columns / lanes)
-  // A lane adds up every `lanes`-th column; sums of one pass over the indices stand in registers.
+  // A lane adds up every `lanes`-th column; sums of one pass over the indices are in registers.
   body.nest(`for (var round = 0u; round < ${passes}u; round++)`, (block) => {
     block.push(`let column = round * ${lanes}u + lid;`, 'var sum = 0.0f;')
     block.nest(`for (var start = 0u; start < ${count}u; start += ${lanes}u)`, (chunk) => {

@@ -29,7 +29,7 @@ interface HeadParams {
   readonly softcap?: number
 }
 
-/** The last query stands at the last key: query r has index r + keys − queries. */
+/** The last query is at the last key: query r has index r + keys − queries. */
 interface AttentionParams {
   readonly scale: number
   /** A query of index i sees keys from i − window + 1 to i at most, whatever else says. */

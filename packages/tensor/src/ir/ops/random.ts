@@ -3,7 +3,7 @@ import { fail } from '../../errors'
 import { sameShape, showShape, type Shape } from '../../shape'
 import { input, named, u32, type Aval, type OpRules } from '../rule'
 
-/** A part of a larger array: what is drawn depends on where its elements stand in that one. */
+/** A part of a larger array: what is drawn depends on where its elements are in that one. */
 export interface Window {
   /** Of the larger array, of the same rank. */
   readonly shape: Shape

@@ -7,7 +7,7 @@ export interface Lifetime {
   readonly last: number
 }
 
-/** Where values lie in one arena. */
+/** Where values are in one arena. */
 export interface MemoryPlan {
   /** Where each value begins: which page, and the byte in it. */
   readonly places: readonly { readonly page: number; readonly offset: number }[]
@@ -20,7 +20,7 @@ export interface MemoryPlan {
 const aligned = (bytes: number, alignment: number): number => Math.ceil(bytes / alignment) * alignment
 
 /**
- * Places the largest values first, each at the lowest offset where no value that lives at the same time lies (greedy by
+ * Places the largest values first, each at the lowest offset where no value that lives at the same time is (greedy by
  * size; Pisarchyk & Lee 2020). A page never grows past `maxPageBytes`.
  */
 export function planMemory(

@@ -31,7 +31,7 @@ interface Affine {
 /**
  * The scale and minimum that lose least, by weights that grow with magnitudes. For each try the levels are chosen by a
  * scale that is a little off, then the best scale and minimum for those levels follow by least squares.
- * @param kept takes the levels, which stand where the scale is too small for f16
+ * @param kept takes the levels, which remain where the scale is too small for f16
  */
 function fitAffine(x: Float32Array, at: number, { size, levels, from, step, steps }: Search, kept: Uint8Array): Affine {
   let squares = 0
@@ -180,7 +180,7 @@ const nothing = fround(1e-15)
 
 /**
  * The scale of 16 values, levels −32 to 31, that loses least where large values count most: 19 are tried.
- * @param kept takes the levels + 32, which stand where the scale is too small for f16
+ * @param kept takes the levels + 32, which remain where the scale is too small for f16
  */
 function fitSymmetric(x: Float32Array, at: number, kept: Uint8Array): number {
   let [largest, signed] = [0, 0]

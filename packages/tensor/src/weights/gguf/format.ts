@@ -72,7 +72,7 @@ export const f32s = (value: readonly number[]): GgufValue => ({
 /** `bytes` and what is missing to the next multiple of `to`. */
 export const aligned = (bytes: number, to: number = alignment): number => Math.ceil(bytes / to) * to
 
-/** Where a tensor stands in a file, and what it is. */
+/** Where a tensor is in a file, and what it is. */
 export interface GgufTensorInfo {
   readonly name: string
   readonly type: BlockType

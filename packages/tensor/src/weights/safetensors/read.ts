@@ -14,7 +14,7 @@ export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
   readonly length: number
   /** Bytes of the file itself, header included, from `position` on; fewer than `length` at its end. */
   readFile(position: number, length: number): Promise<Uint8Array>
-  /** Where the tensor's bytes lie. Throws when there is no tensor `name`, as the two reads do. */
+  /** Where the tensor's bytes are. Throws when there is no tensor `name`, as the two reads do. */
   range(name: string): FileRange
   /** All of the tensor's bytes, in a new array. */
   read(name: string): Promise<Uint8Array>
