@@ -4,7 +4,7 @@ import { UsageError } from './errors'
 import { checked, expected, grouped, integer, number, onUnless, text, withDefault, type ValuesOf } from './flags/flag'
 import type { Io, Session } from './io'
 import { closeDevice, deviceFlags } from './open-device'
-import { openModel } from './open-model'
+import { openAsked } from './open-asked'
 import { count, duration, plural } from './ui/format'
 import type { StatusLine } from './ui/status-line'
 
@@ -96,7 +96,7 @@ async function openLocal(model: string, { maxRequests, maxTokens }: DrafterValue
     deviceMemory: deviceMemory.fallback,
     dtype: dtype.fallback!,
   }
-  const opened = await openModel({ model, adapter: undefined, promptTemplate: 'chat', ...where }, io)
+  const opened = await openAsked({ model, adapter: undefined, promptTemplate: 'chat', ...where }, io)
   let asked = 0
   return {
     name: opened.model.ref.name,

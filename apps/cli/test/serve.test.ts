@@ -130,7 +130,7 @@ describe.skipIf(!modelSource)('an adapter in use (needs the bundled model)', () 
     expect(code).toBe(0)
     const plain = await generated('--model', path('model'), '--prompt-template', 'alpaca', '--instruction', question)
     expect(out).toBe(`${first.text}\nbase: ${await baseText(plain.text)}\ntuned: ${first.text}\n`)
-    expect(err).toContain('there is no /nothing')
+    expect(err).toContain('there is no command /nothing')
     const saved = JSON.parse(readFileSync(path('talk.jsonl'), 'utf8')) as { messages: object[] }
     expect(saved.messages).toEqual([
       { role: 'user', content: question },

@@ -21,6 +21,7 @@ export {
   type StepPlan,
 } from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'
+export { openAnswerers, type AskedModel, type OpenAnswerers, type OpenAnswerersOptions } from './answer/open'
 export { hashModel, modelFolder } from './earlier'
 export { fingerprint } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */

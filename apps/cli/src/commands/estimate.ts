@@ -18,7 +18,7 @@ import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../
 import type { Session } from '../io'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
 import { deviceFlags } from '../open-device'
-import { openBase } from '../open-model'
+import { openBase } from '../open-base'
 import { bytes, count, duration } from '../ui/format'
 import { styleFor } from '../ui/style'
 import { columns } from '../ui/table'

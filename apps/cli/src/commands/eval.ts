@@ -28,7 +28,8 @@ import { grouped, integer, number, onUnless, text, toggle, withDefault, type Val
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
-import { adapterFlag, baseFlag, openModel } from '../open-model'
+import { adapterFlag, baseFlag } from '../flags/model-flags'
+import { openAsked } from '../open-asked'
 import { count, duration, percent, plural } from '../ui/format'
 import { bar, StatusLine } from '../ui/status-line'
 import { styleFor } from '../ui/style'
@@ -132,7 +133,7 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
   const { rows, which } = chosenRows(await loadRows(values.dataset, { columns: columnsOf(values.columns) }), values)
   if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
   const written = given.has('contextTemplate') ? { contextTemplate } : {}
-  const model = await openModel({ ...rest, ...written, rows }, session)
+  const model = await openAsked({ ...rest, ...written, rows }, session)
   const { tokenizer } = model
   const io = speaking(model.device, session)
   const { vocabSize } = model.base.config

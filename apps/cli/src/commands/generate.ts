@@ -9,7 +9,8 @@ import { choice, grouped, integer, number, text, texts, withDefault, type Values
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
-import { adapterFlag, baseFlag, openModel } from '../open-model'
+import { adapterFlag, baseFlag } from '../flags/model-flags'
+import { openAsked } from '../open-asked'
 
 import { styleFor } from '../ui/style'
 
@@ -88,7 +89,7 @@ async function askOf({ prompt, instruction, input, question, document = [] }: Va
 async function generate(values: Values, { io: session, given, json }: CommandContext<typeof flags>): Promise<void> {
   const wanted = await askOf(values)
   const { contextTemplate, ...rest } = values
-  const model = await openModel(given.has('contextTemplate') ? { ...rest, contextTemplate } : rest, session)
+  const model = await openAsked(given.has('contextTemplate') ? { ...rest, contextTemplate } : rest, session)
   const { answerer, device } = model
   const io = speaking(device, session)
   // A launcher gives what comes on stdin to the first process only.

@@ -34,7 +34,7 @@ import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle, openDeviceFor } from '../open-device'
-import { openModel, type OpenModel } from '../open-model'
+import { openAsked, type Asked } from '../open-asked'
 import { count, duration, percent, plural, short } from '../ui/format'
 import { program, shellPath } from '../ui/next-command'
 import { bar } from '../ui/status-line'
@@ -169,7 +169,7 @@ async function quickstart(
 
   try {
     const config = new JoraConfig({ modelPath: modelDir, device: where.device, dtype: where.dtype, ...settings })
-    const base = await openModel({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
+    const base = await openAsked({ model: modelDir, adapter: undefined, device, dtype: where.dtype }, io)
     const sizes = [
       `${short(countWeights(base.base.config))}-parameter Llama`,
       `adapter ${short(countParameters(base.base.config, config))}`,
@@ -190,7 +190,7 @@ async function quickstart(
     const held = rows.filter(({ split }) => split === 'test')
     const template = dataset.prompt ?? base.prompt
     const asked = held.flatMap((row) => questionsOf(row, base.tokenizer, { template }))
-    const answers = (model: OpenModel, what: string) =>
+    const answers = (model: Asked, what: string) =>
       answerQuestions(model.answerer, asked, {
         maxNewTokens: answerTokens,
         batchSize: 40,
@@ -236,7 +236,7 @@ async function quickstart(
     display.log(`${plural(totalSteps, 'step')} in ${duration(trainSeconds)}`)
 
     heading(4, 'The tuned model answers the same questions')
-    const tuned = await openModel({ model: modelDir, adapter: outputDir, device, dtype: where.dtype }, io)
+    const tuned = await openAsked({ model: modelDir, adapter: outputDir, device, dtype: where.dtype }, io)
     const after = await answers(tuned, 'tuned model')
     display.close()
     const tunedScores = summaryOf(after)

@@ -10,8 +10,8 @@ import { choice, grouped, integer, text, texts, withDefault, type ValuesOf } fro
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { deviceFlags, deviceTitle } from '../open-device'
-import { baseFlag } from '../open-model'
-import { openServed, type NamedAdapter } from '../open-served'
+import { baseFlag } from '../flags/model-flags'
+import { openServed, type NamedAdapter } from '../open-asked'
 import { documentsFlags, readPassages } from '../passages'
 import { styleFor } from '../ui/style'
 

@@ -1,11 +1,11 @@
 // The model that the playground holds: base and tuned answer from one device, with their compiled programs.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stopIdsOf, type PromptTemplate, type Tokenizer } from '@jora/data'
-import { Engine, Generator, openModel, type Decoder } from '@jora/llama'
-import { loadAdapter, LocalAnswerer, loraLinear, promptFor } from '@jora/lora'
+import type { PromptTemplate, Tokenizer } from '@jora/data'
+import { openModel } from '@jora/llama'
+import { openAnswerers, type LocalAnswerer } from '@jora/lora'
 import { openDevice } from '@jora/shard/open'
-import { disposeTree, setDefaultDevice, type Device } from '@jora/tensor'
+import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { Side } from '../api'
 import type { Ask } from './messages'
 
@@ -39,24 +39,15 @@ export class LoadedModel {
     try {
       await using model = await openModel(modelDir, { local: true })
       const { tokenizer } = model
-      const base = await model.decoder(device)
-      const tuned = adapterDir === null ? undefined : await loadAdapter(adapterDir, base.config, device)
-      const source = { adapter: adapterDir ?? undefined, model: modelDir, tokenizer }
-      const { template: prompt } = await promptFor(source)
-      const stopIds = stopIdsOf(prompt, tokenizer, base.config.eosTokenIds)
-      const engines: Engine[] = []
-      const answererOf = (decoder: Decoder) => {
-        const engine = new Engine(new Generator(decoder, device))
-        engines.push(engine)
-        return new LocalAnswerer({ engine, tokenizer, prompt, stopIds })
-      }
-      const answerers = {
-        base: answererOf(base),
-        ...(tuned && { tuned: answererOf({ ...base, linear: loraLinear(tuned.adapter, tuned.config) }) }),
-      }
-      return new LoadedModel(key, device, tokenizer, prompt, answerers, async () => {
-        for (const engine of engines) engine.dispose()
-        disposeTree([base.weights, tuned?.adapter ?? {}])
+      const { asked, dispose } = await openAnswerers(model, {
+        adapters: [undefined, ...(adapterDir === null ? [] : [adapterDir])],
+        promptOf: adapterDir ?? undefined,
+        device,
+      })
+      const [base, tuned] = asked
+      const answerers = { base: base!.answerer, ...(tuned && { tuned: tuned.answerer }) }
+      return new LoadedModel(key, device, tokenizer, base!.prompt, answerers, async () => {
+        dispose()
         setDefaultDevice(undefined)
         await device.close()
       })

@@ -1,0 +1,90 @@
+// An open model and adapters for it, ready to be asked: one copy of the base, one queue, an answerer for each adapter.
+import { stopIdsOf, type ContextTemplate, type PromptChoice, type PromptTemplate, type Row } from '@jora/data'
+import { Engine, Generator, type Adapt, type Decoder, type DTypeSetting, type OpenModel } from '@jora/llama'
+import { disposeTree, type Device } from '@jora/tensor'
+import { adapterArgument, argumentLinear, type Adapter, type AdapterArgument } from '../adapter/adapter'
+import { checkBase, promptFor } from '../adapter/prompt-file'
+import { loadAdapter } from '../adapter/read-adapter'
+import type { LoraConfig } from '../settings/lora-config'
+import { LocalAnswerer } from './local'
+
+/** What {@link openAnswerers} opens, and where. */
+export interface OpenAnswerersOptions {
+  /** Folders of the adapters that are asked; undefined for the base without one. */
+  readonly adapters: readonly (string | undefined)[]
+  /** The device, or a function that opens it, called once adapters and prompts are known to fit the model. */
+  readonly device: Device | (() => Promise<Device>)
+  readonly dtype?: DTypeSetting | undefined
+  /** The prompt of all of them; what each adapter and the model say when absent or `auto`. */
+  readonly prompt?: PromptChoice | undefined
+  /** Folder of the adapter whose prompt all of them are asked in; each its own when absent. */
+  readonly promptOf?: string | undefined
+  /** How documents are written, if not as the prompt says. */
+  readonly documents?: ContextTemplate | undefined
+  /** Rows that are asked, for a prompt that is chosen by them. */
+  readonly rows?: readonly Row[] | undefined
+}
+
+/** A model as it is asked, with one adapter or none. */
+export interface AskedModel {
+  readonly answerer: LocalAnswerer
+  readonly prompt: PromptTemplate
+  /** What the user should know of the prompt, if anything. */
+  readonly note?: string | undefined
+  /** Empty without an adapter. */
+  readonly adapter: Adapter
+  /** The settings of the adapter; undefined without one. */
+  readonly lora: LoraConfig | undefined
+}
+
+/** An open base with its answerers. */
+export interface OpenAnswerers {
+  readonly device: Device
+  readonly base: Decoder
+  /** In the order of the adapters that were passed. */
+  readonly asked: readonly AskedModel[]
+  /** Releases programs, adapters and weights; the device stays open. */
+  dispose(): void
+}
+
+/**
+ * Opens answerers of `model`. Adapters are arguments of its programs: those of equal shapes share them.
+ * @throws ConfigError for an adapter of another base, or one that does not fit; ModelError as `decoder` does
+ */
+export async function openAnswerers(model: OpenModel, options: OpenAnswerersOptions): Promise<OpenAnswerers> {
+  const { adapters, dtype, prompt: choice, promptOf, documents, rows } = options
+  const { tokenizer } = model
+  const prompts: Awaited<ReturnType<typeof promptFor>>[] = []
+  for (const folder of adapters) {
+    if (folder !== undefined) await checkBase(folder, model)
+    const adapter = promptOf ?? folder
+    prompts.push(await promptFor({ adapter, model: model.ref.dir, tokenizer, choice, documents, rows }))
+  }
+  const device = typeof options.device === 'function' ? await options.device() : options.device
+  const base = await model.decoder(device, dtype)
+  const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
+  const engine = new Engine(new Generator(base, device, adapt))
+  const held: AdapterArgument[] = []
+  const asked: AskedModel[] = []
+  for (const [i, folder] of adapters.entries()) {
+    const { template: prompt, note } = prompts[i]!
+    const common = { engine, tokenizer, prompt, stopIds: stopIdsOf(prompt, tokenizer, base.config.eosTokenIds) }
+    if (folder === undefined) {
+      asked.push({ answerer: new LocalAnswerer(common), prompt, note, adapter: {}, lora: undefined })
+      continue
+    }
+    const { adapter, config: lora } = await loadAdapter(folder, base.config, device)
+    const argument = adapterArgument(adapter, lora, device)
+    held.push(argument)
+    asked.push({ answerer: new LocalAnswerer({ ...common, adapter: argument }), prompt, note, adapter, lora })
+  }
+  return {
+    device,
+    base,
+    asked,
+    dispose: () => {
+      engine.dispose()
+      disposeTree([held, base.weights])
+    },
+  }
+}
