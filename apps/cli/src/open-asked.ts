@@ -60,7 +60,8 @@ export async function openAsked(settings: ModelValues | OnDevice, io: Io): Promi
   const { adapter } = settings
   if (settings.model === undefined && adapter === undefined)
     throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
-  await using model = await openBase(settings.model ?? (await baseOfAdapter(adapter!)).model, io)
+  const quantize = 'quantize' in settings ? settings.quantize : undefined
+  await using model = await openBase(settings.model ?? (await baseOfAdapter(adapter!)).model, io, quantize)
   if ('deviceMemory' in settings) checkSplit(model.config, settings.mesh)
   const options: OpenAnswerersOptions = {
     adapters: [adapter],
@@ -96,7 +97,7 @@ export async function openServed(
   io: Io,
 ): Promise<Served> {
   const { adapters, dtype } = values
-  await using model = await openBase(values.model, io)
+  await using model = await openBase(values.model, io, values.quantize)
   const baseName = model.ref.id ?? basename(resolve(model.ref.dir))
   if (adapters.some(({ name }) => name === baseName))
     throw new UsageError(`an adapter is called ${baseName}, as its base is; name it with NAME=DIR`)

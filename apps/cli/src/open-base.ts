@@ -12,6 +12,7 @@ import {
 import { parseMesh, ShardingError } from '@jora/shard'
 import { UsageError } from './errors'
 import type { Io } from './io'
+import type { QuantizeSetting } from './open-device'
 import { bytes } from './ui/format'
 import { bar, StatusLine } from './ui/status-line'
 import { styleFor } from './ui/style'
@@ -42,8 +43,8 @@ async function withProgress<T extends ModelDescription>(
 }
 
 /** The base model, opened; a Hub id is downloaded on first use. */
-export const openBase = (model: string, io: Io): Promise<OpenModel> =>
-  withProgress(io, (options) => openModel(model, options))
+export const openBase = (model: string, io: Io, quantize: QuantizeSetting = 'none'): Promise<OpenModel> =>
+  withProgress(io, (options) => openModel(model, { ...options, quantize: quantize === 'none' ? undefined : quantize }))
 
 /** As {@link openBase}, without its weights. */
 export const describeBase = (model: string, io: Io): Promise<ModelDescription> =>

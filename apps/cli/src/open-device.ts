@@ -10,9 +10,12 @@ import { rankOf } from './job'
 import { silent, type Io, type Session } from './io'
 import { styleFor } from './ui/style'
 
-const { device, gpu, deviceMemory, dtype, mesh, launcher } = settingFlags
+const { device, gpu, deviceMemory, dtype, mesh, launcher, quantize } = settingFlags
 
 export const deviceFlags = { device, gpu, deviceMemory, dtype }
+
+/** For commands that open a model's weights. */
+export const weightFlags = { ...deviceFlags, quantize }
 
 /** For commands that can share their work between devices. */
 export const meshFlags = { mesh, launcher }
@@ -22,10 +25,15 @@ export interface DeviceValues {
   readonly gpu: string | undefined
   readonly deviceMemory: number | undefined
   readonly dtype: DTypeSetting
+  /** Absent: as the weights are stored. */
+  readonly quantize?: QuantizeSetting
   /** Absent: one device. */
   readonly mesh?: string
   readonly launcher?: Launcher
 }
+
+/** As `--quantize` has it. */
+export type QuantizeSetting = 'none' | 'int8' | 'nf4'
 
 /** As log lines name it. */
 export const deviceTitle = (device: Device): string => (device.kind === 'cpu' ? device.name : `${device.name}, WebGPU`)

@@ -147,7 +147,8 @@ export function decode(
     return { x: t.add(mid, fed), kv }
   }
 
-  let x = embed(weight('model.embed_tokens.weight'), tokens, dtype)
+  // Of the table, the rows that are read are converted or unpacked, no others.
+  let x = t.gather(t.valuesOf(weight('model.embed_tokens.weight'), dtype), tokens)
   if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
@@ -162,10 +163,6 @@ export function decode(
   // Scaled here, so that whatever multiplies by the head has scaled logits.
   return { hidden: config.logitScale === 1 ? hidden : t.mul(hidden, config.logitScale), cache: layers }
 }
-
-/** The rows of `table` at `tokens`, which alone are converted or unpacked. */
-const embed = (table: Weight, tokens: Tensor, dtype: 'f32' | 'f16'): Tensor =>
-  table instanceof t.Tensor ? t.cast(t.gather(table, tokens), dtype) : t.gather(t.valuesOf(table, dtype), tokens)
 
 /** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
 export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'config' | 'weights' | 'dtype'>): Tensor {

@@ -73,11 +73,12 @@ const writeRows = () =>
 
 /** The model in `folder`, but for the check that its weights are finite. */
 async function unchecked(folder: string): Promise<OpenModel> {
-  const { ref, config, weights, tokenizer, chatTemplate, stopIds, warnings } = await openModel(folder)
+  const { ref, config, weights, quantize, tokenizer, chatTemplate, stopIds, warnings } = await openModel(folder)
   return {
     ref,
     config,
     weights,
+    quantize,
     tokenizer,
     chatTemplate,
     stopIds,

@@ -8,7 +8,7 @@ import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, text, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
-import { deviceFlags, deviceTitle } from '../open-device'
+import { weightFlags, deviceTitle } from '../open-device'
 import { adapterFlag, baseFlag } from '../flags/model-flags'
 import { openServed } from '../open-asked'
 import { documentsFlags, readPassages } from '../passages'
@@ -31,7 +31,7 @@ const flags = {
     ),
     seed: withDefault(integer('seed of the sampler', 0), 0),
   }),
-  ...grouped('Device:', deviceFlags),
+  ...grouped('Device:', weightFlags),
 }
 type Values = ValuesOf<typeof flags>
 

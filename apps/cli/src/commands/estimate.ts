@@ -17,7 +17,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
-import { deviceFlags } from '../open-device'
+import { weightFlags } from '../open-device'
 import { openBase } from '../open-base'
 import { bytes, count, duration } from '../ui/format'
 import { styleFor } from '../ui/style'
@@ -43,9 +43,9 @@ const flags = {
   }),
   ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights }),
   ...grouped('Device:', {
-    ...deviceFlags,
+    ...weightFlags,
     device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),
-    deviceMemory: { ...deviceFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: shows what fits' },
+    deviceMemory: { ...weightFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: shows what fits' },
     gradientCheckpointing: withDefault(choice('only with, or only without', ['auto', 'on', 'off']), 'auto'),
     mesh,
     bench: text('the output of `jora bench --json` on that device, for the time of a step', 'FILE'),
@@ -137,10 +137,10 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   )
 }
 
-async function modelOf({ model, shape }: Values, io: Session): Promise<PlannedModel> {
+async function modelOf({ model, shape, quantize }: Values, io: Session): Promise<PlannedModel> {
   if ((model === undefined) === (shape === undefined)) throw new UsageError('pass either --model or --shape')
   if (shape !== undefined) return plannedShape(shapeConfig(shape), 'bf16')
-  await using opened = await openBase(model!, io)
+  await using opened = await openBase(model!, io, quantize)
   return plannedModel(opened)
 }
 

@@ -27,7 +27,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, onUnless, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
+import { weightFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
 import { adapterFlag, baseFlag } from '../flags/model-flags'
 import { openAsked } from '../open-asked'
 import { count, duration, percent, plural } from '../ui/format'
@@ -53,7 +53,7 @@ const flags = {
   batchSize: withDefault(integer('samples computed together', 1), 8),
   output: text('every question with its answer and scores, as JSONL', 'FILE'),
   overwrite: overwriteFlag,
-  ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
+  ...grouped('Device:', { ...weightFlags, ...meshFlags }),
 }
 
 type Values = ValuesOf<typeof flags>

@@ -8,7 +8,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, number, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { deviceFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
+import { weightFlags, deviceTitle, leave, meshFlags, speaking } from '../open-device'
 import { adapterFlag, baseFlag } from '../flags/model-flags'
 import { openAsked } from '../open-asked'
 
@@ -53,7 +53,7 @@ const flags = {
     ),
     seed: withDefault(integer('seed of the sampler', 0), 0),
   }),
-  ...grouped('Device:', { ...deviceFlags, ...meshFlags }),
+  ...grouped('Device:', { ...weightFlags, ...meshFlags }),
 }
 
 type Values = ValuesOf<typeof flags>

@@ -93,7 +93,7 @@ async function learnCommand(
   if (values.questions !== undefined && drafterModel !== undefined)
     throw new UsageError('--questions and --drafter-model exclude each other')
   const config = configOf(values, given)
-  await using base = await openBase(values.model, io)
+  await using base = await openBase(values.model, io, config.settings.quantize)
   const display = new LearnDisplay(io)
   const { signal, release } = interruptible(io, () => display.stopping())
   let device: Device | undefined

@@ -9,7 +9,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integer, text, texts, withDefault, type ValuesOf } from '../flags/flag'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
-import { deviceFlags, deviceTitle } from '../open-device'
+import { weightFlags, deviceTitle } from '../open-device'
 import { baseFlag } from '../flags/model-flags'
 import { openServed, type NamedAdapter } from '../open-asked'
 import { documentsFlags, readPassages } from '../passages'
@@ -28,7 +28,7 @@ const flags = {
   mostRequests: withDefault(integer('most requests that are answered or wait; more get 429', 1), 64),
   maxNewTokens: withDefault(integer('longest answer where the request sets no limit, in tokens', 1), 512),
   log: withDefault(choice('a line of JSON on stderr for each request, without its texts', ['off', 'json']), 'off'),
-  ...grouped('Device:', deviceFlags),
+  ...grouped('Device:', weightFlags),
 }
 type Values = ValuesOf<typeof flags>
 

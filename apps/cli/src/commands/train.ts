@@ -69,7 +69,7 @@ async function train(
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {
     throw new ConfigError(`${outputDir} already has a run; continue it with --resume or choose another --output-dir`)
   }
-  await using model = await openBase(values.model, session)
+  await using model = await openBase(values.model, session, values.quantize)
   const parameters = countParameters(model.config, config)
   checkSplit(model.config, values.mesh)
   checkSteps(values)

@@ -10,7 +10,7 @@ import {
   type TokenizerFiles,
 } from '@jora/data'
 import type { Device } from '@jora/tensor'
-import type { Metadata, WeightSource } from '@jora/tensor/weights'
+import type { Metadata, Quantisation, WeightSource } from '@jora/tensor/weights'
 import { ModelError, parseConfig, parseModelJson, withStopIds, type DecoderConfig } from '../config/config'
 import { folderModel, resolveModel, type ResolvedModel, type ResolveOptions } from '../hub'
 import { indexName } from '../hub/select'
@@ -22,6 +22,7 @@ import { chooseDType, wantedDType, type DTypeSetting } from './compute-dtype'
 import { digestOf } from './digest'
 import { readTexts } from './model-texts'
 import { uploadWeights } from './upload'
+import { isLinear, quantisedPlan } from './quantised'
 import { isBlocks, weightShapes } from './weights'
 
 /** Which model it is: where its files are, and of the Hub its id and commit. */
@@ -61,6 +62,8 @@ export interface GgufDescription {
 /** An open model. Close it when done (or declare it with `await using`); decoders that were made go on working. */
 export interface OpenModel extends ModelDescription, AsyncDisposable {
   readonly weights: WeightSource
+  /** How its linear layers are quantised as they are loaded. */
+  readonly quantize: Quantisation | undefined
   /** SHA-256 of config.json and of samples of the weights: quick, and tells models apart. */
   digest(): Promise<string>
   /**
@@ -111,8 +114,10 @@ class Opened extends Description implements OpenModel {
     description: Description,
     config: DecoderConfig,
     readonly weights: OpenWeights,
+    readonly quantize: Quantisation | undefined,
   ) {
     super(description.ref, config, description.configText, description.makeTokenizer, description.gguf)
+    if (quantize) this.warnings.push(...checkQuantize(quantize, this))
   }
 
   digest(): Promise<string> {
@@ -127,7 +132,7 @@ class Opened extends Description implements OpenModel {
       device,
       types.some((type) => type !== 'F32'),
     )
-    const weights = await uploadWeights(source, config, { device, dtype: wanted, check: true })
+    const weights = await uploadWeights(source, config, { device, dtype: wanted, check: true, quantize: this.quantize })
     // Blocks that were unpacked to f32 are computed in f32, whatever `auto` takes f32 weights for.
     const dtype = types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)
     return { config, weights, dtype }
@@ -138,8 +143,32 @@ class Opened extends Description implements OpenModel {
   }
 }
 
+/**
+ * What a user should know of quantising this model.
+ * @throws ModelError when nothing of it can be
+ */
+function checkQuantize(method: Quantisation, { ref, config, weights }: Opened): string[] {
+  const entries = [...weightShapes(config).keys()]
+    .filter(isLinear)
+    .map((name) => ({ name, ...weights.entries.get(name)! }))
+  const blocks = entries.find(({ type }) => isBlocks(type))
+  if (blocks)
+    throw new ModelError(`quantize ${method}: ${ref.path} is quantised already (${blocks.type}); leave it out`)
+  const left = entries.filter(({ name, ...entry }) => !quantisedPlan(name, entry, method))
+  if (left.length === entries.length)
+    throw new ModelError(
+      `quantize ${method}: no linear layer of ${ref.path} has rows of whole blocks of 64 (${left[0]!.name} has ${left[0]!.shape[1]} columns); use int8`,
+    )
+  if (left.length === 0) return []
+  return [
+    `${left.length} of ${entries.length} linear layers stay as they are stored: their rows are not whole blocks of 64 (${left[0]!.name} has ${left[0]!.shape[1]} columns)`,
+  ]
+}
+
 /** How {@link openModel} finds a model. */
 export interface OpenModelOptions extends ResolveOptions {
+  /** Quantise linear layers of floats as they are loaded, as bitsandbytes does (default: no). */
+  readonly quantize?: Quantisation | undefined
   /** The name is a folder's: an error, and no request to the Hub, when there is no such folder (default false). */
   readonly local?: boolean
 }
@@ -181,7 +210,12 @@ async function describe(name: string, ref: ResolvedModel): Promise<Description> 
 }
 
 /** The model in GGUF files, of which the header is read. */
-async function openGgufModel(name: string, resolved: ResolvedModel, paths: readonly string[]): Promise<Opened> {
+async function openGgufModel(
+  name: string,
+  resolved: ResolvedModel,
+  paths: readonly string[],
+  quantize?: Quantisation,
+): Promise<Opened> {
   const { config, metadata, weights } = await openGgufFiles(paths)
   const ref = { ...resolved, name, path: paths[0]! }
   const makeTokenizer = () => {
@@ -189,7 +223,7 @@ async function openGgufModel(name: string, resolved: ResolvedModel, paths: reado
     return createTokenizer(tokenizerJson, configJson, { name: paths[0]! })
   }
   const gguf = { metadata: metadata.metadata, tokenizerFiles: () => tokenizerOf(metadata) }
-  return new Opened(new Description(ref, config, '', makeTokenizer, gguf), config, weights)
+  return new Opened(new Description(ref, config, '', makeTokenizer, gguf), config, weights, quantize)
 }
 
 /**
@@ -212,13 +246,13 @@ export async function describeModel(name: string, options: OpenModelOptions = {}
  */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const { ref: found, gguf } = await locate(name, options)
-  if (gguf) return await openGgufModel(name, found, gguf)
+  if (gguf) return await openGgufModel(name, found, gguf, options.quantize)
   const description = await describe(name, found)
   const { ref, config } = description
   const paths = await weightFiles(ref.dir, ref.files)
   const weights = await openCheckpoint(ref.dir, paths, config)
   try {
-    const opened = new Opened(description, await headOf(config, weights), weights)
+    const opened = new Opened(description, await headOf(config, weights), weights, options.quantize)
     if (opened.config !== config)
       opened.warnings.push(
         `${weights.entries.get(headName)!.file} has an lm_head.weight that differs from the embedding, though config.json says they are tied: it is used as the head`,

@@ -1,29 +1,23 @@
 // A source's weights as tensors: those that a device can map stay in their files, others are unpacked and uploaded.
-import { disposeTree, viewAs, type Device, type QuantisedWeight, type Tensor, type Weight } from '@jora/tensor'
-import { devicePut, MeshDevice, P, shardedFromFile, type PartitionSpec } from '@jora/shard'
+import { disposeTree, viewAs, type Device, type Weight } from '@jora/tensor'
+import { devicePut, MeshDevice, P, shardedFromFile } from '@jora/shard'
 import { encodeFloats, fromSafetensorsDType, isFloatDType } from '@jora/tensor/safetensors'
 import {
   allFinite,
   blockBytesOf,
   blockTypes,
-  codesOfRows,
   decodeRows,
-  hasMinima,
-  layoutOf,
+  type Quantisation,
   type WeightSource,
 } from '@jora/tensor/weights'
-import { ModelError, type DecoderConfig } from '../config/config'
+import type { DecoderConfig } from '../config/config'
 import type { Weights } from '../model'
 import { weightSharding } from '../partition'
+import { notFinite, placeQuantised, quantisedPlan, readCodes } from './quantised'
 import { isBlocks, storedType, weightShapes } from './weights'
 
 /** Bytes of a file that are looked at a time. */
 const chunkBytes = 2 ** 23
-
-const notFinite = (source: WeightSource, name: string): ModelError =>
-  new ModelError(
-    `${source.entries.get(name)!.file}: ${name} has values that are not finite (NaN or infinite): the file is damaged, or the training that made it diverged`,
-  )
 
 /**
  * Reads the weights that the config calls for, once, and makes sure that every value is finite. A device that maps the same
@@ -61,81 +55,48 @@ async function readFloats(source: WeightSource, name: string): Promise<Float32Ar
   return values
 }
 
-/** A matrix of blocks as codes with scales, `[rows, columns]`. @throws ModelError when a scale is not finite */
-async function readQuantised(
-  source: WeightSource,
-  name: string,
-  place: (array: Uint8Array | Float32Array, columns: number) => Tensor,
-): Promise<QuantisedWeight> {
-  const { type, shape } = source.entries.get(name)!
-  const [rows, columns] = shape as [number, number]
-  const blocks = type as Parameters<typeof layoutOf>[0]
-  const layout = layoutOf(blocks)
-  const [codeColumns, groups] = [(columns * layout.bits) / 8, columns / layout.group]
-  const codes = new Uint8Array(rows * codeColumns)
-  const scales = new Float32Array(rows * groups)
-  const mins = hasMinima(blocks) ? new Float32Array(rows * groups) : undefined
-  const rowBytes = blockBytesOf(blocks, columns)
-  const step = Math.max(1, Math.floor(chunkBytes / rowBytes))
-  for (let row = 0; row < rows; row += step) {
-    const bytes = await source.read(name, row * rowBytes, Math.min(rows, row + step) * rowBytes)
-    try {
-      const part = codesOfRows(bytes, blocks)
-      codes.set(part.codes, row * codeColumns)
-      scales.set(part.scales, row * groups)
-      if (part.mins) mins?.set(part.mins, row * groups)
-    } catch (error) {
-      throw error instanceof RangeError ? notFinite(source, name) : error
-    }
-  }
-  return {
-    codes: place(codes, codeColumns),
-    scales: place(scales, groups),
-    ...(mins ? { mins: place(mins, groups) } : {}),
-    layout,
-    shape,
-  }
-}
-
-/** How a quantised matrix is placed: as it would in floats, or whole where a split would cut through groups. */
-function specWithin(spec: PartitionSpec, device: Device, groups: number): PartitionSpec {
-  if (!(device instanceof MeshDevice)) return spec
-  const parts = (spec.dimensions[1] ?? []).reduce((n, axis) => n * device.mesh.along(axis), 1)
-  return groups % parts === 0 ? spec : P()
+export interface UploadOptions {
+  readonly device: Device
+  /** What is computed in. */
+  readonly dtype: 'f32' | 'f16'
+  /** Whether every value must be finite. */
+  readonly check: boolean
+  /** How linear layers in floats are quantised (default: not). */
+  readonly quantize?: Quantisation | undefined
 }
 
 /**
  * The weights that `config` calls for, on `device`. Floats that are in a file stay there until a program uses them
  * (memory-mapped on the CPU; on a mesh each device reads its part); matrices of blocks become codes with scales, from which
- * programs compute; other blocks are unpacked to f32.
+ * programs compute, and so do linear layers that are to be quantised; other blocks are unpacked to f32.
  * @throws ModelError naming a weight with values that are not finite; ShardingError for a mesh that does not fit, before any
  *   tensor is made
  */
 export async function uploadWeights(
   source: WeightSource,
   config: DecoderConfig,
-  { device, dtype, check }: { readonly device: Device; readonly dtype: 'f32' | 'f16'; readonly check: boolean },
+  { device, dtype, check, quantize }: UploadOptions,
 ): Promise<Weights> {
   const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
   const weights: Record<string, Weight> = {}
   try {
     for (const [name, shape] of weightShapes(config)) {
       const { type } = source.entries.get(name)!
+      const plan = quantisedPlan(name, source.entries.get(name)!, quantize)
+      if (plan) {
+        const codes = await readCodes(source, name, plan)
+        weights[name] = placeQuantised(plan, shape, {
+          device,
+          spec: specOf(name),
+          put: (part, aval, spec) => devicePut(codes[part]!, device, spec, aval),
+        })
+        continue
+      }
       const range = isBlocks(type) ? undefined : source.range?.(name)
       if (range) {
         if (check) await checkFinite(source, name)
         const aval = { shape, dtype: fromSafetensorsDType(type as 'F32')! }
         weights[name] = shardedFromFile(range, aval, specOf(name), { device, label: name })
-        continue
-      }
-      if (isBlocks(type) && shape.length === 2) {
-        const spec = specWithin(specOf(name), device, shape[1]! / layoutOf(type).group)
-        weights[name] = await readQuantised(source, name, (array, columns) =>
-          devicePut(array, device, spec, {
-            shape: [shape[0]!, columns],
-            dtype: array instanceof Uint8Array ? 'u8' : 'f32',
-          }),
-        )
         continue
       }
       const values = await readFloats(source, name)

@@ -1,6 +1,8 @@
 // What memory a training step takes: the step itself on a device that plans and runs nothing.
 import {
   chooseDType,
+  placeQuantised,
+  quantisedPlan,
   weightShapes,
   weightSharding,
   type Decoder,
@@ -8,8 +10,17 @@ import {
   type DTypeSetting,
   type OpenModel,
 } from '@jora/llama'
-import { MeshDevice, P, shardedFromFile, type Mesh, type Transport } from '@jora/shard'
-import { disposeTree, dtypeBytes, treeLeaves, type DType, type Device, type Tensor } from '@jora/tensor'
+import { MeshDevice, P, shardedFromFile, type Mesh, type PartitionSpec, type Transport } from '@jora/shard'
+import {
+  disposeTree,
+  dtypeBytes,
+  treeLeaves,
+  type Aval,
+  type DType,
+  type Device,
+  type Tensor,
+  type Weight,
+} from '@jora/tensor'
 import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetensors'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { StepLoop, type Workload } from './workload'
@@ -37,25 +48,43 @@ export interface PlannedModel {
  * A model of this shape whose weights exist in no file.
  * @param dtype the stored type of all weights
  */
-export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel => planned(config, () => dtype)
+export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel =>
+  planned(config, (_name, shape, { put, spec }) => put({ shape, dtype }, spec))
 
-/** An open model, each weight in its stored type; none is read. */
-export const plannedModel = ({ config, weights }: Pick<OpenModel, 'config' | 'weights'>): PlannedModel =>
-  planned(config, (name) => {
-    const { type } = weights.entries.get(name)!
-    // Blocks are unpacked to what is computed in.
-    return isSafetensorsDType(type) ? fromSafetensorsDType(type)! : 'f16'
+/** An open model, each weight as a device holds it; none is read. */
+export const plannedModel = ({
+  config,
+  weights,
+  quantize,
+}: Pick<OpenModel, 'config' | 'weights'> & Partial<Pick<OpenModel, 'quantize'>>): PlannedModel =>
+  planned(config, (name, shape, { device, spec, put }) => {
+    const entry = weights.entries.get(name)!
+    const plan = quantisedPlan(name, entry, quantize)
+    if (plan) return placeQuantised(plan, shape, { device, spec, put: (_part, aval, own) => put(aval, own) })
+    // Vectors of blocks are unpacked.
+    return put({ shape, dtype: isSafetensorsDType(entry.type) ? fromSafetensorsDType(entry.type)! : 'f32' }, spec)
   })
 
-const planned = (config: DecoderConfig, typeOf: (name: string) => DType): PlannedModel => ({
+/** Where a planned weight takes its place. */
+interface Place {
+  readonly device: Device
+  readonly spec: PartitionSpec
+  put(aval: Aval, spec: PartitionSpec): Tensor
+}
+
+const planned = (
+  config: DecoderConfig,
+  place: (name: string, shape: readonly number[], where: Place) => Weight,
+): PlannedModel => ({
   config,
   open: (device) => {
     const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
     const entries = [...weightShapes(config)].map(([name, shape]) => {
-      const dtype = typeOf(name)
-      const length = shape.reduce((a, b) => a * b, 1) * dtypeBytes[dtype]
-      const range = { path: 'nowhere', offset: 0, length }
-      return [name, shardedFromFile(range, { shape, dtype }, specOf(name), { device, label: name })] as const
+      const put = (aval: Aval, spec: PartitionSpec) => {
+        const length = aval.shape.reduce((a, b) => a * b, 1) * dtypeBytes[aval.dtype]
+        return shardedFromFile({ path: 'nowhere', offset: 0, length }, aval, spec, { device, label: name })
+      }
+      return [name, place(name, shape, { device, spec: specOf(name), put })] as const
     })
     return Promise.resolve({ config, weights: Object.fromEntries(entries) })
   },

@@ -51,6 +51,12 @@ export class JoraConfig {
     }
   }
 
+  /** How the model is opened, for `openModel`. */
+  get modelOptions() {
+    const { quantize } = this.settings
+    return { quantize: quantize === 'none' ? undefined : quantize }
+  }
+
   /** The devices of the run, for `openMesh`. */
   get deviceOptions() {
     const { mesh, launcher, gpu, deviceMemory } = this.settings

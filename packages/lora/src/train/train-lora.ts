@@ -112,12 +112,13 @@ async function train(
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
   const device = given ?? (await openDeviceOf(config))
-  await using own = open ? undefined : await openModel(settings.modelPath)
+  await using own = open ? undefined : await openModel(settings.modelPath, config.modelOptions)
   const opened = open ?? own!
   const { path, id, revision } = opened.ref
   const model = await opened.decoder(device, settings.dtype)
   const modelHash = await opened.digest()
-  const print = fingerprint(config.train, modelHash, hashSamples(dataset.samples, rowTokens))
+  const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
+  const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))
   const initial =
     settings.initAdapter === undefined
       ? undefined

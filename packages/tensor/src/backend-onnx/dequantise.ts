@@ -1,6 +1,7 @@
-// Quantised weights in ONNX operators. MatMulNBits and DequantizeLinear have no minima or codebooks of ours, no other
-// direction of a product, and were no faster; these operators run over all cores and keep nothing.
-import type { Node } from '../ir/graph'
+// Quantised weights in ONNX operators. For x Wᵀ, MatMulNBits unpacks 4-bit weights fastest, MatMulBnb4 those of nf4 (its form
+// without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time:
+// DequantizeLinear and GatherBlockQuantized were slower than these operators, and have no minima.
+import { isOp, type Node, type Value } from '../ir/graph'
 import { codebooks, groupSize } from '../ir/ops/quantised'
 import { sizeOf } from '../shape'
 import type { OnnxBuilder } from './builder'
@@ -13,6 +14,57 @@ function codesByGroup(b: OnnxBuilder, codes: string, bits: 4 | 8, group: number)
   const low = b.node('BitwiseAnd', [bytes, b.scalar('u8', 15)])
   const high = b.node('BitShift', [bytes, b.scalar('u8', 4)], { direction: 'RIGHT' })
   return b.node('Concat', [low, high], { axis: 1n })
+}
+
+const microsoft = 'com.microsoft'
+
+/** Groups that the operators take. */
+const blockSizes = [16, 32, 64, 128, 256]
+
+/** The weight of `node`, a product x Wᵀ, when one operator multiplies by it as it is. */
+export function productWeight(node: Node): Node<'dequantise'> | undefined {
+  if (!isOp(node, 'dot') || node.params.transposeA || !node.params.transposeB) return undefined
+  const [x, w] = node.inputs as [Value, Value]
+  if (!isOp(w.node, 'dequantise') || w.aval.shape.length !== 2 || x.aval.dtype !== 'f32') return undefined
+  const { inputs, params } = w.node
+  const isKnown = params.codebook === undefined || params.codebook === 'nf4'
+  const suits = params.bits === 4 && isKnown && inputs.every((v) => v.aval.dtype !== 'f16')
+  return suits && blockSizes.includes(groupSize(inputs[0]!.aval, inputs[1]!.aval, 4)) ? w.node : undefined
+}
+
+/**
+ * x Wᵀ for the node `product`, and for the parts of the weight that {@link productWeight} gave. The operators have neighbours
+ * in a byte, where ours are half a group apart: the columns of x are put into that order.
+ */
+export function quantisedProduct(
+  b: OnnxBuilder,
+  x: string,
+  product: Node<'dot'>,
+  weight: Node<'dequantise'>,
+  [codes, scales, mins]: readonly string[],
+): string {
+  const [n, k] = weight.outputs[0]!.aval.shape as [number, number]
+  const group = groupSize(weight.inputs[0]!.aval, weight.inputs[1]!.aval, 4)
+  const isNf4 = weight.params.codebook === 'nf4'
+  const ordered = b.shared(`${x} for groups of ${group} ${isNf4}`, () => {
+    const halves = b.node('Reshape', [x, b.int64s([-1, 2, group / 2])])
+    // The first of two neighbours is in a byte's low half for MatMulNBits, in its high half for MatMulBnb4.
+    const turned = isNf4
+      ? b.node('Slice', [halves, b.int64s([-1]), b.int64s([-3]), b.int64s([1]), b.int64s([-1])])
+      : halves
+    const pairs = b.node('Transpose', [turned], { perm: [0, 2, 1] })
+    return b.node('Reshape', [pairs, b.int64s(product.inputs[0]!.aval.shape)])
+  })
+  const sizes = { K: BigInt(k), N: BigInt(n), block_size: BigInt(group) }
+  const flat = (numbers: string) => b.node('Reshape', [numbers, b.int64s([(n * k) / group])])
+  if (isNf4) {
+    const packed = b.node('Reshape', [codes!, b.int64s([(n * k) / 2])])
+    return b.node('MatMulBnb4', [ordered, packed, flat(scales!)], { ...sizes, quant_type: 1n }, microsoft)
+  }
+  const zeros = mins === undefined ? [] : [flat(b.node('Neg', [b.node('Div', [mins, scales!])]))]
+  const blocks = b.node('Reshape', [codes!, b.int64s([n, k / group, group / 2])])
+  const inputs = [ordered, blocks, flat(scales!), ...zeros]
+  return b.node('MatMulNBits', inputs, { ...sizes, bits: 4n, accuracy_level: 0n }, microsoft)
 }
 
 /** The elements of a quantised weight, a group a row until the end: what is scaled is together. */

@@ -115,11 +115,11 @@ export function lowerGraph(
       continue
     }
     if (node.outputs.some((v) => weights.nodeOf(v))) continue
-    const rows = weights.rowsOf(node)
+    const own = weights.rowsOf(node) ?? (alphas.has(node) ? undefined : weights.productOf(node))
     const same =
       isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
     const inputsOf = () => node.inputs.map((value) => weights.nameFor(value, node))
-    const outputs = rows === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [rows]
+    const outputs = own === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [own]
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
 

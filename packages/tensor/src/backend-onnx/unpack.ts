@@ -1,6 +1,7 @@
 // Weights that are kept in 16 bits or quantised, unpacked where they are used: no f32 copy outlives its use.
 import { isOp, leafValue, makeNode, type Node, type Value } from '../ir/graph'
 import type { OnnxBuilder } from './builder'
+import { productWeight, quantisedProduct } from './dequantise'
 import { after } from './op-table'
 
 /** What a graph's weights are unpacked with. */
@@ -44,6 +45,15 @@ export class Unpacker {
     const name = emit(node, [tied, ...others.map((v) => names.get(v)!)])[0]!
     if (place) this.#unpacked.set(value, { place, name })
     return name
+  }
+
+  /** The name of `node`'s result where one operator multiplies by a quantised weight as it is; undefined for any other node. */
+  productOf(node: Node): string | undefined {
+    const weight = productWeight(node)
+    if (!isOp(node, 'dot') || !weight || !this.nodeOf(weight.outputs[0]!)) return undefined
+    const { b, names } = this.lowered
+    const parts = weight.inputs.map((v) => names.get(v)!)
+    return quantisedProduct(b, this.nameFor(node.inputs[0]!, node), node, weight, parts)
   }
 
   /** The name of the rows that `node`, a gather, takes of a weight: they are unpacked alone. Undefined for any other node. */

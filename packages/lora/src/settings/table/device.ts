@@ -1,4 +1,5 @@
 // Settings of what computes. A run may go on with others.
+import type { Quantisation } from '@jora/tensor/weights'
 import type { Settings } from '../setting'
 import { choice, matching, size, text } from '../types'
 
@@ -45,5 +46,15 @@ export const deviceSettings = {
     about: 'Who starts the processes of a mesh that has several.',
     group: 'device',
     page: false,
+  },
+  quantize: {
+    type: choice<'none' | Quantisation>({ none: 'Not at all', int8: '8 bits (int8)', nf4: '4 bits (nf4)' }),
+    fallback: 'none',
+    help: 'hold the linear layers of a 16-bit model in fewer bits, as QLoRA does; a GGUF has its own',
+    label: 'Quantise the model',
+    about:
+      'Holds the layers of a 16-bit model in fewer bits: less memory, a little less exact. A GGUF file is quantised already.',
+    group: 'device',
+    course: true,
   },
 } as const satisfies Settings

@@ -23,7 +23,7 @@ export type CodeBits = 4 | 8
 
 export interface QuantisedParams {
   /**
-   * scale · q + min of each element's group, where q is its code; without minima scale · (q − 2^(bits−1)); with a codebook
+   * scale · q + min of each element's group, where q is its code and scale is not 0; without minima scale · (q − 2^(bits−1)); with a codebook
    * scale · codebook[q]. Codes u8 `[…, k · bits / 8]`, scales and minima `[…, groups]` → `[…, k]`.
    */
   dequantise: { readonly bits: CodeBits; readonly codebook?: Codebook; readonly dtype: 'f32' | 'f16' }

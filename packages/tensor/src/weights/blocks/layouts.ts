@@ -210,6 +210,13 @@ export function codesOfRows(bytes: Uint8Array, type: QuantType): Codes {
   for (let at = 0, to = 0; at < bytes.length; at += blockBytes, to += blockElements)
     unpack(bytes, at, sink, to, to / layout.group)
   const { scales, mins } = sink
+  // min alone: devices may divide by scales, to have min / scale as the code of zero.
+  if (hasMins)
+    scales.forEach((scale, group) => {
+      if (scale !== 0) return
+      scales[group] = 1
+      sink.codes.fill(0, group * layout.group, (group + 1) * layout.group)
+    })
   for (const numbers of [scales, mins])
     if (!allFinite(new Uint8Array(numbers.buffer), 'F32'))
       throw new RangeError('a block has a scale that is not finite')
