@@ -72,7 +72,7 @@ export class JoraClient {
   devices = (): Promise<Devices> => this.#http.json('GET', '/api/devices')
   /**
    * Which part of each weight the devices of a mesh hold.
-   * @param model as {@link model} takes it
+   * @param model as `model()` takes it
    * @param mesh devices along each axis, as `data=2,model=4`
    */
   mesh = (model: string, mesh: string): Promise<MeshPicture> => this.#http.json('POST', '/api/mesh', { model, mesh })

@@ -18,7 +18,7 @@ export interface AnswerScore {
   target?: boolean
   /** {@link ReplyMatch.reply} */
   reply?: boolean
-  /** Whether a question that its context does not answer is refused ({@link groundingOf}). */
+  /** Whether a question that its context does not answer is refused (`groundingOf`). */
   refusal?: boolean
   /** Whether the answer, or what it quotes, is in its context. */
   faithful?: boolean
@@ -67,6 +67,7 @@ export function scoreAnswer(
 
 /** Every score of an answer. */
 export const scoreNames = ['exactMatch', 'f1', 'denotation', 'target', 'reply', 'refusal', 'faithful'] as const
+/** A name of {@link scoreNames}. */
 export type ScoreName = (typeof scoreNames)[number]
 
 /** The mean of each score that at least one answer has, with its 95 % interval. */

@@ -78,7 +78,7 @@ export async function* decodeText(chunks: AsyncIterable<Uint8Array>, file: strin
 /**
  * Decodes a whole file.
  *
- * @throws DatasetError as {@link decodeText} does, when it holds NUL, or is longer than a string can be
+ * @throws DatasetError as decodeText does, when it holds NUL, or is longer than a string can be
  */
 export async function decodeWhole(bytes: AsyncIterable<Uint8Array>, file: string): Promise<string> {
   let text = ''

@@ -44,7 +44,7 @@ export function hubFetch(access: HubAccess): typeof fetch {
 }
 
 /**
- * Sends until an answer is a success, as {@link hubFetch} says, or throws a {@link HubError}. A request that is not
+ * Sends until an answer is a success, as `hubFetch` says, or throws a {@link HubError}. A request that is not
  * `repeatable`, because the Hub would do twice what it may already have done, is sent again only where it surely was not
  * taken: on 429, or when no connection was made.
  */

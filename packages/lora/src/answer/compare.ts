@@ -33,8 +33,11 @@ export interface CompareOptions {
   readonly limit?: number | undefined
   /** Longest answer, in tokens (default 64). */
   readonly maxNewTokens?: number
+  /** Questions answered together (default: the answerer's). */
   readonly batchSize?: number
+  /** Aborting it ends the comparison, which throws its reason. */
   readonly signal?: AbortSignal | undefined
+  /** Called after each answer with who gave it, how many are done, and how many there are. */
   readonly onProgress?: (who: 'base' | 'tuned', done: number, total: number) => void
 }
 

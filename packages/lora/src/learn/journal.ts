@@ -14,6 +14,7 @@ export const learnStages = {
   train: 'adapter',
   evaluate: 'report.json',
 } as const
+/** A key of {@link learnStages}. */
 export type LearnStage = keyof typeof learnStages
 
 const journalFile = 'learn.json'

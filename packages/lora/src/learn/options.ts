@@ -7,7 +7,7 @@ import type { TrainEvent } from '../runs/events'
 import type { JoraConfig } from '../settings/jora-config'
 import type { LearnStage } from './journal'
 
-/** What {@link learn} is told. */
+/** What {@link learn} makes an adapter of, how, and where. */
 export interface LearnOptions {
   /** A folder of documents, or one file. */
   readonly documents: string
@@ -19,7 +19,9 @@ export interface LearnOptions {
   readonly questions?: string | undefined
   /** Opens who drafts, where something is left to draft. */
   readonly openDrafter?: (() => Promise<LearnDrafter>) | undefined
+  /** How questions are drafted; the defaults of {@link DraftOptions} when absent. */
   readonly drafting?: Omit<DraftOptions, 'name' | 'cache' | 'signal' | 'onProgress'>
+  /** How contexts are made; the defaults of {@link RaftOptions} when absent. */
   readonly raft?: Omit<RaftOptions, 'tokenizer' | 'onProgress' | 'unread' | 'split' | 'seed'>
   /** Opens the device, where something is left to compute. */
   readonly openDevice: () => Promise<Device>
@@ -27,10 +29,13 @@ export interface LearnOptions {
   readonly maxNewTokens?: number
   /** Held-out questions that are asked at most (default 200). */
   readonly evalQuestions?: number
+  /** Aborting it stops the running stage; what was done is kept, and a later call continues from there. */
   readonly signal?: AbortSignal | undefined
   /** Called with each stage: `stands` where an earlier call did it, from the same. */
   readonly onStage?: (stage: LearnStage, state: 'begins' | 'stands' | 'again') => void
+  /** Called as a stage goes on: how many items are done, of how many, and what they are. */
   readonly onProgress?: (done: number, total: number, what: LearnProgress) => void
+  /** Called with the number of steps when training begins, then with each of its events. */
   readonly onTrain?: (event: TrainEvent | { readonly type: 'begin'; readonly totalSteps: number }) => void
 }
 
