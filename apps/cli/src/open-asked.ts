@@ -98,7 +98,8 @@ export async function openServed(
 ): Promise<Served> {
   const { adapters, dtype } = values
   await using model = await openBase(values.model, io, values.quantize)
-  const baseName = model.ref.id ?? basename(resolve(model.ref.dir))
+  // A GGUF file has a name of its own; others may lie beside it.
+  const baseName = model.ref.id ?? basename(resolve(model.ref.path)).replace(/\.gguf$/i, '')
   if (adapters.some(({ name }) => name === baseName))
     throw new UsageError(`an adapter is called ${baseName}, as its base is; name it with NAME=DIR`)
   const options: OpenAnswerersOptions = {
