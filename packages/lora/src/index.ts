@@ -52,6 +52,7 @@ export { joraVersion, stepsOfRun, trainLora, type TrainOptions } from './train/t
 export type { TrainSummary } from './train/train-summary'
 export { learn } from './learn/learn'
 export type {
+  ContextFigures,
   DocumentFigures,
   EarlierFigures,
   EvaluationFigures,

@@ -1,15 +1,10 @@
 // Contexts for the questions, after RAFT: the document that answers among others that do not.
-import {
-  buildRaft,
-  DatasetError,
-  readQuestions,
-  readText,
-  type RaftDocument,
-  type RaftStatistics,
-  type RefusedQuestion,
-} from '@jora/data'
+import { buildRaft, DatasetError, readQuestions, readText, type RaftDocument, type RefusedQuestion } from '@jora/data'
 import { writeLinesAtomic } from '@jora/tensor/files'
-import type { StageContext } from './options'
+import type { ContextFigures, StageContext } from './options'
+
+/** Refused questions that are told one by one. */
+const mostTold = 100
 
 /** The documents of the first stage, as it, or whoever edited its file, left them. @throws DatasetError naming the line */
 export async function readDocumentRows(file: string): Promise<RaftDocument[]> {
@@ -32,7 +27,7 @@ export async function readDocumentRows(file: string): Promise<RaftDocument[]> {
 }
 
 /** @throws DatasetError when no question is left */
-export async function contextStage({ path, model, config, raft, onProgress }: StageContext): Promise<RaftStatistics> {
+export async function contextStage({ path, model, config, raft, onProgress }: StageContext): Promise<ContextFigures> {
   const { seed, split } = config.settings
   const documents = await readDocumentRows(path('read'))
   const unread: RefusedQuestion[] = []
@@ -59,5 +54,6 @@ export async function contextStage({ path, model, config, raft, onProgress }: St
     path('contexts'),
     rows.map((row) => `${JSON.stringify(row)}\n`),
   )
-  return statistics
+  const told = refused.slice(0, mostTold).map(({ question: { question }, reason }) => ({ question, reason }))
+  return { ...statistics, refused: told }
 }

@@ -17,7 +17,7 @@ import { readDocumentRows } from './contexts'
 import type { QuestionFigures, StageContext } from './options'
 
 /** The passages that questions are drafted on. */
-export async function passagesOf({ path, model, raft = {} }: StageContext): Promise<Chunk[]> {
+async function passagesOf({ path, model, raft = {} }: StageContext): Promise<Chunk[]> {
   const { chunkTokens = 256, overlapTokens = 0, tableFormat = 'markdown' } = raft
   const options = { tokenizer: model.tokenizer, chunkTokens, overlapTokens, tableFormat }
   return (await readDocumentRows(path('read'))).flatMap((document) => chunkDocument(document, options))

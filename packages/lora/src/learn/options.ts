@@ -54,7 +54,7 @@ export interface Learned {
   readonly outputDir: string
   readonly documents: DocumentFigures
   readonly questions: QuestionFigures
-  readonly contexts: RaftStatistics
+  readonly contexts: ContextFigures
   readonly training: TrainFigures
   readonly evaluation: EvaluationFigures
   /** Both answers to each question, where they were asked in this call. */
@@ -86,6 +86,12 @@ export interface QuestionFigures {
   readonly stopped?: string
 }
 
+/** What building contexts came to. */
+export interface ContextFigures extends RaftStatistics {
+  /** Questions that are in no context, with the reason; the first hundred. */
+  readonly refused: readonly { readonly question: string; readonly reason: string }[]
+}
+
 /** What training came to. */
 export interface TrainFigures {
   readonly steps: number
@@ -110,6 +116,6 @@ export interface EvaluationFigures {
 export interface EarlierFigures {
   readonly documents: DocumentFigures
   readonly drafted: QuestionFigures
-  readonly contexts: RaftStatistics
+  readonly contexts: ContextFigures
   readonly training: TrainFigures
 }

@@ -42,6 +42,11 @@ export function reportNotes(
         ]),
     ...(drafted.stopped === undefined ? [] : [`drafting stopped early: ${drafted.stopped}`]),
     ...(documents.skipped.length === 0 ? [] : [`${documents.skipped.length} files or rows were not read`]),
+    ...(contexts.questions.refused === 0
+      ? []
+      : [
+          `${contexts.questions.refused} of ${contexts.questions.read} questions are in no context, the first one for: ${contexts.refused[0]?.reason ?? 'it could not be read'}`,
+        ]),
     ...(contexts.borrowingContexts === 0
       ? []
       : [`${contexts.borrowingContexts} held-out contexts have distractors from documents to train on`]),
