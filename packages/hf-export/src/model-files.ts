@@ -13,9 +13,9 @@ const torchNames: Readonly<Record<FloatDType, string>> = { F32: 'float32', F16: 
 
 const jsonBytes = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
 
-/** config.json with the element type that the weights are given. */
+/** config.json with the element type that the weights are given, which are quantised no more. */
 function withDType(text: string, dtype: FloatDType): Buffer {
-  const config = JSON.parse(text) as Record<string, unknown>
+  const { quantization_config: _was, ...config } = JSON.parse(text) as Record<string, unknown>
   // transformers 5 writes "dtype" where earlier versions wrote "torch_dtype"; both are read.
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype'
   return jsonBytes({ ...config, [key]: torchNames[dtype] })
@@ -52,7 +52,9 @@ export async function modelFiles(model: ModelDescription, dtype: FloatDType | un
   const { dir } = model.ref
   const files = new Map<string, Buffer>()
   const config = await readFile(join(dir, 'config.json'))
-  files.set('config.json', dtype === undefined ? config : withDType(config.toString('utf8'), dtype))
+  const text = config.toString('utf8')
+  const written = dtype ?? (text.includes('"quantization_config"') ? ggufDType : undefined)
+  files.set('config.json', written === undefined ? config : withDType(text, written))
   for (const name of companionsOf(await readdir(dir))) files.set(name, await readFile(join(dir, name)))
   return files
 }

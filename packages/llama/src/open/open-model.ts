@@ -21,6 +21,8 @@ import { openCheckpoint, sameWeights, weightFiles, type OpenWeights } from './ch
 import { chooseDType, wantedDType, type DTypeSetting } from './compute-dtype'
 import { digestOf } from './digest'
 import { readTexts } from './model-texts'
+import { openPacked } from './packed-source'
+import { packingOf } from './packed-weights'
 import { uploadWeights } from './upload'
 import { isLinear, quantisedPlan } from './quantised'
 import { isBlocks, weightShapes } from './weights'
@@ -250,7 +252,10 @@ export async function openModel(name: string, options: OpenModelOptions = {}): P
   const description = await describe(name, found)
   const { ref, config } = description
   const paths = await weightFiles(ref.dir, ref.files)
-  const weights = await openCheckpoint(ref.dir, paths, config)
+  const packings = packingOf(JSON.parse(description.configText), join(ref.dir, configName))
+  const weights = packings
+    ? await openPacked(ref.dir, paths, config, packings)
+    : await openCheckpoint(ref.dir, paths, config)
   try {
     const opened = new Opened(description, await headOf(config, weights), weights, options.quantize)
     if (opened.config !== config)
