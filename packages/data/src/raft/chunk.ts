@@ -6,7 +6,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer'
 import { chunkBlocks, type Passage } from './chunk-blocks'
 import type { BlockDocument, RaftDocument } from './documents'
 import type { Table } from './table'
-import { counterOf } from './token-counter'
+import { counterOf, placeAfter, type TokenCounter } from './token-counter'
 
 /** A part of a document, short enough to be put into a context. */
 export interface Chunk {
@@ -52,30 +52,29 @@ export function chunkDocument(document: RaftDocument, options: ChunkOptions): Ch
   if (!(Number.isInteger(overlapTokens) && overlapTokens >= 0 && overlapTokens < chunkTokens))
     throw new RangeError(`overlapTokens: got ${overlapTokens}, expected an integer from 0 to ${chunkTokens - 1}`)
   const counter = counterOf(tokenizer)
-  const count: Count = (text) => counter.count(text)
-  if ('blocks' in document) return blockChunks(document, options, count)
+  if ('blocks' in document) return blockChunks(document, options, counter)
   const texts =
     'table' in document
-      ? cutTable(document.table, tableFormat, count, chunkTokens)
-      : cutText(document.text, count, chunkTokens, overlapTokens)
+      ? cutTable(document.table, tableFormat, counter, chunkTokens)
+      : cutText(document.text, counter, chunkTokens, overlapTokens)
   const { id, title } = document
   return texts.map((text, i) => ({
     id: texts.length === 1 ? id : `${id}#${i + 1}`,
     ...(title === undefined ? {} : { title }),
     text,
     document: id,
-    tokens: count(text),
+    tokens: counter.count(text),
   }))
 }
 
-function blockChunks(document: BlockDocument, options: ChunkOptions, count: Count): Chunk[] {
+function blockChunks(document: BlockDocument, options: ChunkOptions, counter: TokenCounter): Chunk[] {
   const { chunkTokens: limit, overlapTokens = 0, tableFormat: format = 'markdown' } = options
   const passages = chunkBlocks(document.blocks, {
     limit,
     format,
-    count,
-    cutText: (text, most) => cutText(text, count, most, Math.min(overlapTokens, most - 1)),
-    cutTable: (table, most) => cutTable(table, format, count, most),
+    count: (text) => counter.count(text),
+    cutText: (text, most) => cutText(text, counter, most, Math.min(overlapTokens, most - 1)),
+    cutTable: (table, most) => cutTable(table, format, counter, most),
   })
   const { id } = document
   const onPage = new Map<number | undefined, number>()
@@ -94,12 +93,10 @@ function blockChunks(document: BlockDocument, options: ChunkOptions, count: Coun
       ...(page === undefined ? {} : { page }),
       text,
       document: id,
-      tokens: count(text),
+      tokens: counter.count(text),
     }
   })
 }
-
-type Count = (text: string) => number
 
 /**
  * The largest n in [low, high] whose `size`, in tokens, is at most `limit`; that of `low` is. Sizes grow about evenly, so a
@@ -128,15 +125,24 @@ const SENTENCE =
   /(?<!(?<!\p{L})(?:\p{Lu}|Mr|Mrs|Ms|Dr|St|Rev|Prof))[.!?…]["'”’»)\]]*\s+(?![\s\p{Ll}])|[。！？]["”’」』）]*\s*|\n\s*/gu
 const WORD = /\s+|[。！？]["”’」』）]*\s*/g
 
+/** As `String.trim` has it. */
+const isSpace = (code: number): boolean =>
+  code === 32 || (code > 8 && code < 14) || (code > 127 && /\s/.test(String.fromCharCode(code)))
+
 const endsOf = (text: string, pattern: RegExp): number[] =>
   [...text.matchAll(pattern)].map((found) => found.index + found[0].length).concat(text.length)
 
-function cutText(source: string, count: Count, limit: number, overlap: number): string[] {
+function cutText(source: string, counter: TokenCounter, limit: number, overlap: number): string[] {
   const text = source.trim()
   if (text === '') return []
-  if (count(text) <= limit) return [text]
+  const part = counter.of(text)
+  if (part(0, text.length) <= limit) return [text]
+  const tokens = (from: number, to: number): number => {
+    while (from < to && isSpace(text.charCodeAt(from))) from++
+    while (to > from && isSpace(text.charCodeAt(to - 1))) to--
+    return part(from, to)
+  }
   const [paragraphs, sentences, words] = [endsOf(text, PARAGRAPH), endsOf(text, SENTENCE), endsOf(text, WORD)]
-  const tokens = (from: number, to: number) => count(text.slice(from, to).trim())
   const chunks: string[] = []
   let start = 0
   // Up to here all text is in a chunk; `start` is before it where text is repeated.
@@ -150,7 +156,8 @@ function cutText(source: string, count: Count, limit: number, overlap: number): 
       const last = word < words[next]! ? word : words[largest(next, words.length - 1, limit, (i) => size(words[i]!))]!
       // A heading is not left alone: what ends in the first quarter of what fits is passed over.
       const least = Math.max(covered, start + (last - start) / 4)
-      const within = (ends: readonly number[]) => ends.filter((at) => at > least && at < last).reverse()
+      const within = (ends: readonly number[]) =>
+        ends.slice(placeAfter(ends, least), placeAfter(ends, last - 1)).reverse()
       const coarse = last === text.length ? [] : [...within(paragraphs), ...within(sentences)]
       end = coarse.find((at) => size(at) <= limit) ?? last
     } else if (start < covered) {
@@ -173,16 +180,16 @@ function cutText(source: string, count: Count, limit: number, overlap: number): 
   return chunks
 }
 
-function cutTable({ header, rows }: Table, format: TableFormat, count: Count, limit: number): string[] {
+function cutTable({ header, rows }: Table, format: TableFormat, counter: TokenCounter, limit: number): string[] {
   const chunks: string[] = []
   let at = 0
   while (at < rows.length) {
     const part = (rowCount: number) => tableText([header, ...rows.slice(at, at + rowCount)], format)
-    const size = (rowCount: number) => count(part(rowCount))
+    const size = (rowCount: number) => counter.count(part(rowCount))
     const fits = size(1) <= limit
     const taken = fits ? largest(1, rows.length - at, limit, size) : 1
     // A row that does not fit beside the header is cut as the text it is.
-    for (const chunk of fits ? [part(taken)] : cutText(part(1), count, limit, 0)) chunks.push(chunk)
+    for (const chunk of fits ? [part(taken)] : cutText(part(1), counter, limit, 0)) chunks.push(chunk)
     at += taken
   }
   return chunks

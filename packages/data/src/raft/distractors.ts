@@ -71,7 +71,7 @@ export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: D
   function* ranked(side: Side, query: string, golden: Source): Generator<Source> {
     const least = leastShare * retriever.scoreOf(query, golden.index)
     const hits = new Set<number>([golden.index])
-    for (const { text } of retriever.rank(query, (index, score) => score >= least && isIn[side][index] === 1)) {
+    for (const { text } of retriever.rank(query, (index) => isIn[side][index] === 1, least)) {
       if (hits.has(text)) continue
       hits.add(text)
       yield sources[text]!

@@ -29,6 +29,9 @@ test.each([
     for (const text of texts) {
       const long = `${text} ${texts[round % texts.length]!}`
       expect(counter.count(long)).toBe(tokenizer.encode(long, { addBos: false }).length)
+      const [part, from] = [counter.of(long), round % 9]
+      for (let to = from; to <= long.length; to += 3)
+        expect(part(from, to)).toBe(tokenizer.encode(long.slice(from, to), { addBos: false }).length)
     }
 })
 

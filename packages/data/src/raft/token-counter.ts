@@ -37,7 +37,8 @@ const checkedEvery = 200
  */
 export class TokenCounter {
   readonly #tokenizer: Pick<Tokenizer, 'encode'>
-  readonly #known = new Map<string, number>()
+  readonly #first = new Map<string, number>()
+  readonly #next = new Map<string, number>()
   #counted = 0
   #isAdditive = true
 
@@ -47,38 +48,91 @@ export class TokenCounter {
 
   /** Tokens of `text` on its own, without BOS. */
   count(text: string): number {
-    if (!this.#isAdditive) return this.#whole(text)
-    const sum = this.#sum(text)
-    if (this.#counted++ >= checkedFirst && this.#counted % checkedEvery !== 0) return sum
-    const whole = this.#whole(text)
-    if (whole !== sum) this.#isAdditive = false
-    return whole
+    return this.of(text)(0, text.length)
+  }
+
+  /**
+   * Counts parts of a text: each takes as long as finding its ends, however long it is.
+   *
+   * @returns tokens of the part from one place to another on its own, without BOS
+   */
+  of(text: string): (from: number, to: number) => number {
+    let places: WordPlaces | undefined
+    return (from, to) => {
+      if (!this.#isAdditive) return this.#whole(text.slice(from, to))
+      places ??= this.#placesOf(text)
+      const sum = this.#sum(text, from, to, places)
+      if (this.#counted++ >= checkedFirst && this.#counted % checkedEvery !== 0) return sum
+      const whole = this.#whole(text.slice(from, to))
+      if (whole !== sum) this.#isAdditive = false
+      return whole
+    }
   }
 
   #whole(text: string): number {
     return this.#tokenizer.encode(text, { addBos: false }).length
   }
 
-  #sum(text: string): number {
-    let at = nextWord(text, 0)
-    let sum = this.#countOf(text.slice(0, at), false)
-    while (at < text.length) {
-      const end = nextWord(text, at + 1)
-      sum += this.#countOf(text.slice(at, end), true)
-      at = end
-    }
-    return sum
+  /** The first and the last word of a part, and what is between them by sums. */
+  #sum(text: string, from: number, to: number, { starts, sums }: WordPlaces): number {
+    const [first, last] = [placeAfter(starts, from), placeAfter(starts, to - 2) - 1]
+    if (first > last) return this.#firstOf(text.slice(from, to))
+    return (
+      this.#firstOf(text.slice(from, starts[first])) +
+      sums[last]! -
+      sums[first]! +
+      this.#nextOf(text.slice(starts[last], to))
+    )
   }
 
-  #countOf(word: string, continues: boolean): number {
-    const known = continues ? this.#known.get(word) : undefined
-    if (known !== undefined) return known
-    if (!continues) return this.#whole(word)
-    const count = this.#tokenizer.encode(word, { continuation: true }).length
-    if (this.#known.size >= mostKnown) this.#known.clear()
-    this.#known.set(word, count)
-    return count
+  #placesOf(text: string): WordPlaces {
+    const starts: number[] = []
+    for (let at = nextWord(text, 0); at < text.length; at = nextWord(text, at + 1)) starts.push(at)
+    const sums = [0]
+    starts.forEach((start, i) => {
+      // The last one may be cut anywhere: it is counted when it is asked for.
+      if (i + 1 < starts.length) sums.push(sums[i]! + this.#nextOf(text.slice(start, starts[i + 1])))
+    })
+    return { starts, sums }
   }
+
+  /** A word that begins a text. */
+  #firstOf(word: string): number {
+    return remembered(this.#first, word, () => this.#whole(word))
+  }
+
+  /** A word behind others. */
+  #nextOf(word: string): number {
+    return remembered(this.#next, word, () => this.#tokenizer.encode(word, { continuation: true }).length)
+  }
+}
+
+/** Where the words of a text begin, but the first, and the tokens of all before each from the first of them on. */
+interface WordPlaces {
+  readonly starts: readonly number[]
+  readonly sums: readonly number[]
+}
+
+function remembered(known: Map<string, number>, word: string, count: () => number): number {
+  let tokens = known.get(word)
+  if (tokens !== undefined) return tokens
+  tokens = count()
+  // Long ones hardly come again.
+  if (word.length > 64) return tokens
+  if (known.size >= mostKnown) known.clear()
+  known.set(word, tokens)
+  return tokens
+}
+
+/** The first of the ascending numbers that is greater than `value`, by its place. */
+export function placeAfter(ascending: readonly number[], value: number): number {
+  let [low, high] = [0, ascending.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ascending[middle]! > value) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 const counters = new WeakMap<object, TokenCounter>()

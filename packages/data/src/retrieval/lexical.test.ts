@@ -1,6 +1,7 @@
 // BM25 against its formula worked out by hand, and what counts as a word.
 
 import { expect, test } from 'vitest'
+import { Random } from '../random'
 import { Retriever } from './lexical'
 
 const texts = [
@@ -61,4 +62,30 @@ test('an answer is looked for in the texts that may hold it alone', () => {
   expect(index.holding('ten', false)).toHaveLength(0)
   expect(index.holding('ten', true)).toHaveLength(5000)
   expect(index.holding('nothing like it', true)).toHaveLength(0)
+})
+
+test('texts are ranked as by the scores of all of them, however far, with common words and filters', () => {
+  const random = new Random(5)
+  const words = Array.from({ length: 400 }, (_, i) => `w${i}`)
+  // By Zipf's law: the first words are in nearly every text.
+  const word = () => words[Math.floor(400 ** (random.below(1000) / 1000)) - 1]!
+  const texts = Array.from({ length: 1500 }, (_, i) => ({
+    id: String(i),
+    text: Array.from({ length: 5 + random.below(40) }, word).join(' '),
+  }))
+  const retriever = new Retriever(texts)
+  for (let q = 0; q < 60; q++) {
+    const query = Array.from({ length: 1 + random.below(7) }, () =>
+      random.below(2) ? word() : words[random.below(400)]!,
+    ).join(' ')
+    const modulus = 1 + random.below(3)
+    const all = texts
+      .map((_, text) => ({ text, score: retriever.scoreOf(query, text) }))
+      .filter(({ text, score }) => score > 0 && text % modulus === 0)
+      .sort((a, b) => b.score - a.score || a.text - b.text)
+    const least = all.length === 0 ? 1 : all[random.below(all.length)]!.score
+    const keep = (text: number) => text % modulus === 0
+    expect([...retriever.rank(query, keep)]).toEqual(all)
+    expect([...retriever.rank(query, keep, least)]).toEqual(all.filter(({ score }) => score >= least))
+  }
 })

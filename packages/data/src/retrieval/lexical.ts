@@ -1,7 +1,7 @@
 // BM25 retrieval over texts, as RAFT's retriever finds what distracts.
 
 import { canonical } from './canonical'
-import { TermIndex } from './term-index'
+import { TermIndex, type Postings } from './term-index'
 import { termsOf } from './terms'
 
 /** A text that a {@link Retriever} indexes. */
@@ -38,28 +38,55 @@ export interface Hit {
   score: number
 }
 
+/** A word of a query: the texts that hold it, and what it counts. */
+interface QueryTerm extends Postings {
+  readonly term: string
+  readonly weight: number
+}
+
+/** A share of what a query's words count at most, so little that they need not be looked up for every text. */
+const slightShare = 0.02
+/** So many texts ahead are more than most callers ask for. */
+const enough = 24
+/** Best texts of slight words that are kept for further queries with the same ones. */
+const keptBest = 256
+/** Sets of slight words whose best texts are kept. */
+const keptQueries = 1000
+/** Sums of the same numbers in another order differ by less. */
+const rounding = 1 + 1e-9
+
 /**
  * An index of texts and their titles that ranks them by BM25+ (Lv & Zhai 2011). Words are compared in one form: NFKC,
  * lower case, without soft hyphens; a word that a query repeats counts again.
+ *
+ * Words that count little, since nearly all texts hold them, are looked up only for texts that can be among the best that are
+ * asked for: exactly, as MaxScore does (Turtle & Flood 1995).
  */
 export class Retriever {
   readonly index: TermIndex
   readonly #ids: readonly string[]
   readonly #k: number
-  readonly #b: number
   readonly #d: number
-  /** Scores of the texts that the present query found; all others are 0. */
+  /** How far the length of each text holds it back. */
+  readonly #damping: Float64Array
+  /** While texts are scored; 0 for all others. */
   readonly #scores: Float64Array
+  /** Texts whose score is not 0. */
   readonly #found: Uint32Array
-  #foundCount = 0
+  /** By word, the most that a unit of its weight adds to a score. */
+  readonly #most = new Map<string, number>()
+  readonly #best = new Map<string, readonly RankedText[]>()
+  #last: { readonly query: string; readonly terms: readonly QueryTerm[] } | undefined
 
   constructor(texts: readonly RetrievedText[], { k = 1.2, b = 0.75, d = 0.5, onProgress }: Bm25Parameters = {}) {
     this.#ids = texts.map(({ id }) => id)
-    this.index = new TermIndex(
+    const index = new TermIndex(
       texts.map(({ title, text }) => (title === undefined ? text : `${title}\n${text}`)),
       onProgress,
     )
-    ;[this.#k, this.#b, this.#d] = [k, b, d]
+    this.index = index
+    ;[this.#k, this.#d] = [k, d]
+    this.#damping = Float64Array.from(index.lengths, (length) => k * (1 - b + (b * length) / index.meanLength))
     this.#scores = new Float64Array(texts.length)
     this.#found = new Uint32Array(texts.length)
   }
@@ -76,27 +103,42 @@ export class Retriever {
   }
 
   /**
-   * The texts that share words with `query`, by number from 0, best first. They are sorted only as far as the caller
-   * iterates.
+   * The texts that share words with `query`, by number from 0, best first. They are sorted, and looked at, only as far as the
+   * caller iterates.
    * @param keep returns whether a text is wanted
+   * @param least the score from which on texts are wanted (default: any)
    */
-  rank(query: string, keep: (text: number, score: number) => boolean): Generator<RankedText> {
-    this.#score(query)
-    const kept: RankedText[] = []
-    for (let i = 0; i < this.#foundCount; i++) {
-      const text = this.#found[i]!
-      const score = this.#scores[text]!
-      if (keep(text, score)) kept.push({ text, score })
+  *rank(query: string, keep: (text: number) => boolean, least = 0): Generator<RankedText> {
+    const { main, rest, bound, inPart } = this.#candidates(this.#terms(query), keep, least)
+    const isOther = (text: number) => keep(text) && main.every(({ texts }) => placeOf(texts, text) < 0)
+    const others = this.#others(bound < least ? [] : rest, least, isOther)
+    // Not looked at before it can be next.
+    let other: IteratorResult<RankedText, void> | undefined
+    const scored = new BestFirst([])
+    const waiting = new BestFirst(inPart)
+    for (;;) {
+      for (
+        let next = waiting.top;
+        next && next.score * rounding + bound >= (scored.top?.score ?? 0);
+        next = waiting.top
+      ) {
+        const { text } = waiting.pop()!
+        const score = this.scoreOf(query, text)
+        if (score >= least) scored.push({ text, score })
+      }
+      const best = scored.pop()
+      if (best === undefined) break
+      if (best.score <= bound)
+        for (other ??= others.next(); other.done !== true && isBefore(other.value, best); other = others.next())
+          yield other.value
+      yield best
     }
-    return bestFirst(kept)
+    for (other ??= others.next(); other.done !== true; other = others.next()) yield other.value
   }
 
   /** The numbers in `texts`, best for `query` first; those that share no word with it come last, with score 0. */
   rankAmong(query: string, texts: Iterable<number>): Generator<RankedText> {
-    const all = [...texts]
-    // One needs no order.
-    if (all.length > 1) this.#score(query)
-    return bestFirst(Array.from(all, (text) => ({ text, score: this.#scores[text]! })))
+    return new BestFirst(Array.from(texts, (text) => ({ text, score: this.scoreOf(query, text) }))).drain()
   }
 
   /**
@@ -104,30 +146,118 @@ export class Retriever {
    * @param text its number, from 0
    */
   scoreOf(query: string, text: number): number {
-    this.#score(query)
-    return this.#scores[text]!
+    let score = 0
+    for (const term of this.#terms(query)) {
+      const at = placeOf(term.texts, text)
+      if (at >= 0) score += term.weight * this.#worth(text, term.counts[at]!)
+    }
+    return score
   }
 
-  #query: string | undefined
-
-  #score(query: string): void {
-    if (query === this.#query) return
-    this.#query = query
-    for (let i = 0; i < this.#foundCount; i++) this.#scores[this.#found[i]!] = 0
-    this.#foundCount = 0
+  #terms(query: string): readonly QueryTerm[] {
+    if (this.#last?.query === query) return this.#last.terms
     const counts = new Map<string, number>()
     for (const term of termsOf(canonical(query))) counts.set(term, (counts.get(term) ?? 0) + 1)
-    const { index } = this
-    for (const [term, times] of counts) {
-      const { texts, counts: frequencies } = index.postings(term)
-      const weight = times * Math.log(1 + (index.size - texts.length + 0.5) / (texts.length + 0.5))
-      for (let i = 0; i < texts.length; i++) {
-        const [text, frequency] = [texts[i]!, frequencies[i]!]
-        const length = 1 - this.#b + (this.#b * index.lengths[text]!) / index.meanLength
-        if (this.#scores[text] === 0) this.#found[this.#foundCount++] = text
-        this.#scores[text]! += weight * (this.#d + (frequency * (this.#k + 1)) / (frequency + this.#k * length))
-      }
+    const { size } = this.index
+    const terms = Array.from(counts, ([term, times]): QueryTerm => {
+      const postings = this.index.postings(term)
+      const count = postings.texts.length
+      return { ...postings, term, weight: times * Math.log(1 + (size - count + 0.5) / (count + 0.5)) }
+    })
+    this.#last = { query, terms }
+    return terms
+  }
+
+  /**
+   * Texts and what the words that count most add to their scores. The rest of the words, which together add `bound` at most, is
+   * left out once it decides little, or enough texts are ahead of all that hold nothing else.
+   */
+  #candidates(terms: readonly QueryTerm[], keep: (text: number) => boolean, least: number) {
+    const most = new Map(terms.map((term) => [term, this.#mostOf(term)]))
+    const sum = (some: readonly QueryTerm[]) => some.reduce((total, term) => total + most.get(term)!, 0)
+    const ordered = [...terms].sort((a, b) => most.get(b)! - most.get(a)!)
+    const slight = Math.max(least / 2, slightShare * sum(terms))
+    const [scores, found] = [this.#scores, this.#found]
+    let [taken, count, bound] = [0, 0, sum(terms)]
+    const leads = (): boolean => {
+      let ahead = 0
+      for (let i = 0; i < count && ahead < enough; i++) if (scores[found[i]!]! >= bound && keep(found[i]!)) ahead++
+      return ahead === enough
     }
+    while (taken < ordered.length && bound > slight && !leads()) {
+      count = this.#add(ordered[taken++]!, count)
+      bound = sum(ordered.slice(taken))
+    }
+    const inPart = this.#take(count, (text, score) => score * rounding + bound >= least && keep(text))
+    return {
+      main: ordered.slice(0, taken),
+      rest: terms.filter((term) => ordered.indexOf(term) >= taken),
+      bound,
+      inPart,
+    }
+  }
+
+  /** What a unit of a term's weight adds to the score of a text that has it so often. */
+  #worth(text: number, frequency: number): number {
+    return this.#d + (frequency * (this.#k + 1)) / (frequency + this.#damping[text]!)
+  }
+
+  /** The most that a term adds to a text's score. */
+  #mostOf({ term, weight, texts, counts }: QueryTerm): number {
+    let most = this.#most.get(term)
+    if (most === undefined) {
+      most = 0
+      for (let i = 0; i < texts.length; i++) most = Math.max(most, this.#worth(texts[i]!, counts[i]!))
+      this.#most.set(term, most)
+    }
+    return weight * most * rounding
+  }
+
+  /** The texts that hold one of these words, best first, scored by them alone. */
+  *#others(terms: readonly QueryTerm[], least: number, keep: (text: number) => boolean): Generator<RankedText, void> {
+    if (terms.length === 0) return
+    const key = terms.map(({ term, weight }) => `${term} ${weight}`).join('\n')
+    const best = this.#best.get(key) ?? [...new BestFirst(this.#scoredBy(terms, () => true)).drain(keptBest)]
+    if (this.#best.size >= keptQueries) this.#best.clear()
+    this.#best.set(key, best)
+    for (const each of best) {
+      if (each.score < least) return
+      if (keep(each.text)) yield each
+    }
+    if (best.length < keptBest) return
+    const last = best.at(-1)!
+    const rest = this.#scoredBy(terms, (text, score) => score >= least && isBefore(last, { text, score }) && keep(text))
+    yield* new BestFirst(rest).drain()
+  }
+
+  /** Adds what a term counts to the scores of the texts that hold it. @returns how many have a score, of whom `count` had one */
+  #add({ texts, counts, weight }: QueryTerm, count: number): number {
+    const [scores, found] = [this.#scores, this.#found]
+    for (let i = 0; i < texts.length; i++) {
+      const text = texts[i]!
+      if (scores[text] === 0) found[count++] = text
+      scores[text]! += weight * this.#worth(text, counts[i]!)
+    }
+    return count
+  }
+
+  /** Takes all scores, and gives those that are wanted. */
+  #take(count: number, wanted: (text: number, score: number) => boolean): RankedText[] {
+    const scored: RankedText[] = []
+    for (let i = 0; i < count; i++) {
+      const text = this.#found[i]!
+      const score = this.#scores[text]!
+      this.#scores[text] = 0
+      if (wanted(text, score)) scored.push({ text, score })
+    }
+    return scored
+  }
+
+  /** The texts that hold one of these words, scored by them alone, as far as they are wanted. */
+  #scoredBy(terms: readonly QueryTerm[], wanted: (text: number, score: number) => boolean): RankedText[] {
+    let count = 0
+    for (const term of terms) count = this.#add(term, count)
+    return this.#take(count, wanted)
   }
 }
 
@@ -140,9 +270,64 @@ export interface RankedText {
 const isBefore = (a: RankedText, b: RankedText): boolean =>
   a.score > b.score || (a.score === b.score && a.text < b.text)
 
-/** Takes the best of a heap as long as more are asked for. */
-function* bestFirst(heap: RankedText[]): Generator<RankedText> {
-  const sink = (from: number) => {
+/** Where `text` is in a sorted list; −1 where it is not. */
+function placeOf(sorted: Uint32Array, text: number): number {
+  let [low, high] = [0, sorted.length - 1]
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const found = sorted[middle]!
+    if (found === text) return middle
+    if (found < text) low = middle + 1
+    else high = middle - 1
+  }
+  return -1
+}
+
+/** A heap of texts, of which the best is taken first. */
+class BestFirst {
+  readonly #heap: RankedText[]
+
+  /** @param heap becomes the heap's own */
+  constructor(heap: RankedText[]) {
+    this.#heap = heap
+    for (let i = (heap.length >> 1) - 1; i >= 0; i--) this.#sink(i)
+  }
+
+  get top(): RankedText | undefined {
+    return this.#heap[0]
+  }
+
+  push(text: RankedText): void {
+    const heap = this.#heap
+    let at = heap.push(text) - 1
+    for (let parent = (at - 1) >> 1; at > 0 && isBefore(text, heap[parent]!); parent = (at - 1) >> 1) {
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = text
+  }
+
+  pop(): RankedText | undefined {
+    const [best] = this.#heap
+    const last = this.#heap.pop()
+    if (last !== undefined && this.#heap.length > 0) {
+      this.#heap[0] = last
+      this.#sink(0)
+    }
+    return best
+  }
+
+  /** Takes texts as long as more are asked for, `most` at most. */
+  *drain(most = Infinity): Generator<RankedText> {
+    for (let count = 0; count < most; count++) {
+      const best = this.pop()
+      if (best === undefined) return
+      yield best
+    }
+  }
+
+  #sink(from: number): void {
+    const heap = this.#heap
     const held = heap[from]!
     let at = from
     for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
@@ -152,15 +337,5 @@ function* bestFirst(heap: RankedText[]): Generator<RankedText> {
       at = child
     }
     heap[at] = held
-  }
-  for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(i)
-  while (heap.length > 0) {
-    const best = heap[0]!
-    const last = heap.pop()!
-    if (heap.length > 0) {
-      heap[0] = last
-      sink(0)
-    }
-    yield best
   }
 }

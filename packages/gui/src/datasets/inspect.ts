@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { Inspection } from '../api'
 import { Commands } from '../process/command'
 import { scriptPath } from '../process/scripts'
-import { Failure } from '../server/failure'
+import { byName, Failure } from '../server/failure'
 
 const largestBytes = 1 << 30
 /** A process that reads a gigabyte of rows holds several. */
@@ -31,7 +31,10 @@ export class Inspector {
       signal,
       timeoutMs: 120_000,
     })
-    if (code !== 0) throw new Failure('bad_request', stderr.trim().replace(/^error: /, '') || `${path} cannot be read.`)
+    if (code !== 0) {
+      const told = stderr.trim().replace(/^error: /, '') || `${path} cannot be read.`
+      throw new Failure('bad_request', byName(told, [path]))
+    }
     return { path, bytes: size, ...(JSON.parse(stdout) as Omit<Inspection, 'path' | 'bytes'>) }
   }
 }

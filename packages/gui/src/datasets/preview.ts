@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { previewSchema, tokenKinds, type Preview, type RunSettings } from '../api'
 import { flags, settingFlags, type Commands } from '../process/command'
-import { Failure } from '../server/failure'
+import { byName, Failure } from '../server/failure'
 
 const { statistics, packing, plan } = previewSchema.shape
 
@@ -66,7 +66,8 @@ export async function readPreview(
     return await commands.json(['data', 'preview', ...given], printedSchema, { cwd, signal })
   } catch (error) {
     // What is wrong with rows is nobody's failure but the file's.
-    if (error instanceof Failure && error.code === 'failed') throw new Failure('bad_request', error.message)
+    if (error instanceof Failure && error.code === 'failed')
+      throw new Failure('bad_request', byName(error.message, [settings.dataset, modelDir]))
     throw error
   }
 }

@@ -1,4 +1,5 @@
 // The error of everything that a request can run into, and the answer it becomes.
+import { basename } from 'node:path'
 import type { z } from 'zod'
 import type { ErrorBody, ErrorCode, Issue } from '../api'
 
@@ -34,6 +35,10 @@ export class Failure extends Error {
     return Response.json(body, { status: this.status, headers })
   }
 }
+
+/** A message in which files are called by their names: where the server keeps them tells a page's user nothing. */
+export const byName = (message: string, paths: readonly (string | undefined)[]): string =>
+  paths.reduce<string>((text, path) => (path ? text.replaceAll(path, basename(path)) : text), message)
 
 /** One value that cannot be, under the name of its form field. */
 export const badValue = (path: string, message: string): Failure =>
