@@ -74,10 +74,7 @@ describe('refused with 2', () => {
       ['train', ...needed, '--mesh', mesh],
       `error: --mesh: got "${mesh}", expected data=N,model=N, either may be left out`,
     ]),
-    [
-      ['train', ...needed, '--quantize', 'nf4'],
-      'error: --quantize nf4 is not available in this version; expected none',
-    ],
+    [['train', ...needed, '--quantize', 'int4'], 'error: --quantize: got "int4", expected none, int8 or nf4'],
     [['train', ...needed, '--packing', 'graph'], 'error: --packing: got "graph", expected auto, none or tree'],
     [
       ['train', ...needed, '--prompt-template', 'chatml'],
@@ -144,7 +141,7 @@ describe('config file', () => {
       'lr: 1e-3\nlearning-rate: 1e-4',
       '"learning-rate" is set twice, once under another name',
     ],
-    ['a value that is not built yet', 'quantize: nf4', 'quantize nf4 is not available in this version; expected none'],
+    ['a choice that there is not', 'quantize: int4', 'quantize: got "int4", expected none, int8 or nf4'],
     ['no mapping', '- train', 'expected flag names and their values, one a line, such as "lora-r: 16"'],
     [
       'broken YAML',

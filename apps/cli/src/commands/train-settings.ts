@@ -5,7 +5,7 @@ import { ConfigError, JoraConfig, parsePeftConfig, type GivenSettings, type Lora
 import { flagOf, fromNames, settings, type Setting } from '@jora/lora/settings'
 import { datasetFlag } from '../dataset-file'
 import { UsageError } from '../errors'
-import { choice, grouped, hidden, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
+import { grouped, required, text, toggle, type ValuesOf } from '../flags/flag'
 import { headedFlags, headingOf } from '../flags/setting-flags'
 
 const { model, ...otherSettings } = headedFlags
@@ -21,7 +21,6 @@ export const trainFlags = {
     resume: text('continue from the newest checkpoint of the output directory, or from DIR', 'auto|DIR', {
       bare: 'auto',
     }),
-    quantize: hidden(withDefault(choice('how frozen weights are kept', ['none'], { later: ['int8', 'nf4'] }), 'none')),
     explain: toggle('before training, show how tensors are split and what the devices send each other'),
   }),
 }

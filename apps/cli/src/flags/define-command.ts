@@ -51,7 +51,6 @@ class FlagOption extends Option {
     ].filter(Boolean)
     super(`${name}${value}`, notes.length > 0 ? `${flag.help} (${notes.join('; ')})` : flag.help)
     if (bare !== undefined) this.preset(bare)
-    if (flag.hidden) this.hideHelp()
     if (flag.group !== undefined) this.helpGroup(flag.group)
     if (value !== '') {
       this.argParser((typed: string, previous: unknown) => {

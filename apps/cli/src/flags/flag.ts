@@ -21,8 +21,6 @@ export interface Flag<T> {
   /** Its value is a list, which is written with commas between. */
   readonly list?: boolean
   readonly required?: boolean
-  /** Known, but not in help: there is nothing to choose yet. */
-  readonly hidden?: boolean
   readonly fallback?: T
   /** @throws Expected | UsageError */
   readonly parse: (text: string) => T
@@ -135,8 +133,6 @@ export const required = <T>(flag: Flag<T | undefined>): Flag<T> => ({ ...flag, r
 
 export const withDefault = <T extends string | number | number[]>(flag: Flag<T | undefined>, value: T): Flag<T> =>
   ({ ...flag, shown: String(value), fallback: value }) as Flag<T>
-
-export const hidden = <T>(flag: Flag<T>): Flag<T> => ({ ...flag, hidden: true })
 
 /** Puts a table of flags under one heading of help. */
 export const grouped = <F extends Flags>(group: string, flags: F): F =>
