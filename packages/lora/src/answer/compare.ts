@@ -33,7 +33,7 @@ export interface CompareOptions {
   readonly limit?: number | undefined
   /** Longest answer, in tokens (default 64). */
   readonly maxNewTokens?: number
-  /** Questions answered together (default: the answerer's). */
+  /** Questions answered together (default 8). */
   readonly batchSize?: number
   /** Aborting it ends the comparison, which throws its reason. */
   readonly signal?: AbortSignal | undefined

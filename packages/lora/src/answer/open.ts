@@ -14,7 +14,7 @@ export interface OpenAnswerersOptions {
   readonly adapters: readonly (string | undefined)[]
   /** The device, or a function that opens it, called once adapters and prompts are known to fit the model. */
   readonly device: Device | (() => Promise<Device>)
-  /** What the models compute in (default `auto`). */
+  /** The dtype that the models compute in (default: as `decoder` of the open model chooses). */
   readonly dtype?: DTypeSetting | undefined
   /** The prompt of all of them; what each adapter and the model say when absent or `auto`. */
   readonly prompt?: PromptChoice | undefined
