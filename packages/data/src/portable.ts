@@ -39,6 +39,7 @@ export { StopText } from './answer/stop-text'
 export { askedIds, type Ask, type AskedIds } from './prompt/ask'
 export {
   choosePromptTemplate,
+  contextTemplateOf,
   contextTemplates,
   parsePromptTemplate,
   parseTemplateJson,

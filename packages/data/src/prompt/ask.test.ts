@@ -160,6 +160,8 @@ test('auto: rows with prompts of their own, conversations and models with a chat
 test('a prompt.json at fault is told by its key', () => {
   const good = JSON.parse(JSON.stringify(templates.RAFT!.template)) as Record<string, unknown>
   const bad = (change: object) => () => parseTemplateJson({ ...good, ...change }, 'out/prompt.json')
+  // What `tags` was called in earlier versions.
+  expect(parseTemplateJson({ ...good, documents: 'document' }, 'prompt.json').documents).toBe('tags')
   expect(bad({ name: 'vicuna' })).toThrow('out/prompt.json: "name": expected alpaca, raft, chat, none')
   expect(bad({ stops: [1] })).toThrow('out/prompt.json: "stops": expected a list of texts')
   expect(bad({ frames: {} })).toThrow('out/prompt.json: "frames.instruction": expected text')

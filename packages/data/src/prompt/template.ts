@@ -19,12 +19,16 @@ export const promptChoices = ['auto', ...promptTemplates] as const
 export type PromptChoice = (typeof promptChoices)[number]
 
 /**
- * How a context of several documents is written. `document`: each between `<DOCUMENT>` tags, as RAFT has them; `plain`: one
+ * How a context of several documents is written. `tags`: each between `<DOCUMENT>` tags, as RAFT has them; `plain`: one
  * after another, a line break after each; `auto`: plain where questions see the first few of them only, as of a text's lines.
  */
-export const contextTemplates = ['auto', 'document', 'plain'] as const
+export const contextTemplates = ['auto', 'tags', 'plain'] as const
 /** A name of {@link contextTemplates}. */
 export type ContextTemplate = (typeof contextTemplates)[number]
+
+/** The context template that a file names, `document` being the earlier name of `tags`; undefined for anything else. */
+export const contextTemplateOf = (value: unknown): ContextTemplate | undefined =>
+  contextTemplates.find((known) => known === (value === 'document' ? 'tags' : value))
 
 /**
  * The text around what a row holds: the whole prompt, or with a chat template the user's message. In `instruction` and
@@ -184,7 +188,7 @@ export function parseTemplateJson(json: unknown, source: string): PromptTemplate
   if (!isRecord(json)) throw new Error(`${source}: expected an object`)
   const { name, documents, chat, time, stops } = json
   const knownName = promptTemplates.find((known) => known === name)
-  const knownDocuments = contextTemplates.find((known) => known === documents)
+  const knownDocuments = contextTemplateOf(documents)
   if (knownName === undefined) throw fail('name', promptTemplates.join(', '))
   if (knownDocuments === undefined) throw fail('documents', contextTemplates.join(', '))
   if (chat !== undefined && typeof chat !== 'string') throw fail('chat', 'text')

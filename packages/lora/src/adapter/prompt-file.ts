@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   choosePromptTemplate,
-  contextTemplates,
+  contextTemplateOf,
   parseJsonFile,
   parseTemplateJson,
   promptTemplate,
@@ -130,7 +130,7 @@ async function runTemplate(folder: string) {
   const { promptTemplate: named, contextTemplate: written } = object(settings)
   return {
     name: promptTemplates.find((known) => known === named),
-    contextTemplate: contextTemplates.find((known) => known === written),
+    contextTemplate: contextTemplateOf(written),
   }
 }
 

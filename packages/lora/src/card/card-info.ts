@@ -92,7 +92,14 @@ function loraOf(config: Json): CardLora | undefined {
   const targetModules = Array.isArray(modules)
     ? modules.filter((name) => typeof name === 'string')
     : [text(modules) ?? '?']
-  return { r, alpha, targetModules, dropout: number(config.lora_dropout), useRslora: config.use_rslora === true }
+  return {
+    r,
+    alpha,
+    targetModules,
+    dropout: number(config.lora_dropout),
+    useRslora: config.use_rslora === true,
+    ...(config.use_dora === true && { useDora: true }),
+  }
 }
 
 async function trainingOf(run: Json, folder: string): Promise<CardTraining> {

@@ -30,6 +30,8 @@ export interface CardLora {
   readonly dropout?: number | undefined
   /** Whether the scale is alpha / √r. */
   readonly useRslora?: boolean | undefined
+  /** Whether the lengths of the weights' rows are trained too (DoRA). */
+  readonly useDora?: boolean | undefined
 }
 
 /** What is known of the run; the card leaves out what is not. */
@@ -116,7 +118,7 @@ function trainingLines({ lora, training = {} }: CardInfo): string[] {
   const shared =
     contexts !== undefined && samples !== undefined && contexts < samples ? ` on ${count(contexts)} contexts` : ''
   const rows: [label: string, value: string | undefined][] = [
-    ['LoRA', lora && `${scale}${dropout}, on ${modules}`],
+    [lora?.useDora ? 'DoRA' : 'LoRA', lora && `${scale}${dropout}, on ${modules}`],
     ['Dataset', training.datasetFile && code(training.datasetFile)],
     ['Samples', samples === undefined ? undefined : `${count(samples)}${shared}`],
     ['Tokens', training.tokens === undefined ? undefined : `${count(training.tokens)} computed`],

@@ -2,9 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '@jora/llama'
 import { tinyConfig } from '../../../llama/test/tiny-model'
-import { adaptedModules, ConfigError, defaultLoraConfig, loraScaling } from '../index'
+import { adaptedModules, ConfigError, defaultLoraConfig, JoraConfig, loraScaling } from '../index'
 import { checkLoraConfig } from './lora-config'
 import { fingerprint } from '../runs/hashes'
+import { settings } from './table'
 import { checkTrainConfig, defaultTrainConfig } from './train-config'
 
 const model = parseConfig(tinyConfig)
@@ -114,4 +115,14 @@ test('the fingerprint changes with what decides the course of training, and only
   }
   expect(print({}, 'other')).not.toBe(print())
   expect(print({}, 'm', 'other')).not.toBe(print())
+})
+
+test('a value that had another name in earlier versions is taken by it', () => {
+  const { contextTemplate } = settings
+  expect(contextTemplate.type.parse('document')).toBe('tags')
+  expect(contextTemplate.type.problem('document')).toBeUndefined()
+  expect(new JoraConfig({ modelPath: 'x', contextTemplate: 'document' as 'tags' }).settings.contextTemplate).toBe(
+    'tags',
+  )
+  expect(() => contextTemplate.type.parse('marks')).toThrow('auto, tags or plain')
 })

@@ -54,16 +54,27 @@ export const number = (range: string, fits: (value: number) => boolean): Setting
     Number.isFinite(value) && fits(value as number) ? undefined : range === '' ? 'a number' : `a number ${range}`,
   )
 
-/** One of the keys of `options`, whose values are how a page calls them. */
-export function choice<V extends string>(options: Readonly<Record<V, string>>): SettingType<V> {
+/**
+ * One of the keys of `options`, whose values are how a page calls them.
+ * @param earlier names that values had in earlier versions, which work as well
+ */
+export function choice<V extends string>(
+  options: Readonly<Record<V, string>>,
+  earlier: Readonly<Record<string, V>> = {},
+): SettingType<V> {
   const values = Object.keys(options) as V[]
-  return typeOf<V>({
-    placeholder: values.join('|'),
-    control: { kind: 'choice', options },
-    read: (text) => text as V,
-    problem: (value) => (values.includes(value as V) ? undefined : oneOf(values)),
-    show: String,
-  })
+  const named = (value: unknown) =>
+    typeof value === 'string' && Object.hasOwn(earlier, value) ? earlier[value]! : (value as V)
+  return {
+    ...typeOf<V>({
+      placeholder: values.join('|'),
+      control: { kind: 'choice', options },
+      read: named,
+      problem: (value) => (values.includes(named(value)) ? undefined : oneOf(values)),
+      show: String,
+    }),
+    normal: named,
+  }
 }
 
 /** As YAML's readers have them, those of version 1.1 too. */

@@ -30,9 +30,9 @@ export const rowSettings = {
     group: 'rows',
   },
   contextTemplate: {
-    type: choice<ContextTemplate>({ auto: 'As fits', document: 'Marked', plain: 'Plain' }),
+    type: choice<ContextTemplate>({ auto: 'As fits', tags: 'Between tags', plain: 'Plain' }, { document: 'tags' }),
     fallback: 'auto',
-    help: 'how the documents of a context are written',
+    help: 'how the documents of a context are written; tags was document in earlier versions',
     label: 'Documents',
     about: 'How the documents of a context are written: each between tags, or one after another.',
     group: 'rows',
