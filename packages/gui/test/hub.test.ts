@@ -77,7 +77,7 @@ test('finds models, and says which JORA computes', async () => {
 
 test.each<[string, RequestListener, string]>([
   ['an error', (_, response) => void response.writeHead(500).end(), 'answered 500'],
-  ['a page', (_, response) => void response.end('<html>'), 'no list of models'],
+  ['a page', (_, response) => void response.end('<html>'), 'not a list of models'],
   ['nothing', (_, response) => void response.destroy(), 'does not answer'],
 ])('says so when the Hub answers with %s', async (_what, listener, message) => {
   answer = listener

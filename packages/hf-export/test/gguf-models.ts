@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseConfig } from '@jora/llama'
 import { adaptedModules, loraRank, savePeftAdapter, type Adapter, type LoraConfig } from '@jora/lora'
 import { tensor } from '@jora/tensor'
+import { exportGguf } from '../src/index'
 import { noise, tinyConfig, writeTinyModel } from '../../llama/test/tiny-model'
 
 const added = (tokens: readonly string[]) =>
@@ -194,6 +195,12 @@ export const tinyFamilies: Readonly<Record<string, TinyFamily>> = {
 export async function writeFamily(folder: string, { config, tokenizer }: TinyFamily): Promise<void> {
   await writeTinyModel(folder, config)
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer))
+}
+
+/** Writes the model, and a GGUF file of it. */
+export async function writeFamilyAndGguf(folder: string, file: string, family: TinyFamily): Promise<void> {
+  await writeFamily(folder, family)
+  await exportGguf({ modelDir: folder, output: file, dtype: 'q8_0' })
 }
 
 export const allTargets: LoraConfig = { r: 3, alpha: 6, dropout: 0, targetModules: 'all-linear', useRslora: false }

@@ -14,21 +14,28 @@ export interface ModelPlace {
 
 const sizeOf = async (path: string): Promise<number> => (await stat(path)).size
 
-/** The model that the config.json of a folder describes; undefined where that is no language model's. */
+/** Whether a path is that of a GGUF file. */
+export const isGguf = (path: string): boolean => /\.gguf$/i.test(path)
+
+/** The `model_type` of a folder's config.json. */
+async function familyOf(folder: string): Promise<string | null> {
+  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '')
+  try {
+    const { model_type: type } = JSON.parse(text) as { model_type?: unknown }
+    return typeof type === 'string' ? type : null
+  } catch {
+    return null
+  }
+}
+
+/** The model that a GGUF file or the config.json of a folder describes; undefined where that is no language model's. */
 export async function modelInfo({
   ref,
   name = basename(ref),
   source,
   path,
 }: ModelPlace): Promise<ModelInfo | undefined> {
-  const text = await readFile(join(path, 'config.json'), 'utf8').catch(() => '')
-  let family: string | null
-  try {
-    const { model_type: type } = JSON.parse(text) as { model_type?: unknown }
-    family = typeof type === 'string' ? type : null
-  } catch {
-    family = null
-  }
+  const family = isGguf(path) ? 'gguf' : await familyOf(path)
   if (family === null) return undefined
   const info: ModelInfo = {
     ref,
@@ -58,6 +65,11 @@ export async function modelInfo({
     const files = new Set([...model.weights.entries.values()].map(({ file }) => file))
     const sizes = await Promise.all([...files].map(sizeOf))
     info.bytes = sizes.reduce((a, b) => a + b, 0)
+    if (model.gguf) {
+      info.family = config.modelType
+      info.hasChatTemplate = model.chatTemplate !== undefined
+      return info
+    }
     const settings = await readFile(join(path, 'tokenizer_config.json'), 'utf8').catch(() => '')
     const hasFile = await stat(join(path, 'chat_template.jinja')).catch(() => undefined)
     info.hasChatTemplate = hasFile !== undefined || settings.includes('"chat_template"')

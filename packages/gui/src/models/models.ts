@@ -5,7 +5,7 @@ import { hubClient, HubError, openModel, resolveModel } from '@jora/llama'
 import type { ModelInfo } from '../api'
 import type { Roots } from '../files/roots'
 import { badValue, Failure } from '../server/failure'
-import { modelInfo } from './model-info'
+import { isGguf, modelInfo } from './model-info'
 
 /** What distinguishes the model in `folder` from others. */
 async function digestOf(folder: string): Promise<string> {
@@ -48,16 +48,21 @@ export class Models {
   }
 
   /**
-   * The folder of a model that is on this machine.
+   * The folder, or the GGUF file, of a model that is on this machine.
    * @param field the form field it came in
    * @throws Failure when it is outside the roots, or not in the cache
    */
   async folderOf(ref: string, field = 'model'): Promise<string> {
-    if (isAbsolute(ref)) return await this.roots.folder(ref, field)
-    if (!hubClient.isModelId(ref) || hubClient.isPath(ref))
-      throw badValue(field, `${JSON.stringify(ref)} is neither the absolute path of a folder nor a Hub id (USER/NAME).`)
+    if (isAbsolute(ref)) return isGguf(ref) ? await this.roots.file(ref, field) : await this.roots.folder(ref, field)
+    const isId = hubClient.isModelId(ref) || hubClient.ggufNameOf(ref) !== undefined
+    if (!isId || hubClient.isPath(ref))
+      throw badValue(
+        field,
+        `${JSON.stringify(ref)} is neither the absolute path of a folder or GGUF file nor a Hub id (USER/NAME, USER/NAME:Q4_K_M).`,
+      )
     try {
-      return (await resolveModel(ref, { offline: true })).dir
+      const { dir, files } = await resolveModel(ref, { offline: true })
+      return isGguf(files[0] ?? '') ? join(dir, files[0]!) : dir
     } catch (error) {
       if (!(error instanceof HubError)) throw error
       const message = `${ref} is not on this machine yet: download it first.`
