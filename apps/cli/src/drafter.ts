@@ -29,7 +29,15 @@ export const drafterFlags = grouped('Drafting questions:', {
   ),
   draftCheck: onUnless('do not ask each question again to see whether its passage answers it'),
   concurrency: withDefault(integer('requests at a time', 1), 4),
-  drafterTimeout: withDefault(integer('seconds that one reply of the endpoint may take', 1), 300),
+  // Node's fetch gives up after 300.
+  drafterTimeout: withDefault(
+    number(
+      'seconds that one reply of the endpoint may take',
+      'over 0 and up to 300',
+      (value) => value > 0 && value <= 300,
+    ),
+    300,
+  ),
   maxRequests: integer('requests to the endpoint at most', 1, { shown: 'no limit' }),
   maxTokens: integer('tokens of prompts and answers at most, as the endpoint counts them', 1, { shown: 'no limit' }),
 })
