@@ -64,7 +64,7 @@ export const axolotl: Tool = {
     test_datasets: note('JORA holds out rows by --split'),
     dataset_prepared_path: speed,
     val_set_size: heldOut,
-    adapter: lack('an adapter other than LoRA on unquantised weights', 'lora'),
+    adapter: lack('an adapter other than LoRA', 'lora', 'qlora'),
     lora_r: to('loraR'),
     lora_target_modules: to('targetModules'),
     lora_target_linear: to('targetModules', (text) => (/^(true|yes|on)$/i.test(text) ? 'all-linear' : undefined)),

@@ -47,7 +47,15 @@ export const llamaFactory: Tool = {
     pissa_iter: note('JORA takes as many steps as the singular vectors need'),
     pissa_convert: note('JORA saves a plain LoRA always'),
     loraplus_lr_ratio: lack('another rate for B (LoRA+)'),
-    quantization_bit: lack('weights in few bits'),
+    quantization_bit: {
+      make: (written) => {
+        const method = new Map([
+          ['4', 'nf4'],
+          ['8', 'int8'],
+        ]).get(textOf(written))
+        return method ? { quantize: method } : [`weights in ${textOf(written)} bits; JORA has 4 and 8: --quantize`]
+      },
+    },
     quantization_method: note('goes with quantization_bit'),
     train_on_prompt: lack('prompts are learned too', 'false'),
     mask_history: lack('only the last turn is learned', 'false'),

@@ -84,7 +84,7 @@ const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? t
 export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
 export const reports = note('reports only')
 export const speed = note('speed and memory only')
-const bits = (count: number): Meaning => lack(`weights in ${count} bits`, 'false', 'no', 'null')
+const quantised = (method: string): Meaning => to('quantize', (text) => (isOn(text) ? method : undefined))
 
 /** What `transformers.TrainingArguments` has. */
 export const trainingArguments = {
@@ -150,6 +150,6 @@ export const adapterKeys = {
   lora_dropout: to('loraDropout'),
   use_rslora: to('useRslora'),
   use_dora: to('useDora'),
-  load_in_4bit: bits(4),
-  load_in_8bit: bits(8),
+  load_in_4bit: quantised('nf4'),
+  load_in_8bit: quantised('int8'),
 } as const satisfies Meanings

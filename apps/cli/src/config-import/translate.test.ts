@@ -204,14 +204,13 @@ describe('what cannot be had', () => {
   test.each([
     [
       llamaFactoryYaml,
-      'quantization_bit: 4\nloraplus_lr_ratio: 16\n',
-      ['quantization_bit: 4 (weights in few bits)', 'loraplus_lr_ratio: 16 (another rate for B (LoRA+))'],
+      'quantization_bit: 2\nloraplus_lr_ratio: 16\n',
+      [
+        'quantization_bit: 2 (weights in 2 bits; JORA has 4 and 8: --quantize)',
+        'loraplus_lr_ratio: 16 (another rate for B (LoRA+))',
+      ],
     ],
-    [
-      axolotlYaml.replace('adapter: lora', 'adapter: qlora'),
-      'load_in_4bit: true\n',
-      ['adapter: qlora', 'load_in_4bit: true (weights in 4 bits)'],
-    ],
+    [axolotlYaml.replace('adapter: lora', 'adapter: llama-adapter'), '', ['adapter: llama-adapter']],
     [axolotlYaml.replace('adamw_8bit', 'lion'), '', ['optimizer: lion (the optimiser lion; JORA has AdamW)']],
     [mlxYaml.replace('num_layers: -1', 'num_layers: 16'), '', ['num_layers: 16 (only the last layers']],
     [
@@ -223,6 +222,13 @@ describe('what cannot be had', () => {
     [llamaFactoryYaml.replace('stage: sft', 'stage: dpo'), '', ['stage: dpo']],
   ])('is told all at once (%#)', (yaml, more, told) => {
     for (const each of told) expect(() => change(yaml, more)).toThrow(each)
+  })
+  test.each([
+    ['LLaMA-Factory', `${llamaFactoryYaml}quantization_bit: 8\n`, 'int8'],
+    ['Axolotl', `${axolotlYaml.replace('adapter: lora', 'adapter: qlora')}load_in_4bit: true\n`, 'nf4'],
+    ['TRL', `${trlYaml}load_in_8bit: true\n`, 'int8'],
+  ])('weights in few bits, of %s', (_tool, yaml, quantize) => {
+    expect(read(yaml).flags).toMatchObject({ quantize })
   })
   test('values that ask for nothing are fine', () => {
     expect(() => change(trlYaml, 'load_in_4bit: false\nuse_dora: false\nmax_steps: -1\n')).not.toThrow()

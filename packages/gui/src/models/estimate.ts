@@ -47,6 +47,7 @@ const estimated = [
   'gpu',
   'deviceMemory',
   'dtype',
+  'quantize',
   'gradientCheckpointing',
 ] as const satisfies readonly (keyof RunSettings)[]
 
