@@ -91,7 +91,7 @@ export {
   type Row,
   type TokenRow,
 } from './rows/row-formats'
-export { columnsExpected, parseColumns, type Columns } from './rows/columns'
+export { columnsExpected, parseColumns, type Columns } from './rows/qa/columns'
 export { DEFAULT_REFUSAL } from './rows/refusal'
 export type { RowOptions } from './rows/rows'
 export { checkRow, type RowFormatName } from './rows/check-row'

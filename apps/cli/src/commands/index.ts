@@ -22,7 +22,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   learn: {
     summary: 'from a folder of documents to a model that answers from them, in one command',
-    load: async () => (await import('./learn')).registerLearn,
+    load: async () => (await import('./learn/learn')).registerLearn,
   },
   train: {
     summary: 'fine-tune a LoRA adapter on rows of instructions and answers',

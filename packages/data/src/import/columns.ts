@@ -2,7 +2,7 @@
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { asText } from '../records/json'
-import { valueAt } from '../rows/columns'
+import { valueAt } from '../rows/qa/columns'
 import type { ContextQuestion } from '../rows/row-formats'
 import type { ImportColumns, ImportOptions, ToRow } from './imported'
 

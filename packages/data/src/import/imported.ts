@@ -1,7 +1,7 @@
 // What every importer takes and gives.
 
 import type { RowOrigin } from '../errors'
-import type { Columns } from '../rows/columns'
+import type { Columns } from '../rows/qa/columns'
 import type { Row } from '../rows/row-formats'
 
 /**

@@ -3,7 +3,7 @@
 import type { TableFormat } from '../import/imported'
 import { tableText } from '../import/tables'
 import type { Tokenizer } from '../tokenizer/tokenizer'
-import { chunkBlocks, type Passage } from './chunk-blocks'
+import { chunkBlocks, type Passage } from '../documents/chunk-blocks'
 import type { BlockDocument, RaftDocument } from './documents'
 import type { Table } from './table'
 import { counterOf, placeAfter, type TokenCounter } from './token-counter'

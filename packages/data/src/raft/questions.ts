@@ -1,7 +1,7 @@
 // Questions of RAFT data: what is asked, the answer, and where it is known to be.
 
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { answersOf } from '../rows/check-qa'
+import { answersOf } from '../rows/qa/check-qa'
 import { optionalText, parseJsonRows, recordOf, textAt } from './json-rows'
 
 /** A question about one of the documents, with its answer. */

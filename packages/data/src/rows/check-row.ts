@@ -3,7 +3,7 @@
 import { DatasetError, describeValue, type RowOrigin } from '../errors'
 import { checkChat } from './check-chat'
 import { checkContext } from './check-context'
-import { checkQa, qaKeys } from './check-qa'
+import { checkQa, qaKeys } from './qa/check-qa'
 import { checkTokens } from './check-tokens'
 import { arrayAt, noteUnused, optionalString, stringAt, type CheckOptions } from './fields'
 import { isRecord, type JsonRecord } from '../records/json'

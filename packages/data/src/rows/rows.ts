@@ -3,7 +3,7 @@
 import { DatasetError } from '../errors'
 import { itemsOf, valueOf, type RecordItem } from '../records/records'
 import { checkRow, checkRowAs, isQaRecord } from './check-row'
-import { renamed, type Columns } from './columns'
+import { renamed, type Columns } from './qa/columns'
 import type { CheckOptions } from './fields'
 import type { ContextQuestion, ContextRow, Row } from './row-formats'
 

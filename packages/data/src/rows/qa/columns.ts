@@ -1,7 +1,7 @@
 // Records whose keys are others: which of them hold question, answer, context.
 
-import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { isRecord, type JsonRecord } from '../records/json'
+import { DatasetError, describeValue, type RowOrigin } from '../../errors'
+import { isRecord, type JsonRecord } from '../../records/json'
 
 /** Which keys of a record hold what a row needs. A dotted path reaches inside: `instances.0.output`. */
 export interface Columns {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { jora, modelSource } from './harness'
+import { jora, modelSource } from '../harness'
 
 let dir: string
 const path = (...parts: string[]) => join(dir, ...parts)

@@ -1,8 +1,8 @@
 // Documents with headings cut into chunks: along their sections, no table cut in the middle.
 
-import { blockText, HeadingPath, type Block } from '../documents/blocks'
+import { blockText, HeadingPath, type Block } from './blocks'
 import type { TableFormat } from '../import/imported'
-import type { Table } from './table'
+import type { Table } from '../raft/table'
 
 /** A chunk's text and its place in the document. */
 export interface Passage {

@@ -1,9 +1,9 @@
 // Questions with an answer and perhaps a context, as published sets have them: SQuAD, HotpotQA, MS MARCO, or any of these keys.
 
-import { DatasetError, describeValue, type RowOrigin } from '../errors'
-import { asArray, asRecord, asString, asText, isRecord, type JsonRecord } from '../records/json'
-import { DEFAULT_REFUSAL } from './refusal'
-import type { AlpacaRow, ContextDocument, ContextQuestion, ContextRow } from './row-formats'
+import { DatasetError, describeValue, type RowOrigin } from '../../errors'
+import { asArray, asRecord, asString, asText, isRecord, type JsonRecord } from '../../records/json'
+import { DEFAULT_REFUSAL } from '../refusal'
+import type { AlpacaRow, ContextDocument, ContextQuestion, ContextRow } from '../row-formats'
 
 /** Keys that it uses, beside `question` and `query`. */
 export const qaKeys = [

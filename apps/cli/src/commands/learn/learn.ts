@@ -4,64 +4,27 @@ import { join } from 'node:path'
 import { JoraConfig, learn, planLearning, type LearnOptions } from '@jora/lora'
 import { fromNames, settings } from '@jora/lora/settings'
 import type { Device } from '@jora/tensor'
-import { drafterFlags, openDrafter } from '../drafter'
-import { Interrupted, UsageError } from '../errors'
-import { defineCommand, type CommandContext } from '../flags/define-command'
-import { grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
-import { headedFlags, headingOf } from '../flags/setting-flags'
-import { interruptible } from '../interrupt'
-import type { Session } from '../io'
-import { closeDevice, openDeviceFor } from '../open-device'
-import { openBase } from '../open-base'
-import { chunkFlags, tellSkipped } from '../reading'
-import { shellWord } from '../ui/format'
-import { LearnDisplay, planLines, resultLines } from '../ui/learn-display'
-import { program } from '../ui/next-command'
-import { asUsageError } from './train-settings'
+import { openDrafter } from '../../drafter'
+import { Interrupted, UsageError } from '../../errors'
+import { defineCommand, type CommandContext } from '../../flags/define-command'
+import type { ValuesOf } from '../../flags/flag'
+import { interruptible } from '../../interrupt'
+import type { Session } from '../../io'
+import { closeDevice, openDeviceFor } from '../../open-device'
+import { openBase } from '../../open-base'
+import { tellSkipped } from '../../reading'
+import { shellWord } from '../../ui/format'
+import { LearnDisplay, planLines, resultLines } from '../../ui/learn-display'
+import { program } from '../../ui/next-command'
+import { asUsageError } from '../train-settings'
+import { learnFlags } from './flags'
 
-const {
-  model,
-  alpacaMix: _mix,
-  alpacaMixFile: _mixFile,
-  initAdapter: _init,
-  mesh: _mesh,
-  launcher: _launcher,
-  ...training
-} = headedFlags
-
-const flags = {
-  model,
-  ...grouped(headingOf('rows'), {
-    outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
-    questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),
-    dryRun: toggle('read and count the documents, say what would be done and about what it takes; write nothing'),
-  }),
-  ...drafterFlags,
-  ...chunkFlags,
-  ...grouped('Contexts:', {
-    distractors: withDefault(integer('documents beside the golden one', 0), 4),
-    goldenProbability: withDefault(
-      number(
-        'share of training questions that see their golden document',
-        'from 0 to 1',
-        (value) => value >= 0 && value <= 1,
-      ),
-      0.8,
-    ),
-  }),
-  ...training,
-  ...grouped('Evaluation:', {
-    evalQuestions: withDefault(integer('held-out questions that are asked at most', 1), 200),
-    maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
-  }),
-}
-
-type Values = ValuesOf<typeof flags>
+type Values = ValuesOf<typeof learnFlags>
 
 export function registerLearn(parent: Command, io: Session): void {
   defineCommand(parent, io, {
     name: 'learn',
-    flags,
+    flags: learnFlags,
     argument: { name: 'documents', help: 'a folder of PDF, Word, HTML, Markdown, text, tables, …, or one such file' },
     examples: [
       'learn handbook --model models/llama --output-dir out --drafter-url http://127.0.0.1:8000/v1 --drafter-model qwen3',
@@ -72,7 +35,7 @@ export function registerLearn(parent: Command, io: Session): void {
 }
 
 /** The settings that were given, as a run has them. @throws UsageError for settings that cannot be */
-function configOf(values: Values, given: ReadonlySet<keyof typeof flags>): JoraConfig {
+function configOf(values: Values, given: ReadonlySet<keyof typeof learnFlags>): JoraConfig {
   const chosen = Object.fromEntries(Object.entries(values).filter(([name]) => given.has(name as keyof Values)))
   try {
     return new JoraConfig({ ...fromNames(settings, chosen), modelPath: values.model })
@@ -83,7 +46,7 @@ function configOf(values: Values, given: ReadonlySet<keyof typeof flags>): JoraC
 
 async function learnCommand(
   values: Values,
-  { io, given, json, argument: documents }: CommandContext<typeof flags>,
+  { io, given, json, argument: documents }: CommandContext<typeof learnFlags>,
 ): Promise<void> {
   const { outputDir, chunkTokens, chunkOverlap: overlapTokens, drafterModel } = values
   if (overlapTokens >= chunkTokens)

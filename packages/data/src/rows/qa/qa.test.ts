@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checkRow } from './check-row'
+import { checkRow } from '../check-row'
 import { parseColumns } from './columns'
-import { loadRows } from './files'
+import { loadRows } from '../files'
 
 let dir: string
 beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), 'jora-qa-'))))

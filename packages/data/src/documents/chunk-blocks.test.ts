@@ -1,8 +1,8 @@
 // Chunks of documents with headings: along sections, tables between rows, each with its place.
 
 import { expect, test } from 'vitest'
-import type { Block } from '../documents/blocks'
-import { chunkDocument } from './chunk'
+import type { Block } from './blocks'
+import { chunkDocument } from '../raft/chunk'
 
 /** A token a word. */
 const tokenizer = {

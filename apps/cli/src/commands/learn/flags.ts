@@ -1,0 +1,42 @@
+// The flags of `jora learn`: drafting, documents, contexts, and every setting of a training run.
+import { drafterFlags } from '../../drafter'
+import { grouped, integer, number, required, text, toggle, withDefault } from '../../flags/flag'
+import { headedFlags, headingOf } from '../../flags/setting-flags'
+import { chunkFlags } from '../../reading'
+
+const {
+  model,
+  alpacaMix: _mix,
+  alpacaMixFile: _mixFile,
+  initAdapter: _init,
+  mesh: _mesh,
+  launcher: _launcher,
+  ...training
+} = headedFlags
+
+export const learnFlags = {
+  model,
+  ...grouped(headingOf('rows'), {
+    outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
+    questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),
+    dryRun: toggle('read and count the documents, say what would be done and about what it takes; write nothing'),
+  }),
+  ...drafterFlags,
+  ...chunkFlags,
+  ...grouped('Contexts:', {
+    distractors: withDefault(integer('documents beside the golden one', 0), 4),
+    goldenProbability: withDefault(
+      number(
+        'share of training questions that see their golden document',
+        'from 0 to 1',
+        (value) => value >= 0 && value <= 1,
+      ),
+      0.8,
+    ),
+  }),
+  ...training,
+  ...grouped('Evaluation:', {
+    evalQuestions: withDefault(integer('held-out questions that are asked at most', 1), 200),
+    maxNewTokens: withDefault(integer('longest answer, in tokens', 1), 64),
+  }),
+}
