@@ -1,7 +1,7 @@
 // The files of a Hugging Face model folder that are beside its weights.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { companionFiles, configJson, type ModelDescription } from '@jora/llama'
+import { companionFiles, configJson, textConfig, type ModelDescription } from '@jora/llama'
 import { isLicence } from '@jora/lora'
 import type { FloatDType } from '@jora/tensor/safetensors'
 
@@ -13,12 +13,12 @@ const torchNames: Readonly<Record<FloatDType, string>> = { F32: 'float32', F16: 
 
 const jsonBytes = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
 
-/** config.json with the element type that the weights are given, which are quantised no more. */
-function withDType(text: string, dtype: FloatDType): Buffer {
-  const { quantization_config: _was, ...config } = JSON.parse(text) as Record<string, unknown>
+/** config.json of the decoder alone, with the element type that its weights are given, which are quantised no more. */
+function rewritten(said: Readonly<Record<string, unknown>>, dtype: FloatDType | undefined): Buffer {
+  const { quantization_config: _was, ...config } = textConfig(said)
   // transformers 5 writes "dtype" where earlier versions wrote "torch_dtype"; both are read.
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype'
-  return jsonBytes({ ...config, [key]: torchNames[dtype] })
+  return jsonBytes({ ...config, ...(dtype && { [key]: torchNames[dtype] }) })
 }
 
 /** What a GGUF file says, as a folder's files. */
@@ -53,8 +53,11 @@ export async function modelFiles(model: ModelDescription, dtype: FloatDType | un
   const files = new Map<string, Buffer>()
   const config = await readFile(join(dir, 'config.json'))
   const text = config.toString('utf8')
-  const written = dtype ?? (text.includes('"quantization_config"') ? ggufDType : undefined)
-  files.set('config.json', written === undefined ? config : withDType(text, written))
+  const said = JSON.parse(text) as Record<string, unknown>
+  // What is written are floats, and of a model that sees pictures too its text part.
+  const isOther = 'quantization_config' in said || textConfig(said) !== said
+  const written = dtype ?? ('quantization_config' in said ? ggufDType : undefined)
+  files.set('config.json', isOther || written !== undefined ? rewritten(said, written) : config)
   for (const name of companionsOf(await readdir(dir))) files.set(name, await readFile(join(dir, name)))
   return files
 }

@@ -1,6 +1,6 @@
 // A GGUF file as the base of exports: as a folder for transformers, merged into another GGUF file, each type.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import { loadAdapter, loraLinear } from '@jora/lora'
 import { jit, setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { checkGguf, checkMerged, exportGguf, measureLoss, mergeAdapter } from '../src/index'
+import { entry, tinyWeights, writeTinyModel } from '../../llama/test/tiny-model'
 import { allTargets, familyConfig, tinyFamilies, writeFamily, writeRandomAdapter } from './gguf-models'
 
 let root: string
@@ -102,4 +103,24 @@ test('a GGUF file is not written over itself', async () => {
     /is the model's own file; choose another/,
   )
   expect(before.equals(await readFile(path))).toBe(true)
+})
+
+test('of a model that sees pictures too, the text part is read, and written by itself', async () => {
+  const [folder, whole, output] = [join(root, 'text'), join(root, 'whole'), join(root, 'merged')]
+  const { config, tokenizer } = tinyFamilies.gemma3!
+  await writeFamily(folder, { config, tokenizer })
+  const { model_type: _type, ...text } = config
+  const entries = tinyWeights(config).map(({ name, shape, data }) => entry(`language_model.${name}`, shape, data))
+  const vision = entry('vision_tower.vision_model.embeddings.weight', [2, 2], new Float32Array(4))
+  await writeTinyModel(whole, { model_type: 'gemma3', text_config: text, vision_config: {} }, [...entries, vision])
+  await writeFile(join(whole, 'tokenizer.json'), JSON.stringify(tokenizer))
+  const expected = await scoresOf(folder)
+  expect(largestGap(await scoresOf(whole), expected)).toBe(0)
+  await mergeAdapter({ modelDir: whole, outputDir: output })
+  await checkMerged({ modelDir: whole, outputDir: output })
+  expect(largestGap(await scoresOf(output), expected)).toBe(0)
+  expect(JSON.parse(await readFile(join(output, 'config.json'), 'utf8'))).toMatchObject({
+    model_type: 'gemma3_text',
+    architectures: ['Gemma3ForCausalLM'],
+  })
 })

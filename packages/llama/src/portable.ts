@@ -2,6 +2,7 @@
 export {
   ModelError,
   parseConfig,
+  textConfig,
   withStopIds,
   type DecoderConfig,
   type ModelType,

@@ -1,7 +1,7 @@
 // A decoder's configuration, read from a Hugging Face config.json.
 import { parseJsonFile } from '@jora/data'
 import { families, isMixture, modelTypes, type Family, type ModelType } from './families'
-import { ModelError, objectOf, Reader, type Json } from './reader'
+import { ModelError, objectOf, Reader } from './reader'
 import { readRope, type RopeConfig } from './rope'
 
 export { ModelError } from './reader'
@@ -90,10 +90,10 @@ function readSliding(config: Reader, { windowOn }: Family, layers: number): bool
 }
 
 /** The decoder's part of a config.json: all of it, or what a model that also sees pictures says of its text. */
-function textOf(json: Json): Json {
+export function textConfig(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   if (json.model_type !== 'gemma3') return json
-  const { text_config: text, ...outer } = json
-  return { ...outer, ...(text as Json), model_type: 'gemma3_text' }
+  const { text_config: text, vision_config: _vision, architectures: _whole, ...outer } = json
+  return { ...outer, ...(text as object), model_type: 'gemma3_text', architectures: ['Gemma3ForCausalLM'] }
 }
 
 function familyOf(config: Reader): ModelType {
@@ -112,7 +112,7 @@ function familyOf(config: Reader): ModelType {
  * @throws ModelError naming the key, what came and what was expected
  */
 export function parseConfig(json: unknown, source = 'config.json'): DecoderConfig {
-  const said = textOf(objectOf(json, source))
+  const said = textConfig(objectOf(json, source))
   const modelType = familyOf(new Reader(said, source))
   const family = families[modelType]
   const config = new Reader(said, source, family.defaults)

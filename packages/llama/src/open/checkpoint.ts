@@ -18,32 +18,51 @@ export interface OpenWeights extends WeightSource {
   readonly files: readonly SampledFile[]
 }
 
+/** Where a weight is, and under which name. */
+interface Owner {
+  readonly file: SafetensorsFile
+  readonly stored: string
+}
+
+/** A weight's name in a decoder alone; a model that sees pictures too has its text part's under a name of their own. */
+const textName = (stored: string): string =>
+  stored
+    .replace(/^(language_model\.model|model\.language_model)\./, 'model.')
+    .replace(/^language_model\.lm_head\./, 'lm_head.')
+
+const isOfPictures = (stored: string): boolean => /^(model\.)?(vision_tower|multi_modal_projector)\./.test(stored)
+
 class SafetensorsSource implements OpenWeights {
   readonly entries = new Map<string, WeightEntry>()
   readonly files: SafetensorsFile[] = []
-  readonly #owners = new Map<string, SafetensorsFile>()
+  readonly #owners = new Map<string, Owner>()
 
   add(file: SafetensorsFile, check: CheckpointCheck): void {
     this.files.push(file)
-    for (const [name, info] of file.tensors) {
-      check.add(file.path, info)
+    for (const [stored, info] of file.tensors) {
+      // Of a model that sees pictures too, its text part.
+      if (isOfPictures(stored)) continue
+      const name = textName(stored)
+      check.add(file.path, { ...info, name })
       this.entries.set(name, { shape: info.shape, type: info.dtype, file: file.path })
-      this.#owners.set(name, file)
+      this.#owners.set(name, { file, stored })
     }
   }
 
-  #owner(name: string): SafetensorsFile {
+  #owner(name: string): Owner {
     const owner = this.#owners.get(name)
     if (!owner) throw new ModelError(`the model has no weight ${name}`)
     return owner
   }
 
   range(name: string): FileRange {
-    return this.#owner(name).range(name)
+    const { file, stored } = this.#owner(name)
+    return file.range(stored)
   }
 
   read(name: string, from = 0, to = this.range(name).length): Promise<Uint8Array> {
-    return this.#owner(name).readRange(name, from, to)
+    const { file, stored } = this.#owner(name)
+    return file.readRange(stored, from, to)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
