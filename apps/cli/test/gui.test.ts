@@ -67,7 +67,7 @@ describe.skipIf(!isBuilt)('jora gui (needs a build)', () => {
     const { child, ended } = await start('--json', '--host', '0.0.0.0', '--password-file', 'secret.txt')
     child.kill('SIGINT')
     const { err } = await ended
-    expect(err).toContain('warning: whoever reaches 0.0.0.0:')
+    expect(err).toContain('warning: anyone who reaches 0.0.0.0:')
     expect(err).not.toContain('sesame')
   })
 })

@@ -31,7 +31,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     expect(result).toMatchObject({
       code: 1,
       out: '',
-      err: `error: ${folder} holds another run or other files (${first}); choose another --output-dir\n`,
+      err: `error: ${folder} has another run or other files (${first}); choose another --output-dir\n`,
     })
     for (const [file, content] of Object.entries(files)) expect(readFileSync(join(folder, file), 'utf8')).toBe(content)
   })

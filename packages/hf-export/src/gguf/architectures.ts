@@ -30,7 +30,7 @@ export function checkArchitecture(config: DecoderConfig): string[] {
     if (arch === 'gemma3' && config.attentionSoftcap !== undefined) refuse('soft cap on attention scores')
     const alternates = windows.every((size, layer) => size === ((layer + 1) % period === 0 ? undefined : windows[0]))
     if (windows[0] === undefined || !alternates)
-      refuse(`sliding windows but in all layers save every ${period === 2 ? 'second' : `${period}th`}`)
+      refuse(`sliding windows except in all layers but every ${period === 2 ? 'second' : `${period}th`} one`)
     return []
   }
   const [window] = windows.filter((size) => size !== undefined)

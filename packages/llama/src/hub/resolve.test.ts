@@ -389,7 +389,7 @@ describe('local folders', () => {
       ['{', 'is not JSON'],
       ['null', 'has no weight_map'],
       ['{"weight_map":{}}', 'has an empty weight_map'],
-      ['{"weight_map":{"a":3}}', 'no file name'],
+      ['{"weight_map":{"a":3}}', 'not a file name'],
       ['{"weight_map":{"a":"x.bin"}}', 'x.bin, which is not a safetensors file'],
     ] as const) {
       await writeFile(join(home, 'model.safetensors.index.json'), text)
