@@ -1,5 +1,5 @@
 // How long `buildRaft` takes, stage by stage, and the memory it needs, on a corpus that it makes itself.
-//   node raft.mjs --tokenizer DIR [--passages 100000] [--questions 10000] [--seed 1]
+//   node raft.mjs --tokenizer DIR [--passages 100000] [--questions 10000] [--chunk-tokens 1000] [--seed 1]
 // A passage is a paragraph of about a kilobyte, ten of them a document; its words are drawn by Zipf's law, and one sentence of it
 // answers a question.
 import { parseArgs } from 'node:util'
@@ -10,6 +10,7 @@ const { values: flags } = parseArgs({
     tokenizer: { type: 'string' },
     passages: { type: 'string', default: '100000' },
     questions: { type: 'string', default: '10000' },
+    'chunk-tokens': { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
   },
 })
@@ -66,6 +67,8 @@ const tell = () => {
 }
 const { rows, refused } = buildRaft(documents, questions, {
   tokenizer,
+  // A passage is a chunk, whatever the tokenizer makes of words that are drawn.
+  chunkTokens: Number(flags['chunk-tokens']),
   onProgress: (_done, _total, next) => {
     if (next === stage) return
     tell()

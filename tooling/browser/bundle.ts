@@ -26,7 +26,9 @@ export async function bundleForPage(text: string): Promise<PageBundle> {
     metafile: true,
     logLevel: 'silent',
   })
-  const packages = Object.keys(metafile.inputs).flatMap((file) => {
+  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.entries(output.inputs))
+  const packages = inputs.flatMap(([file, { bytesInOutput }]) => {
+    if (bytesInOutput === 0) return [] // what nobody uses is left out
     const name = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]
     return name === undefined ? [] : [name]
   })

@@ -9,10 +9,9 @@ const nodeOnly: Record<string, RegExp> = {
   '@jora/tensor/files': /files\/\w+\.ts:\d+:\d+: ERROR: Could not resolve "node:fs/,
   '@jora/tensor/onnx': /backend-onnx\/device\.ts:\d+:\d+: ERROR: Could not resolve "node:worker_threads"/,
 }
-/** The npm packages a page loads with an entry; none unless named here. */
+/** The npm packages that an entry brings into a page; none unless named here. */
 const packages: Record<string, readonly string[]> = {
   '@jora/data': ['@huggingface/tokenizers'],
-  '@jora/lora': ['@huggingface/tokenizers'],
 }
 
 const entries = ['tensor', 'data', 'llama', 'lora'].flatMap((name) => {
