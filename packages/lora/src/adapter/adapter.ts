@@ -1,5 +1,5 @@
 // An adapter beside a decoder: its tensors by module, how they begin, and the linear layers that apply them.
-import { dropout, sizeOf, tensor, valuesOf, type Device, type Tensor } from '@jora/tensor'
+import { dropout, jit, sizeOf, tensor, valuesOf, type Device, type Tensor } from '@jora/tensor'
 import { denseLinear, type Decoder, type Linear, type DecoderConfig } from '@jora/llama'
 import { deriveSeed } from '@jora/data'
 import { ConfigError } from '../settings/config-error'
@@ -117,6 +117,33 @@ async function readWeight({ weights }: Pick<Decoder, 'weights'>, name: string): 
   const data = (await values.data()) as Float32Array
   if (values !== weight) values.dispose()
   return data
+}
+
+/**
+ * The adapter for a decoder that is only asked: what each call would compute of adapter and weights alone is computed once.
+ * Tensors of `adapter` are used in it.
+ */
+export function settleAdapter(
+  adapter: Adapter,
+  { weights, dtype = 'f32' }: Pick<Decoder, 'weights' | 'dtype'>,
+  config: LoraConfig,
+): Adapter {
+  const settle = methodOf(config).settled
+  if (!settle) return adapter
+  return Object.fromEntries(
+    Object.entries(adapter).map(([name, parts]) => {
+      const weight = weights[`${name}.weight`]
+      if (!weight) throw new ConfigError(`the model has no weight ${name}.weight`)
+      const base = (x: Tensor) => denseLinear(name, x, weight)
+      const program = jit(() => {
+        const { lengths } = settle(parts, { weight, base, scale: loraScaling(config, name) }, dtype)
+        return { lengths: lengths! }
+      })
+      const made = program()
+      program.dispose()
+      return [name, { ...parts, ...made }]
+    }),
+  )
 }
 
 /** Tensors that training leaves alone, by module. */

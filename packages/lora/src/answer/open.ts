@@ -2,7 +2,7 @@
 import { stopIdsOf, type ContextTemplate, type PromptChoice, type PromptTemplate, type Row } from '@jora/data'
 import { Engine, Generator, type Adapt, type Decoder, type DTypeSetting, type OpenModel } from '@jora/llama'
 import { disposeTree, type Device } from '@jora/tensor'
-import { adapterArgument, argumentLinear, type Adapter, type AdapterArgument } from '../adapter/adapter'
+import { adapterArgument, argumentLinear, settleAdapter, type Adapter, type AdapterArgument } from '../adapter/adapter'
 import { checkBase, promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import type { LoraConfig } from '../settings/lora-config'
@@ -74,7 +74,8 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
       asked.push({ answerer: new LocalAnswerer(common), prompt, note, adapter: {}, lora: undefined })
       continue
     }
-    const { adapter, config: lora } = await loadAdapter(folder, base.config, device)
+    const { adapter: loaded, config: lora } = await loadAdapter(folder, base.config, device)
+    const adapter = settleAdapter(loaded, base, lora)
     const argument = adapterArgument(adapter, lora, device)
     held.push(argument)
     asked.push({ answerer: new LocalAnswerer({ ...common, adapter: argument }), prompt, note, adapter, lora })

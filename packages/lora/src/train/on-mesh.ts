@@ -18,7 +18,11 @@ export const dataGroups = (device: Device): number => (device instanceof MeshDev
 
 /** How a tensor of a module's adapter is split where its weight is split by `out` and `input`. */
 const partSpec = (name: PartName, out: readonly string[], input: readonly string[]): PartitionSpec =>
-  name === 'magnitude' ? P(out) : name === 'loraA' || name === 'initialA' ? P(null, input) : P(out, null)
+  name === 'magnitude' || name === 'lengths'
+    ? P(out)
+    : name === 'loraA' || name === 'initialA'
+      ? P(null, input)
+      : P(out, null)
 
 /**
  * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row

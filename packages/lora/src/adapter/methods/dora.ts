@@ -22,10 +22,14 @@ import type { AdaptedLayer, AdapterMethod, Parts } from './method'
  * ‖W₀ + s·BA‖ of each row, f32 `[out]`, from ‖w‖² + 2s·b·(Aw) + s²·b·(AAᵀ)b of its rows w and b: the sum itself, as large as
  * the weight, is never formed.
  */
-function rowLengths({ loraA, loraB }: Parts<Tensor>, x: Tensor, { weight, base, scale }: AdaptedLayer): Tensor {
+function rowLengths(
+  { loraA, loraB }: Parts<Tensor>,
+  dtype: Tensor['dtype'],
+  { weight, base, scale }: AdaptedLayer,
+): Tensor {
   const [a, b] = [stopGradient(loraA), stopGradient(loraB)]
   const own = sum(square(valuesOf(weight, 'f32')), { axis: 1 })
-  const alongA = transpose(cast(base(cast(a, x.dtype)), 'f32'), [1, 0])
+  const alongA = transpose(cast(base(cast(a, dtype)), 'f32'), [1, 0])
   const mixed = sum(mul(alongA, b), { axis: 1 })
   const added = sum(mul(linear(b, linear(a, a)), b), { axis: 1 })
   return sqrt(add(add(own, mul(mul(mixed, scale), 2)), mul(mul(added, scale), scale)))
@@ -50,11 +54,13 @@ export const dora: AdapterMethod = {
   /** Dropout is on the input of all that is added to the base's output, as in PEFT. */
   forward(parts, x, y, layer) {
     const { dropout, base } = layer
-    const factor = div(parts.magnitude!, stopGradient(rowLengths(parts, x, layer)))
+    const factor = div(parts.magnitude!, stopGradient(parts.lengths ?? rowLengths(parts, x.dtype, layer)))
     const based = cast(dropout ? base(dropout(x)) : y, 'f32')
     const added = add(mul(based, sub(factor, 1)), mul(lowRankUpdate(parts, x, layer), factor))
     return add(y, cast(added, x.dtype))
   },
+
+  settled: (parts, layer, dtype) => ({ ...parts, lengths: rowLengths(parts, dtype, layer) }),
 
   merge(parts, rows, from, r, scale) {
     lora.merge(parts, rows, from, r, scale)

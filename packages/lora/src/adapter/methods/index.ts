@@ -21,7 +21,11 @@ export const partsOf = <T>(parts: Parts<T>): (readonly [PartName, T])[] =>
 
 /** The shape of a tensor of `length` elements in the adapter of rank `r` of a module. */
 export const partShape = (name: PartName, length: number, r: number): readonly number[] =>
-  name === 'magnitude' ? [length] : name === 'loraA' || name === 'initialA' ? [r, length / r] : [length / r, r]
+  name === 'magnitude' || name === 'lengths'
+    ? [length]
+    : name === 'loraA' || name === 'initialA'
+      ? [r, length / r]
+      : [length / r, r]
 
 /** As `Array.map`, over the tensors of a module. */
 export const mapParts = <T, U>(parts: Parts<T>, change: (value: T, name: PartName) => U): Parts<U> =>

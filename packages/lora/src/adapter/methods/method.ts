@@ -8,6 +8,7 @@ import type { AdaptedModule } from '../target-modules'
  *
  * - `loraA` `[r, in]` and `loraB` `[out, r]`, of every method;
  * - `magnitude` `[out]`, of DoRA: the length of each row of the adapted weight;
+ * - `lengths` `[out]`, of DoRA adapters that are only asked: what the magnitudes are divided by, computed once;
  * - `initialA` and `initialB`, shaped as A and B, of methods that start from a part of the base weight: that part, which is
  *   taken away again and never trained.
  */
@@ -15,6 +16,7 @@ export type Parts<T> = {
   readonly loraA: T
   readonly loraB: T
   readonly magnitude?: T
+  readonly lengths?: T
   readonly initialA?: T
   readonly initialB?: T
 }
@@ -23,7 +25,7 @@ export type Parts<T> = {
 export type PartName = keyof Parts<unknown>
 
 /** Whether training changes the tensor of that name. */
-export const isTrained = (name: PartName): boolean => name !== 'initialA' && name !== 'initialB'
+export const isTrained = (name: PartName): boolean => name === 'loraA' || name === 'loraB' || name === 'magnitude'
 
 /** The linear layer that is adapted, as a graph sees it. */
 export interface AdaptedLayer {
@@ -55,6 +57,11 @@ export interface AdapterMethod {
    * @param y the base's output for it, `[…, out]`, without bias
    */
   forward(parts: Parts<Tensor>, x: Tensor, y: Tensor, layer: AdaptedLayer): Tensor
+  /**
+   * The tensors of an adapter that is not trained on, with what {@link forward} would compute of them and the weight each
+   * time; absent where there is nothing of the kind. Runs in a graph.
+   */
+  settled?(parts: Parts<Tensor>, layer: AdaptedLayer, dtype: 'f32' | 'f16'): Parts<Tensor>
   /**
    * Changes rows of the base weight into those of the adapted one, rounded to float32 once.
    * @param rows `[n, in]`, changed in place

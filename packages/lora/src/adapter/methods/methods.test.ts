@@ -25,7 +25,7 @@ import {
   type Adapter,
   type LoraConfig,
 } from '../../index'
-import { downloadAdapter, uploadParts } from '../adapter'
+import { downloadAdapter, settleAdapter, uploadParts } from '../adapter'
 import { isLoraPart } from '../peft/peft-names'
 import { mapParts, partsOf, type methods } from './index'
 import type { Parts } from './method'
@@ -183,6 +183,11 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       const read = await loadAdapter(folder, base.config, device)
       const again = await scores({ ...base, linear: loraLinear(read.adapter, read.config) }, golden.merged)
       expect(largestOff(again, theirs)).toBeLessThan(2e-3)
+
+      const settled = settleAdapter(read.adapter, base, read.config)
+      expect(Object.values(settled).every(({ lengths }) => (lengths !== undefined) === (name === 'dora'))).toBe(true)
+      const asked = await scores({ ...base, linear: loraLinear(settled, read.config) }, golden.merged)
+      expect(largestOff(asked, again)).toBeLessThan(1e-5)
 
       // Merged rows in place of the base's.
       const { adapter, config: written } = await readAdapter(folder, base.config)
