@@ -149,7 +149,7 @@ describe('files', () => {
       { instruction: 'How old?', output: '848 years' },
     ])
     await expect(loadRows(await put('no.parquet', 'PAR1nothing'))).rejects.toThrow(
-      'no.parquet: is no Parquet file that can be read',
+      'no.parquet: is not a Parquet file that can be read',
     )
   })
 
