@@ -190,6 +190,10 @@ describe('what cannot be exported leaves nothing', () => {
     await refused({ adapterDir }, /no way to leave out soft caps/)
     await family({ layer_types: Array(4).fill('sliding_attention') }, 'gemma2')
     await refused({ adapterDir }, /no sliding windows except in all layers but every second one/)
+    await family({ sliding_window_pattern: 3 }, 'gemma3')
+    await refused({ adapterDir }, /no sliding windows except in all layers but every 6th one/)
+    await family({ rope_scaling: { rope_type: 'dynamic', factor: 2 } })
+    await refused({ adapterDir }, /no dynamic rotary scaling/)
     await family({ model_type: 'mistral', sliding_window: 64 })
     expect((await exportGguf({ ...options, adapterDir })).notes).toEqual([
       "llama.cpp's llama has no sliding window: past 64 tokens it attends to more than the model was made for",
