@@ -227,7 +227,7 @@ describe('what is refused', () => {
   }
 
   test('no adapter, broken files', async () => {
-    await expect(load()).rejects.toThrow(/adapter_config\.json does not exist: .* holds no PEFT adapter/)
+    await expect(load()).rejects.toThrow(/adapter_config\.json does not exist: .* has no PEFT adapter/)
     await writeFile(join(folder, 'adapter_config.json'), '{"r": ')
     await expect(load()).rejects.toThrow(/adapter_config\.json is not valid JSON/)
     await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(good))
