@@ -83,7 +83,8 @@ const lengthKey = 'original_max_position_embeddings'
 
 function readScaling(config: Reader, rope: Reader, rotaryDim: number, renamed: Family['ropeTypes']): RopeScaling {
   const key = 'rope_type' in rope.json ? 'rope_type' : 'type'
-  const said = String(rope.json[key] ?? 'default')
+  const said = rope.json[key] ?? 'default'
+  if (typeof said !== 'string') return rope.fail(key, 'the name of a kind')
   const type = renamed && Object.hasOwn(renamed, said) ? renamed[said]! : said
   const originalMaxPositions = () =>
     config.value(lengthKey) === undefined

@@ -61,7 +61,9 @@ class Cursor {
   }
 
   fail(message: string): never {
-    throw new GgufError(`${this.path}: ${message}`)
+    // Names come from the file: of a broken one they may be anything.
+    const plain = message.replaceAll(/\p{Cc}/gu, '\uFFFD')
+    throw new GgufError(`${this.path}: ${plain.length > 400 ? `${plain.slice(0, 400)}…` : plain}`)
   }
 
   #take(count: number): number {
