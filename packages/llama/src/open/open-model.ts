@@ -88,7 +88,7 @@ class Description implements ModelDescription {
     /** What the digest begins with. */
     readonly configText: string,
     readonly makeTokenizer: () => Tokenizer,
-    readonly gguf: GgufDescription | undefined = undefined,
+    readonly gguf?: GgufDescription,
   ) {
     if (ref.ignoredIndex)
       this.warnings.push(

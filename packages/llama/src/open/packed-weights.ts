@@ -1,4 +1,5 @@
 // Weights that bitsandbytes, GPTQ and AWQ quantised, unpacked as their own code unpacks them.
+import { showValue } from '@jora/tensor'
 import { decodeFloats, encodeFloats, type FloatDType } from '@jora/tensor/safetensors'
 import { ModelError } from '../config/config'
 
@@ -180,7 +181,8 @@ export function packingOf(config: unknown, source: string): readonly Packing[] |
       `${source}: the model is quantised with ${what}, which is not read; read are bitsandbytes (4 bits, int8), GPTQ of 4 bits without desc_act, and AWQ's gemm. Its original, or a GGUF file of it, will do`,
     )
   }
-  const method = String(
+  const text = (value: unknown): string => (typeof value === 'string' ? value : showValue(value))
+  const method = text(
     keys.quant_method ?? (keys.load_in_4bit || keys.load_in_8bit ? 'bitsandbytes' : 'no quant_method'),
   )
   const bits = Number(keys.bits ?? keys.w_bit ?? 4)
@@ -188,6 +190,6 @@ export function packingOf(config: unknown, source: string): readonly Packing[] |
   if (method !== 'gptq' && method !== 'awq') return refuse(method)
   if (bits !== 4) return refuse(`${method} of ${bits} bits`)
   if (method === 'gptq') return [gptq(keys.checkpoint_format === 'gptq_v2' ? 0 : 1)]
-  const version = String(keys.version ?? 'gemm').toLowerCase()
+  const version = text(keys.version ?? 'gemm').toLowerCase()
   return version === 'gemm' ? [awq] : refuse(`awq's ${version}`)
 }
