@@ -280,6 +280,25 @@ describe('what people do', () => {
     expect(errors).toEqual([])
   })
 
+  test('Start can be pressed only while nothing beside it is wrong', async () => {
+    const { page, context, errors } = await open('/new')
+    const upload = (name: string) =>
+      page.getByLabel('File with rows').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from('{}') })
+    const start = () => page.getByRole('button', { name: 'Start', exact: true }).isEnabled()
+    await upload('good.jsonl')
+    await expect.poll(start).toBe(true)
+    await page.getByLabel('Rank', { exact: true }).fill('0')
+    await page.getByText('Expected an integer ≥ 1.').waitFor()
+    await expect.poll(start).toBe(false)
+    await page.getByRole('button', { name: /^reset to 16/ }).click()
+    await expect.poll(start).toBe(true)
+    await upload('broken.jsonl')
+    await page.getByText('2 rows cannot be used').waitFor()
+    await expect.poll(start).toBe(false)
+    await context.close()
+    expect(errors).toEqual([])
+  })
+
   test('chart: as a table, by keys, and without smoothing', async () => {
     const { page, context, errors } = await open('/runs/quickstart')
     const chart = page.getByRole('slider', { name: 'Loss by step', exact: true })

@@ -1,6 +1,6 @@
 // The CPU device: ONNX Runtime in a worker thread behind the backend interface.
 import { createHash } from 'node:crypto'
-import { cpus, availableParallelism } from 'node:os'
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type {
   CompileGraph,
@@ -62,6 +62,12 @@ interface Pending {
   reject(error: Error): void
 }
 
+/**
+ * Whether so many threads have cores of their own beside what ran in the last minute. Threads that wait awake on cores
+ * that others need slow down both.
+ */
+const areCoresFree = (threads: number): boolean => loadavg()[0]! + threads <= availableParallelism() + 0.5
+
 class CpuDevice implements Device {
   readonly kind = 'cpu'
   readonly computeDTypes = ['f32'] as const
@@ -81,7 +87,8 @@ class CpuDevice implements Device {
   constructor({ threads = availableParallelism(), manyPrograms = false }: CpuDeviceOptions) {
     this.#manyPrograms = manyPrograms
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
-    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { threads, manyPrograms } })
+    const workerData = { threads, manyPrograms, spins: areCoresFree(threads) }
+    this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData })
     this.#worker.unref() // an idle device keeps no process alive
     this.#worker.on('message', (replies: readonly Reply[]) => {
       for (const { request, value, error } of replies) {

@@ -153,9 +153,9 @@ const createSession = (bytes, { folder, arena, prepack }) =>
     extra: {
       session: {
         disable_prepacking: prepack ? '0' : '1',
-        // Threads wait awake for the next operator (2% of a step), not for the next run.
+        // Threads wait awake for the next operator (2% of a step), not for the next run; never where others need the core.
         force_spinning_stop: '1',
-        intra_op: { allow_spinning: '1' },
+        intra_op: { allow_spinning: workerData.spins ? '1' : '0' },
         ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
       },
     },

@@ -59,13 +59,23 @@ export function expectClose(
   }
 }
 
+/** Outputs by the reference, the same on every backend. */
+const outputsByCase = new WeakMap<Case, Nd[]>()
+function outputsOf(c: Case): Nd[] {
+  const known = outputsByCase.get(c)
+  if (known) return known
+  const host = hostInputs(c)
+  const graph = makeGraph((...xs: Tensor[]) => c.fn(...xs))(...toTensors(c, host))
+  verifyGraph(graph)
+  const outputs = evaluate(graph, host)
+  outputsByCase.set(c, outputs)
+  return outputs
+}
+
 /** @throws when an output is not what the reference computes */
 export async function checkValues(c: Case): Promise<void> {
-  const host = hostInputs(c)
-  const inputs = toTensors(c, host)
-  const graph = makeGraph((...xs: Tensor[]) => c.fn(...xs))(...inputs)
-  verifyGraph(graph)
-  const expected = evaluate(graph, host)
+  const expected = outputsOf(c)
+  const inputs = toTensors(c, hostInputs(c))
   const outputs = asList(jit((...xs: Tensor[]) => c.fn(...xs))(...inputs))
   for (const [i, out] of outputs.entries()) expectClose(await out.data(), expected[i]!.data, 2e-6, `output ${i}`)
   disposeTree([...inputs, ...outputs])
@@ -79,7 +89,7 @@ export async function checkDonated(c: Case, changes: (graph: Graph, i: number) =
   const host = hostInputs(c)
   const fn = (...xs: Tensor[]) => c.fn(...xs)
   const graph = makeGraph(fn)(...toTensors(c, host))
-  const expected = evaluate(graph, host)
+  const expected = outputsOf(c)
   for (const donated of c.inputs.keys()) {
     if (!changes(graph, donated)) continue
     const inputs = toTensors(c, host)
@@ -90,27 +100,41 @@ export async function checkDonated(c: Case, changes: (graph: Graph, i: number) =
   }
 }
 
-/** @throws when a gradient is not what the reference computes, or the reference's not what finite differences say */
-export async function checkGradients(c: Case): Promise<void> {
+/** What a case's value and gradients are by the reference, and the weights of its outputs in that value. */
+interface Expected {
+  readonly value: Nd
+  readonly grads: readonly Nd[]
+  readonly weights: readonly Nd[]
+}
+/** By case: the same on every backend. */
+const expectedByCase = new WeakMap<Case, Expected>()
+
+const uploaded = (nds: readonly Nd[]): Tensor[] =>
+  nds.map(({ shape, data }) => tensor(Float32Array.from(data), { shape }))
+
+const stepOf = (c: Case) => (fs: Tensor[], all: Tensor[], ws: Tensor[]) =>
+  valueAndGrad((xs: Tensor[]) => scalarOf(c, ws)(xs, all))(fs)
+
+/** @throws when a gradient of the reference is not what finite differences say */
+function expectedOf(c: Case): Expected {
+  const known = expectedByCase.get(c)
+  if (known) return known
   const host = hostInputs(c)
   const inputs = toTensors(c, host)
   const outShapes = makeGraph((...xs: Tensor[]) => c.fn(...xs))(...inputs).outputs.map((v) => v.aval.shape)
-  const hostWeights = outShapes.map((shape, i) => numbers(shape, 100 + i))
-  const weights = hostWeights.map(({ shape, data }) => tensor(Float32Array.from(data), { shape }))
+  const weights = outShapes.map((shape, i) => numbers(shape, 100 + i))
   const floats = floatInputs(c)
   const wrt = floats.map((i) => inputs[i]!)
-  const step = (fs: Tensor[], all: Tensor[], ws: Tensor[]) =>
-    valueAndGrad((xs: Tensor[]) => scalarOf(c, ws)(xs, all))(fs)
-  const graph = makeGraph(step)(wrt, inputs, weights)
+  const graph = makeGraph(stepOf(c))(wrt, inputs, uploaded(weights))
   verifyGraph(graph)
-  const [value, ...grads] = evaluate(graph, [...floats.map((i) => host[i]!), ...host, ...hostWeights])
+  const [value, ...grads] = evaluate(graph, [...floats.map((i) => host[i]!), ...host, ...weights])
 
   const lossGraph = makeGraph((fs: Tensor[], all: Tensor[], ws: Tensor[]) => scalarOf(c, ws)(fs, all))(
     wrt,
     inputs,
-    weights,
+    uploaded(weights),
   )
-  const loss = (values: readonly Nd[]) => evaluate(lossGraph, [...values, ...host, ...hostWeights])[0]!.data[0]!
+  const loss = (values: readonly Nd[]) => evaluate(lossGraph, [...values, ...host, ...weights])[0]!.data[0]!
   for (const [slot, at] of floats.entries()) {
     const { data, shape } = host[at]!
     const stride = data.length > 300 ? data.length - 1 : Math.max(1, Math.floor(data.length / 12)) // a dozen elements, two of large inputs
@@ -123,9 +147,18 @@ export async function checkGradients(c: Case): Promise<void> {
         throw new Error(`∂/∂input${at}[${e}] is ${analytic}, finite differences say ${numeric}`)
     }
   }
+  const found = { value: value!, grads, weights }
+  expectedByCase.set(c, found)
+  return found
+}
 
-  const [actualValue, actualGrads] = jit(step)(wrt, inputs, weights)
-  expectClose(await actualValue.data(), value!.data, 1e-5, 'value')
+/** @throws when a gradient is not what the reference computes, or the reference's not what finite differences say */
+export async function checkGradients(c: Case): Promise<void> {
+  const { value, grads, weights } = expectedOf(c)
+  const inputs = toTensors(c, hostInputs(c))
+  const wrt = floatInputs(c).map((i) => inputs[i]!)
+  const [actualValue, actualGrads] = jit(stepOf(c))(wrt, inputs, uploaded(weights))
+  expectClose(await actualValue.data(), value.data, 1e-5, 'value')
   for (const [i, g] of treeLeaves(actualGrads).entries())
     expectClose(await g.data(), grads[i]!.data, 1e-5, `gradient ${i}`)
 }
