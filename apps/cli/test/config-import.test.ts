@@ -24,13 +24,18 @@ micro_batch_size: 2
 learning_rate: 0.0002
 output_dir: "007"
 load_in_8bit: true
+special_tokens:
+  pad_token: <pad>
 bf16: auto
 `
 
 test('prints what --config reads, and tells what is missing', async () => {
   const path = write('axolotl.yml', axolotl)
   const { code, out, err } = await jora(['config', 'import', path])
-  expect({ code, err }).toEqual({ code: 0, err: 'note: JORA does not have load_in_8bit (weights in 8 bits)\n' })
+  expect({ code, err }).toEqual({
+    code: 0,
+    err: 'note: JORA does not have special_tokens (other special tokens than the tokenizer has)\n',
+  })
   expect(out).toBe(`# Of a config of Axolotl: ${path}
 model: models/llama
 dataset: rows.json
@@ -42,6 +47,7 @@ lora-r: 8
 target-modules: all-linear
 learning-rate: 0.0002
 batch-size: 2
+quantize: int8
 
 # Where it says nothing, as Axolotl does
 split: 1
@@ -51,7 +57,7 @@ gradient-accumulation-steps: 1
 seed: 42
 
 # JORA does not have
-#   load_in_8bit: true  (weights in 8 bits)
+#   special_tokens: pad_token: <pad>  (other special tokens than the tokenizer has)
 
 # Left out: nothing that is learned depends on it
 #   bf16: auto  (the type of numbers; JORA chooses by device and weights (--dtype))
@@ -66,20 +72,26 @@ test('--json prints settings, and what there is not', async () => {
   expect(JSON.parse(out)).toMatchObject({
     tool: 'Axolotl',
     settings: { loraR: 8, targetModules: 'all-linear', outputDir: '007' },
-    lacks: [{ key: 'load_in_8bit', source: 'true', why: 'weights in 8 bits' }],
+    lacks: [
+      {
+        key: 'special_tokens',
+        source: 'pad_token: <pad>',
+        why: 'other special tokens than the tokenizer has',
+      },
+    ],
   })
 })
 
 test('train refuses what would be learned otherwise, all at once, and takes the rest', async () => {
-  const bad = write('bad.yml', `${axolotl}special_tokens:\n  pad_token: <pad>\n`)
+  const bad = write('bad.yml', axolotl)
   expect(await jora(['train', '--config', bad])).toEqual({
     code: 2,
     out: '',
-    err: `error: ${bad} is a config of Axolotl with what JORA does not have: load_in_8bit: true (weights in 8 bits); special_tokens: pad_token: <pad> (other special tokens than the tokenizer has). \`jora config import\` prints the rest\n`,
+    err: `error: ${bad} is a config of Axolotl with what JORA does not have: special_tokens: pad_token: <pad> (other special tokens than the tokenizer has). \`jora config import\` prints the rest\n`,
   })
   const fine = write(
     'fine.yml',
-    axolotl.replace('load_in_8bit: true\n', '').replace('rows.json', space.path('none.json')),
+    axolotl.replace('special_tokens:\n  pad_token: <pad>\n', '').replace('rows.json', space.path('none.json')),
   )
   const { code, err } = await jora(['train', '--config', fine])
   expect(code).toBe(1)

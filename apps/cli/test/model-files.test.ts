@@ -27,7 +27,7 @@ const real = {
   openSync: fs.openSync,
   readFile: fs.readFile,
   readFileSync: fs.readFileSync,
-  createReadStream: fs.createReadStream,
+  // A read stream opens its file by `open`.
 }
 const promises = { open: fs.promises.open, readFile: fs.promises.readFile }
 const parse = JSON.parse

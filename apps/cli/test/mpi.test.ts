@@ -198,14 +198,7 @@ describe.skipIf(needs.length > 0)(
           2,
           "unknown option '--lora-rnk' (did you mean --lora-r?)",
         ],
-        [
-          'a run that is there',
-          2,
-          'model=2',
-          ['--output-dir', path('whole')],
-          1,
-          `${path('whole')} already holds a run`,
-        ],
+        ['a run that is there', 2, 'model=2', ['--output-dir', path('whole')], 1, `${path('whole')} already has a run`],
       ])('%s', async (_, ranks, mesh, flags, code, message) => {
         const outcome = await run([...mpirun(ranks), ...train('none', mesh, ...flags)])
         expect(outcome.code).toBe(code)

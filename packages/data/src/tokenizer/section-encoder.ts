@@ -7,6 +7,7 @@ import { compileNormalizer } from './normalizers'
 import { compilePreTokenizer, wordCutter } from './pre-tokenizers'
 import { compileUnigram } from './unigram'
 import type { WordModel } from './vocabulary'
+import { compileWordLevel } from './word-level'
 
 /**
  * Where a section is: at the beginning of a text; behind an added token; or as the continuation of text that is
@@ -14,7 +15,7 @@ import type { WordModel } from './vocabulary'
  */
 export type SectionPlace = 'start' | 'inside' | 'continued'
 
-const models = { BPE: compileBpe, Unigram: compileUnigram }
+const models = { BPE: compileBpe, Unigram: compileUnigram, WordLevel: compileWordLevel }
 
 /** What tokenizer.json makes of text that holds no added token. */
 export interface TextModel extends Pick<WordModel, 'ids' | 'pieces'> {

@@ -92,6 +92,23 @@ test('a Metaspace pre-tokenizer continues likewise', () => {
   expect(tokenizer.decode(tokenizer.encode('hello the', { addBos: false }))).toBe('hello the')
 })
 
+test('whole words are looked up, and all others are one token', () => {
+  const vocab = { '<unk>': 0, Say: 1, hello: 2, '.': 3 }
+  const json = (unknown: string) => ({
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: { type: 'Whitespace' },
+    post_processor: null,
+    decoder: { type: 'Fuse' },
+    model: { type: 'WordLevel', vocab, unk_token: unknown },
+  })
+  expect(createTokenizer(json('<unk>')).encode('Say hello, hell.')).toEqual([1, 2, 0, 0, 3])
+  const without = createTokenizer(json('[UNK]'))
+  expect(without.encode('Say hello.')).toEqual([1, 2, 3])
+  expect(() => without.encode('hell')).toThrow('"model.unk_token": got the string "[UNK]"')
+})
+
 test('special tokens are found, in order of authority', () => {
   expect(llama).toMatchObject({ bosId: 1, eosId: 2, padId: undefined, addsBos: true, vocabSize: 337 })
   expect(bytes).toMatchObject({ bosId: 300, eosId: 301, addsBos: false, vocabSize: 302 })

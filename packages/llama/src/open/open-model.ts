@@ -89,6 +89,8 @@ class Description implements ModelDescription {
     readonly configText: string,
     readonly makeTokenizer: () => Tokenizer,
     readonly gguf?: GgufDescription,
+    /** How a folder's weights are packed, by its config.json. @throws ModelError for a way that is not read */
+    readonly packing?: () => ReturnType<typeof packingOf>,
   ) {
     if (ref.ignoredIndex)
       this.warnings.push(
@@ -208,7 +210,14 @@ async function describe(name: string, ref: ResolvedModel): Promise<Description> 
   const generation = generationText === undefined ? undefined : parseModelJson(generationText, generationPath)
   const config = generation === undefined ? base : withStopIds(base, generation, generationPath)
   const files = { ...Object.fromEntries(texts), [configName]: json, [generationName]: generation } as TokenizerFiles
-  return new Description({ ...ref, name, path: ref.dir }, config, text, () => parseTokenizer(files, ref.dir))
+  return new Description(
+    { ...ref, name, path: ref.dir },
+    config,
+    text,
+    () => parseTokenizer(files, ref.dir),
+    undefined,
+    () => packingOf(json, path),
+  )
 }
 
 /** The model in GGUF files, of which the header is read. */
@@ -252,7 +261,7 @@ export async function openModel(name: string, options: OpenModelOptions = {}): P
   const description = await describe(name, found)
   const { ref, config } = description
   const paths = await weightFiles(ref.dir, ref.files)
-  const packings = packingOf(JSON.parse(description.configText), join(ref.dir, configName))
+  const packings = description.packing?.()
   const weights = packings
     ? await openPacked(ref.dir, paths, config, packings)
     : await openCheckpoint(ref.dir, paths, config)

@@ -73,6 +73,6 @@ describe('what is refused', () => {
     expect(check({ alphaPattern: { q_proj: -1 } })).toThrow('alphaPattern "q_proj" is -1, expected a number > 0')
     expect(check({ targetModules: '(' })).toThrow(ConfigError)
     expect(check({ excludeModules: '(' })).toThrow('excludeModules is not a regular expression')
-    expect(check({ targetModules: '.*', layersToTransform: 1 })).toThrow('beside a regular expression')
+    expect(check({ targetModules: '.*', layersToTransform: 1 })).toThrow('cannot be combined with a regular expression')
   })
 })

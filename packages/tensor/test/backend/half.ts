@@ -13,10 +13,10 @@ function toHalf(x: number): number {
 
 /** Random bits, integers and tables are the same in any type; rotations take their angles in f32. */
 const isHalf = (c: Case, i: number): boolean => c.inputs[i]!.dtype === 'f32' && !c.inputs[i]!.frozen
-// stopGradient's case multiplies by a frozen input, which stays f32 here.
-export const halfCases = cases.filter(
-  (c) => c.smooth && c.name !== 'stopGradient' && c.inputs.some((_, i) => isHalf(c, i)),
-)
+// stopGradient's case multiplies by a frozen input, which stays f32 here; quantised weights say what type they unpack to.
+const isOther = ({ name, inputs }: Case): boolean =>
+  name === 'stopGradient' || inputs.some(({ dtype }) => dtype === 'u8')
+export const halfCases = cases.filter((c) => c.smooth && !isOther(c) && c.inputs.some((_, i) => isHalf(c, i)))
 
 const inHalf = (c: Case, inputs: readonly Tensor[]): Tensor[] => {
   const outputs = asList(c.fn(...inputs.map((x, i) => (isHalf(c, i) ? cast(x, 'f16') : x))))
