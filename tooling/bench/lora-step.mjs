@@ -42,8 +42,10 @@ try {
   const device = single ? /** @type {import('@jora/tensor').Device} */ (devices[0]) : new MeshDevice(mesh, { devices })
   setDefaultDevice(device)
   const groups = dataGroups(device)
-  await using opened = await openModel(flags.model ?? folder, { local: true })
+  // Plain JavaScript: Node 20 has no `await using`.
+  const opened = await openModel(flags.model ?? folder, { local: true })
   const model = await opened.decoder(device, 'f32')
+  await opened[Symbol.asyncDispose]()
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
   const stepper = new TrainingStep(
     { ...model, checkpointLayers: flags.checkpoint },
