@@ -7,7 +7,7 @@ import { architectureMetadata, checkArchitecture, ropeFactors } from './architec
 import { encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
 import { fallbackNotes, fileTypes, tensorType, type FileType } from './file-types'
 import { interleaveRows } from './interleave'
-import { readVocabulary } from './vocabulary'
+import { readVocabulary } from './tokenizer/vocabulary'
 import type { GgufTensor } from './write'
 
 /** A tensor as float32, from which its bytes are made. */

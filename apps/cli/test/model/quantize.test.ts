@@ -1,7 +1,7 @@
 // --quantize from the command line: what it saves, that a run and its answers take it, and what is refused.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { jora, modelSource, workspace } from './harness'
+import { jora, modelSource, workspace } from '../harness'
 
 describe.skipIf(!modelSource)('--quantize', () => {
   let files: ReturnType<typeof workspace>

@@ -7,7 +7,7 @@ import { exportGguf, mergeAdapter } from '@jora/hf-export'
 import { openSafetensors, writeSafetensors } from '@jora/tensor/safetensors'
 import { findAdapter } from '@jora/tensor/webgpu'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { jora, modelSource, workspace } from './harness'
+import { jora, modelSource, workspace } from '../harness'
 
 await softwareVulkan()
 const hasGpu = (await findAdapter()) !== undefined

@@ -4,7 +4,7 @@ import { copyFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { byteLevelTokenizer, llama3Split, spmTokenizer } from '../../test/gguf-models'
+import { byteLevelTokenizer, llama3Split, spmTokenizer } from '../../../test/gguf-models'
 import { readPieces } from './sentence-piece-model'
 import { readVocabulary } from './vocabulary'
 
@@ -214,7 +214,10 @@ describe('special tokens and templates', () => {
   })
 })
 
-const llama2 = join(process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../shared'), 'tokenizers/llama2')
+const llama2 = join(
+  process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared'),
+  'tokenizers/llama2',
+)
 
 describe.skipIf(!existsSync(llama2))('the true vocabulary of Llama 2 (needs ../shared)', () => {
   test('has by its merges the order of scores that its tokenizer.model has', async () => {
