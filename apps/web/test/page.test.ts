@@ -285,6 +285,7 @@ describe('what people do', () => {
     const upload = (name: string) =>
       page.getByLabel('File with rows').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from('{}') })
     const start = () => page.getByRole('button', { name: 'Start', exact: true }).isEnabled()
+    await page.getByRole('radio', { name: /tiny-llama/ }).check()
     await upload('good.jsonl')
     await expect.poll(start).toBe(true)
     await page.getByLabel('Rank', { exact: true }).fill('0')
