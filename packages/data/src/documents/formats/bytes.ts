@@ -15,6 +15,11 @@ export async function wholeBytes(chunks: AsyncIterable<Uint8Array>, file: string
       throw new DatasetError({ file, problem: 'is larger than the 512 MB that such a file may have; split it' })
     parts.push(chunk)
   }
+  return joinBytes(parts, length)
+}
+
+/** Parts one after another, `length` bytes in all. */
+export function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(length)
   let at = 0
   for (const part of parts) {

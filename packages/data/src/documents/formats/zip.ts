@@ -1,7 +1,7 @@
 // Zip archives as Office and EPUB files are: their entries, unpacked one by one within bounds.
 
 import { DatasetError } from '../../errors'
-import { beginsWith, wholeBytes } from './bytes'
+import { beginsWith, joinBytes, wholeBytes } from './bytes'
 
 /** What is read of one archive may come to so much, unpacked: more text is a bomb. */
 const mostUnpacked = 256 * 2 ** 20
@@ -68,13 +68,7 @@ export async function openZip(chunks: AsyncIterable<Uint8Array>, file: string): 
       if (error instanceof DatasetError) throw error
       fail(`is damaged: ${name} cannot be unpacked`)
     }
-    const whole = new Uint8Array(length)
-    let at = 0
-    for (const part of parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    return whole
+    return joinBytes(parts, length)
   }
 
   return {
