@@ -168,14 +168,21 @@ describe('what people do', () => {
     expect(whole / pace).toBeLessThan(200)
   })
 
-  // Of three tries: a machine that runs other tests beside this one is busy for a moment.
-  test('the first page can be used within a second', { retry: 2 }, async () => {
-    const { page, context } = await open('/')
+  // Processor time of the page's main thread: a clock would also count the tests that run beside this one.
+  test('the first page can be used after less than half a second of work', async () => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 860 } })
+    const page = await context.newPage()
+    const session = await context.newCDPSession(page)
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+    await page.goto(server.url)
     await page.getByRole('button', { name: 'Start the quickstart' }).waitFor()
     const ready = await page.evaluate(() => performance.now())
+    const { metrics } = await session.send('Performance.getMetrics')
+    const work = metrics.find(({ name }) => name === 'TaskDuration')!.value
     await context.close()
-    console.log(`usable after ${ready.toFixed(0)} ms`)
-    expect(ready).toBeLessThan(1000)
+    console.log(`usable after ${(work * 1000).toFixed(0)} ms of work, ${ready.toFixed(0)} ms by the clock`)
+    expect(work).toBeGreaterThan(0)
+    expect(work).toBeLessThan(0.5)
   })
 
   test('100 events a second are followed', async () => {
