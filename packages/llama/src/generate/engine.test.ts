@@ -217,6 +217,69 @@ describe('who leaves', () => {
   })
 })
 
+describe('an engine that is disposed', () => {
+  const options = { maxNewTokens: 200, stopIds: [] }
+
+  test('fails the one that is decoded, the one whose prompt is computed, those that wait, and who comes later', async () => {
+    const own = new Generator(decoder, device)
+    const engine = new Engine(own, { maxRows: 2 })
+    const decoded = engine.stream(idsOf(20, 3), options)
+    await decoded.next()
+    // Of several pieces: it is not done when the engine is disposed.
+    const extend = vi.spyOn(own.programs as unknown as { begin: (...args: unknown[]) => unknown }, 'begin')
+    const all = [
+      whole(decoded),
+      whole(engine.stream(idsOf(900, 5), options)),
+      whole(engine.stream(idsOf(9, 1), options)),
+      engine.exclusively(async () => 'never'),
+    ].map((asked) => asked.then(String, (error: Error) => error.message))
+    await vi.waitFor(() => expect(extend).toHaveBeenCalled())
+    engine.dispose()
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 4 }, () => 'the model was closed'))
+    await expect(whole(engine.stream([1], options))).rejects.toThrow('the model was closed')
+    await expect(engine.exclusively(async () => {})).rejects.toThrow('the model was closed')
+    expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: false, waiting: 0 })
+    vi.restoreAllMocks()
+    // What was in flight when it was disposed leaves no program behind.
+    await device.synchronize()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(Object.values(own.programs).map(({ programs }) => programs)).toEqual(
+      Object.values(own.programs).map(() => 0),
+    )
+  })
+
+  test('fails work that has the generator alone', async () => {
+    const engine = new Engine(new Generator(decoder, device))
+    const work = engine.exclusively(() => new Promise<void>(() => {}))
+    await vi.waitFor(() => expect(engine.running).toBe(true))
+    engine.dispose()
+    await expect(work).rejects.toThrow('the model was closed')
+  })
+})
+
+test('pieces of a prompt but the last compute no scores', async () => {
+  const own = new Generator(decoder, device)
+  const shapes: (readonly number[])[] = []
+  for (const name of ['begin', 'extend'] as const) {
+    const program = own.programs[name] as unknown as (...args: unknown[]) => [{ shape: readonly number[] }, unknown]
+    vi.spyOn(own.programs as unknown as Record<string, typeof program>, name).mockImplementation((...args) => {
+      const made = program(...args)
+      shapes.push(made[0].shape)
+      return made
+    })
+  }
+  const engine = new Engine(own)
+  const prompt = idsOf(600, 2)
+  expect(await whole(engine.stream(prompt, { maxNewTokens: 4, stopIds: [] }))).toEqual(await alone(prompt, 4))
+  expect(shapes).toEqual([
+    [1, 1, 1, 1],
+    [1, 1, 1, 1],
+    [1, config.vocabSize],
+  ])
+  vi.restoreAllMocks()
+  engine.dispose()
+})
+
 describe('work that needs the generator alone', () => {
   /** Work that lasts until it is released. */
   function held() {

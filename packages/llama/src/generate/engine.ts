@@ -1,5 +1,6 @@
 // The engine of answers: many who ask at once share one model. Prompts are computed in pieces, beginnings that were computed
 // before are used again, and answers are decoded together, each token for all of them at once.
+import { disposeTree } from '@jora/tensor'
 import { Continuation } from './continuation'
 import type { Generator } from './generate'
 import { checkRequest, type AdapterTensors, type Generated, type GenerateOptions } from './options'
@@ -15,11 +16,20 @@ export interface EngineOptions {
   readonly prefixBytes?: number
 }
 
-type Job =
-  | { readonly kind: 'continuation'; readonly continuation: Continuation }
-  | { readonly kind: 'exclusive'; ended: boolean; run(): Promise<void> }
+type Job = { readonly kind: 'continuation'; readonly continuation: Continuation } | Exclusive
+
+interface Exclusive {
+  readonly kind: 'exclusive'
+  ended: boolean
+  run(): Promise<void>
+  /** Who waits for it hears of the error. */
+  fail(error: unknown): void
+}
 
 const hasEnded = (job: Job): boolean => (job.kind === 'exclusive' ? job.ended : job.continuation.ended)
+
+const fail = (job: Job, error: unknown): void =>
+  job.kind === 'exclusive' ? job.fail(error) : job.continuation.fail(error)
 
 /** Gives one generator to many who ask at once. Who is aborted leaves the queue, or the batch. */
 export class Engine {
@@ -29,8 +39,9 @@ export class Engine {
   readonly #queue: Job[] = []
   readonly #batches = new Map<AdapterTensors, RowBatch>()
   #prefill: Prefill | undefined
-  #exclusive = false
+  #exclusive: Exclusive | undefined
   #looping = false
+  #closed: Error | undefined
 
   constructor(generator: Generator, { maxRows = 8, prefixBytes = 2 ** 28 }: EngineOptions = {}) {
     this.generator = generator
@@ -45,13 +56,13 @@ export class Engine {
 
   /** Whether something is computed. */
   get running(): boolean {
-    return this.#exclusive || this.#rows > 0
+    return this.#exclusive !== undefined || this.#rows > 0
   }
 
   /**
    * Ids of one continuation, as they are made. Leaving the loop early ends it.
    *
-   * @throws RangeError as `Generator.generate` does; the signal's reason
+   * @throws RangeError as `Generator.generate` does; the signal's reason; Error once the engine is disposed
    */
   async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
     const { config } = this.generator.decoder
@@ -65,33 +76,39 @@ export class Engine {
   /**
    * Runs `work` with the generator alone, once those who asked before are answered: batches, say, whose parts belong together.
    *
-   * @throws what the work throws; the signal's reason
+   * @throws what the work throws; the signal's reason; Error once the engine is disposed
    */
   exclusively<T>(work: (generator: Generator) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error)
-      const leave = () => {
-        job.ended = true
-        reject(signal!.reason as Error)
-      }
+      const leave = () => job.fail(signal!.reason)
       signal?.addEventListener('abort', leave, { once: true })
-      const job = {
-        kind: 'exclusive' as const,
+      const job: Exclusive = {
+        kind: 'exclusive',
         ended: false,
         run: async () => {
           signal?.removeEventListener('abort', leave)
           await work(this.generator).then(resolve, reject)
+        },
+        fail(error) {
+          signal?.removeEventListener('abort', leave)
+          job.ended = true
+          reject(error as Error)
         },
       }
       this.#add(job)
     })
   }
 
-  /** Releases the generator's programs, and what is kept of earlier prompts. */
+  /** Releases the generator's programs, and what is kept of earlier prompts. All who wait or are answered hear of it. */
   dispose(): void {
-    this.#prefixes.dispose()
-    for (const batch of this.#batches.values()) batch.fail(new Error('the model was closed'))
+    this.#closed ??= new Error('the model was closed')
+    for (const job of this.#queue.splice(0)) fail(job, this.#closed)
+    this.#exclusive?.fail(this.#closed)
+    this.#dropPrefill(this.#closed)
+    for (const batch of this.#batches.values()) batch.fail(this.#closed)
     this.#batches.clear()
+    this.#prefixes.dispose()
     this.generator.dispose()
   }
 
@@ -103,6 +120,7 @@ export class Engine {
   }
 
   #add(job: Job): void {
+    if (this.#closed) return fail(job, this.#closed)
     this.#queue.push(job)
     if (this.#looping) return
     this.#looping = true
@@ -117,9 +135,9 @@ export class Engine {
       if (!head && this.#rows === 0) break
       if (head?.kind === 'exclusive' && this.#rows === 0) {
         this.#queue.shift()
-        this.#exclusive = true
+        this.#exclusive = head
         await head.run()
-        this.#exclusive = false
+        this.#exclusive = undefined
         continue
       }
       if (head?.kind === 'continuation' && !this.#prefill && this.#rows < this.#maxRows) {
@@ -151,25 +169,30 @@ export class Engine {
     const { continuation } = prefill
     const { adapter, prompt } = continuation
     try {
-      if (continuation.ended) {
-        prefill.dispose()
-        this.#prefill = undefined
-        return
-      }
+      if (continuation.ended) return this.#dropPrefill(undefined)
       const computed = await prefill.advance()
       if (!computed) return
-      this.#prefill = undefined
       const scores = (await computed.scores.data()) as Float32Array
       computed.scores.dispose()
-      const next = continuation.accept(scores)
       const { layers, capacity } = computed
+      // Closed meanwhile: nobody wants it.
+      if (this.#prefill !== prefill) return disposeTree(layers)
+      this.#prefill = undefined
+      const next = continuation.accept(scores)
       if (next !== undefined) this.#batchOf(adapter).join(continuation, { layers, capacity }, next)
       this.#prefixes.add({ adapter, ids: prompt, layers, capacity })
     } catch (error) {
-      this.#prefill = undefined
-      prefill.dispose()
+      this.#dropPrefill(error)
       continuation.fail(error)
     }
+  }
+
+  /** Nothing more of the prompt is computed; who waits for it hears of the error. */
+  #dropPrefill(error: unknown): void {
+    const prefill = this.#prefill
+    this.#prefill = undefined
+    prefill?.dispose()
+    prefill?.continuation.fail(error)
   }
 
   #batchOf(adapter: AdapterTensors): RowBatch {

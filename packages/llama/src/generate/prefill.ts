@@ -66,7 +66,9 @@ export class Prefill {
         [1, size, 4],
       ),
     ] as const
-    const last = this.#upload([ids.length - 1], [1])
+    // Behind the last piece alone a token is to be chosen.
+    const isLast = from + ids.length === prompt.length
+    const last = isLast ? this.#upload([ids.length - 1], [1]) : null
     const { begin, extend } = this.#programs
     const layers = this.#layers
     this.#layers = undefined
@@ -75,7 +77,7 @@ export class Prefill {
       : begin(adapter, ...piece, last, this.#capacity)
     if (!layers) disposeTree([piece, last])
     this.#done += ids.length
-    if (this.#done === prompt.length) return { scores, layers: next, capacity: this.#capacity }
+    if (isLast) return { scores, layers: next, capacity: this.#capacity }
     this.#layers = next
     // The piece is computed before the next is asked for: others take turns with it.
     await scores.data()

@@ -6,6 +6,7 @@ import {
   jit,
   pad,
   reshape,
+  slice,
   sliceAxis,
   type Jitted,
   type Tensor,
@@ -35,12 +36,22 @@ export interface GenerationPrograms {
     [adapter: AdapterTensors, layers: Cache, tokens: Tensor, positions: Tensor, visibility: Tensor, start: Tensor],
     Scored
   >
-  /** The first tokens of one prompt; scores are those behind token `last` (i32 `[1]`), as fill tokens may follow it. */
+  /**
+   * The first tokens of one prompt; scores are those behind token `last` (i32 `[1]`), as fill tokens may follow it. Without
+   * it, where more of the prompt follows, no scores are computed: in their place is one element, to be waited for.
+   */
   readonly begin: Jitted<
-    [adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor, last: Tensor, capacity: number],
+    [
+      adapter: AdapterTensors,
+      tokens: Tensor,
+      positions: Tensor,
+      visibility: Tensor,
+      last: Tensor | null,
+      capacity: number,
+    ],
     Scored
   >
-  /** Further tokens of one prompt, from column `start` on. */
+  /** Further tokens of one prompt, from column `start` on; `last` as of `begin`. */
   readonly extend: Jitted<
     [
       adapter: AdapterTensors,
@@ -49,7 +60,7 @@ export interface GenerationPrograms {
       positions: Tensor,
       visibility: Tensor,
       start: Tensor,
-      last: Tensor,
+      last: Tensor | null,
     ],
     Scored
   >
@@ -76,8 +87,11 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     const [rows = 0, count = 0, size = 0] = hidden.shape
     return logits(decoder, reshape(sliceAxis(hidden, 1, count - 1, count), [rows, size]))
   }
-  const logitsAt = (hidden: Tensor, last: Tensor) =>
-    logits(decoder, reshape(gather(hidden, last, 1), [1, hidden.shape[2]!]))
+  const scoresAt = (hidden: Tensor, cache: readonly LayerCache[], last: Tensor | null): Tensor => {
+    if (last) return logits(decoder, reshape(gather(hidden, last, 1), [1, hidden.shape[2]!]))
+    const { k } = cache.at(-1)!
+    return slice(k, [0, 0, 0, 0], [1, 1, 1, 1])
+  }
 
   return {
     prefill: jit((adapter, tokens, positions, visibility, capacity) => {
@@ -101,13 +115,13 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     ),
     begin: jit((adapter, tokens, positions, visibility, last, capacity) => {
       const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
-      return [logitsAt(hidden, last), each(cache, (x) => withRoom(x, capacity))]
+      return [scoresAt(hidden, cache, last), each(cache, (x) => withRoom(x, capacity))]
     }),
     extend: jit(
       (adapter, layers, tokens, positions, visibility, start, last) => {
         const past = { layers: layers as readonly LayerCache[], start }
         const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
-        return [logitsAt(hidden, last), cache as Cache]
+        return [scoresAt(hidden, cache, last), cache as Cache]
       },
       { donate: [1, 2, 3, 4, 5, 6] },
     ),
