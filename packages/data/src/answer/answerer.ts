@@ -29,7 +29,7 @@ export interface AnswerOptions {
 
 /** A document that was retrieved for a question and put before it. */
 export interface Passage extends ContextDocument {
-  /** How well it fits the question: its BM25 score; 0 where they share no word. */
+  /** How well it fits the question, as its retriever scores it: BM25, where they share no word 0; a cosine; a sum of 1/(60 + place). */
   readonly score: number
   /** Its place in the collection, from 0. */
   readonly index: number

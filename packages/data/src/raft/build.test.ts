@@ -3,11 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { ContextRow } from '../rows/row-formats'
 import { checkRow } from '../rows/check-row'
 import { DEFAULT_REFUSAL } from '../rows/refusal'
-import { Retriever } from '../retrieval/lexical'
+import { Bm25Index } from '../retrieval/lexical'
+import type { BestOptions, OpenRetriever } from '../retrieval/retriever'
+import { bm25Retriever } from '../retrieval/retrievers'
 import {
   documents,
   questions,
   build,
+  buildWith,
   contextOf,
   idsOf,
   documentOf,
@@ -60,7 +63,7 @@ describe('contexts', () => {
 
   test('distractors are the best hits of all questions of the context together', () => {
     const { rows } = build({ distractors: 2, split: 1, goldenProbability: 1, chunkTokens: 256 })
-    const retriever = new Retriever(documents as { id: string; text: string }[])
+    const retriever = new Bm25Index(documents as { id: string; text: string }[])
     for (const row of rows) {
       const [golden] = row.questions[0]!.golden!
       const hits = retriever.search(row.questions.map(({ question }) => question).join(' ')).map(({ id }) => id)
@@ -205,4 +208,25 @@ describe('split', () => {
     expect(build({ split: 1 }).statistics.test).toEqual({ documents: 0, contexts: 0, questions: 0 })
     expect(build({ split: 0 }).statistics.train).toEqual({ documents: 0, contexts: 0, questions: 0 })
   })
+})
+
+test('distractors are those that another retriever finds', async () => {
+  // Ranks texts from the last to the first, whatever is asked.
+  const backwards: OpenRetriever = async (texts) => ({
+    size: texts.length,
+    rank: async (queries) =>
+      queries.map(() => ({
+        *best({ keep = () => true }: BestOptions = {}) {
+          for (let text = texts.length - 1; text >= 0; text--) if (keep(text)) yield { text, score: text }
+        },
+      })),
+  })
+  const options = { distractors: 2, goldenProbability: 1, split: 1, seed: 7 }
+  const { rows, refused } = await buildWith(backwards, options)
+  const byWords = build(options)
+  expect(refused).toEqual(byWords.refused)
+  expect(rows.flatMap((row) => row.questions)).toEqual(byWords.rows.flatMap((row) => row.questions))
+  expect(rows.map(idsOf)).not.toEqual(byWords.rows.map(idsOf))
+  const bm25: OpenRetriever = async (_texts, words) => bm25Retriever(words)
+  expect(await buildWith(bm25, options)).toEqual(byWords)
 })

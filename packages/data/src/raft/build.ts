@@ -4,11 +4,13 @@ import { blocksText } from '../documents/blocks'
 import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
 import { canonical } from '../retrieval/canonical'
-import { Retriever } from '../retrieval/lexical'
+import { Bm25Index } from '../retrieval/lexical'
+import type { OpenRetriever, Ranking } from '../retrieval/retriever'
+import { wordRanking } from '../retrieval/retrievers'
 import { DEFAULT_REFUSAL } from '../rows/refusal'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import { chunkDocument, type ChunkOptions } from './chunk'
-import { distractorFinder } from './distractors'
+import { distractorFinder, queryOf } from './distractors'
 import { checkIds, type RaftDocument } from './documents'
 import { findGolden, sourceOf, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
 import { nameFinder } from './nearest-name'
@@ -48,8 +50,6 @@ export const raftStages = ['chunk', 'index', 'golden', 'context'] as const
 /** A name of {@link raftStages}. */
 export type RaftStage = (typeof raftStages)[number]
 
-/** The answer that is learned where a context lacks the golden document and `withoutGolden` is `refuse`. */
-
 /** A question that no row was made of, and why. */
 export interface RefusedQuestion {
   question: RaftQuestion
@@ -74,8 +74,8 @@ interface Group {
 }
 
 /**
- * Builds contexts for questions. Questions with one golden chunk share a context, which training then computes once. The
- * same documents, questions and options give the same rows.
+ * Builds contexts for questions, with distractors by BM25. Questions with one golden chunk share a context, which training
+ * then computes once. The same documents, questions and options give the same rows.
  *
  * Exactly round(P·N) of the N training questions have their golden document in the context; whole groups, but for one that
  * may be given two contexts. Held-out questions all have it. `golden` names it in either case.
@@ -88,6 +88,41 @@ export function buildRaft(
   questions: readonly RaftQuestion[],
   options: RaftOptions,
 ): RaftData {
+  const { corpus, assemble } = planRaft(documents, questions, options)
+  const steps = assemble()
+  let step = steps.next()
+  while (step.done !== true) step = steps.next(step.value.map((query) => wordRanking(corpus.words, query)))
+  return step.value
+}
+
+/**
+ * Builds contexts as {@link buildRaft} does, with distractors that another retriever finds.
+ *
+ * @throws as {@link buildRaft}, and what the retriever throws
+ */
+export async function buildRaftWith(
+  openRetriever: OpenRetriever,
+  documents: readonly RaftDocument[],
+  questions: readonly RaftQuestion[],
+  options: RaftOptions,
+): Promise<RaftData> {
+  const { corpus, assemble } = planRaft(documents, questions, options)
+  const retriever = await openRetriever(corpus.sources, corpus.words)
+  const steps = assemble()
+  let step = steps.next()
+  while (step.done !== true) step = steps.next(await retriever.rank(step.value))
+  return step.value
+}
+
+/** Groups of questions whose distractors are looked for at once: a ranking may hold a number for every chunk. */
+const groupsAtOnce = 32
+
+/** All of {@link buildRaft} up to the distractors: `assemble` gives queries, and takes their rankings. */
+function planRaft(
+  documents: readonly RaftDocument[],
+  questions: readonly RaftQuestion[],
+  options: RaftOptions,
+): { corpus: Corpus; assemble: () => Generator<readonly string[], RaftData, readonly Ranking[]> } {
   const { chunkTokens = 256, distractors = 4, goldenProbability = 0.8, split = 0.8, seed = 420 } = options
   const {
     withoutGolden = 'keep',
@@ -101,7 +136,7 @@ export function buildRaft(
   for (const [name, share] of Object.entries({ goldenProbability, split }))
     if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: got ${share}, expected a number from 0 to 1`)
   const corpus = chunkAll(documents, { ...options, chunkTokens })
-  const { sources, byDocument, retriever, formOf } = corpus
+  const { sources, byDocument, formOf } = corpus
   const { groups, refused: lost } = groupByGolden(questions, { ...corpus, allowAbstractive }, onProgress)
   const refused = [...unread, ...lost]
   const asked = new Set(groups.map(({ golden }) => golden.document))
@@ -114,34 +149,60 @@ export function buildRaft(
   const training = groups.filter(({ golden }) => sideOf(golden) === 'train')
   const withGolden = shareGolden(training, goldenProbability, seed)
 
-  const findDistractors = distractorFinder({ sources, sideOf, formOf, retriever, seed })
-  const rows: ContextRow[] = []
-  const heldOut = groups.filter(({ golden }) => sideOf(golden) === 'test')
-  for (const [i, group] of [...training, ...heldOut].entries()) {
+  const findDistractors = distractorFinder({ sources, sideOf, formOf, seed })
+  const ordered = [...training, ...groups.filter(({ golden }) => sideOf(golden) === 'test')]
+
+  function rowsOf(group: Group, ranking: Ranking): ContextRow[] {
     const { golden, questions: all } = group
     const count = withGolden.get(group) ?? all.length
     // One more, for the questions that go without.
-    const most = count < all.length ? distractors + 1 : distractors
-    const found = findDistractors(golden, all, most)
-    const addRow = (context: readonly Source[], some: readonly AskedQuestion[], answered: boolean) => {
-      if (some.length === 0) return
-      rows.push({
-        context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
-        questions: some.map((question) =>
-          questionOf(question, golden, {
-            refuses: question.unanswerable ?? !(answered || withoutGolden === 'keep'),
-            refusal,
-          }),
-        ),
-        split: sideOf(golden),
-      })
-    }
-    addRow([golden, ...found.slice(0, distractors)], all.slice(0, count), true)
-    addRow(found, all.slice(count), false)
-    onProgress?.(i + 1, groups.length, 'context')
+    const found = findDistractors(
+      { golden, questions: all, ranking },
+      count < all.length ? distractors + 1 : distractors,
+    )
+    const row = (context: readonly Source[], some: readonly AskedQuestion[], answered: boolean): ContextRow[] =>
+      some.length === 0
+        ? []
+        : [
+            {
+              context: shuffle(context, deriveSeed(seed, 'order', golden.id, Number(answered))).map(documentOf),
+              questions: some.map((question) =>
+                questionOf(question, golden, {
+                  refuses: question.unanswerable ?? !(answered || withoutGolden === 'keep'),
+                  refusal,
+                }),
+              ),
+              split: sideOf(golden),
+            },
+          ]
+    return [
+      ...row([golden, ...found.slice(0, distractors)], all.slice(0, count), true),
+      ...row(found, all.slice(count), false),
+    ]
   }
-  const statistics = statisticsOf({ documents, sources, byDocument, sides, rows, refused: refused.length, distractors })
-  return { rows, refused, statistics }
+
+  function* assemble(): Generator<readonly string[], RaftData, readonly Ranking[]> {
+    const rows: ContextRow[] = []
+    for (let from = 0; from < ordered.length; from += groupsAtOnce) {
+      const some = ordered.slice(from, from + groupsAtOnce)
+      const rankings = yield some.map((group) => queryOf(group.questions))
+      for (const [i, group] of some.entries()) {
+        rows.push(...rowsOf(group, rankings[i]!))
+        onProgress?.(from + i + 1, ordered.length, 'context')
+      }
+    }
+    const statistics = statisticsOf({
+      documents,
+      sources,
+      byDocument,
+      sides,
+      rows,
+      refused: refused.length,
+      distractors,
+    })
+    return { rows, refused, statistics }
+  }
+  return { corpus, assemble }
 }
 
 function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pick<RaftOptions, 'onProgress'>): Corpus {
@@ -164,7 +225,7 @@ function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pi
     const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
     throw new DatasetError({ problem })
   }
-  const retriever = new Retriever(sources, { onProgress: (done) => onProgress?.(done, sources.length, 'index') })
+  const words = new Bm25Index(sources, { onProgress: (done) => onProgress?.(done, sources.length, 'index') })
   return {
     sources,
     byDocument,
@@ -174,7 +235,7 @@ function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pi
         return [[each.id, 'text' in each ? each.text : blocksText(each.blocks)] as const]
       }),
     ),
-    retriever,
+    words,
     formOf: remembered(),
     nearestId: nameFinder([...byDocument.keys()]),
   }

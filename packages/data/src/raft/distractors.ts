@@ -1,7 +1,7 @@
 // Distractors of a context: documents that look right for its questions and answer none of them.
 
 import { deriveSeed, Random } from '../random'
-import type { Retriever } from '../retrieval/lexical'
+import type { Ranking } from '../retrieval/retriever'
 import { evidenceOf, type Source } from './golden'
 import { holds } from './holds'
 import type { RaftQuestion } from './questions'
@@ -13,25 +13,36 @@ export interface DistractorPool {
   sideOf: (source: Source) => Side
   /** The canonical form of a chunk. */
   formOf: (source: Source) => string
-  retriever: Retriever
   seed: number
 }
 
 /** Share of the golden chunk's score from which on a hit counts as hard. */
 const leastShare = 0.1
 
+/** What distractors are looked for of. */
+export interface Wanted {
+  readonly golden: Source
+  readonly questions: readonly RaftQuestion[]
+  /** All chunks in the order in which they fit {@link queryOf} of the questions. */
+  readonly ranking: Ranking
+}
+
 /** Finds distractors for the questions of one golden chunk, `count` of them or as many as there are, hardest first. */
-export type FindDistractors = (golden: Source, questions: readonly RaftQuestion[], count: number) => Source[]
+export type FindDistractors = (wanted: Wanted, count: number) => Source[]
+
+/** What is looked for to find what distracts from the answers of all questions together. */
+export const queryOf = (questions: readonly RaftQuestion[]): string =>
+  questions.map(({ question }) => question).join('\n')
 
 /**
- * Candidates are the BM25 hits of all questions together, then the others in seeded order. A hit that scores less than a
+ * Candidates are the hits of all questions together, then the others in seeded order. A hit that scores less than a
  * tenth of the golden chunk shares words with every document and distracts no more than any other: among those the shortest
  * would always come first, and a model would learn to know them. Never among them: the golden
  * chunk, a text that is in the context already, what holds the answer or a quote of one of the questions in whatever
  * form. Training contexts take nothing that is held out, in whatever document it is; held-out ones take from documents
  * that are held out, and only when those are too few from the others. No more candidates are looked at than it takes.
  */
-export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: DistractorPool): FindDistractors {
+export function distractorFinder({ sources, sideOf, formOf, seed }: DistractorPool): FindDistractors {
   const bySide: Record<Side, Source[]> = { train: [], test: [] }
   for (const source of sources) bySide[sideOf(source)].push(source)
   const heldOut = new Set(bySide.test.map((source) => source.content))
@@ -40,14 +51,13 @@ export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: D
   const isIn: Record<Side, Uint8Array> = { train: new Uint8Array(sources.length), test: new Uint8Array(sources.length) }
   for (const side of ['train', 'test'] as const) for (const { index } of pools[side]) isIn[side][index] = 1
 
-  return (golden, questions, count) => {
+  return ({ golden, questions, ranking }, count) => {
     if (count === 0) return []
     const evidence = questions.filter(({ unanswerable }) => !unanswerable).map(evidenceOf)
     const quotes = evidence.flatMap((each) => each.quotes.map(({ form }) => form))
     const answers = [...new Set(evidence.map((each) => each.answer))]
-    const query = questions.map(({ question }) => question).join('\n')
     const sides: Side[] = sideOf(golden) === 'train' ? ['train'] : ['test', 'train']
-    const pooled = sides.map((side) => new Candidates(ranked(side, query, golden)))
+    const pooled = sides.map((side) => new Candidates(ranked(side, ranking, golden)))
     const picked: Source[] = []
     const texts = new Set([golden.content])
     // An answer inside a longer word answers nothing, but what has none at all is the safer choice.
@@ -68,10 +78,10 @@ export function distractorFinder({ sources, sideOf, formOf, retriever, seed }: D
     return picked
   }
 
-  function* ranked(side: Side, query: string, golden: Source): Generator<Source> {
-    const least = leastShare * retriever.scoreOf(query, golden.index)
+  function* ranked(side: Side, ranking: Ranking, golden: Source): Generator<Source> {
     const hits = new Set<number>([golden.index])
-    for (const { text } of retriever.rank(query, (index) => isIn[side][index] === 1, least)) {
+    const near = { of: golden.index, share: leastShare }
+    for (const { text } of ranking.best({ keep: (index) => isIn[side][index] === 1, near })) {
       if (hits.has(text)) continue
       hits.add(text)
       yield sources[text]!

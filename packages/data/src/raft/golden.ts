@@ -2,7 +2,7 @@
 
 import { textHash } from '../hash'
 import { canonical, canonicalCased, spelledIn } from '../retrieval/canonical'
-import type { Retriever } from '../retrieval/lexical'
+import type { Bm25Index } from '../retrieval/lexical'
 import type { Chunk } from './chunk'
 import { holds, type Holding } from './holds'
 import type { RaftQuestion } from './questions'
@@ -66,7 +66,7 @@ export interface Corpus {
   byDocument: ReadonlyMap<string, readonly Source[]>
   /** Documents that are texts: what is in one may be cut in two by its chunks. */
   texts: ReadonlyMap<string, string>
-  retriever: Retriever
+  words: Bm25Index
   /** The canonical form of a chunk. */
   formOf: (source: Source) => string
   /** The document's id that may have been meant. */
@@ -88,7 +88,7 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   if (begun !== ended) return 'a ##begin_quote## of the answer has no ##end_quote##, or the reverse'
 
   const { document } = question
-  const { byDocument, nearestId, retriever, formOf } = search
+  const { byDocument, nearestId, words, formOf } = search
   const own = document === undefined ? undefined : byDocument.get(document)
   if (document !== undefined) {
     if (own === undefined) {
@@ -99,8 +99,8 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   }
   /** The chunks that may hold a text, the one most like the question first. */
   const candidates = function* (needle: string, inWords: boolean): Generator<Source> {
-    const texts = own?.map(({ index }) => index) ?? retriever.index.holding(needle, inWords)
-    for (const { text } of retriever.rankAmong(question.question, texts)) yield search.sources[text]!
+    const texts = own?.map(({ index }) => index) ?? words.index.holding(needle, inWords)
+    for (const { text } of words.rankAmong(question.question, texts)) yield search.sources[text]!
   }
   const first = (needle: string, inWords: boolean, fits: (source: Source) => boolean): Source | undefined => {
     for (const source of candidates(needle, inWords)) if (fits(source)) return source
@@ -131,7 +131,7 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   }
   if (part !== undefined) return part
   if (own !== undefined && search.allowAbstractive) {
-    const [best] = retriever.rankAmong(
+    const [best] = words.rankAmong(
       question.question,
       own.map(({ index }) => index),
     )
@@ -146,7 +146,7 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
 
 /** The chunk that an unanswerable question seems to be about: a context without it would be too easy to refuse. */
 function nearestChunk({ question, document, chunk }: RaftQuestion, search: GoldenSearch): Source | string {
-  const { byDocument, retriever, sources } = search
+  const { byDocument, words, sources } = search
   const own = document === undefined ? undefined : byDocument.get(document)
   if (document !== undefined && (own === undefined || own.length === 0))
     return `unknown or empty document ${shown(document)}`
@@ -154,8 +154,8 @@ function nearestChunk({ question, document, chunk }: RaftQuestion, search: Golde
   if (named !== undefined) return named
   const ranked =
     own === undefined
-      ? retriever.rank(question, () => true)
-      : retriever.rankAmong(
+      ? words.rank(question, () => true)
+      : words.rankAmong(
           question,
           own.map(({ index }) => index),
         )
@@ -182,9 +182,9 @@ function missing(what: string, isIn: (text: string) => boolean, { needle, docume
 }
 
 /** Documents of several chunks that share words with a text, the likeliest first. */
-function likelyDocuments(needle: string, { retriever, sources, byDocument }: GoldenSearch): string[] {
+function likelyDocuments(needle: string, { words, sources, byDocument }: GoldenSearch): string[] {
   const likely = new Set<string>()
-  for (const { text } of retriever.rank(needle, () => true)) {
+  for (const { text } of words.rank(needle, () => true)) {
     const { document } = sources[text]!
     if (byDocument.get(document)!.length > 1) likely.add(document)
     if (likely.size >= mostCutDocuments) break

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { Random } from '../random'
-import { Retriever } from './lexical'
+import { Bm25Index } from './lexical'
 
 const texts = [
   { id: 'a', text: 'red red house' },
@@ -16,7 +16,7 @@ test('scores are those of BM25+, lengths in different words', () => {
   const idf = (n: number) => Math.log(1 + (N - n + 0.5) / (n + 0.5))
   const bm25 = (n: number, tf: number, length: number) =>
     idf(n) * (d + (tf * (k + 1)) / (tf + k * (1 - b + (b * length) / meanLength)))
-  const hits = new Retriever(texts).search('RED house red')
+  const hits = new Bm25Index(texts).search('RED house red')
   expect(hits.map(({ id }) => id)).toEqual(['a', 'b'])
   // A word that appears twice in the query counts twice; how many words were found does not matter beyond that.
   expect(hits[0]!.score).toBeCloseTo(2 * bm25(1, 2, 2) + bm25(2, 1, 2), 10)
@@ -24,8 +24,8 @@ test('scores are those of BM25+, lengths in different words', () => {
 })
 
 test('titles count, results can be limited to some, and equals keep their order', () => {
-  const retriever = new Retriever([...texts, { id: 'a2', text: 'red red house' }])
-  const ids = (...args: Parameters<Retriever['search']>) => retriever.search(...args).map(({ id }) => id)
+  const retriever = new Bm25Index([...texts, { id: 'a2', text: 'red red house' }])
+  const ids = (...args: Parameters<Bm25Index['search']>) => retriever.search(...args).map(({ id }) => id)
   expect(ids('green')).toEqual(['c'])
   expect(ids('red')).toEqual(['a', 'a2'])
   expect(ids('red house', { limit: 1 })).toEqual(['a'])
@@ -35,15 +35,15 @@ test('titles count, results can be limited to some, and equals keep their order'
 })
 
 test('parameters are those given', () => {
-  const score = (options: ConstructorParameters<typeof Retriever>[1]) =>
-    new Retriever(texts, options).search('red')[0]!.score
+  const score = (options: ConstructorParameters<typeof Bm25Index>[1]) =>
+    new Bm25Index(texts, options).search('red')[0]!.score
   const idf = Math.log(1 + 2.5 / 1.5)
   expect(score({ k: 0, b: 0, d: 0 })).toBeCloseTo(idf, 10)
   expect(score({ k: 1, b: 0, d: 0 })).toBeCloseTo((idf * 4) / 3, 10)
 })
 
 test('a character is a word where words are not set apart', () => {
-  const retriever = new Retriever([
+  const retriever = new Bm25Index([
     { id: 'zh', text: '我在北京市' },
     { id: 'en', text: 'Überlingen' },
   ])
@@ -52,7 +52,7 @@ test('a character is a word where words are not set apart', () => {
 })
 
 test('an answer is looked for in the texts that may hold it alone', () => {
-  const { index } = new Retriever(
+  const { index } = new Bm25Index(
     Array.from({ length: 5000 }, (_, n) => ({ id: `${n}`, text: `The code of house ${n} is x${n}y, often red.` })),
   )
   expect([...index.holding('x42y', false)]).toEqual([42])
@@ -73,7 +73,7 @@ test('texts are ranked as by the scores of all of them, however far, with common
     id: String(i),
     text: Array.from({ length: 5 + random.below(40) }, word).join(' '),
   }))
-  const retriever = new Retriever(texts)
+  const retriever = new Bm25Index(texts)
   for (let q = 0; q < 60; q++) {
     const query = Array.from({ length: 1 + random.below(7) }, () =>
       random.below(2) ? word() : words[random.below(400)]!,

@@ -1,10 +1,11 @@
 // BM25 retrieval over texts, as RAFT's retriever finds what distracts.
 
+import { BestFirst, isBefore, type RankedText } from './best-first'
 import { canonical } from './canonical'
 import { TermIndex, type Postings } from './term-index'
 import { termsOf } from './terms'
 
-/** A text that a {@link Retriever} indexes. */
+/** A text that a {@link Bm25Index} indexes. */
 export interface RetrievedText {
   id: string
   /** Its words count as those of the text. */
@@ -24,7 +25,7 @@ export interface Bm25Parameters {
   onProgress?: (done: number) => void
 }
 
-/** What {@link Retriever.search} may find. */
+/** What {@link Bm25Index.search} may find. */
 export interface SearchOptions {
   /** Most hits; all when absent. */
   limit?: number
@@ -62,7 +63,7 @@ const rounding = 1 + 1e-9
  * Words that count little, since nearly all texts hold them, are looked up only for texts that can be among the best that are
  * asked for: exactly, as MaxScore does (Turtle & Flood 1995).
  */
-export class Retriever {
+export class Bm25Index {
   readonly index: TermIndex
   readonly #ids: readonly string[]
   readonly #k: number
@@ -261,15 +262,6 @@ export class Retriever {
   }
 }
 
-/** A text by its number. */
-export interface RankedText {
-  text: number
-  score: number
-}
-
-const isBefore = (a: RankedText, b: RankedText): boolean =>
-  a.score > b.score || (a.score === b.score && a.text < b.text)
-
 /** Where `text` is in a sorted list; −1 where it is not. */
 function placeOf(sorted: Uint32Array, text: number): number {
   let [low, high] = [0, sorted.length - 1]
@@ -281,61 +273,4 @@ function placeOf(sorted: Uint32Array, text: number): number {
     else high = middle - 1
   }
   return -1
-}
-
-/** A heap of texts, of which the best is taken first. */
-class BestFirst {
-  readonly #heap: RankedText[]
-
-  /** @param heap becomes the heap's own */
-  constructor(heap: RankedText[]) {
-    this.#heap = heap
-    for (let i = (heap.length >> 1) - 1; i >= 0; i--) this.#sink(i)
-  }
-
-  get top(): RankedText | undefined {
-    return this.#heap[0]
-  }
-
-  push(text: RankedText): void {
-    const heap = this.#heap
-    let at = heap.push(text) - 1
-    for (let parent = (at - 1) >> 1; at > 0 && isBefore(text, heap[parent]!); parent = (at - 1) >> 1) {
-      heap[at] = heap[parent]!
-      at = parent
-    }
-    heap[at] = text
-  }
-
-  pop(): RankedText | undefined {
-    const [best] = this.#heap
-    const last = this.#heap.pop()
-    if (last !== undefined && this.#heap.length > 0) {
-      this.#heap[0] = last
-      this.#sink(0)
-    }
-    return best
-  }
-
-  /** Takes texts as long as more are asked for, `most` at most. */
-  *drain(most = Infinity): Generator<RankedText> {
-    for (let count = 0; count < most; count++) {
-      const best = this.pop()
-      if (best === undefined) return
-      yield best
-    }
-  }
-
-  #sink(from: number): void {
-    const heap = this.#heap
-    const held = heap[from]!
-    let at = from
-    for (let child = 2 * at + 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
-      if (!isBefore(heap[child]!, held)) break
-      heap[at] = heap[child]!
-      at = child
-    }
-    heap[at] = held
-  }
 }

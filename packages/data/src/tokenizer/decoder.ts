@@ -37,6 +37,8 @@ interface Steps {
   readonly replacements: [pattern: RegExp, content: string][]
   /** What the first piece of a text loses. */
   lostAtBeginning?: RegExp
+  /** BERT's pieces: a space goes before each that does not continue a word. */
+  wordPiece?: { readonly prefix: string; readonly cleanup: boolean }
   byteLevel: boolean
   byteFallback: boolean
   fused: boolean
@@ -63,6 +65,9 @@ const kinds: Readonly<Record<string, (place: Place, steps: Steps) => void>> = {
     if (place.at('prepend_scheme').choice(['first', 'always', 'never'], old) !== 'never')
       steps.lostAtBeginning = pattern
   },
+  WordPiece: (place, steps) => {
+    steps.wordPiece = { prefix: place.at('prefix').text('##'), cleanup: place.at('cleanup').flag(true) }
+  },
   Strip: (place, steps) => {
     if (!steps.fused || place.at('stop').count(0) !== 0) throw place.unsupported('Strip before Fuse or at the end')
     steps.stripStart = place.at('start').count(0)
@@ -72,8 +77,19 @@ const kinds: Readonly<Record<string, (place: Place, steps: Steps) => void>> = {
 
 const read = (place: Place, steps: Steps): void => place.kind(kinds, 'decoder')(place, steps)
 
+/** The spaces that a WordPiece decoder's cleanup takes away, piece by piece. */
+const cleanups: readonly (readonly [RegExp, string])[] = [
+  [/ ([.?!,])/g, '$1'],
+  [/ (n't|'m|'s|'ve|'re)/g, '$1'],
+]
+
+function wordPieceText(piece: string, begins: boolean, { prefix, cleanup }: NonNullable<Steps['wordPiece']>): string {
+  const text = begins ? piece : piece.startsWith(prefix) ? piece.slice(prefix.length) : ` ${piece}`
+  return cleanup ? cleanups.reduce((clean, [pattern, to]) => clean.replaceAll(pattern, to), text) : text
+}
+
 /**
- * Reads a tokenizer.json `decoder`: ByteLevel, Metaspace, or a Sequence of Replace, ByteFallback, Fuse and Strip.
+ * Reads a tokenizer.json `decoder`: ByteLevel, Metaspace, WordPiece, or a Sequence of Replace, ByteFallback, Fuse and Strip.
  *
  * @throws TokenizerError when the decoder is of another kind, naming it
  */
@@ -87,9 +103,10 @@ export function compileDecoder(place: Place): PieceDecoder {
     stripContent: ' ',
   }
   read(place, steps)
-  const { replacements, lostAtBeginning, byteLevel, byteFallback, stripStart, stripContent } = steps
+  const { replacements, lostAtBeginning, wordPiece, byteLevel, byteFallback, stripStart, stripContent } = steps
   const toBytes = (piece: string, begins = false) => {
     let text = begins && lostAtBeginning ? piece.replaceAll(lostAtBeginning, '') : piece
+    if (wordPiece) text = wordPieceText(text, begins, wordPiece)
     for (const [pattern, content] of replacements) text = text.replaceAll(pattern, () => content)
     const byte = byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined
     if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16))

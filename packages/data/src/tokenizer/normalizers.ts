@@ -15,6 +15,15 @@ interface Step {
 const spaceStart = new RegExp(`^${whiteSpace}+`, 'u')
 const spaceEnd = new RegExp(`${whiteSpace}+$`, 'u')
 
+// What BERT's "clean text" drops, and the ideographs that it sets apart.
+const dropped = /[\0\ufffd]|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Cn}\p{Co}]/gu
+const ideographs =
+  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
+const spaces = new RegExp(whiteSpace, 'gu')
+// Character by character: a sigma at the end of a word has no form of its own.
+const lower: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join('')
+const withoutMarks: Normalizer = (text) => text.replaceAll(/\p{Mn}/gu, '')
+
 const form = (name: 'NFC' | 'NFD' | 'NFKC' | 'NFKD') => (): Step[] => [{ run: (text) => text.normalize(name) }]
 
 const kinds: Readonly<Record<string, (place: Place) => Step[]>> = {
@@ -23,9 +32,18 @@ const kinds: Readonly<Record<string, (place: Place) => Step[]>> = {
   NFD: form('NFD'),
   NFKC: form('NFKC'),
   NFKD: form('NFKD'),
-  // Character by character: a sigma at the end of a word has no form of its own.
-  Lowercase: () => [{ run: (text) => Array.from(text, (character) => character.toLowerCase()).join('') }],
-  StripAccents: () => [{ run: (text) => text.replaceAll(/\p{Mn}/gu, '') }],
+  Lowercase: () => [{ run: lower }],
+  StripAccents: () => [{ run: withoutMarks }],
+  BertNormalizer: (place) => {
+    const lowercase = place.at('lowercase').flag(true)
+    const steps: (readonly [boolean, Normalizer])[] = [
+      [place.at('clean_text').flag(true), (text) => text.replaceAll(dropped, '').replaceAll(spaces, ' ')],
+      [place.at('handle_chinese_chars').flag(true), (text) => text.replaceAll(ideographs, ' $& ')],
+      [place.at('strip_accents').flag(lowercase), (text) => withoutMarks(text.normalize('NFD'))],
+      [lowercase, lower],
+    ]
+    return steps.filter(([wanted]) => wanted).map(([, run]) => ({ run }))
+  },
   Strip: (place) => {
     const [left, right] = [place.at('strip_left').flag(true), place.at('strip_right').flag(true)]
     return [

@@ -56,6 +56,7 @@ const kinds: Readonly<Record<string, (place: Place) => Cutter>> = {
   Digits: (place) => cutting(number, place.at('individual_digits').flag(false) ? 'Isolated' : 'Contiguous'),
   Punctuation: (place) => cutting(punctuation, place.at('behavior').choice(behaviors, 'Isolated')),
   Whitespace: () => cutting(words, 'Removed', true),
+  BertPreTokenizer: () => (text) => cut(text, space, 'Removed').flatMap((piece) => cut(piece, punctuation, 'Isolated')),
   WhitespaceSplit: () => cutting(space, 'Removed'),
   CharDelimiterSplit: (place) => {
     const delimiter = place.at('delimiter').filled()

@@ -8,6 +8,7 @@ import { compilePreTokenizer, wordCutter } from './pre-tokenizers'
 import { compileUnigram } from './unigram'
 import type { WordModel } from './vocabulary'
 import { compileWordLevel } from './word-level'
+import { compileWordPiece } from './word-piece'
 
 /**
  * Where a section is: at the beginning of a text; behind an added token; or as the continuation of text that is
@@ -15,7 +16,7 @@ import { compileWordLevel } from './word-level'
  */
 export type SectionPlace = 'start' | 'inside' | 'continued'
 
-const models = { BPE: compileBpe, Unigram: compileUnigram, WordLevel: compileWordLevel }
+const models = { BPE: compileBpe, Unigram: compileUnigram, WordLevel: compileWordLevel, WordPiece: compileWordPiece }
 
 /** What tokenizer.json makes of text that holds no added token. */
 export interface TextModel extends Pick<WordModel, 'ids' | 'pieces'> {

@@ -123,7 +123,7 @@ describe('what is no tokenizer.json is refused by its place', () => {
       model({ merges: ['h q'] }),
       '"model.merges[0]": got the string "h q"; expected two pieces of the vocabulary, and their joint "hq" in it',
     ],
-    [model({ type: 'WordPiece' }), '"model": the model WordPiece is not supported'],
+    [model({ type: 'Character' }), '"model": the model Character is not supported'],
     [
       model({ continuing_subword_prefix: '##' }),
       '"model.continuing_subword_prefix": a mark within words is not supported',

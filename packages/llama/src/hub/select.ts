@@ -19,7 +19,9 @@ export const companionFiles: readonly string[] = [
   // JORA's: how a model it tuned is asked.
   'prompt.json',
 ]
-const smallFiles = ['config.json', ...companionFiles, 'additional_chat_templates/tool_use.jinja']
+// How a sentence encoder pools, for models that only encode.
+const encoderFiles = ['sentence_bert_config.json', '1_Pooling/config.json']
+const smallFiles = ['config.json', ...companionFiles, 'additional_chat_templates/tool_use.jinja', ...encoderFiles]
 
 export const indexName = 'model.safetensors.index.json'
 
