@@ -32,7 +32,19 @@ export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlan
 export { renderPrompt } from './prompt/prompt'
 export { toJinja } from './prompt/to-jinja'
 export { goTemplate, type GoTemplate } from './prompt/go-template'
-export { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answer/answerer'
+export {
+  answerOf,
+  type Answer,
+  type Answerer,
+  type AnswerOptions,
+  type Embeddings,
+  type LikelyToken,
+  type Passage,
+  type Piece,
+  type TokenLogprob,
+  type ToolCall,
+} from './answer/answerer'
+export { ToolCallText, type Called } from './answer/tool-calls'
 export { BudgetError, Endpoint, EndpointError, type EndpointOptions, type EndpointUse } from './answer/endpoint'
 export { documentRetriever, findPassages, passageFinder, retrieving, type RetrievalOptions } from './answer/retrieving'
 export { StopText } from './answer/stop-text'

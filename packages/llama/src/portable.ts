@@ -14,6 +14,7 @@ export { architectureOf, interleavedHeads, tensorName } from './gguf/architectur
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
 export { Engine, type EngineOptions } from './generate/engine'
 export { Generator, type ContextPrompts } from './generate/generate'
+export type { ScoredId, Token } from './generate/logprobs'
 export type { Adapt, AdapterTensors, Generated, GenerateOptions } from './generate/options'
 export {
   decode,

@@ -5,12 +5,15 @@ import type { Ask } from '@jora/data'
 import { Admission } from './admission'
 import { readJson } from './body'
 import { complete, completeInChunks, forms, optionsOf, type Job } from './completions'
+import { embeddings } from './embeddings'
 import { asServeError, ServeError } from './error'
 import { checkRequest, isLoopback, ownNames } from './guard'
 import { Metrics } from './metrics'
 import { Models, type ServedModel } from './models'
-import { chatSchema, completionSchema, type ChatRequest, type CompletionRequest } from './schemas'
+import { openApi } from './openapi'
+import { chatSchema, completionSchema, embeddingSchema, type ChatRequest, type CompletionRequest } from './schemas'
 import { eventStream } from './sse'
+import { chatMessage } from './tools'
 
 /** What {@link createServe} serves, to whom, and within which limits. */
 export interface ServeOptions {
@@ -46,10 +49,11 @@ export interface RequestRecord {
   readonly error?: string
 }
 
-/** A request's job, and what {@link RequestRecord} will report of it. */
-interface Work {
-  readonly job: Job
-  readonly record: { model: string; promptTokens: number; completionTokens: number }
+/** What {@link RequestRecord} will report of a request that reached a model. */
+interface Counted {
+  readonly model: string
+  promptTokens: number
+  completionTokens: number
 }
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -77,6 +81,7 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
     await next()
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
+  app.get('/openapi.json', (c) => c.json(openApi()))
   app.get('/health', (c) => c.json({ status: 'ok' }))
   app.use(async (c, next) => {
     if (apiKey === undefined) return next()
@@ -94,26 +99,16 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
   // Names of models may hold slashes, as Hub ids do.
   app.get('/v1/models/:name{.+}', (c) => c.json(models.describe(c.req.param('name'))))
 
-  const begin = (request: ChatRequest | CompletionRequest, asks: readonly Ask[], signal: AbortSignal): Work => {
-    const { name, answerer } = models.get(request.model ?? undefined)
-    const record = { model: name, promptTokens: 0, completionTokens: 0 }
-    const job: Job = {
-      form: 'messages' in request ? forms.chat : forms.text,
-      model: name,
-      answerer,
-      asks,
-      n: request.n ?? 1,
-      options: optionsOf(request, { maxNewTokens, signal }),
-      onAnswer({ promptTokens, ids }) {
-        record.promptTokens += promptTokens
-        record.completionTokens += ids.length
-      },
-    }
-    return { job, record }
-  }
-
-  /** Answers a request, whole or streamed, in a place that it leaves when all is sent or its reader has left. */
-  async function answer(c: Context, request: ChatRequest | CompletionRequest, asks: readonly Ask[]): Promise<Response> {
+  /**
+   * Answers a request in a place that it leaves when all is sent or its reader has left.
+   *
+   * @param run gives the whole answer, or its chunks, and counts what is computed for it
+   */
+  async function inPlace(
+    c: Context,
+    name: string | null | undefined,
+    run: (model: ServedModel, counted: Counted, signal: AbortSignal) => Promise<object> | AsyncGenerator<object, void>,
+  ): Promise<Response> {
     const started = performance.now()
     const leave = admission.enter()
     const gone = new AbortController()
@@ -121,35 +116,51 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
     const onGone = () => gone.abort(new Error('the client has gone'))
     signal.addEventListener('abort', onGone, { once: true })
     if (signal.aborted) onGone()
-    let work: Work | undefined
+    let counted: Counted | undefined
     const finish = (error?: unknown) => {
       signal.removeEventListener('abort', onGone)
       if (error !== undefined) gone.abort(error)
       leave()
-      const { model, promptTokens, completionTokens } = work?.record ?? {}
-      tell(
-        c,
-        started,
-        error,
-        work && { model: model!, promptTokens: promptTokens!, completionTokens: completionTokens! },
-      )
+      tell(c, started, error, counted)
     }
+    let chunks: AsyncGenerator<object, void>
     try {
-      work = begin(request, asks, gone.signal)
-      if (request.stream !== true) {
-        const response = c.json(await complete(work.job))
+      const model = models.get(name ?? undefined)
+      counted = { model: model.name, promptTokens: 0, completionTokens: 0 }
+      const made = run(model, counted, gone.signal)
+      if (made instanceof Promise) {
+        const response = c.json(await made)
         finish()
         return response
       }
+      chunks = made
     } catch (error) {
       finish(error)
       throw error
     }
-    const chunks = completeInChunks(work.job, request.stream_options?.include_usage === true)
     return await eventStream(chunks, finish)
   }
 
-  function tell(c: Context, started: number, error: unknown, counted?: Work['record']): void {
+  const answer = (c: Context, request: ChatRequest | CompletionRequest, asks: readonly Ask[]): Promise<Response> =>
+    inPlace(c, request.model, ({ name, answerer }, counted, signal) => {
+      const job: Job = {
+        form: 'messages' in request ? forms.chat : forms.text,
+        model: name,
+        answerer,
+        asks,
+        n: request.n ?? 1,
+        options: optionsOf(request, { maxNewTokens, signal }),
+        oneCall: 'messages' in request && request.parallel_tool_calls === false,
+        onAnswer({ promptTokens, ids }) {
+          counted.promptTokens += promptTokens
+          counted.completionTokens += ids.length
+        },
+      }
+      if (request.stream !== true) return complete(job)
+      return completeInChunks(job, request.stream_options?.include_usage === true)
+    })
+
+  function tell(c: Context, started: number, error: unknown, counted?: Counted): void {
     const seconds = (performance.now() - started) / 1000
     const status = error === undefined ? 200 : c.req.raw.signal.aborted ? 499 : asServeError(error).status
     const { path } = c.req
@@ -165,10 +176,20 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
 
   app.post('/v1/chat/completions', async (c) => {
     const request = await readJson(c, chatSchema, bodyLimitBytes)
-    const { messages, documents } = request
-    const about =
-      documents == null ? [] : documents.map(({ title, text }) => (title === undefined ? { text } : { title, text }))
-    return answer(c, request, [about.length === 0 ? { messages } : { messages, documents: about }])
+    const { documents } = request
+    const messages = request.messages.map(chatMessage)
+    const about = documents?.map(({ title, text }) => (title === undefined ? { text } : { title, text })) ?? []
+    const tools = request.tool_choice === 'none' ? [] : (request.tools ?? [])
+    const ask = { messages, ...(about.length > 0 && { documents: about }), ...(tools.length > 0 && { tools }) }
+    return answer(c, request, [ask])
+  })
+  app.post('/v1/embeddings', async (c) => {
+    const request = await readJson(c, embeddingSchema, bodyLimitBytes)
+    return inPlace(c, request.model, async (model, counted, signal) => {
+      const { body, tokens } = await embeddings(model, request, signal)
+      counted.promptTokens += tokens
+      return body
+    })
   })
   app.post('/v1/completions', async (c) => {
     const request = await readJson(c, completionSchema, bodyLimitBytes)

@@ -1,7 +1,22 @@
 // Answers as completions: whole, or in chunks; of chats and of prompts.
 import { randomUUID } from 'node:crypto'
-import type { Answer, AnswerOptions, Answerer, Ask, Passage } from '@jora/data'
+import type { Answer, AnswerOptions, Answerer, Ask, Passage, TokenLogprob, ToolCall } from '@jora/data'
+import { ServeError } from './error'
+import { chatLogprobs, textLogprobs } from './logprobs'
+import { merged } from './merge'
 import type { ChatRequest, CompletionRequest } from './schemas'
+import { toolCallsOf } from './tools'
+
+/** What is new in a chunk. */
+interface Part {
+  /** Absent in the chunk that says why the answer ended. */
+  readonly text?: string
+  readonly first: boolean
+  readonly logprobs?: readonly TokenLogprob[] | undefined
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Characters of the answer's tokens before these. */
+  readonly offset: number
+}
 
 /** How one kind of completion writes what it says. */
 interface Form {
@@ -9,8 +24,8 @@ interface Form {
   readonly object: string
   readonly chunkObject: string
   /** A choice of a whole answer, and of a chunk, where a role is in the first. */
-  whole(text: string): object
-  part(text: string | undefined, first: boolean): object
+  whole(answer: Answer): object
+  part(part: Part): object
 }
 
 export const forms = {
@@ -18,18 +33,29 @@ export const forms = {
     prefix: 'chatcmpl',
     object: 'chat.completion',
     chunkObject: 'chat.completion.chunk',
-    whole: (content) => ({ message: { role: 'assistant', content, refusal: null }, logprobs: null }),
-    part: (content, first) => ({
-      delta: { ...(first && { role: 'assistant' }), ...(content !== undefined && { content }) },
-      logprobs: null,
+    whole({ text, logprobs, toolCalls }) {
+      const content = toolCalls && text.trim() === '' ? null : text
+      const called = toolCalls && { tool_calls: toolCallsOf(toolCalls, false) }
+      return {
+        message: { role: 'assistant', content, refusal: null, ...called },
+        logprobs: logprobs ? chatLogprobs(logprobs) : null,
+      }
+    },
+    part: ({ text, first, logprobs, toolCalls }) => ({
+      delta: {
+        ...(first && { role: 'assistant' }),
+        ...(text !== undefined && { content: text }),
+        ...(toolCalls && { tool_calls: toolCallsOf(toolCalls, true) }),
+      },
+      logprobs: logprobs ? chatLogprobs(logprobs) : null,
     }),
   },
   text: {
     prefix: 'cmpl',
     object: 'text_completion',
     chunkObject: 'text_completion',
-    whole: (text) => ({ text, logprobs: null }),
-    part: (text = '') => ({ text, logprobs: null }),
+    whole: ({ text, logprobs }) => ({ text, logprobs: logprobs ? textLogprobs(logprobs, 0) : null }),
+    part: ({ text = '', logprobs, offset }) => ({ text, logprobs: logprobs ? textLogprobs(logprobs, offset) : null }),
   },
 } satisfies Record<string, Form>
 
@@ -42,11 +68,22 @@ export interface Job {
   readonly asks: readonly Ask[]
   readonly n: number
   readonly options: AnswerOptions & { readonly seed: number }
+  /** Of several calls of tools the first alone is wanted. */
+  readonly oneCall: boolean
   /** Called with every answer that is whole. */
   readonly onAnswer: (answer: Answer) => void
 }
 
-/** Settings of a request, in our words. */
+/** Of how many tokens at each place log probabilities are wanted, if they are at all. */
+function logprobsOf(request: ChatRequest | CompletionRequest): Pick<AnswerOptions, 'logprobs'> {
+  if (!('messages' in request)) return request.logprobs == null ? {} : { logprobs: request.logprobs }
+  const { logprobs, top_logprobs: top } = request
+  if (top != null && logprobs !== true)
+    throw new ServeError(400, 'top_logprobs: is for requests with "logprobs": true', { param: 'top_logprobs' })
+  return logprobs === true ? { logprobs: top ?? 0 } : {}
+}
+
+/** Settings of a request, in our words. @throws ServeError for settings that exclude each other */
 export function optionsOf(
   request: ChatRequest | CompletionRequest,
   { maxNewTokens, signal }: { readonly maxNewTokens: number; readonly signal: AbortSignal },
@@ -62,6 +99,7 @@ export function optionsOf(
     // Without a seed each answer is another.
     seed: seed ?? Math.floor(Math.random() * 2 ** 31),
     stop: [stop ?? []].flat(),
+    ...logprobsOf(request),
     signal,
   }
 }
@@ -89,27 +127,69 @@ const usageOf = (answers: readonly Answer[], n: number) => {
 const citationsOf = (passages: readonly Passage[] | undefined) =>
   passages && { citations: passages.map(({ index, score, title, text }) => ({ index, score, title, text })) }
 
-/** The whole completion, once all is said. */
+/** The answer as the request wants it. */
+const shaped = ({ oneCall }: Job, answer: Answer): Answer =>
+  oneCall && answer.toolCalls ? { ...answer, toolCalls: answer.toolCalls.slice(0, 1) } : answer
+
+const reasonOf = ({ finishReason, toolCalls }: Answer) => (toolCalls ? 'tool_calls' : finishReason)
+
+/** The whole completion, once all is said. Its choices are answered together. */
 export async function complete(job: Job): Promise<object> {
-  const answers: Answer[] = []
-  for (const { ask, options } of choicesOf(job)) {
-    const answer = await job.answerer.ask(ask, options)
-    job.onAnswer(answer)
-    answers.push(answer)
-  }
+  const answers = await Promise.all(
+    choicesOf(job).map(async ({ ask, options }) => {
+      const answer = shaped(job, await job.answerer.ask(ask, options))
+      job.onAnswer(answer)
+      return answer
+    }),
+  )
   return {
     ...headOf(job, job.form.object),
-    choices: answers.map(({ text, finishReason }, index) => ({
-      index,
-      ...job.form.whole(text),
-      finish_reason: finishReason,
-    })),
+    choices: answers.map((answer, index) => ({ index, ...job.form.whole(answer), finish_reason: reasonOf(answer) })),
     usage: usageOf(answers, job.n),
     ...citationsOf(answers[0]?.passages),
   }
 }
 
-/** The completion chunk by chunk, as it is said; its last chunks have reason, citations and, where asked for, usage. */
+/** The choices of a chunk, and what else is in it. */
+interface Chunk {
+  readonly choices: readonly object[]
+  readonly more?: object | undefined
+}
+
+/** One choice as it is said; its last chunk has the reason, and citations. */
+async function* choiceInChunks(
+  job: Job,
+  { index, ask, options }: ReturnType<typeof choicesOf>[number],
+  onAnswer: (answer: Answer) => void,
+): AsyncGenerator<Chunk, void> {
+  let first = true
+  let offset = 0
+  // Of tokens whose text is not yet known, log probabilities come with the text.
+  let held: TokenLogprob[] = []
+  const part = (said: Partial<Part>) => {
+    const logprobs = held.length > 0 ? held : undefined
+    held = []
+    const made = job.form.part({ first, offset, logprobs, ...said })
+    first = false
+    offset += (logprobs ?? []).reduce((sum, { text }) => sum + text.length, 0)
+    return made
+  }
+  for await (const piece of job.answerer.stream(ask, options)) {
+    held.push(...(piece.logprobs ?? []))
+    const answer = piece.answer && shaped(job, piece.answer)
+    if (piece.text !== '' || first) yield { choices: [{ index, ...part({ text: piece.text }), finish_reason: null }] }
+    if (!answer) continue
+    onAnswer(answer)
+    const { toolCalls } = answer
+    if (toolCalls) yield { choices: [{ index, ...part({ toolCalls }), finish_reason: null }] }
+    yield {
+      choices: [{ index, ...part({}), finish_reason: reasonOf(answer) }],
+      more: citationsOf(answer.passages),
+    }
+  }
+}
+
+/** The completion chunk by chunk, choices as they are said; usage, where asked for, is the last. */
 export async function* completeInChunks(job: Job, includeUsage: boolean): AsyncGenerator<object, void> {
   const head = headOf(job, job.form.chunkObject)
   // Whoever asks for usage finds the key in every chunk.
@@ -120,17 +200,13 @@ export async function* completeInChunks(job: Job, includeUsage: boolean): AsyncG
     ...more,
   })
   const answers: Answer[] = []
-  for (const { index, ask, options } of choicesOf(job)) {
-    let first = true
-    for await (const { text, answer } of job.answerer.stream(ask, options)) {
-      if (text !== '' || first) yield chunk([{ index, ...job.form.part(text, first), finish_reason: null }])
-      first = false
-      if (!answer) continue
+  const streams = choicesOf(job).map((choice) =>
+    choiceInChunks(job, choice, (answer) => {
       job.onAnswer(answer)
-      answers.push(answer)
-      const end = { index, ...job.form.part(undefined, false), finish_reason: answer.finishReason }
-      yield chunk([end], null, citationsOf(answer.passages))
-    }
-  }
+      answers[choice.index] = answer
+    }),
+  )
+  const [only] = streams
+  for await (const { choices, more } of streams.length === 1 ? only! : merged(streams)) yield chunk(choices, null, more)
   if (includeUsage) yield chunk([], usageOf(answers, job.n))
 }

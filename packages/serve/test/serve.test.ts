@@ -1,48 +1,17 @@
 // The server as OpenAI's clients see it: whole answers and streams, errors in their form, keys, hosts, the queue.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createServe, type RequestRecord, type ServeOptions } from '../src/index'
-import { Speaker } from './speaker'
+import type { RequestRecord, ServeOptions } from '../src/index'
+import { ask, chat, chunksOf, post, Stage, tools, type Body } from './requests'
+import type { Speaker } from './speaker'
 
+let stage: Stage
 let speaker: Speaker
 let records: RequestRecord[]
 beforeEach(() => {
-  speaker = new Speaker()
-  records = []
+  stage = new Stage()
+  ;({ speaker, records } = stage)
 })
-
-const serve = (options: Partial<ServeOptions> = {}) =>
-  createServe({
-    models: [
-      { name: 'org/base', answerer: speaker },
-      { name: 'tuned', answerer: speaker },
-    ],
-    onRequest: (record) => records.push(record),
-    ...options,
-  })
-
-type Body = Readonly<Record<string, unknown>>
-const post = (body: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): RequestInit => ({
-  method: 'POST',
-  body: typeof body === 'string' ? body : JSON.stringify(body),
-  headers: { host: '127.0.0.1:8000', 'content-type': 'application/json', ...headers },
-  ...(signal && { signal }),
-})
-const at = (path: string) => `http://127.0.0.1:8000${path}`
-const ask = (app: ReturnType<typeof serve>, path: string, init?: RequestInit) =>
-  app.fetch(new Request(at(path), init ?? { headers: { host: '127.0.0.1:8000' } }))
-const chat = (body: Body = {}): Body => ({
-  model: 'tuned',
-  messages: [{ role: 'user', content: 'one two three' }],
-  ...body,
-})
-
-/** The chunks of a stream, `[DONE]` checked and left out. */
-async function chunksOf(response: Response): Promise<Body[]> {
-  expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
-  const events = (await response.text()).split('\n\n').filter(Boolean)
-  expect(events.at(-1)).toBe('data: [DONE]')
-  return events.slice(0, -1).map((event) => JSON.parse(event.replace(/^data: /, '')) as Body)
-}
+const serve = (options: Partial<ServeOptions> = {}) => stage.serve(options)
 
 describe('chat', () => {
   test('a whole answer, with usage', async () => {
@@ -192,8 +161,26 @@ describe('errors have OpenAI’s form', () => {
       { param: 'messages.0.content' },
     ],
     ['a temperature that cannot be', 400, chat({ temperature: -1 }), { param: 'temperature' }],
-    ['tools', 400, chat({ tools: [{}] }), { param: 'tools', message: 'tools: tools are not supported by this server' }],
-    ['log probabilities', 400, chat({ logprobs: true }), { param: 'logprobs' }],
+    ['a tool that is none', 400, chat({ tools: [{}] }), { param: 'tools.0.type' }],
+    [
+      'a call that is forced',
+      400,
+      chat({ tools, tool_choice: 'required' }),
+      { param: 'tool_choice', message: expect.stringContaining('cannot force a call') as string },
+    ],
+    ['likely tokens without log probabilities', 400, chat({ top_logprobs: 2 }), { param: 'top_logprobs' }],
+    [
+      'a call whose arguments are no JSON',
+      400,
+      chat({ messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: '{' } }] }] }),
+      { param: 'messages.0.tool_calls.0.function.arguments' },
+    ],
+    [
+      'an assistant that says nothing',
+      400,
+      chat({ messages: [{ role: 'assistant' }] }),
+      { param: 'messages.0.content' },
+    ],
     [
       'a model that is not there',
       404,

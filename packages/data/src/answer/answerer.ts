@@ -23,6 +23,8 @@ export interface AnswerOptions {
   readonly seed?: number
   /** Texts that end the answer and are not part of it, beside the template's own end marks. */
   readonly stop?: readonly string[]
+  /** Report log probabilities: of each token of the answer, and of so many of the likeliest at its place (0: of none). */
+  readonly logprobs?: number
   /** Aborting it ends the answer: the pending promise or loop throws the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -33,6 +35,37 @@ export interface Passage extends ContextDocument {
   readonly score: number
   /** Its place in the collection, from 0. */
   readonly index: number
+}
+
+/** A token and how likely the model finds it. */
+export interface LikelyToken {
+  readonly id: number
+  /** Its text alone; bytes that are no whole character are U+FFFD. */
+  readonly text: string
+  readonly bytes: Uint8Array
+  /** Natural logarithm of its probability, before penalties, temperature and the choice of few. */
+  readonly logprob: number
+}
+
+/** A token of an answer. */
+export interface TokenLogprob extends LikelyToken {
+  /** The likeliest tokens at its place, best first. */
+  readonly top: readonly LikelyToken[]
+}
+
+/** A tool that the model wants called. */
+export interface ToolCall {
+  readonly name: string
+  /** JSON of an object. */
+  readonly arguments: string
+}
+
+/** Texts as vectors. */
+export interface Embeddings {
+  /** One of length 1 for each text, f32 `[hidden]`. */
+  readonly vectors: readonly Float32Array[]
+  /** Tokens of all texts. */
+  readonly tokens: number
 }
 
 /** An answer as a whole. */
@@ -46,6 +79,10 @@ export interface Answer {
   readonly promptTokens: number
   /** What was retrieved for it, best first. */
   readonly passages?: readonly Passage[]
+  /** Of its tokens, where they are asked for. */
+  readonly logprobs?: readonly TokenLogprob[]
+  /** Calls of the tools that came with the question; they are not part of the text. */
+  readonly toolCalls?: readonly ToolCall[]
 }
 
 /** A part of an answer, as it is made. */
@@ -53,6 +90,8 @@ export interface Piece {
   /** Text that became complete; may be empty, as for the first bytes of a character. */
   readonly text: string
   readonly ids: readonly number[]
+  /** Of its ids, where they are asked for. */
+  readonly logprobs?: readonly TokenLogprob[]
   /** The whole, with the last piece. */
   readonly answer?: Answer
 }
@@ -67,6 +106,13 @@ export interface Answerer {
   stream(ask: Ask, options?: AnswerOptions): AsyncIterable<Piece>
   /** Answers the last message of a conversation. Leaving the loop ends it. */
   chat(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncIterable<Piece>
+  /**
+   * Texts, or ids of some, as vectors: the mean of the last hidden states of their tokens, of length 1. Absent where the
+   * model cannot.
+   *
+   * @throws RangeError for a text that the model cannot take; the signal's reason
+   */
+  embed?(texts: readonly (string | readonly number[])[], options?: Pick<AnswerOptions, 'signal'>): Promise<Embeddings>
 }
 
 /**

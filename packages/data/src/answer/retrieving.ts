@@ -72,7 +72,9 @@ function questionOf(ask: Ask): string | undefined {
   if ('prompt' in ask || 'ids' in ask) return undefined
   if ('instruction' in ask) return ask.input === undefined || ask.input === '' ? ask.instruction : undefined
   if (ask.documents !== undefined && ask.documents.length > 0) return undefined
-  return 'question' in ask ? ask.question : ask.messages.findLast(({ role }) => role === 'user')?.content
+  if ('question' in ask) return ask.question
+  const last = ask.messages.at(-1)
+  return last?.role === 'user' ? last.content : undefined
 }
 
 /**
@@ -113,6 +115,7 @@ export function retrieving(
     stream,
     ask: (ask, answerOptions) => answerOf(stream(ask, answerOptions)),
     chat: (messages: readonly ChatMessage[], answerOptions) => stream({ messages }, answerOptions),
+    ...(answerer.embed && { embed: answerer.embed.bind(answerer) }),
     async *askAll(asks, answerOptions) {
       const found = await withPassages(asks)
       const answers = answerer.askAll(

@@ -1,5 +1,6 @@
 // What a model is asked, as the row that training would have made of it: a question has the ids it has in training.
 
+import type { JsonRecord } from '../records/json'
 import type { ChatMessage, ContextDocument, Row } from '../rows/row-formats'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { questionsOf } from './asked'
@@ -14,8 +15,16 @@ export type Ask =
   | { readonly instruction: string; readonly input?: string }
   /** A question, on documents where there are any. */
   | { readonly question: string; readonly documents?: readonly ContextDocument[] }
-  /** A conversation whose last message is answered; documents are what that message is about. */
-  | { readonly messages: readonly ChatMessage[]; readonly documents?: readonly ContextDocument[] }
+  | AskedConversation
+
+/** A conversation whose last message is answered. */
+export interface AskedConversation {
+  readonly messages: readonly ChatMessage[]
+  /** What that message is about. */
+  readonly documents?: readonly ContextDocument[]
+  /** Tools that the answer may call, as JSON schemas; only chat templates show them. */
+  readonly tools?: readonly JsonRecord[]
+}
 
 /** Ids of a prompt. */
 export interface AskedIds {
@@ -50,15 +59,15 @@ function rowOf(ask: Exclude<Ask, { prompt: string } | { ids: AskedIds }>, templa
   return { context: documents, questions: [{ question, answer: placeholder }] }
 }
 
-function conversation(
-  { messages, documents = [] }: Extract<Ask, { messages: unknown }>,
-  template: PromptTemplate,
-): Row {
+function conversation({ messages, documents = [], tools = [] }: AskedConversation, template: PromptTemplate): Row {
   const last = messages.at(-1)
   if (last?.role !== 'user' && (documents.length > 0 || template.chat === undefined))
     throw new Error('the last message of a conversation must be the user’s')
+  if (tools.length > 0 && template.chat === undefined)
+    throw new RangeError('the model is asked without a chat template, which tools need')
   // A lone question is what rows hold: it has their ids.
-  if (last !== undefined && messages.length === 1 && (documents.length > 0 || template.chat === undefined))
+  const isLone = tools.length === 0 && messages.length === 1
+  if (last !== undefined && isLone && (documents.length > 0 || template.chat === undefined))
     return rowOf({ question: last.content, documents }, template)
   if (template.chat === undefined)
     return { prompt: framedConversation(messages, documents, template), completion: placeholder }
@@ -66,7 +75,8 @@ function conversation(
     documents.length === 0
       ? messages
       : [...messages.slice(0, -1), { ...last!, content: aboutDocuments(last!.content, documents, template) }]
-  return { messages: [...asked, { role: 'assistant', content: placeholder }] }
+  const whole: ChatMessage[] = [...asked, { role: 'assistant', content: placeholder }]
+  return tools.length === 0 ? { messages: whole } : { messages: whole, tools }
 }
 
 /** A question behind its documents, as the text of a message or of a whole prompt. */

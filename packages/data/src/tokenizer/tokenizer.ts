@@ -37,6 +37,8 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: DecodeOptions): string
   /** Decodes ids as they come; see {@link createTextStream}. */
   textStream(options?: DecodeOptions): TextStream
+  /** What a token is in the middle of a text; of no bytes for an id outside the vocabulary. */
+  idToBytes(id: number): Uint8Array
   /** The piece as the vocabulary writes it, such as `▁the` or `Ġthe`. */
   idToToken(id: number): string | undefined
   readonly bosId: number | undefined
@@ -129,6 +131,7 @@ export function createTokenizer(
     vocabSize: largestId(pieces.keys()) + 1,
     chatTemplate: templates.get('default') ?? templates.values().next().value,
     toolTemplate: templates.get('tool_use'),
+    idToBytes: (id) => decoder.toBytes(pieces.get(id) ?? '', false),
     idToToken: (id) => pieces.get(id),
     encode(text, options) {
       return this.encodeParts([text], options)[0]!

@@ -1,4 +1,5 @@
 // One continuation that somebody waits for: the prompt, what was generated so far, and how its reader hears of it.
+import { likelihoods, type Token } from './logprobs'
 import type { AdapterTensors, Generated, GenerateOptions } from './options'
 import { randomOf, sampleToken } from './sampling'
 
@@ -17,6 +18,7 @@ export class Continuation {
   readonly #room: number
   readonly #random: () => number
   readonly #ids: number[] = []
+  readonly #tokens: Token[] = []
   #read = 0
   #end: End | undefined
   #heard = () => {}
@@ -44,9 +46,13 @@ export class Continuation {
    */
   accept(scores: Float32Array): number | undefined {
     if (this.ended) return undefined
+    const { logprobs } = this.#options
+    // Choosing changes the scores.
+    const likely = logprobs === undefined ? undefined : likelihoods(scores, logprobs)
     const id = sampleToken(scores, this.prompt, this.#ids, this.#options, this.#random)
     if (this.#stopIds.includes(id)) return this.#finish({ finishReason: 'stop' })
     this.#ids.push(id)
+    this.#tokens.push(likely ? { id, logprob: likely.of(id), top: likely.top } : { id })
     if (this.#ids.length >= this.#room) return this.#finish({ finishReason: 'length' })
     this.#heard()
     return id
@@ -58,16 +64,16 @@ export class Continuation {
   }
 
   /**
-   * Ids as they are made.
+   * Tokens as they are made.
    *
    * @throws what it failed with; the signal's reason
    */
-  async *read(): AsyncGenerator<number, Generated> {
+  async *read(): AsyncGenerator<Token, Generated> {
     try {
       for (;;) {
         // Who aborts hears nothing more; who is done hears all.
         if (this.#end && 'error' in this.#end) throw this.#end.error
-        if (this.#read < this.#ids.length) yield this.#ids[this.#read++]!
+        if (this.#read < this.#tokens.length) yield this.#tokens[this.#read++]!
         else if (this.#end) return { ids: [...this.#ids], finishReason: this.#end.finishReason }
         else await new Promise<void>((resolve) => (this.#heard = resolve))
       }

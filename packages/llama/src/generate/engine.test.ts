@@ -3,7 +3,17 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { add, mul, setDefaultDevice, tensor, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { tinyConfig, tinyWeights } from '../../test/tiny-model'
-import { denseLinear, Engine, Generator, parseConfig, type Adapt, type AdapterTensors, type Decoder } from '../index'
+import {
+  decode,
+  denseLinear,
+  Engine,
+  Generator,
+  parseConfig,
+  tokenLosses,
+  type Adapt,
+  type AdapterTensors,
+  type Decoder,
+} from '../index'
 
 const config = parseConfig({ ...tinyConfig, max_position_embeddings: 1024 })
 /** An adapter that scales what the query projections give. */
@@ -255,6 +265,62 @@ describe('an engine that is disposed', () => {
     engine.dispose()
     await expect(work).rejects.toThrow('the model was closed')
   })
+})
+
+test('log probabilities are those of the loss, whatever the sampling, and of the likeliest first', async () => {
+  const engine = new Engine(generator)
+  const prompt = idsOf(70, 3)
+  const made = []
+  for await (const token of engine.tokens(prompt, {
+    maxNewTokens: 6,
+    stopIds: [],
+    temperature: 3,
+    seed: 5,
+    logprobs: 48,
+  }))
+    made.push(token)
+  const ids = made.map(({ id }) => id)
+  const whole = [...prompt, ...ids]
+  const losses = tokenLosses(
+    decoder,
+    { tokens: tensor(Int32Array.from(whole), { shape: [1, whole.length] }) },
+    {
+      labelRows: tensor(Int32Array.from(ids, (_, i) => prompt.length - 1 + i)),
+      labels: tensor(Int32Array.from(ids)),
+    },
+  )
+  const expected = [...((await losses.data()) as Float32Array)]
+  for (const [i, { id, logprob, top }] of made.entries()) {
+    expect(logprob).toBeCloseTo(-expected[i]!, 3)
+    expect(top!.find((other) => other.id === id)!.logprob).toBe(logprob)
+    expect(top!.reduce((sum, other) => sum + Math.exp(other.logprob), 0)).toBeCloseTo(1, 5)
+    expect(top!.map((other) => other.logprob)).toEqual(top!.map((other) => other.logprob).sort((a, b) => b - a))
+  }
+  const plain = engine.tokens(prompt, { maxNewTokens: 1, stopIds: [] })
+  expect((await plain.next()).value).not.toHaveProperty('logprob')
+  for await (const { id, top } of engine.tokens(prompt, { maxNewTokens: 3, stopIds: [], logprobs: 1 }))
+    expect(top!.map((other) => other.id)).toEqual([id])
+})
+
+test('a text as a vector is the mean of its last hidden states, of length 1, beside answers that are made', async () => {
+  const engine = new Engine(generator)
+  const ids = idsOf(45, 7)
+  const answer = whole(engine.stream(idsOf(40, 2), { maxNewTokens: 30, stopIds: [] }))
+  const [vector, again, other] = await Promise.all([ids, ids, ids.slice(1)].map((text) => engine.embed(text)))
+  const { hidden } = decode(decoder, { tokens: tensor(Int32Array.from(ids), { shape: [1, ids.length] }) })
+  const states = (await hidden.data()) as Float32Array
+  const size = config.hiddenSize
+  const sums = Array.from({ length: size }, (_, d) => ids.reduce((sum, _id, i) => sum + states[i * size + d]!, 0))
+  const length = Math.hypot(...sums)
+  expect(vector!.length).toBe(size)
+  for (const [d, x] of vector!.entries()) expect(x).toBeCloseTo(sums[d]! / length, 5)
+  expect(again).toEqual(vector)
+  expect(other).not.toEqual(vector)
+  expect(await answer).toEqual(await alone(idsOf(40, 2), 30))
+  await expect(engine.embed([])).rejects.toThrow('the text is empty')
+  await expect(engine.embed([99])).rejects.toThrow('the text has id 99, the vocabulary has 48')
+  await expect(engine.embed(idsOf(1025, 1))).rejects.toThrow('the text has 1025 tokens, the model takes at most 1024')
+  await expect(engine.embed([1], { signal: AbortSignal.abort(new Error('gone')) })).rejects.toThrow('gone')
 })
 
 test('pieces of a prompt but the last compute no scores', async () => {

@@ -2,7 +2,9 @@
 // before are used again, and answers are decoded together, each token for all of them at once.
 import { disposeTree } from '@jora/tensor'
 import { Continuation } from './continuation'
+import { embed } from './embed'
 import type { Generator } from './generate'
+import type { Token } from './logprobs'
 import { checkRequest, type AdapterTensors, type Generated, type GenerateOptions } from './options'
 import { Prefill } from './prefill'
 import { PrefixStore } from './prefix-store'
@@ -41,6 +43,7 @@ export class Engine {
   #prefill: Prefill | undefined
   #exclusive: Exclusive | undefined
   #looping = false
+  #lastEmbedding: Promise<unknown> = Promise.resolve()
   #closed: Error | undefined
 
   constructor(generator: Generator, { maxRows = 8, prefixBytes = 2 ** 28 }: EngineOptions = {}) {
@@ -65,12 +68,51 @@ export class Engine {
    * @throws RangeError as `Generator.generate` does; the signal's reason; Error once the engine is disposed
    */
   async *stream(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, Generated> {
+    const tokens = this.tokens(prompt, options)
+    try {
+      for (;;) {
+        const { done, value } = await tokens.next()
+        if (done) return value
+        yield value.id
+      }
+    } finally {
+      await tokens.return({ ids: [], finishReason: 'stop' })
+    }
+  }
+
+  /**
+   * As {@link stream}, each token with its log probabilities where `options.logprobs` asks for them.
+   *
+   * @throws as `stream` does
+   */
+  async *tokens(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<Token, Generated> {
     const { config } = this.generator.decoder
     const maxNewTokens = checkRequest([prompt], options, config)
     const room = Math.min(maxNewTokens, config.maxPositions - prompt.length)
     const continuation = new Continuation(prompt, options, config.eosTokenIds, room)
     this.#add({ kind: 'continuation', continuation })
     return yield* continuation.read()
+  }
+
+  /**
+   * A text as one vector of length 1, f32 `[hidden]`: the mean of the last hidden states of its tokens, behind the final
+   * norm. Texts are computed one after another, between the steps of answers.
+   *
+   * @throws RangeError for ids that the model cannot take; the signal's reason; Error once the engine is disposed
+   */
+  embed(
+    ids: readonly number[],
+    { adapter, signal }: Pick<GenerateOptions, 'adapter' | 'signal'> = {},
+  ): Promise<Float32Array> {
+    const compute = async () => {
+      signal?.throwIfAborted()
+      if (this.#closed) throw this.#closed
+      const { programs, decoder, device } = this.generator
+      return embed(programs.embedding, decoder, ids, { device, adapter })
+    }
+    const vector = this.#lastEmbedding.then(compute)
+    this.#lastEmbedding = vector.catch(() => {})
+    return vector
   }
 
   /**

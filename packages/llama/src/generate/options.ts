@@ -12,6 +12,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stopIds?: readonly number[]
   /** Seed of the sampler; with the same prompts and options it gives the same tokens. */
   readonly seed?: number
+  /** With each token of `Engine.tokens`, log probabilities: its own, and of so many of the likeliest. Absent: none. */
+  readonly logprobs?: number
   /** Aborting it ends the generation, which throws its reason. */
   readonly signal?: AbortSignal
   /**
@@ -54,12 +56,20 @@ export function checkRequest(
   signal?.throwIfAborted()
   if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1)
     throw new RangeError(`maxNewTokens is ${maxNewTokens}, expected an integer ≥ 1`)
+  const { logprobs = 0 } = options
+  if (!Number.isInteger(logprobs) || logprobs < 0)
+    throw new RangeError(`logprobs is ${logprobs}, expected an integer ≥ 0`)
   for (const [row, prompt] of prompts.entries()) {
-    if (prompt.length === 0) throw new RangeError(`prompt ${row} is empty`)
-    const bad = prompt.find((id) => id < 0 || id >= vocabSize)
-    if (bad !== undefined) throw new RangeError(`prompt ${row} has id ${bad}, the vocabulary has ${vocabSize}`)
+    checkIds(prompt, `prompt ${row}`, vocabSize)
     if (prompt.length >= maxPositions)
       throw new RangeError(`the prompt has ${prompt.length} tokens, the model takes at most ${maxPositions}`)
   }
   return maxNewTokens
+}
+
+/** @throws RangeError for no ids, or one beyond the vocabulary, naming `what` has it */
+export function checkIds(ids: readonly number[], what: string, vocabSize: number): void {
+  if (ids.length === 0) throw new RangeError(`${what} is empty`)
+  const bad = ids.find((id) => id < 0 || id >= vocabSize)
+  if (bad !== undefined) throw new RangeError(`${what} has id ${bad}, the vocabulary has ${vocabSize}`)
 }

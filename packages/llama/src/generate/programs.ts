@@ -12,6 +12,7 @@ import {
   type Tensor,
 } from '@jora/tensor'
 import { decode, logits, type Decoder, type LayerCache } from '../model'
+import { embeddingProgram, type EmbeddingProgram } from './embed'
 import type { Adapt, AdapterTensors } from './options'
 import type { Cache } from './sight'
 
@@ -66,6 +67,8 @@ export interface GenerationPrograms {
   >
   /** The first `width` columns of a cache of one row, put into row `row` of a batch at column `column` (i32 scalars). */
   readonly place: Jitted<[batch: Cache, one: Cache, row: Tensor, column: Tensor, width: number], Cache>
+  /** A text as a vector; see `embed`. */
+  readonly embedding: EmbeddingProgram
   /** A batch of other rows and columns of a batch: element `[i, :, j]` is `[rows[i], :, columns[j]]`. */
   readonly relayout: Jitted<[batch: Cache, rows: Tensor, columns: Tensor], Cache>
 }
@@ -134,6 +137,7 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
         }),
       { donate: [0] },
     ),
+    embedding: embeddingProgram(adapted),
     relayout: jit((batch, rows, columns) => each(batch, (x) => gather(gather(x, rows, 0), columns, 2)), {
       donate: [0],
     }),

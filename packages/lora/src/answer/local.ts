@@ -10,11 +10,13 @@ import {
   type Ask,
   type AskedIds,
   type ChatMessage,
+  type Embeddings,
   type Piece,
   type PromptTemplate,
   type Tokenizer,
 } from '@jora/data'
 import type { AdapterTensors, Engine, Generated, GenerateOptions, Generator } from '@jora/llama'
+import { AnswerText } from './answer-text'
 import { batchesOf } from './batches'
 
 /** A model of this process, and how to ask it. */
@@ -55,39 +57,35 @@ export class LocalAnswerer implements Answerer {
   }
 
   async *stream(ask: Ask, options: AnswerOptions = {}): AsyncGenerator<Piece, void> {
-    const { engine, tokenizer } = this.#model
+    const { engine } = this.#model
     const prompt = this.promptIds(ask)
     if (prompt.length === 0) throw new RangeError('the prompt is empty, expected text')
-    const stops = this.#stops(options)
-    const decoding = tokenizer.textStream({ skipSpecialTokens: true, continuation: true })
-    const tokens = engine.stream(prompt, this.#settings(options))
-    const made: { text: string; ids: number[] } = { text: '', ids: [] }
-    const ended = (text: string, finishReason: Answer['finishReason']): Piece => ({
-      text,
-      ids: [],
-      answer: { text: made.text, ids: made.ids, finishReason, promptTokens: prompt.length },
-    })
+    const reading = new AnswerText(this.#model, ask, this.#stops(options))
+    const tokens = engine.tokens(prompt, this.#settings(options))
     try {
       for (;;) {
         const next = await tokens.next()
-        if (next.done) {
-          const rest = stops.push(decoding.flush()) + stops.flush()
-          made.text += rest
-          yield ended(rest, stops.reached ? 'stop' : next.value.finishReason)
-          return
-        }
-        const text = stops.push(decoding.push(next.value))
-        made.ids.push(next.value)
-        made.text += text
-        if (text !== '' || !stops.reached) yield { text, ids: [next.value] }
-        if (stops.reached) {
-          yield ended('', 'stop')
-          return
-        }
+        if (next.done) return yield reading.end(next.value.finishReason, prompt.length)
+        const piece = reading.push(next.value)
+        if (piece.text !== '' || !reading.stopped) yield piece
+        if (reading.stopped) return yield reading.end('stop', prompt.length)
       }
     } finally {
-      await tokens.return({ ids: made.ids, finishReason: 'stop' })
+      await tokens.return({ ids: [], finishReason: 'stop' })
     }
+  }
+
+  /** @throws RangeError for a text that is empty or too long; the signal's reason */
+  async embed(
+    texts: readonly (string | readonly number[])[],
+    { signal }: Pick<AnswerOptions, 'signal'> = {},
+  ): Promise<Embeddings> {
+    const { engine, tokenizer, adapter } = this.#model
+    const all = texts.map((text) => (typeof text === 'string' ? tokenizer.encode(text) : text))
+    const vectors = await Promise.all(
+      all.map((ids) => engine.embed(ids, { ...(adapter && { adapter }), ...(signal && { signal }) })),
+    )
+    return { vectors, tokens: all.reduce((sum, { length }) => sum + length, 0) }
   }
 
   /**
