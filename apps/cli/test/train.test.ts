@@ -99,6 +99,7 @@ no-shuffle: true
     expect(JSON.parse(out)).toEqual({
       outputDir: path('second'),
       steps: 1,
+      best: { step: 1, value: expect.any(Number) as number },
       finished: true,
       finalLoss: expect.any(Number),
       evalLoss: expect.any(Number),

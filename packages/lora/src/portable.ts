@@ -18,6 +18,7 @@ export { answerQuestions, type AnsweredQuestion, type ScoreOptions } from './ans
 export { chooseDType, type DTypeSetting } from '@jora/llama'
 export { Evaluator, type EvaluateOptions, type Evaluation } from './train/evaluate'
 export type {
+  AnswerFigures,
   BeginEvent,
   CheckpointEvent,
   ControlEvent,
@@ -94,6 +95,9 @@ export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './a
 export { peftName } from './adapter/peft/peft-names'
 export { samplesFromRows, type JoraSamples } from './train/samples'
 export { adaptedModules, rankNote, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
+export { watchNothing, type WatchRule } from './settings/watch-rule'
+export { scoreOf, type ScoreMetric, type WatchMetric } from './settings/table/watching'
+export type { BestEvaluation, Watched } from './train/watch/watching'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
 export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
 export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './train/training-step'

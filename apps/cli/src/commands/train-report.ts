@@ -5,10 +5,15 @@ import type { DecoderConfig, ModelRef } from '@jora/llama'
 import {
   listCheckpoints,
   methodName,
+  scoreLabels,
+  scoreOf,
   trainedNumbers,
+  type DoneEvent,
   type JoraConfig,
   type JoraDataset,
   type MethodName,
+  type WatchMetric,
+  type WatchRule,
 } from '@jora/lora'
 import { count, plural, shellWord, short } from '../ui/format'
 import { asUsageError, trainFlags, type TrainValues } from './train-settings'
@@ -76,6 +81,26 @@ export async function runNotes(
   if (from === undefined) return [...lines, `note: no checkpoint in ${outputDir} yet, starting at the beginning`]
   return [...lines, `resuming from ${from}`]
 }
+
+/** Why a run ended before its last step, and whose adapter it left. */
+export function endNotes({ patience, metric }: WatchRule, end: DoneEvent | undefined, totalSteps: number): string[] {
+  const { stoppedEarly, kept, steps } = end ?? {}
+  return [
+    ...(stoppedEarly
+      ? [
+          `ended after step ${steps} of ${totalSteps}: ${plural(patience ?? 0, 'evaluation')} without a better ${metricLabel(metric)}`,
+        ]
+      : []),
+    ...(kept
+      ? [
+          `the adapter is that of step ${kept.step}, whose ${metricLabel(metric)} was the best: ${kept.value.toFixed(4)}`,
+        ]
+      : []),
+  ]
+}
+
+const metricLabel = (metric: WatchMetric): string =>
+  metric === 'loss' ? 'held-out loss' : scoreLabels[scoreOf[metric]]
 
 /** Commands that use the new adapter, without the program's name. */
 export function nextCommands(values: TrainValues, { packing, prompt }: JoraDataset): string[] {

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { parseJsonFile, readTextIfThere } from '@jora/data'
 import { ConfigError, JoraConfig, parsePeftConfig, type GivenSettings, type LoraConfig } from '@jora/lora'
-import { flagOf, fromNames, settings, type Setting } from '@jora/lora/settings'
+import { flagOf, fromNames, recipes, settings, toNames, type RecipeName, type Setting } from '@jora/lora/settings'
 import { datasetFlag } from '../dataset-file'
 import { UsageError } from '../errors'
 import { grouped, required, text, toggle, type ValuesOf } from '../flags/flag'
@@ -26,6 +26,14 @@ export const trainFlags = {
 }
 
 export type TrainValues = ValuesOf<typeof trainFlags>
+
+/** Values of flags, with those of the recipe for what was not chosen. */
+export const withRecipe = <V extends { readonly recipe: RecipeName }>(values: V, chosen: ReadonlySet<keyof V>): V => ({
+  ...values,
+  ...Object.fromEntries(
+    Object.entries(toNames(settings, recipes[values.recipe])).filter(([name]) => !chosen.has(name as keyof V)),
+  ),
+})
 
 /** The adapter that flags describe. */
 export const loraOf = (

@@ -18,6 +18,7 @@ import {
   trainLora,
   type JoraDataset,
   type LoraConfig,
+  type DoneEvent,
   type TrainEvent,
   needsCheckpointing,
   plannedModel,
@@ -38,8 +39,8 @@ import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 import { factLine } from '../ui/table'
 import { TrainDisplay } from '../ui/train-display'
-import { asUsageError, trainFlags, trainSettings, type TrainValues } from './train-settings'
-import { countParameters, nextCommands, runFacts, runNotes } from './train-report'
+import { asUsageError, trainFlags, trainSettings, withRecipe, type TrainValues } from './train-settings'
+import { countParameters, endNotes, nextCommands, runFacts, runNotes } from './train-report'
 
 export function registerTrain(parent: Command, io: Session): void {
   defineCommand(parent, io, {
@@ -56,9 +57,10 @@ export function registerTrain(parent: Command, io: Session): void {
 }
 
 async function train(
-  values: TrainValues,
+  typed: TrainValues,
   { io: session, given, json }: CommandContext<typeof trainFlags>,
 ): Promise<void> {
+  const values = withRecipe(typed, given)
   let config = await trainSettings(values, given)
   const { outputDir, resume } = values
   // A run goes on as it was begun, whatever `auto` would come to today.
@@ -102,6 +104,7 @@ async function train(
       steps,
       finished,
       finalLoss = null,
+      best,
     } = await trainLora(config, dataset, outputDir, {
       resume,
       signal,
@@ -110,10 +113,10 @@ async function train(
       onEvent,
     })
     display.close()
-    const { evalLoss, seconds, newSteps } = outcome()
+    const { evalLoss, seconds, newSteps, done: end } = outcome()
     if (json) {
       const heldOut = evalLoss === undefined ? {} : { evalLoss }
-      io.stdout.write(`${JSON.stringify({ outputDir, steps, finished, finalLoss, ...heldOut, seconds })}\n`)
+      io.stdout.write(`${JSON.stringify({ outputDir, steps, finished, finalLoss, ...heldOut, best, seconds })}\n`)
     }
     if (!finished) {
       const resumes = io.argv.some((word) => word === '--resume' || word.startsWith('--resume='))
@@ -131,10 +134,11 @@ async function train(
     ]
     const done = newSteps === 0 ? 'already done' : 'done  '
     display.log(`${style.green(done)} ${plural(steps, 'step')} in ${duration(seconds)}${losses.join('')}`)
-    const best = await bestCheckpoint(outputDir)
-    if (best !== undefined && best.step < steps && evalLoss !== undefined && best.loss < evalLoss)
+    for (const line of endNotes(config.watch, end, totalSteps)) display.log(style.dim(line))
+    const lowest = end?.kept ? undefined : await bestCheckpoint(outputDir)
+    if (lowest !== undefined && lowest.step < steps && evalLoss !== undefined && lowest.loss < evalLoss)
       display.log(
-        style.dim(`the held-out loss was lowest, ${best.loss.toFixed(4)}, after step ${best.step}: ${best.path}`),
+        style.dim(`the held-out loss was lowest, ${lowest.loss.toFixed(4)}, after step ${lowest.step}: ${lowest.path}`),
       )
     display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io)} ${line}`)}`)
@@ -203,12 +207,16 @@ function follow(display: TrainDisplay, onFirstStep: () => void) {
   let seconds: number | undefined
   let evalLoss: number | undefined
   let newSteps = 0
+  let done: DoneEvent | undefined
   const onEvent = (event: TrainEvent): void => {
     display.show(event)
     if (event.type === 'step' && ++newSteps === 1) onFirstStep()
     if (event.type === 'eval') evalLoss = event.loss
-    if (event.type === 'done') ({ seconds } = event)
+    if (event.type === 'done') {
+      done = event
+      ;({ seconds } = event)
+    }
   }
-  const outcome = () => ({ evalLoss, newSteps, seconds: seconds ?? (performance.now() - started) / 1000 })
+  const outcome = () => ({ evalLoss, newSteps, done, seconds: seconds ?? (performance.now() - started) / 1000 })
   return { onEvent, outcome }
 }

@@ -100,7 +100,7 @@ export const axolotl: Tool = {
     debug: reports,
     evals_per_epoch: note('when the held-out rows are measured; JORA does it each epoch or by --eval-every'),
     saves_per_epoch: note('when checkpoints are made; JORA does it each epoch or by --save-every'),
-    early_stopping_patience: lack('an early end'),
+    early_stopping_patience: to('patience'),
     local_rank: speed,
     wandb_project: reports,
     wandb_entity: reports,

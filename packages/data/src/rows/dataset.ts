@@ -83,6 +83,8 @@ export interface PreparedDataset {
   train: Sample[]
   /** In the order of the file. */
   heldOut: Sample[]
+  /** The rows that `heldOut` is made of. */
+  heldOutRows: readonly Row[]
   /** Of both together, and of each. */
   statistics: DatasetStatistics & { train: DatasetStatistics; heldOut: DatasetStatistics }
   /** Remarks on the split, in sentences; usually none. */
@@ -132,6 +134,7 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
     prompt,
     train: train.samples(decided),
     heldOut: heldOut.samples(decided),
+    heldOutRows: heldOut.kept,
     statistics: {
       ...sum(statistics.train, statistics.heldOut),
       contexts: countContexts([...train.kept, ...heldOut.kept]),

@@ -1,7 +1,7 @@
 // Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeTemporaries, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
+import { removeTemporaries, removeWhole, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import { parseSafetensors, SafetensorsError, writeSafetensors } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device } from '@jora/tensor'
 import { parseJsonFile } from '@jora/data'
@@ -31,6 +31,7 @@ export interface SavedProgress extends Progress {
 const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetensors' } as const
 const progressFile = 'trainer_state.json'
 const isCheckpointName = (name: string): boolean => /^step-\d{8}$/.test(name)
+const stepOf = (path: string): number => Number(/\d+$/.exec(path)![0])
 const folderName = (step: number): string => `step-${String(step).padStart(8, '0')}`
 
 /**
@@ -69,6 +70,19 @@ export async function listCheckpoints(outputDir: string): Promise<string[]> {
     .map((name) => join(outputDir, 'checkpoints', name))
 }
 
+/** Where the checkpoint of a step is. */
+export const checkpointFolder = (outputDir: string, step: number): string =>
+  join(outputDir, 'checkpoints', folderName(step))
+
+/**
+ * Removes the checkpoints of a run that has come to `step`, but `keep` of the newest, and that of the step `best`. Those of
+ * later steps, which a run has that goes on from an earlier one, stay.
+ */
+export async function pruneCheckpoints(outputDir: string, keep: number, step: number, best?: number): Promise<void> {
+  const until = (await listCheckpoints(outputDir)).filter((path) => stepOf(path) <= step)
+  for (const path of until.slice(0, -keep)) if (stepOf(path) !== best) await removeWhole(path)
+}
+
 /** A checkpoint at which the held-out rows were evaluated. */
 export interface EvaluatedCheckpoint {
   readonly path: string
@@ -79,7 +93,7 @@ export interface EvaluatedCheckpoint {
 
 /** The checkpoint with the lowest held-out loss; undefined where none was evaluated. */
 export async function bestCheckpoint(outputDir: string): Promise<EvaluatedCheckpoint | undefined> {
-  const folders = new Map((await listCheckpoints(outputDir)).map((path) => [Number(/\d+$/.exec(path)![0]), path]))
+  const folders = new Map((await listCheckpoints(outputDir)).map((path) => [stepOf(path), path]))
   const events = (await readLog(join(outputDir, metricsFile))).map((line) => parseLine<TrainEvent>(line)!)
   const evaluated = events.filter((event) => event.type === 'eval' && folders.has(event.step)) as EvalEvent[]
   const { best } = evaluated.reduce(fold, newRun)

@@ -1,5 +1,6 @@
 // What happens to a run. Two files hold it, with one writer each: the trainer's metrics.jsonl (and run.json, its first
 // word), and control.jsonl, of whoever starts and stops the run.
+import type { ScoreName } from '@jora/data'
 
 /** One optimiser step. */
 export interface StepEvent {
@@ -20,9 +21,17 @@ export interface StepEvent {
   readonly deviceBytes: readonly number[]
 }
 
-/** The held-out rows after a step. */
-export interface EvalEvent {
+/** Scores of answers to held-out questions, each in [0, 1], and what they cost. */
+export type AnswerFigures = Readonly<Partial<Record<ScoreName, number>>> & {
+  /** Questions that were answered. */
+  readonly answers?: number
+  readonly answerSeconds?: number
+}
+
+/** The held-out rows after a step, and answers where `evalMetrics` asks for them. */
+export interface EvalEvent extends AnswerFigures {
   readonly type: 'eval'
+  /** 0 before the first step. */
   readonly step: number
   /** Mean over the labelled tokens of the held-out rows, in nats. */
   readonly loss: number
@@ -37,12 +46,16 @@ export interface CheckpointEvent {
   readonly path: string
 }
 
-/** All steps are done, and the adapter is in the output directory. */
+/** All steps are done, or there was no better evaluation for as long as patience lasts, and the adapter is in the output directory. */
 export interface DoneEvent {
   readonly type: 'done'
   readonly steps: number
   readonly seconds: number
   readonly peakDeviceBytes: readonly number[]
+  /** Patience ran out before the last step. */
+  readonly stoppedEarly?: true
+  /** The evaluation whose adapter was kept, where that is not the last step's. */
+  readonly kept?: { readonly step: number; readonly metric: string; readonly value: number }
 }
 
 /** The last line of a run that failed. */

@@ -27,12 +27,14 @@ export class RunDirectory {
   /**
    * Opens `path` for a new run, or to continue one after `resumeStep` (later lines of metrics.jsonl are dropped: those
    * steps will be done again).
+   * @param evaluatesAgain whether the evaluation after `resumeStep` will be, too
    * @throws ConfigError when it cannot be written, or holds a run that is not to be resumed
    */
   static async open(
     path: string,
     settings: Record<string, unknown>,
     resumeStep: number | undefined,
+    evaluatesAgain = false,
   ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, metricsFile)
@@ -44,6 +46,8 @@ export class RunDirectory {
       for (const line of await readLog(metricsPath)) {
         const event = parseLine<TrainEvent>(line)!
         if (event.type === 'error' || event.type === 'done' || event.step > resumeStep!) continue
+        // Without a checkpoint the run begins again, its evaluation before the first step included.
+        if (resumeStep === 0 || (evaluatesAgain && event.type === 'eval' && event.step === resumeStep)) continue
         kept += `${line}\n`
         if (event.type === 'step') directory.earlier.finalLoss = event.loss
       }

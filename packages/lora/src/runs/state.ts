@@ -111,7 +111,8 @@ function factsOf(run: RunSnapshot, event: TrainEvent): Partial<RunSnapshot> {
     case 'eval': {
       const { step, loss } = event
       // null: a loss that was not finite, as JSON has it.
-      const isBest = typeof loss === 'number' && (run.best === null || loss < run.best.loss)
+      // One before the first step is for comparison alone.
+      const isBest = step > 0 && typeof loss === 'number' && (run.best === null || loss < run.best.loss)
       return { evalLoss: loss, best: isBest ? { step, loss } : run.best }
     }
     case 'checkpoint':

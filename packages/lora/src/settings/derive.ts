@@ -66,6 +66,13 @@ export const fromNames = (
     }),
   )
 
+/** Values by keys, turned into values by the settings' names: the way back from {@link fromNames}. */
+export const toNames = (
+  table: Settings,
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [nameOf(key, table[key]!), value]))
+
 /** The values that decide the course of training: those a checkpoint must have been made with. */
 export const courseOf = (
   table: Settings,

@@ -11,6 +11,7 @@ export {
   isNegated,
   kebab,
   nameOf,
+  toNames,
   type Field,
   type PageName,
   type RequiredKeys,
@@ -27,6 +28,7 @@ export {
   type ValueOf,
   type ValuesOf,
 } from './setting'
+export { recipes, type Recipe, type RecipeName } from './recipes'
 export { settings, type SettingKey, type SettingsTable } from './table'
 export type { InitLoraWeights } from './table/adapter'
 export * as types from './types'

@@ -2,10 +2,12 @@
 import { ConfigError } from './config-error'
 import { checkSettings, defaultsOf } from './derive'
 import { checkLoraConfig, loraConfigOf } from './lora-config'
+import { recipes } from './recipes'
 import type { Settings, ValuesOf } from './setting'
 import { settings, type SettingsTable } from './table'
 import { trainingSettings } from './table/training'
 import type { TrainConfig } from './train-config'
+import { watchRuleOf, type WatchRule } from './watch-rule'
 import { size } from './types'
 
 /** All settings but the model have defaults; names are the command line's in camel case, with few exceptions. */
@@ -35,8 +37,10 @@ export class JoraConfig {
       const { type } = (settings as Settings)[key]!
       return value === undefined ? [] : [[key, type.normal ? type.normal(value) : value]]
     })
-    this.settings = { ...defaultJoraSettings, ...Object.fromEntries(present), modelPath: given.modelPath }
+    const recipe = recipes[given.recipe ?? defaultJoraSettings.recipe]
+    this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
     checkLoraConfig(this.train.lora)
+    watchRuleOf(this.settings)
   }
 
   /** The part the trainer reads. */
@@ -49,6 +53,11 @@ export class JoraConfig {
       lora: loraConfigOf(this.settings),
       gradientCheckpointing: gradientCheckpointing === 'on',
     }
+  }
+
+  /** What the run is held to while it trains. */
+  get watch(): WatchRule {
+    return watchRuleOf(this.settings)
   }
 
   /** How the model is opened, for `openModel`. */

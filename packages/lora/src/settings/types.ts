@@ -140,6 +140,30 @@ export const path = (of: 'file' | 'folder'): SettingType<string> => ({
   control: { kind: 'path', of },
 })
 
+/**
+ * Some of the keys of `options`, written with commas between; `options` and `earlier` as {@link choice} has them.
+ */
+export function choices<V extends string>(
+  options: Readonly<Record<V, string>>,
+  earlier: Readonly<Record<string, V>> = {},
+): SettingType<readonly V[]> {
+  const one = choice(options, earlier)
+  const named = (value: readonly unknown[]) => [...new Set(value.map((name) => one.normal!(name as V)))]
+  return {
+    ...typeOf<readonly V[]>({
+      placeholder: 'NAMES',
+      control: { kind: 'names' },
+      read: (list) => named(splitNames(list).filter(Boolean)),
+      problem: (value) =>
+        Array.isArray(value) && value.every((name) => one.problem(name) === undefined)
+          ? undefined
+          : `some of ${Object.keys(options).join(', ')}`,
+      show: (value) => value.join(','),
+    }),
+    normal: named,
+  }
+}
+
 const splitNames = (list: string): string[] => list.trim().split(/\s*,\s*|\s+/)
 
 /** Names, written with commas between; in code one text too, which is a regular expression. */

@@ -1,7 +1,9 @@
 // Rows as training and held-out samples, by a run's settings.
 import {
   prepareDataset,
+  questionsOf,
   requireEos,
+  type AskedQuestion,
   type DatasetStatistics,
   type PromptTemplate,
   type Row,
@@ -9,6 +11,7 @@ import {
   type Tokenizer,
 } from '@jora/data'
 import type { JoraConfig } from '../settings/jora-config'
+import { sampleQuestions } from './watch/answer-scores'
 
 /** Samples ready to train on. */
 export interface JoraSamples {
@@ -17,6 +20,8 @@ export interface JoraSamples {
   readonly heldOut: readonly Sample[]
   /** Whether questions that share a context share a row. */
   readonly packing: 'none' | 'tree'
+  /** Held-out questions that are answered while training, where `evalMetrics` asks for it. */
+  readonly questions?: readonly AskedQuestion[]
   /** How rows became text; kept beside the adapter, for all who ask it. */
   readonly prompt?: PromptTemplate
   readonly statistics: DatasetStatistics & { readonly train: DatasetStatistics; readonly heldOut: DatasetStatistics }
@@ -51,9 +56,16 @@ export function samplesFromRows(
     vocabSize,
     ...(mixRows ? { mixRows, mix: settings.alpacaMix } : {}),
   })
+  const questionsAsked = () => {
+    const rules = { template: prepared.prompt, vocabSize }
+    const all = prepared.heldOutRows.flatMap((row) => questionsOf(row, tokenizer, rules))
+    const fitting = all.filter(({ contextLength, prompt }) => contextLength + prompt.length < settings.maxSeqLength)
+    return sampleQuestions(fitting, settings.evalSamples, settings.seed)
+  }
   return {
     samples: part === 'train' ? prepared.train : prepared.heldOut,
     heldOut: part === 'train' ? prepared.heldOut : [],
+    questions: part === 'train' && settings.evalMetrics.length > 0 ? questionsAsked() : [],
     packing: prepared.packing,
     prompt: prepared.prompt,
     statistics: prepared.statistics,

@@ -1,13 +1,20 @@
 // trainLora: the third of the paper's three calls: a run with its files, from its settings to its adapter.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openModel, type OpenModel } from '@jora/llama'
+import { openModel, type Decoder, type DecoderConfig, type OpenModel } from '@jora/llama'
 import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
-import type { Device } from '@jora/tensor'
+import { disposeTree, type Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Adapter } from '../adapter/adapter'
-import { listCheckpoints, loadCheckpoint, removeUnfinishedCheckpoints, saveCheckpoint } from '../runs/checkpoint'
+import {
+  checkpointFolder,
+  listCheckpoints,
+  loadCheckpoint,
+  pruneCheckpoints,
+  removeUnfinishedCheckpoints,
+  saveCheckpoint,
+} from '../runs/checkpoint'
 import type { JoraDataset } from './dataset'
 import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'
@@ -15,6 +22,8 @@ import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
 import { settings as settingsTable } from '../settings/table'
 import { ConfigError, loraRank, loraScaling, methodName, type LoraConfig } from '../settings/lora-config'
+import { needsHeldOut } from '../settings/watch-rule'
+import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
@@ -108,7 +117,8 @@ async function train(
   outputDir: string,
   { resume, signal, device: given, model: open, onEvent }: TrainOptions,
 ): Promise<TrainSummary> {
-  const { settings } = config
+  const { settings, watch } = config
+  checkWatching(config, dataset)
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
   const device = given ?? (await openDeviceOf(config))
@@ -150,11 +160,14 @@ async function train(
   }
   const keeps = writesFiles(device)
   const resumeStep = resume === undefined ? undefined : (resumed?.progress.step ?? 0)
-  const directory = keeps ? await RunDirectory.open(outputDir, record, resumeStep) : RunDirectory.none(outputDir)
+  const directory = keeps
+    ? await RunDirectory.open(outputDir, record, resumeStep, resumed?.progress.owesEvaluation)
+    : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
   const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }
   const peft = { baseModel, revision, prompt }
   let { finalLoss } = directory.earlier
+  const scorer = scorerOf(config, dataset, model, device)
   const training = runTraining({
     model,
     config: config.train,
@@ -164,8 +177,14 @@ async function train(
     rowTokens,
     initialAdapter: initial,
     resume: resumed,
-    saveCheckpoint: (state, progress) =>
-      saveCheckpoint(outputDir, state, { ...progress, fingerprint: print, course }, lora, peft),
+    watch,
+    scoreAnswers: scorer && ((adapter, stop) => scorer.run(adapter, stop)),
+    saveCheckpoint: async (state, progress) => {
+      const path = await saveCheckpoint(outputDir, state, { ...progress, fingerprint: print, course }, lora, peft)
+      if (keeps && settings.saveTotalLimit !== undefined)
+        await pruneCheckpoints(outputDir, settings.saveTotalLimit, progress.step, progress.watched?.best?.step)
+      return path
+    },
     signal,
     device,
   })
@@ -187,10 +206,14 @@ async function train(
     const doneEvent = next.done ? undefined : next.value
     const result = next.done ? next : await training.next()
     if (!result.done) throw new Error('the trainer went on after its last event')
-    const { adapter, steps, finished } = result.value
+    const { adapter: last, steps, finished, best } = result.value
+    const other = finished && watch.loadBest && best !== null && best.step !== steps ? best : undefined
+    const kept = other && { step: other.step, metric: watch.metric, value: other.value }
+    const adapter = kept ? await adapterAt(outputDir, kept.step, model.config, lora, print, device) : last
+    if (kept) disposeTree(last)
     if (finished) await directory.finish(adapter, lora, peft)
-    if (doneEvent) await tell(doneEvent)
-    return { outputDir, steps, totalSteps, finished, finalLoss, adapter }
+    if (doneEvent) await tell(kept && doneEvent.type === 'done' ? { ...doneEvent, kept } : doneEvent)
+    return { outputDir, steps, totalSteps, finished, finalLoss, adapter, best: best ?? undefined }
   } catch (error) {
     // Where even that cannot be written, the first error is the one to tell.
     if (!(error instanceof RunLeft))
@@ -198,8 +221,44 @@ async function train(
     throw error
   } finally {
     await training.return(undefined as never) // releases its programs when the run was left early
+    scorer?.dispose()
     await directory.close().catch(() => {}) // likewise: each line was written before the next event
   }
+}
+
+/** @throws ConfigError for settings that need held-out rows, or questions, that the data set does not have */
+function checkWatching({ settings, watch }: JoraConfig, { heldOut, questions = [] }: JoraDataset): void {
+  const needy = needsHeldOut(watch)
+  if (needy !== undefined && heldOut.length === 0)
+    throw new ConfigError(
+      `${needy} needs held-out rows, and there are none: split is ${settings.split}, and no row is marked as test`,
+      needy,
+    )
+  checkScores(watch.scores, questions)
+}
+
+/** Who answers held-out questions while training, where scores of answers are asked for. */
+function scorerOf(
+  { settings, train: { lora }, watch }: JoraConfig,
+  { tokenizer, prompt, questions = [] }: JoraDataset,
+  decoder: Decoder,
+  device: Device,
+): AnswerScorer | undefined {
+  if (watch.scores.length === 0 || prompt === undefined) return undefined
+  const { evalMaxNewTokens: maxNewTokens, batchSize } = settings
+  const asking = { maxNewTokens, batchSize: Math.max(8, batchSize), scores: watch.scores }
+  return new AnswerScorer({ decoder, lora, device, tokenizer, prompt, questions, ...asking })
+}
+
+/** The adapter of a checkpoint of this run. @throws ConfigError when it is not there any more */
+async function adapterAt(
+  outputDir: string,
+  step: number,
+  ...how: [model: DecoderConfig, lora: LoraConfig, fingerprint: string, device: Device]
+): Promise<Adapter> {
+  const { state } = await loadCheckpoint(checkpointFolder(outputDir, step), ...how)
+  disposeTree([state.m, state.v])
+  return state.adapter
 }
 
 async function initialAdapter(

@@ -1,5 +1,6 @@
 // What a finished or stopped run comes to.
 import type { Adapter } from '../adapter/adapter'
+import type { BestEvaluation } from './watch/watching'
 
 /** What a run that has finished, or was stopped, leaves. */
 export interface TrainSummary {
@@ -9,5 +10,8 @@ export interface TrainSummary {
   /** False when the signal stopped it. */
   readonly finished: boolean
   readonly finalLoss: number | undefined
+  /** Of the last step, or of the best evaluation where `loadBest` is set. */
   readonly adapter: Adapter
+  /** The best evaluation, by `metricForBest`; undefined without any. */
+  readonly best: BestEvaluation | undefined
 }

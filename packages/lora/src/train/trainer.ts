@@ -4,11 +4,13 @@ import { defaultDevice, learningRateAt, showNonFinite, treeLeaves, type Device }
 import { chooseDType, type Decoder } from '@jora/llama'
 import { startAdapter, type Adapter } from '../adapter/adapter'
 import { Evaluator } from './evaluate'
-import type { TrainEvent } from '../runs/events'
+import type { AnswerFigures, EvalEvent, TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
 import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
+import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
 import { initState, TrainingStep, type TrainState } from './training-step'
+import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
 /** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
 export interface Progress {
@@ -20,6 +22,10 @@ export interface Progress {
   readonly epochStep: number
   /** Seconds trained so far, earlier runs included. */
   readonly seconds: number
+  /** What evaluations came to; absent before the first, and in checkpoints of earlier versions. */
+  readonly watched?: Watched
+  /** The evaluation after this step was cut short by a stop: a resumed run begins with it. */
+  readonly owesEvaluation?: true
 }
 
 /** What {@link runTraining} trains, on what, and from where. */
@@ -38,6 +44,10 @@ export interface TrainInputs {
   readonly resume?: { readonly state: TrainState; readonly progress: Progress } | undefined
   /** Saves a checkpoint and returns its path, for the event that reports it; without it none are made. */
   readonly saveCheckpoint?: ((state: TrainState, progress: Progress) => Promise<string>) | undefined
+  /** What evaluations are for (default: nothing but to be told). */
+  readonly watch?: WatchRule | undefined
+  /** Answers held-out questions with the adapter, for the scores of an evaluation. */
+  readonly scoreAnswers?: ((adapter: Adapter, signal?: AbortSignal) => Promise<AnswerFigures>) | undefined
   /** Aborting it ends the run after the running step, with a checkpoint. */
   readonly signal?: AbortSignal | undefined
   /** Where the model's weights are (default: the default device). */
@@ -66,11 +76,13 @@ export function countSteps(samples: readonly Sample[], config: TrainConfig, rowT
   return Math.min(steps, most)
 }
 
-/** A trained adapter, and whether all steps were done. */
+/** A trained adapter, and whether training came to its end: all steps, or the end of its patience. */
 export interface TrainResult {
   readonly adapter: Adapter
   readonly steps: number
   readonly finished: boolean
+  /** The best evaluation, by the metric of the rule. */
+  readonly best: BestEvaluation | null
 }
 
 /**
@@ -81,6 +93,7 @@ export interface TrainResult {
  */
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
   const { model, config, train, heldOut, padId, rowTokens, saveCheckpoint, signal } = inputs
+  const rule = inputs.watch ?? watchNothing
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
@@ -98,6 +111,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   let state: TrainState = resumed
     ? { adapter: place(resumed.adapter), m: place(resumed.m), v: place(resumed.v) }
     : initState(place(inputs.initialAdapter ?? (await startAdapter(model, config.lora, config.seed, device))))
+  let watched = watchedFrom(rule, progress.watched)
   const earlier = progress.seconds
   const started = performance.now()
   const seconds = () => earlier + (performance.now() - started) / 1000
@@ -117,28 +131,44 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   )
   const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
   let savedAt = progress.step
+  let owes = progress.owesEvaluation === true
   const save = async (): Promise<TrainEvent[]> => {
     if (!saveCheckpoint || savedAt === progress.step) return []
-    const path = await saveCheckpoint(state, { ...progress, seconds: seconds() })
+    const path = await saveCheckpoint(state, {
+      ...progress,
+      seconds: seconds(),
+      watched,
+      ...(owes && { owesEvaluation: true }),
+    })
     savedAt = progress.step
     return [{ type: 'checkpoint', step: progress.step, path }]
   }
-  const evaluate = async (): Promise<TrainEvent[]> => {
+  const evaluate = async (): Promise<EvalEvent[]> => {
     if (heldOut.length === 0) return []
     try {
       // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
       const alone = isJob(device) ? undefined : signal
       const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
       const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, options)
-      return [{ type: 'eval', step: progress.step, loss, perplexity }]
+      const scores = rule.scores.length > 0 ? await inputs.scoreAnswers?.(state.adapter, alone) : {}
+      const event: EvalEvent = { type: 'eval', step: progress.step, loss, perplexity, ...scores }
+      watched = watch(watched, event, rule)
+      return [event]
     } catch (error) {
-      if (signal?.aborted) return [] // stopped: a checkpoint is worth more than the rest of the evaluation
-      throw error
+      if (!signal?.aborted) throw error
+      owes = true // stopped: a checkpoint is worth more than the rest of the evaluation
+      return []
     }
   }
 
   try {
-    while (progress.step < totalSteps) {
+    if (owes) {
+      owes = false
+      yield* await evaluate()
+      savedAt = -1 // The checkpoint says that it is done; of the best evaluation it is the adapter's.
+      yield* await save()
+    } else if (progress.step === 0 && rule.evalOnStart) yield* await evaluate()
+    while (progress.step < totalSteps && !isExhausted(watched, rule)) {
       const steps = planSteps(train, planOf(config, progress.epoch, rowTokens))
       const first = progress.epochStep
       for (const [index, micro] of steps.entries()) {
@@ -185,11 +215,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         }
         const last = step === totalSteps
         if (last || (config.evalEvery === undefined ? isLast : step % config.evalEvery === 0)) yield* await evaluate()
+        const ends = last || isExhausted(watched, rule)
         const stopping = asked || (!isJob(device) && signal?.aborted === true)
-        if (stopping || last || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
+        const isBest = rule.loadBest && watched.best?.step === step
+        if (stopping || ends || isBest || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
           yield* await save()
-        if (last) break
-        if (stopping) return { adapter: state.adapter, steps: step, finished: false }
+        if (ends && !(owes && needsHeldOut(rule))) break
+        if (stopping) return { adapter: state.adapter, steps: step, finished: false, best: watched.best }
       }
     }
     yield {
@@ -197,8 +229,9 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       steps: progress.step,
       seconds: seconds(),
       peakDeviceBytes: (await agree(device, false)).memory.map((m) => m.peakBytes),
+      ...(progress.step < totalSteps && { stoppedEarly: true }),
     }
-    return { adapter: state.adapter, steps: progress.step, finished: true }
+    return { adapter: state.adapter, steps: progress.step, finished: true, best: watched.best }
   } finally {
     stepper.dispose()
     evaluator.dispose()

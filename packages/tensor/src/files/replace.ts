@@ -68,3 +68,18 @@ async function isIdle(path: string, milliseconds: number): Promise<boolean> {
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }))
   return mtimeMs < Date.now() - milliseconds
 }
+
+/**
+ * Removes a folder in one step: after a kill it is there as it was, or its name is gone. Nothing happens where it is missing.
+ * @throws Node's error when it cannot be removed
+ */
+export async function removeWhole(path: string): Promise<void> {
+  const aside = temporaryName(path)
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  await rm(aside, { recursive: true, force: true })
+}

@@ -1,4 +1,5 @@
 // The flags of `jora learn`: drafting, documents, contexts, and every setting of a training run.
+import type { RecipeName } from '@jora/lora/settings'
 import { drafterFlags } from '../../drafter'
 import { grouped, integer, number, required, text, toggle, withDefault } from '../../flags/flag'
 import { headedFlags, headingOf } from '../../flags/setting-flags'
@@ -11,11 +12,13 @@ const {
   initAdapter: _init,
   mesh: _mesh,
   launcher: _launcher,
+  recipe,
   ...training
 } = headedFlags
 
 export const learnFlags = {
   model,
+  recipe: { ...recipe, fallback: 'raft' as RecipeName, shown: 'raft' },
   ...grouped(headingOf('rows'), {
     outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
     questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),

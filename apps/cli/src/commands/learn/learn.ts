@@ -38,7 +38,7 @@ export function registerLearn(parent: Command, io: Session): void {
 function configOf(values: Values, given: ReadonlySet<keyof typeof learnFlags>): JoraConfig {
   const chosen = Object.fromEntries(Object.entries(values).filter(([name]) => given.has(name as keyof Values)))
   try {
-    return new JoraConfig({ ...fromNames(settings, chosen), modelPath: values.model })
+    return new JoraConfig({ ...fromNames(settings, chosen), recipe: values.recipe, modelPath: values.model })
   } catch (error) {
     throw asUsageError(error)
   }

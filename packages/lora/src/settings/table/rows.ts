@@ -1,5 +1,6 @@
 // Settings of the model and of the rows it is trained on.
 import type { ContextTemplate, OverflowPolicy, Packing, PromptChoice } from '@jora/data'
+import type { RecipeName } from '../recipes'
 import type { Settings } from '../setting'
 import { choice, integer, matching, number, path, text } from '../types'
 
@@ -13,6 +14,19 @@ export const rowSettings = {
     label: 'Model',
     about: 'The model that is tuned: a folder in Hugging Face layout, or the name of a model on the Hub.',
     group: 'rows',
+  },
+  recipe: {
+    type: choice<RecipeName>({
+      paper: 'The paper’s',
+      raft: 'Questions on documents',
+      instruct: 'Instructions of many kinds',
+    }),
+    fallback: 'paper',
+    help: 'settings to start from; what is given wins over them. raft: all linear layers, rank 16, alpha 32, rate 2e-4, 2 epochs; instruct: all linear layers, rank 64 with rsLoRA, rate 2e-4, 3 epochs',
+    label: 'Recipe',
+    about: 'Settings that go together. What is set by hand wins over them.',
+    group: 'rows',
+    page: false,
   },
   promptTemplate: {
     type: choice<PromptChoice>({

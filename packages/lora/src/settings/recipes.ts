@@ -1,0 +1,29 @@
+// Recipes: settings that go together, as a starting point for a kind of training.
+import type { ValuesOf } from './setting'
+import type { adapterSettings } from './table/adapter'
+import type { trainingSettings } from './table/training'
+
+/** What a recipe sets; everything else keeps its default, and what is given wins over it. */
+export type Recipe = Partial<ValuesOf<typeof adapterSettings> & ValuesOf<typeof trainingSettings>>
+/** The name of a recipe. */
+export type RecipeName = 'paper' | 'raft' | 'instruct'
+
+/**
+ * - `paper`: the defaults of every setting, which are the paper's.
+ * - `raft`: questions on contexts with distractors; what reached most on XQuAD with SmolLM2-135M-Instruct so far.
+ * - `instruct`: many different instructions, as PEFT's comparison of methods (rank-stabilised, all linear layers) and
+ *   "LoRA Without Regret" (Schulman et al. 2025) advise; not measured here.
+ */
+export const recipes: Readonly<Record<RecipeName, Recipe>> = {
+  paper: {},
+  raft: { targetModules: 'all-linear', loraR: 16, loraAlpha: 32, learningRate: 2e-4, epochs: 2 },
+  instruct: {
+    targetModules: 'all-linear',
+    loraR: 64,
+    loraAlpha: 16,
+    useRslora: true,
+    learningRate: 2e-4,
+    warmupRatio: 0.03,
+    epochs: 3,
+  },
+}
