@@ -1,7 +1,8 @@
 // From documents to a model that answers from them, on the command line: retrieve, look, train as trees, evaluate, ask.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { writeTinyEncoder } from '../../../packages/llama/test/tiny-encoder'
 import { jora, modelSource, workspace } from './harness'
 
 const space = workspace()
@@ -34,6 +35,43 @@ describe.skipIf(!modelSource)('RAFT (needs a small model)', () => {
     await jora(['data', 'raft', '--model', path('model'), ...sources, ...shape])
   })
   const on = (...more: string[]) => ['--model', path('model'), '--dataset', path('raft.jsonl'), ...more]
+
+  test('distractors are found by meaning and by both, and vectors are made once', async () => {
+    mkdirSync(path('encoder'))
+    await writeTinyEncoder(path('encoder'))
+    const build = async (...more: string[]) => {
+      const sources = ['--documents', path('documents.jsonl'), '--questions', path('questions.jsonl')]
+      const shape = ['--distractors', '1', '--golden-probability', '1', '--output', path('mined.jsonl'), '--overwrite']
+      const { code, err } = await jora(['data', 'raft', '--model', path('model'), ...sources, ...shape, ...more])
+      expect(code, err).toBe(0)
+      return { rows: readFileSync(path('mined.jsonl'), 'utf8').trim().split('\n'), err }
+    }
+    const embedded = ['--embedder', path('encoder'), '--index-dir', path('vectors')]
+    const dense = await build('--retriever', 'dense', ...embedded)
+    const bytesOf = () => readdirSync(path('vectors')).map((name) => statSync(join(path('vectors'), name)).size)
+    const before = bytesOf()
+    expect(before).toHaveLength(1)
+    const hybrid = await build('--retriever', 'hybrid', ...embedded)
+    expect(bytesOf()).toEqual(before)
+    const words = await build()
+    for (const { rows } of [dense, hybrid, words]) expect(rows).toHaveLength(places.length)
+    expect(dense.rows).not.toEqual(words.rows)
+    expect((await build('--retriever', 'dense', ...embedded)).rows).toEqual(dense.rows)
+    const none = ['--retriever', 'dense', '--embedder', path('model'), '--index-dir', path('vectors')]
+    const sources = ['--documents', path('documents.jsonl'), '--questions', path('questions.jsonl')]
+    const refused = await jora([
+      'data',
+      'raft',
+      '--model',
+      path('model'),
+      ...sources,
+      '--output',
+      path('no.jsonl'),
+      ...none,
+    ])
+    expect(refused.code).toBe(1)
+    expect(refused.err).toContain('"model_type" is "llama"; expected "bert"')
+  })
 
   test('data preview draws the tree, and tells what training takes', async () => {
     const { code, out } = await jora(['data', 'preview', ...on('--index', '1', '--batch-size', '6')])

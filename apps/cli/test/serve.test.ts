@@ -1,7 +1,8 @@
 // jora serve and jora chat on a real model: what they answer is what generate answers, adapters together as each alone.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../src/program'
+import { writeTinyEncoder } from '../../../packages/llama/test/tiny-encoder'
 import { jora, modelSource, rows, workspace } from './harness'
 
 const space = workspace()
@@ -111,6 +112,23 @@ describe.skipIf(!modelSource)('an adapter in use (needs the bundled model)', () 
       expect(citations).toMatchObject([{ text: 'The capital of Peru is Lima.' }])
       expect(text).toBe(expected.text)
     })
+  })
+
+  test('with --retriever the passages are those that it finds', async () => {
+    mkdirSync(path('encoder'))
+    await writeTinyEncoder(path('encoder'))
+    mkdirSync(path('towns'))
+    for (const town of ['Lima', 'Rome', 'Oslo']) writeFileSync(path(`towns/${town}.txt`), `${town} is a town.`)
+    const dense = ['--retriever', 'dense', '--embedder', path('encoder'), '--index-dir', path('vectors')]
+    await serving(
+      ['--adapter', path('raft'), '--documents', path('towns'), '--retrieve', '2', ...dense],
+      async (address) => {
+        const { citations } = await ask(address, { messages: [{ role: 'user', content: 'Oslo is a town.' }] })
+        expect(citations).toHaveLength(2)
+        // The text itself is nearest to itself.
+        expect(citations![0]).toMatchObject({ text: 'Oslo is a town.' })
+      },
+    )
   })
 
   test('a host that others reach needs a key; adapters of one name are told apart', async () => {

@@ -26,4 +26,11 @@ export { encoderShapes, encode, embed, type Encoder } from './encoder/model'
 export { parseEncoderConfig, type EncoderConfig } from './encoder/config'
 export { Embedder, type EmbedOptions, type EncoderTokens } from './encoder/embedder'
 export { openEmbedder } from './encoder/open'
+export {
+  defaultEmbedder,
+  openRetriever,
+  vectorsDir,
+  type OpenedRetriever,
+  type RetrieverOptions,
+} from './encoder/open-retriever'
 export { denseRetriever, type DenseOptions, type DenseRetriever } from './encoder/dense-retriever'

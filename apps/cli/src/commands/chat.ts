@@ -1,7 +1,6 @@
 // jora chat: a conversation with a model, tuned or not, in the terminal.
 import { basename, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { retrieving, type Answerer } from '@jora/data'
 import { baseOfAdapter } from '@jora/lora'
 import { Conversation, type Screen } from '../conversation'
 import { UsageError } from '../errors'
@@ -11,7 +10,7 @@ import type { Session } from '../io'
 import { weightFlags, deviceTitle } from '../open-device'
 import { adapterFlag, baseFlag } from '../flags/model-flags'
 import { openServed } from '../open-asked'
-import { documentsFlags, readPassages } from '../passages'
+import { documentsFlags, openPassages } from '../passages'
 import { styleFor } from '../ui/style'
 
 const flags = {
@@ -64,16 +63,14 @@ function screenOf({ stdout, stderr, env }: Session, quiet: boolean): Screen {
 }
 
 async function chat(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
-  const { adapter, documents, chunkTokens, retrieve, system, maxNewTokens, temperature, topP, seed } = values
+  const { adapter, system, maxNewTokens, temperature, topP, seed } = values
   if (values.model === undefined && adapter === undefined)
     throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const model = values.model ?? (await baseOfAdapter(adapter!)).model
   const adapters = adapter === undefined ? [] : [{ name: `${basename(resolve(adapter))} (tuned)`, dir: adapter }]
   const { device, tokenizer, models, dispose } = await openServed({ ...values, model, adapters }, io)
-  const passages = documents === undefined ? undefined : await readPassages(documents, { tokenizer, chunkTokens })
-  const wrap = (answerer: Answerer): Answerer =>
-    passages === undefined ? answerer : retrieving(answerer, passages, { limit: retrieve })
-  const [main, base] = models.map(({ answerer }) => wrap(answerer))
+  const passages = await openPassages(values, { tokenizer, device }, io)
+  const [main, base] = models.map(({ answerer }) => passages.wrap(answerer))
   const screen = screenOf(io, json)
   const conversation = new Conversation(
     { main: main!, base },
@@ -99,6 +96,7 @@ async function chat(values: Values, { io, json }: CommandContext<typeof flags>):
     if (json) io.stdout.write(`${JSON.stringify({ messages: conversation.messages })}\n`)
   } finally {
     release()
+    passages.dispose()
     await dispose()
   }
 }

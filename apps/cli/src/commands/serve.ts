@@ -1,7 +1,6 @@
 // jora serve: a model and its adapters behind OpenAI's HTTP, on this machine or for those who bring a key.
 import { basename, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { retrieving, type Answerer } from '@jora/data'
 import { baseOfAdapter } from '@jora/lora'
 import { createServe, isLoopback, listen, ListenError, type ServedModel } from '@jora/serve'
 import { UsageError } from '../errors'
@@ -12,7 +11,7 @@ import type { Session } from '../io'
 import { weightFlags, deviceTitle } from '../open-device'
 import { baseFlag } from '../flags/model-flags'
 import { openServed, type NamedAdapter } from '../open-asked'
-import { documentsFlags, readPassages } from '../passages'
+import { documentsFlags, openPassages } from '../passages'
 import { styleFor } from '../ui/style'
 
 const flags = {
@@ -39,6 +38,7 @@ export function registerServe(program: Command, io: Session): void {
     examples: [
       'serve --adapter out',
       'serve --model models/llama --adapter notes=out --adapter mail=out-mail --documents notes/ --port 8000',
+      'serve --adapter out --documents notes/ --retriever hybrid',
       'serve --adapter out --host 0.0.0.0 --api-key "$KEY"',
     ],
     run: serve,
@@ -66,12 +66,9 @@ async function serve(values: Values, { io, json }: CommandContext<typeof flags>)
     throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const model = values.model ?? (await baseOfAdapter(adapters[0]!.dir)).model
   const { device, tokenizer, models: opened, dispose } = await openServed({ ...values, model, adapters }, io)
-  const { documents, chunkTokens } = values
-  const passages = documents === undefined ? undefined : await readPassages(documents, { tokenizer, chunkTokens })
-  const wrap = (answerer: Answerer): Answerer =>
-    passages === undefined ? answerer : retrieving(answerer, passages, { limit: values.retrieve })
+  const passages = await openPassages(values, { tokenizer, device }, io)
   // Adapters first: who names no model asks what was tuned.
-  const models: ServedModel[] = opened.map(({ name, answerer }) => ({ name, answerer: wrap(answerer) }))
+  const models: ServedModel[] = opened.map(({ name, answerer }) => ({ name, answerer: passages.wrap(answerer) }))
   const app = createServe({
     models,
     host,
@@ -97,6 +94,7 @@ async function serve(values: Values, { io, json }: CommandContext<typeof flags>)
     await server.close()
   } finally {
     release()
+    passages.dispose()
     await dispose()
   }
 }

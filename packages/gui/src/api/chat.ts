@@ -1,4 +1,5 @@
 // The playground: one prompt to the base and the tuned model, answered side by side as lines of JSON.
+import type { RetrieverName } from '@jora/data'
 import { z } from './zod'
 import { modelRefSchema, pathSchema } from './settings'
 
@@ -6,6 +7,9 @@ import { modelRefSchema, pathSchema } from './settings'
 export const sides = ['base', 'tuned'] as const
 /** A name of {@link sides}. */
 export type Side = (typeof sides)[number]
+
+// Written out: the page reads this file, and the package of the names is large.
+const retrievers = ['bm25', 'dense', 'hybrid'] as const satisfies readonly RetrieverName[]
 
 const documentSchema = z.strictObject({ title: z.string().max(500).optional(), text: z.string().min(1).max(200_000) })
 
@@ -30,8 +34,12 @@ export const chatSchema = z.strictObject({
   /** For `instruction`: what it is about. */
   input: z.string().max(100_000).optional(),
   documents: z.array(documentSchema).max(500).optional(),
-  /** How many of the documents the model sees, the best by BM25 (default 3). */
+  /** How many of the documents the model sees, the best ones (default 3). */
   retrieve: z.number().int().min(1).max(20).optional(),
+  /** How the best are found: by words (the default), by meaning, by both. */
+  retriever: z.enum(retrievers).optional(),
+  /** The sentence encoder that compares meanings: a folder, or a Hub id (default all-MiniLM-L6-v2). */
+  embedder: z.string().min(1).max(500).optional(),
   maxNewTokens: z.number().int().min(1).max(4096).optional(),
   temperature: z.number().min(0).max(10).optional(),
   topK: z.number().int().min(0).optional(),

@@ -8,6 +8,7 @@ import { openDevice } from '@jora/shard/open'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import type { Side } from '../api'
 import type { Ask } from './messages'
+import { Passages } from './passages'
 
 type Wanted = Pick<Ask, 'modelDir' | 'adapterDir' | 'device'>
 
@@ -30,6 +31,7 @@ export class LoadedModel {
     readonly tokenizer: Tokenizer,
     readonly prompt: PromptTemplate,
     readonly answerers: Readonly<Partial<Record<Side, LocalAnswerer>>>,
+    readonly passages: Passages,
     readonly dispose: () => Promise<void>,
   ) {}
 
@@ -46,7 +48,9 @@ export class LoadedModel {
       })
       const [base, tuned] = asked
       const answerers = { base: base!.answerer, ...(tuned && { tuned: tuned.answerer }) }
-      return new LoadedModel(key, device, tokenizer, base!.prompt, answerers, async () => {
+      const passages = new Passages(device)
+      return new LoadedModel(key, device, tokenizer, base!.prompt, answerers, passages, async () => {
+        passages.dispose()
         dispose()
         setDefaultDevice(undefined)
         await device.close()

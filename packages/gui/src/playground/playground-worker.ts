@@ -1,5 +1,5 @@
 // The playground's process: it holds the last model and answers one ask after another, base and tuned side by side.
-import { passageFinder, type Ask as Question } from '@jora/data'
+import type { Ask as Question } from '@jora/data'
 import type { ChatEvent, Side } from '../api'
 import { keyOf, LoadedModel } from './loaded-model'
 import type { Ask, FromWorker, ToWorker } from './messages'
@@ -24,8 +24,12 @@ async function modelFor(ask: Ask, tell: (event: ChatEvent) => void): Promise<Loa
 }
 
 /** What is asked, with the documents that answer it best. */
-function questionOf(ask: Ask, { prompt }: LoadedModel, tell: (event: ChatEvent) => void): Question {
-  const { text, input, history = [], documents = [], retrieve } = ask
+async function questionOf(
+  ask: Ask,
+  { prompt, passages: finder }: LoadedModel,
+  tell: (event: ChatEvent) => void,
+): Promise<Question> {
+  const { text, input, history = [], documents = [] } = ask
   const mode =
     ask.mode ?? ({ none: 'prompt', chat: 'chat', alpaca: 'instruction', raft: 'instruction' } as const)[prompt.name]
   if (documents.length === 0) {
@@ -36,7 +40,7 @@ function questionOf(ask: Ask, { prompt }: LoadedModel, tell: (event: ChatEvent) 
   const given = documents.map(({ title, text: content }) =>
     title === undefined ? { text: content } : { title, text: content },
   )
-  const passages = passageFinder(given, retrieve === undefined ? {} : { limit: retrieve })(text)
+  const passages = await finder.find(ask, given, tell)
   const shown = passages.map(({ index, score, title }) => ({ index, score, ...(title === undefined ? {} : { title }) }))
   tell({ type: 'context', documents: shown })
   const seen = passages.map(({ index }) => given[index]!)
@@ -49,7 +53,7 @@ async function answer(ask: Ask, signal: AbortSignal, tell: (event: ChatEvent) =>
   const model = await modelFor(ask, tell)
   signal.throwIfAborted()
   const { tokenizer, answerers } = model
-  const question = questionOf(ask, model, tell)
+  const question = await questionOf(ask, model, tell)
   const ids = answerers.base!.promptIds(question)
   if (ids.length === 0) throw new Error('The prompt is empty.')
   tell({ type: 'prompt', text: tokenizer.decode(ids), tokens: ids.length })

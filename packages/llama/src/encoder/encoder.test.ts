@@ -1,5 +1,5 @@
 // The encoder against transformers: ids, hidden states as vectors, and files that are refused.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,26 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseTokenizer } from '@jora/data'
 import type { Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { writeSafetensors } from '@jora/tensor/safetensors'
+import { floats, golden, writeTinyEncoder } from '../../test/tiny-encoder'
 import { denseRetriever } from './dense-retriever'
 import { openEmbedder } from './open'
 
-interface Golden {
-  texts: string[]
-  config: Record<string, unknown>
-  mostTokens: number
-  tokenizer: unknown
-  weights: Record<string, { shape: number[]; values: string }>
-  ids: number[][]
-  decoded: string[]
-  vectors: string
-  miniLm: { ids: number[][]; vectors: string }
-}
-const golden = JSON.parse(readFileSync(join(import.meta.dirname, '../../test/goldens/encoder.json'), 'utf8')) as Golden
-const floats = (base64: string) => {
-  const bytes = Buffer.from(base64, 'base64')
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
-}
 const furthest = (a: Float32Array, b: Float32Array) => {
   expect(a).toHaveLength(b.length)
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0)
@@ -37,16 +21,7 @@ let folder: string
 beforeAll(async () => {
   device = await openCpuDevice()
   folder = await mkdtemp(join(tmpdir(), 'jora-encoder-'))
-  await writeFile(join(folder, 'config.json'), JSON.stringify(golden.config))
-  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(golden.tokenizer))
-  await writeFile(join(folder, 'sentence_bert_config.json'), JSON.stringify({ max_seq_length: golden.mostTokens }))
-  const tensors = Object.entries(golden.weights).map(([name, { shape, values }]) => ({
-    name,
-    shape,
-    dtype: 'F32' as const,
-    data: new Uint8Array(floats(values).buffer),
-  }))
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors)
+  await writeTinyEncoder(folder)
 })
 afterAll(async () => {
   await device.close()

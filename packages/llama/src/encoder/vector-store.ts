@@ -32,7 +32,7 @@ export class VectorStore {
 
   /**
    * Opens a file, which is made where there is none, and reads the vectors of `texts`. Records of texts that are gone are
-   * removed when they are the greater part of it.
+   * removed when they are by far the greater part of it.
    *
    * @param width numbers of a vector
    * @throws Error of the system when the file cannot be read or made
@@ -49,7 +49,7 @@ export class VectorStore {
       for (let i = 0; i < width; i++) vector[i] = record.readFloatLE(keyBytes + 4 * i)
       if (isUnit(vector)) vectors.set(key, vector)
     })
-    if (!whole || records > 2 * vectors.size)
+    if (!whole || records > 4 * vectors.size + 1000)
       await writeFileAtomic(
         file,
         Buffer.concat(Array.from(vectors, ([key, vector]) => recordOf(Buffer.from(key, 'base64'), vector))),

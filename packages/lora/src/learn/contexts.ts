@@ -1,5 +1,14 @@
 // Contexts for the questions, after RAFT: the document that answers among others that do not.
-import { buildRaft, DatasetError, readQuestions, readText, type RaftDocument, type RefusedQuestion } from '@jora/data'
+import {
+  buildRaft,
+  buildRaftWith,
+  DatasetError,
+  readQuestions,
+  readText,
+  type RaftDocument,
+  type RaftOptions,
+  type RefusedQuestion,
+} from '@jora/data'
 import { writeLinesAtomic } from '@jora/tensor/files'
 import type { ContextFigures, StageContext } from './options'
 
@@ -27,21 +36,31 @@ export async function readDocumentRows(file: string): Promise<RaftDocument[]> {
 }
 
 /** @throws DatasetError when no question is left */
-export async function contextStage({ path, model, config, raft, onProgress }: StageContext): Promise<ContextFigures> {
+export async function contextStage({
+  path,
+  model,
+  config,
+  raft,
+  retriever,
+  onProgress,
+}: StageContext): Promise<ContextFigures> {
   const { seed, split } = config.settings
   const documents = await readDocumentRows(path('read'))
   const unread: RefusedQuestion[] = []
   const questions = await readQuestions(path('draft'), {
     onRefused: ({ origin, reason }) => void unread.push({ question: { question: '', answer: '', origin }, reason }),
   })
-  const { rows, refused, statistics } = buildRaft(documents, questions, {
+  const options: RaftOptions = {
     ...raft,
     tokenizer: model.tokenizer,
     seed,
     split,
     unread,
     onProgress: (done, total, what) => onProgress?.(done, total, what),
-  })
+  }
+  const { rows, refused, statistics } = retriever
+    ? await retriever.use(({ open }) => buildRaftWith(open, documents, questions, options))
+    : buildRaft(documents, questions, options)
   if (rows.length === 0)
     throw new DatasetError({
       file: path('draft'),

@@ -21,7 +21,7 @@ import { trainStage } from './training'
  * @throws the signal's reason when it is aborted
  */
 export async function learn(options: LearnOptions): Promise<Learned> {
-  const { outputDir, model, config, raft = {}, drafting = {}, questions } = options
+  const { outputDir, model, config, raft = {}, drafting = {}, questions, retriever } = options
   await makeFolder(outputDir)
   const journal = await Journal.open(outputDir)
   const path = (stage: LearnStage) => join(outputDir, learnStages[stage])
@@ -45,8 +45,11 @@ export async function learn(options: LearnOptions): Promise<Learned> {
     keyOf(documentsHash, questions === undefined ? drafting : await fileHash(questions), raft.chunkTokens, seed),
     () => draftStage(context),
   )
-  const contexts = await stage('contexts', keyOf(documentsHash, await fileHash(path('draft')), raft, seed, split), () =>
-    contextStage(context),
+  const mined = retriever === undefined ? [] : [retriever.name]
+  const contexts = await stage(
+    'contexts',
+    keyOf(documentsHash, await fileHash(path('draft')), raft, seed, split, ...mined),
+    () => contextStage(context),
   )
   const trainKey = keyOf(await fileHash(path('contexts')), config.settings, await model.digest())
   // What is begun from other contexts is not gone on with, nor lost.

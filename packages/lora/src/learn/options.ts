@@ -1,6 +1,6 @@
 // What the stages from documents to a model are told, and what they come to.
 import type { Drafter, DraftOptions, RaftOptions, RaftStage, RaftStatistics, SkippedDocument } from '@jora/data'
-import type { OpenModel } from '@jora/llama'
+import type { OpenedRetriever, OpenModel } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import type { Comparison, Scores } from '../answer/compare'
 import type { TrainEvent } from '../runs/events'
@@ -23,6 +23,13 @@ export interface LearnOptions {
   readonly drafting?: Omit<DraftOptions, 'name' | 'cache' | 'signal' | 'onProgress'>
   /** How contexts are made; the defaults of {@link RaftOptions} when absent. */
   readonly raft?: Omit<RaftOptions, 'tokenizer' | 'onProgress' | 'unread' | 'split' | 'seed'>
+  /** What finds distractors (default: BM25): its name, and how it is opened and disposed around `use`. */
+  readonly retriever?:
+    | {
+        readonly name: string
+        readonly use: <T>(build: (opened: OpenedRetriever) => Promise<T>) => Promise<T>
+      }
+    | undefined
   /** Opens the device, where something is left to compute. */
   readonly openDevice: () => Promise<Device>
   /** Longest answer of the evaluation, in tokens (default 64). */

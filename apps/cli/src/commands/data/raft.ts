@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
   buildRaft,
+  buildRaftWith,
   DatasetError,
   DEFAULT_REFUSAL,
   readDocuments,
@@ -26,6 +27,7 @@ import { modelFlag } from '../../flags/model-flags'
 import { describeBase } from '../../open-base'
 import { count, percent, plural, shellWord } from '../../ui/format'
 import { chunkFlags, stageProgress, tellSkipped } from '../../reading'
+import { retrieverFlags, withRetriever } from '../../retrieval'
 import { program } from '../../ui/next-command'
 import { StatusLine } from '../../ui/status-line'
 import { styleFor, type Style } from '../../ui/style'
@@ -53,6 +55,7 @@ const flags = {
   }),
   ...grouped('Contexts:', {
     distractors: withDefault(integer('documents beside the golden one', 0), 4),
+    ...retrieverFlags,
     goldenProbability: withDefault(share('share of training questions that see their golden document'), 0.8),
     withoutGolden: withDefault(
       choice('what is learned without it: the answer or a refusal', ['keep', 'refuse']),
@@ -73,6 +76,7 @@ export function registerDataRaft(data: Command, io: Session): void {
     flags,
     examples: [
       'data raft --documents handbook --questions questions.jsonl --model models/llama --output raft.jsonl',
+      'data raft --documents handbook --questions q.jsonl --model models/llama --output raft.jsonl --retriever hybrid',
       'data raft --documents docs.jsonl --questions q.jsonl --model models/llama --output raft.jsonl --without-golden refuse',
     ],
     run: raft,
@@ -90,6 +94,9 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     chunkOverlap: overlapTokens,
     refusal,
     columns: named,
+    retriever,
+    embedder,
+    indexDir,
     ...options
   } = values
   const style = styleFor(io.stderr, io.env)
@@ -127,7 +134,13 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   let built: RaftData
   try {
     const raftOptions = { ...options, tokenizer, overlapTokens, unread, onProgress: progress }
-    built = buildRaft(sources, asked, refusal === undefined ? raftOptions : { ...raftOptions, refusal })
+    const whole = refusal === undefined ? raftOptions : { ...raftOptions, refusal }
+    built =
+      retriever === 'bm25'
+        ? buildRaft(sources, asked, whole)
+        : await withRetriever({ retriever, embedder, indexDir }, documents, io, ({ open }) =>
+            buildRaftWith(open, sources, asked, whole),
+          )
   } finally {
     line.clear()
   }

@@ -4,6 +4,7 @@ import { drafterFlags } from '../../drafter'
 import { grouped, integer, number, required, text, toggle, withDefault } from '../../flags/flag'
 import { headedFlags, headingOf } from '../../flags/setting-flags'
 import { chunkFlags } from '../../reading'
+import { retrieverFlags } from '../../retrieval'
 
 const {
   model,
@@ -28,6 +29,7 @@ export const learnFlags = {
   ...chunkFlags,
   ...grouped('Contexts:', {
     distractors: withDefault(integer('documents beside the golden one', 0), 4),
+    ...retrieverFlags,
     goldenProbability: withDefault(
       number(
         'share of training questions that see their golden document',

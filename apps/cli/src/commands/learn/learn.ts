@@ -13,6 +13,7 @@ import type { Session } from '../../io'
 import { closeDevice, openDeviceFor } from '../../open-device'
 import { openBase } from '../../open-base'
 import { tellSkipped } from '../../reading'
+import { withRetriever } from '../../retrieval'
 import { shellWord } from '../../ui/format'
 import { LearnDisplay, planLines, resultLines } from '../../ui/learn-display'
 import { program } from '../../ui/next-command'
@@ -81,6 +82,12 @@ async function learnCommand(
       distractors: values.distractors,
       goldenProbability: values.goldenProbability,
     },
+    ...(values.retriever !== 'bm25' && {
+      retriever: {
+        name: `${values.retriever} ${values.embedder ?? ''}`,
+        use: (build) => withRetriever(values, documents, io, build),
+      },
+    }),
     openDevice: async () => (device = await openDeviceFor({ ...values, mesh: 'data=1,model=1' }, io)),
     maxNewTokens: values.maxNewTokens,
     evalQuestions: values.evalQuestions,

@@ -16,6 +16,7 @@ export interface Asked {
   readonly temperature: number
   readonly maxNewTokens: number
   readonly retrieve: number
+  readonly retriever: NonNullable<ChatRequest['retriever']>
   /** What the row says, where the question is an example. */
   readonly expected: string | undefined
 }
@@ -48,6 +49,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
   const [temperature, setTemperature] = useState(0)
   const [maxNewTokens, setMaxNewTokens] = useState(128)
   const [retrieve, setRetrieve] = useState(3)
+  const [retriever, setRetriever] = useState<Asked['retriever']>('bm25')
 
   /** Only the Alpaca prompt has a place for it. */
   const takesInput = mode === 'instruction' && documents.length === 0
@@ -63,6 +65,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       temperature,
       maxNewTokens: Math.min(4096, Math.max(1, Math.round(maxNewTokens) || 128)),
       retrieve: Math.min(20, Math.max(1, Math.round(retrieve) || 3)),
+      retriever,
       expected: expected?.question === text && expected.input === input ? expected.answer : undefined,
     })
   }
@@ -116,7 +119,9 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
         used={used}
         retrieve={retrieve}
         onChange={setDocuments}
+        retriever={retriever}
         onRetrieve={setRetrieve}
+        onRetriever={setRetriever}
       />
       <div className="columns columns-narrow">
         <Field label="Temperature" hint={temperature === 0 ? 'Always the most likely word.' : 'More is more varied.'}>

@@ -1,9 +1,12 @@
 // The documents a question is about: pasted or from files; those the models saw are marked with their rank.
 import { useRef } from 'react'
+import type { ChatRequest } from '@jora/gui/client'
 import { plural } from '../../format'
 import { Field } from '../../ui/field'
 import { Icon } from '../../ui/icon'
 import type { Answers } from './answers'
+
+type RetrieverName = NonNullable<ChatRequest['retriever']>
 
 export interface Doc {
   readonly id: string
@@ -19,10 +22,20 @@ interface DocumentsProps {
   readonly used: Answers['context']
   readonly retrieve: number
   readonly onChange: (documents: readonly Doc[]) => void
+  readonly retriever: RetrieverName
   readonly onRetrieve: (count: number) => void
+  readonly onRetriever: (name: RetrieverName) => void
 }
 
-export function Documents({ documents, used, retrieve, onChange, onRetrieve }: DocumentsProps) {
+/** How the best documents are found, in words. */
+const retrievers: Readonly<Record<RetrieverName, string>> = {
+  bm25: 'the words they share with the question',
+  dense: 'what they mean',
+  hybrid: 'words and meaning',
+}
+
+export function Documents(props: DocumentsProps) {
+  const { documents, used, retrieve, retriever, onChange, onRetrieve, onRetriever } = props
   const input = useRef<HTMLInputElement>(null)
   const add = (title: string, text: string): Doc => ({ id: crypto.randomUUID(), title, text })
   const takeFiles = async (files: FileList | null) => {
@@ -99,19 +112,40 @@ export function Documents({ documents, used, retrieve, onChange, onRetrieve }: D
         )}
       </div>
       {documents.length > 1 && (
-        <Field label="How many it reads" hint="The best, by the words they share with the question (BM25).">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              type="number"
-              min={1}
-              max={20}
-              value={retrieve}
-              onChange={(event) => onRetrieve(event.target.valueAsNumber)}
-            />
-          )}
-        </Field>
+        <div className="columns columns-narrow">
+          <Field label="How many it reads" hint="The best ones.">
+            {(control) => (
+              <input
+                {...control}
+                className="input input-short"
+                type="number"
+                min={1}
+                max={20}
+                value={retrieve}
+                onChange={(event) => onRetrieve(event.target.valueAsNumber)}
+              />
+            )}
+          </Field>
+          <Field
+            label="Best by"
+            hint={retriever === 'bm25' ? undefined : 'Needs a small model, which is downloaded once (90 MB).'}
+          >
+            {(control) => (
+              <select
+                {...control}
+                className="input"
+                value={retriever}
+                onChange={(event) => onRetriever(event.target.value as RetrieverName)}
+              >
+                {Object.entries(retrievers).map(([value, name]) => (
+                  <option key={value} value={value}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+        </div>
       )}
     </fieldset>
   )

@@ -105,7 +105,7 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
 }
 
 function requestOf(
-  { text, input, documents, mode, temperature, maxNewTokens, retrieve }: Asked,
+  { text, input, documents, mode, temperature, maxNewTokens, retrieve, retriever }: Asked,
   runId: string | undefined,
   model: string | undefined,
 ): ChatRequest {
@@ -118,6 +118,7 @@ function requestOf(
     ...(documents.length > 0 && {
       documents: documents.map(({ title, text: body }) => ({ title, text: body })),
       retrieve,
+      ...(retriever !== 'bm25' && { retriever }),
     }),
     ...(runId !== undefined ? { runId } : { ...(model !== undefined && { model }), sides: ['base'] }),
   }
