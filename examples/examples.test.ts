@@ -78,5 +78,11 @@ describe('examples', () => {
       expect(await run('04-generate.mjs')).toMatch(answered)
       expect(await run('04-generate.mjs', adapter)).toMatch(answered)
     })
+
+    test('05-answer answers from documents with the base model, and with that adapter alone', async () => {
+      const answered = /^[^]+\nfrom Peru; ended by (stop|length)\n$/
+      expect(await run('05-answer.mjs')).toMatch(answered)
+      expect(await run('05-answer.mjs', adapter)).toMatch(answered)
+    })
   })
 })

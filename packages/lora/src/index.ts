@@ -22,6 +22,7 @@ export {
 } from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'
 export { openAnswerers, type AskedModel, type OpenAnswerers, type OpenAnswerersOptions } from './answer/open'
+export { load, type Answering, type Loaded, type LoadOptions, type QuestionOptions } from './answer/load'
 export { hashModel, modelFolder } from './earlier'
 export { fingerprint } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */
