@@ -44,10 +44,10 @@ afterAll(() => {
   rmSync(root, { recursive: true })
 })
 
-/** Rows of 20 to 32 ids below `vocab`, the last third of them learned. */
+/** Rows of 24 or 32 ids below `vocab`, the last third of them learned: two lengths, so that few programs are compiled. */
 const samplesOf = (count: number, vocab: number): Sample[] =>
   Array.from({ length: count }, (_, row) => {
-    const length = 20 + ((row * 5) % 13)
+    const length = row % 3 === 1 ? 24 : 32
     const ids = Int32Array.from(noise(`row${row}`, length), (x) => 3 + Math.floor(((x + 1) / 2) * (vocab - 3)))
     return { ids, labels: ids.map((id, i) => (i < (2 * length) / 3 ? -100 : id)), row }
   })
@@ -87,6 +87,8 @@ const twentySteps: TrainConfig = {
   // At Adam's 1e-8, an element whose gradient is rounding alone moves by a whole step, in either direction.
   adamEpsilon: 1e-6,
 }
+/** Enough to go through AdamW's moments, both micro-steps and an evaluation: twenty steps are held on two models. */
+const sixSteps: TrainConfig = { ...twentySteps, maxSteps: 6, evalEvery: 3 }
 const allLinear: TrainConfig = { ...twentySteps, lora: { ...twentySteps.lora, targetModules: 'all-linear' } }
 
 type Arrays = ReadonlyMap<string, Float32Array>
@@ -228,7 +230,7 @@ describe('the bundled model', () => {
 describe.skipIf(!existsSync(stories))('stories260K (needs ../shared)', () => {
   const samples = samplesOf(13, 512)
   describe('q and v', () => {
-    onMeshes(cpus, () => ({ folder: stories, config: twentySteps, samples }))
+    onMeshes(cpus, () => ({ folder: stories, config: sixSteps, samples }))
   })
   describe('all linear layers', () => {
     onMeshes(['data=2,model=2'], () => ({
@@ -256,14 +258,14 @@ describe('random models', () => {
   describe('fewer kv heads than devices, a vocabulary that does not divide', () => {
     onMeshes(['data=1,model=4', 'data=2,model=2'], () => ({
       folder: few,
-      config: allLinear,
+      config: { ...sixSteps, lora: allLinear.lora },
       samples: samplesOf(13, 51),
     }))
   })
   describe('26M parameters, four rows of 32 tokens', () => {
     onMeshes(cpus, () => ({
       folder: large,
-      config: { ...twentySteps, learningRate: 1e-3, batchSize: 4, gradientAccumulationSteps: 1, shuffle: false },
+      config: { ...sixSteps, learningRate: 1e-3, batchSize: 4, gradientAccumulationSteps: 1, shuffle: false },
       samples: samplesOf(7, 8192),
     }))
   })
@@ -305,7 +307,6 @@ describe('a checkpoint goes on where it is taken', () => {
 
   test.each([
     ['data=2,model=2', 'data=1,model=1'],
-    ['data=2,model=2', 'data=1,model=4'],
     ['data=1,model=1', 'data=2,model=2'],
     ['data=1,model=4', 'data=2,model=1'],
   ])('%s, then %s', async (before, after) => {
