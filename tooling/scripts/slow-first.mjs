@@ -13,7 +13,12 @@ const slow = [
   'packages/lora/src/train/training.test.ts',
   'packages/lora/test/families.test.ts',
   'packages/shard/test/mpi/transport.test.ts',
-  'packages/tensor/test/backend/matrix-units.test.ts',
+  'packages/hf-export/src/gguf/llama-cpp.test.ts',
+  'packages/llama/src/gguf/real-files.test.ts',
+  'packages/hf-export/test/large-merge.test.ts',
+  'apps/cli/test/bench.test.ts',
+  'packages/tensor/test/adding-an-op.test.ts',
+  'tooling/scripts/pack-test.test.ts',
 ]
 
 const place = (/** @type {string} */ file) => {

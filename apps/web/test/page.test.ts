@@ -11,8 +11,12 @@ import { hasChromium, launch, needsChromium } from './browser'
 import { startFakeServer, type FakeServer } from './fake-server'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-/** Kept where JORA_SCREENSHOTS says; else looked at by nobody. */
-const shots = process.env.JORA_SCREENSHOTS ?? join(tmpdir(), 'jora-screenshots')
+/** Where pictures of the pages go for people to look at; without it none is taken. */
+const shots = process.env.JORA_SCREENSHOTS
+
+async function shoot(page: Page, name: string, fullPage = false): Promise<void> {
+  if (shots !== undefined) await page.screenshot({ path: join(shots, name), fullPage })
+}
 
 let folder: string
 let server: FakeServer
@@ -21,7 +25,7 @@ let browser: Browser
 beforeAll(async () => {
   if (!hasChromium) return
   folder = mkdtempSync(join(tmpdir(), 'jora-web-'))
-  mkdirSync(shots, { recursive: true })
+  if (shots !== undefined) mkdirSync(shots, { recursive: true })
   // What is served to people: test runners ask for React's slower development build.
   const { NODE_ENV } = process.env
   process.env.NODE_ENV = 'production'
@@ -111,22 +115,23 @@ const pages: readonly {
   },
 ]
 
+/** `rules`: what axe is asked besides the whole of it in light: contrast is another in dark, all else on a phone. */
 const looks = [
-  { look: 'light', dark: false, width: 1280 },
-  { look: 'dark', dark: true, width: 1280 },
-  { look: 'phone', dark: false, width: 390 },
+  { look: 'light', dark: false, width: 1280, rules: {} },
+  { look: 'dark', dark: true, width: 1280, rules: { runOnly: ['color-contrast'] } },
+  { look: 'phone', dark: false, width: 390, rules: { rules: { 'color-contrast': { enabled: false } } } },
 ]
 
 describe('every page', () => {
   test.each(looks.flatMap((look) => pages.map((page) => ({ ...look, ...page }))))(
     '$name, $look: nothing in the console, no serious finding of axe, nothing wider than the window',
-    async ({ name, path, ready, look, dark, width }) => {
+    async ({ name, path, ready, look, dark, width, rules }) => {
       const { page, context, errors } = await open(path, { dark, width })
       await ready(page)
       await page.waitForTimeout(150)
-      await page.screenshot({ path: join(shots, `${name}-${look}.png`), fullPage: true })
+      await shoot(page, `${name}-${look}.png`, true)
       const found = await page.evaluate<AxeResults>(
-        `(() => { const module = undefined; const define = undefined; ${axe}; return axe.run(document) })()`,
+        `(() => { const module = undefined; const define = undefined; ${axe}; return axe.run(document, ${JSON.stringify(rules)}) })()`,
       )
       const bad = found.violations
         .filter(({ impact }) => impact === 'serious' || impact === 'critical')
@@ -231,7 +236,7 @@ describe('what people do', () => {
     await page.keyboard.press('Enter')
     const dialog = page.getByRole('dialog')
     await dialog.waitFor()
-    await page.screenshot({ path: join(shots, 'stop-dialog.png') })
+    await shoot(page, 'stop-dialog.png')
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
     // The focus is back where the question was asked.
@@ -242,7 +247,7 @@ describe('what people do', () => {
     await page.locator('.state', { hasText: 'stopped' }).waitFor()
     await other.page.getByText('stopped from another window').waitFor()
     await other.page.locator('[aria-live]', { hasText: 'was stopped at step' }).first().waitFor({ state: 'attached' })
-    await other.page.screenshot({ path: join(shots, 'told.png') })
+    await shoot(other.page, 'told.png')
     expect(await page.getByText('stopped from another window').count()).toBe(0)
     await other.context.close()
     await context.close()
@@ -254,7 +259,7 @@ describe('what people do', () => {
     await page.locator('.run-row').first().waitFor()
     server.vanish(true)
     await page.getByText('Connection lost').waitFor()
-    await page.screenshot({ path: join(shots, 'lost.png') })
+    await shoot(page, 'lost.png')
     // Not yet there: the banner stays.
     await page.getByRole('button', { name: 'Try now' }).click()
     await page.getByText('Connection lost').waitFor()
@@ -271,7 +276,7 @@ describe('what people do', () => {
     await page.getByText('2 rows cannot be used').waitFor()
     await page.getByLabel('Rank', { exact: true }).fill('0')
     await page.getByText('Expected an integer ≥ 1.').waitFor()
-    await page.screenshot({ path: join(shots, 'errors.png'), fullPage: true })
+    await shoot(page, 'errors.png', true)
     await page.getByRole('button', { name: /^reset to 16/ }).click()
     await page.getByText('Expected an integer ≥ 1.').waitFor({ state: 'detached' })
     await page.getByText('Advanced settings').click()
@@ -282,7 +287,7 @@ describe('what people do', () => {
     await page.getByText('Choose a folder', { exact: true }).click()
     await page.getByRole('button', { name: 'models' }).first().click()
     await page.getByRole('button', { name: 'Choose SmolLM2-135M' }).waitFor()
-    await page.screenshot({ path: join(shots, 'new-run-unfolded.png'), fullPage: true })
+    await shoot(page, 'new-run-unfolded.png', true)
     await context.close()
     expect(errors).toEqual([])
   })
@@ -325,7 +330,7 @@ describe('what people do', () => {
     await page.getByText('Publish to the Hugging Face Hub').click()
     await page.getByRole('button', { name: 'Export GGUF q4_0' }).click()
     await page.getByRole('link', { name: 'Download model-q4_0.gguf' }).waitFor()
-    await page.screenshot({ path: join(shots, 'run-table.png'), fullPage: true })
+    await shoot(page, 'run-table.png', true)
     await context.close()
     expect(errors).toEqual([])
   })
