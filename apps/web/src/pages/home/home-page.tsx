@@ -26,8 +26,8 @@ export function HomePage() {
           <div className="hero-way hero-way-first">
             <h2>Try it first</h2>
             <p className="soft">
-              A tiny bundled model learns to answer questions on 177 countries by quoting a document. A minute or two on a
-              laptop; nothing to download.
+              A tiny bundled model learns to answer questions on 177 countries by quoting a document. A minute or two on
+              a laptop; nothing to download.
             </p>
             <QuickstartButton />
           </div>
