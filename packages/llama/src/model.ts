@@ -20,6 +20,8 @@ export interface Decoder {
   readonly weights: Weights
   /** Replaces the linear layers: where adapters come in (default {@link denseLinear}). */
   readonly linear?: Linear
+  /** Changes what the first layer reads, `[batch, seq, hiddenSize]`: noise while training. */
+  readonly embedded?: (x: Tensor) => Tensor
   /** The dtype of activations (default f32). Statistics, attention scores and the loss are f32 in either case. */
   readonly dtype?: 'f32' | 'f16'
   /** Recompute each layer's activations in the backward pass instead of keeping them. */
@@ -150,6 +152,7 @@ export function decode(
   // Of the table, the rows that are read are converted or unpacked, no others.
   let x = t.gather(t.valuesOf(weight('model.embed_tokens.weight'), dtype), tokens)
   if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
+  if (decoder.embedded) x = decoder.embedded(x)
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
     const run = (input: Tensor) => layer(index, input)

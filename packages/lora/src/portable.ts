@@ -100,4 +100,11 @@ export { scoreOf, type ScoreMetric, type WatchMetric } from './settings/table/wa
 export type { BestEvaluation, Watched } from './train/watch/watching'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
 export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
-export { initState, TrainingStep, type StepConfig, type StepResult, type TrainState } from './train/training-step'
+export {
+  initState,
+  TrainingStep,
+  type SlotName,
+  type StepConfig,
+  type StepResult,
+  type TrainState,
+} from './train/training-step'

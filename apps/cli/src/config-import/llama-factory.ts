@@ -46,7 +46,6 @@ export const llamaFactory: Tool = {
     pissa_init: to('initLoraWeights', (text) => (isOff(text) ? undefined : 'pissa')),
     pissa_iter: note('JORA takes as many steps as the singular vectors need'),
     pissa_convert: note('JORA saves a plain LoRA always'),
-    loraplus_lr_ratio: lack('another rate for B (LoRA+)'),
     quantization_bit: {
       make: (written) => {
         const method = new Map([

@@ -53,17 +53,31 @@ export const longest: Meaning = {
   make: (written) => ({ maxSeqLength: textOf(written), onOverflow: 'truncate' }),
 }
 
+/** Optimisers by a part of their names; the first that fits. */
+const optimisers = [
+  [/schedule_?free/i, 'schedule_free_adamw'],
+  [/adamw/i, undefined],
+  [/lion/i, 'lion'],
+  [/muon/i, 'muon'],
+  [/^sgd/i, 'sgd'],
+] as const
+
 export const optimiser = {
-  make: (written: Written): Made | readonly [why: string] =>
-    /adamw/i.test(textOf(written)) ? {} : [`the optimiser ${textOf(written)}; JORA has AdamW`],
+  make: (written: Written): Made | readonly [why: string] => {
+    const found = optimisers.find(([pattern]) => pattern.test(textOf(written)))
+    if (!found) return [`the optimiser ${textOf(written)}; JORA has AdamW, SGD, Lion, schedule-free AdamW and Muon`]
+    return found[1] === undefined ? {} : { optimizer: found[1] }
+  },
 } satisfies Meaning
+
+const schedules: Readonly<Record<string, string>> = { constant_with_warmup: 'constant', warmup_stable_decay: 'wsd' }
 
 export const scheduler: Meaning = {
   make: (written) => {
-    const name = textOf(written).replace(/^constant_with_warmup$/, 'constant')
-    return ['cosine', 'linear', 'constant'].includes(name)
+    const name = schedules[textOf(written)] ?? textOf(written)
+    return ['cosine', 'linear', 'constant', 'cosine_with_restarts', 'wsd'].includes(name)
       ? { lrScheduler: name }
-      : [`the schedule ${name}; JORA has cosine, linear and constant`]
+      : [`the schedule ${name}; JORA has cosine, cosine_with_restarts, linear, constant and wsd`]
   },
 }
 
@@ -141,7 +155,8 @@ export const trainingArguments = {
   remove_unused_columns: speed,
   torch_compile: speed,
   use_liger_kernel: speed,
-  neftune_noise_alpha: lack('noise on the embeddings (NEFTune)', '0'),
+  neftune_noise_alpha: steps('neftuneAlpha'),
+  loraplus_lr_ratio: to('loraPlusRatio'),
   label_smoothing_factor: lack('label smoothing', '0', '0.0'),
   trust_remote_code: note('JORA runs no code of models'),
 } as const satisfies Meanings

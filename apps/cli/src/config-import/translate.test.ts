@@ -204,14 +204,15 @@ describe('what cannot be had', () => {
   test.each([
     [
       llamaFactoryYaml,
-      'quantization_bit: 2\nloraplus_lr_ratio: 16\n',
-      [
-        'quantization_bit: 2 (weights in 2 bits; JORA has 4 and 8: --quantize)',
-        'loraplus_lr_ratio: 16 (another rate for B (LoRA+))',
-      ],
+      'quantization_bit: 2\n',
+      ['quantization_bit: 2 (weights in 2 bits; JORA has 4 and 8: --quantize)'],
     ],
     [axolotlYaml.replace('adapter: lora', 'adapter: llama-adapter'), '', ['adapter: llama-adapter']],
-    [axolotlYaml.replace('adamw_8bit', 'lion'), '', ['optimizer: lion (the optimiser lion; JORA has AdamW)']],
+    [
+      axolotlYaml.replace('adamw_8bit', 'adafactor'),
+      '',
+      ['optimizer: adafactor (the optimiser adafactor; JORA has AdamW, SGD, Lion'],
+    ],
     [mlxYaml.replace('num_layers: -1', 'num_layers: 16'), '', ['num_layers: 16 (only the last layers']],
     [
       trlYaml.replace('use_peft: true', 'use_peft: false'),

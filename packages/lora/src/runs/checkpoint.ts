@@ -12,23 +12,27 @@ import { metricsFile, readLog } from './log'
 import { fold, newRun } from './state'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
-import { restored } from '../adapter/adapter'
+import { restored, type Adapter } from '../adapter/adapter'
 import { methodOf } from '../adapter/methods'
 import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
 import { peftConfig } from '../adapter/peft/peft-config'
 import { keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
 import { adaptedModules } from '../adapter/target-modules'
 import type { Progress } from '../train/trainer'
-import type { TrainState } from '../train/training-step'
+import { slotNames, type SlotName, type TrainState } from '../train/training-step'
 
 /** Where a run is, and what must be the same to resume it exactly; see `fingerprint`. */
 export interface SavedProgress extends Progress {
   readonly fingerprint: string
   /** Settings that decide the course, as they were; absent in checkpoints of earlier versions. */
   readonly course?: Readonly<Record<string, unknown>>
+  /** Trees kept beside the adapter, a file each; AdamW's in checkpoints that do not say. */
+  readonly slots?: readonly SlotName[]
 }
 
-const optimizerFiles = { m: 'optimizer_m.safetensors', v: 'optimizer_v.safetensors' } as const
+/** Slots of the state, and files of checkpoints that do not say which they have: AdamW's. */
+const adamwSlots: readonly SlotName[] = ['m', 'v']
+const slotFile = (slot: SlotName): string => `optimizer_${slot}.safetensors`
 const progressFile = 'trainer_state.json'
 const isCheckpointName = (name: string): boolean => /^step-\d{8}$/.test(name)
 const stepOf = (path: string): number => Number(/\d+$/.exec(path)![0])
@@ -46,17 +50,17 @@ export async function saveCheckpoint(
   info: AdapterInfo,
 ): Promise<string> {
   const relative = `checkpoints/${folderName(progress.step)}`
-  const entries = {
-    adapter: await adapterEntries(state.adapter, lora),
-    m: await momentEntries(state.m, lora),
-    v: await momentEntries(state.v, lora),
-  }
+  const slots = slotNames.filter((slot) => state[slot] !== undefined)
+  const adapter = await adapterEntries(state.adapter, lora)
+  const entries = new Map<SlotName, Awaited<ReturnType<typeof momentEntries>>>()
+  for (const slot of slots) entries.set(slot, await momentEntries(state[slot]!, lora))
   if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
-    await writePeftFiles(folder, entries.adapter, peftConfig(lora, Object.keys(state.adapter), info), info.prompt)
-    for (const part of ['m', 'v'] as const)
-      await writeSafetensors(join(folder, optimizerFiles[part]), entries[part], { format: 'pt' })
-    await writeJsonAtomic(join(folder, progressFile), progress)
+    await writePeftFiles(folder, adapter, peftConfig(lora, Object.keys(state.adapter), info), info.prompt)
+    for (const [slot, tensors] of entries)
+      await writeSafetensors(join(folder, slotFile(slot)), tensors, { format: 'pt' })
+    const told = slots.join() === adamwSlots.join() ? progress : { ...progress, slots }
+    await writeJsonAtomic(join(folder, progressFile), told)
   })
   return relative
 }
@@ -170,13 +174,11 @@ export async function loadCheckpoint(
   }
   const written = methodOf(lora).converted?.config(lora) ?? lora
   const adapter = restored(await arraysOf(adapterWeightsFile, written), lora)
-  const moments = async (file: string) => uploadAdapter(await arraysOf(file, lora), lora, device)
+  const slots: [SlotName, Adapter][] = []
+  for (const slot of progress.slots ?? adamwSlots)
+    slots.push([slot, uploadAdapter(await arraysOf(slotFile(slot), lora), lora, device)])
   return {
-    state: {
-      adapter: uploadAdapter(adapter, lora, device),
-      m: await moments(optimizerFiles.m),
-      v: await moments(optimizerFiles.v),
-    },
+    state: { adapter: uploadAdapter(adapter, lora, device), ...Object.fromEntries(slots) },
     progress,
   }
 }

@@ -1,12 +1,12 @@
 // JoraConfig: everything a fine-tuning run needs, with the paper's defaults.
 import { ConfigError } from './config-error'
 import { checkSettings, defaultsOf } from './derive'
-import { checkLoraConfig, loraConfigOf } from './lora-config'
+import { loraConfigOf } from './lora-config'
 import { recipes } from './recipes'
 import type { Settings, ValuesOf } from './setting'
 import { settings, type SettingsTable } from './table'
 import { trainingSettings } from './table/training'
-import type { TrainConfig } from './train-config'
+import { checkTrainConfig, type TrainConfig } from './train-config'
 import { watchRuleOf, type WatchRule } from './watch-rule'
 import { size } from './types'
 
@@ -39,7 +39,7 @@ export class JoraConfig {
     })
     const recipe = recipes[given.recipe ?? defaultJoraSettings.recipe]
     this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
-    checkLoraConfig(this.train.lora)
+    checkTrainConfig(this.train)
     watchRuleOf(this.settings)
   }
 

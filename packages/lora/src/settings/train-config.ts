@@ -1,4 +1,5 @@
 // What the trainer reads of the settings.
+import { ConfigError } from './config-error'
 import { checkSettings, defaultsOf } from './derive'
 import { checkLoraConfig, defaultLoraConfig, type LoraConfig } from './lora-config'
 import type { ValuesOf } from './setting'
@@ -22,4 +23,15 @@ export const defaultTrainConfig: TrainConfig = {
 export function checkTrainConfig(config: TrainConfig): void {
   checkLoraConfig(config.lora)
   checkSettings(trainingSettings, { ...config })
+  const { optimizer, emaDecay, lora } = config
+  if (optimizer === 'muon' && lora.useDora)
+    throw new ConfigError(
+      'optimizer is muon beside useDora, expected another: Muon takes matrices, DoRA trains magnitudes',
+      'optimizer',
+    )
+  if (optimizer === 'schedule_free_adamw' && emaDecay !== undefined)
+    throw new ConfigError(
+      `emaDecay is ${emaDecay} beside schedule_free_adamw, expected none: it keeps an average of its own`,
+      'emaDecay',
+    )
 }

@@ -257,8 +257,9 @@ async function adapterAt(
   ...how: [model: DecoderConfig, lora: LoraConfig, fingerprint: string, device: Device]
 ): Promise<Adapter> {
   const { state } = await loadCheckpoint(checkpointFolder(outputDir, step), ...how)
-  disposeTree([state.m, state.v])
-  return state.adapter
+  const { adapter, ...slots } = state
+  disposeTree(slots)
+  return adapter
 }
 
 async function initialAdapter(

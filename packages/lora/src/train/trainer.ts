@@ -1,15 +1,23 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
 import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
-import { defaultDevice, learningRateAt, showNonFinite, treeLeaves, type Device } from '@jora/tensor'
+import {
+  averagingShares,
+  defaultDevice,
+  disposeTree,
+  learningRateAt,
+  showNonFinite,
+  treeLeaves,
+  type Device,
+} from '@jora/tensor'
 import { chooseDType, type Decoder } from '@jora/llama'
-import { startAdapter, type Adapter } from '../adapter/adapter'
+import { joinTrained, splitTrained, startAdapter, type Adapter } from '../adapter/adapter'
 import { Evaluator } from './evaluate'
 import type { AnswerFigures, EvalEvent, TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
 import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
-import { initState, TrainingStep, type TrainState } from './training-step'
+import { initState, slotNames, TrainingStep, type TrainState } from './training-step'
 import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
 /** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
@@ -64,6 +72,17 @@ const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefine
   ...(rowTokens === undefined ? {} : { rowTokens }),
 })
 
+/** A checkpoint's state on the device: what is trained is `raw`, where the adapter that was kept is another. */
+function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Adapter) => Adapter): TrainState {
+  const trained = raw === undefined ? adapter : joinTrained(raw, splitTrained(adapter).frozen)
+  if (raw !== undefined) disposeTree(splitTrained(adapter).trained)
+  const placed = slotNames.flatMap((name) => {
+    const slot = name === 'raw' ? undefined : slots[name]
+    return slot === undefined ? [] : [[name, place(slot)] as const]
+  })
+  return { adapter: place(trained), ...Object.fromEntries(placed) }
+}
+
 /**
  * The optimiser steps of a whole run.
  * @param rowTokens as in `planSteps`
@@ -101,16 +120,23 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
   const totalSteps = countSteps(train, config, rowTokens)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
-  const schedule = { scheduler: config.scheduler, learningRate: config.learningRate, warmupSteps, totalSteps }
+  const { scheduler, learningRate: peak, cycles, decayRatio = 0.2 } = config
+  const decaySteps = Math.ceil(decayRatio * totalSteps)
+  const schedule = { scheduler, learningRate: peak, warmupSteps, totalSteps, cycles, decaySteps }
+  const shareAt = averagingShares((step) => learningRateAt(step - 1, schedule))
   const dtype = model.dtype ?? (await chooseDType(config.dtype, device, model.weights))
   const decoder: Decoder = { ...model, dtype, checkpointLayers: config.gradientCheckpointing }
 
   let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, epochStep: 0, seconds: 0 }
   const place = (adapter: Adapter) => placeAdapter(adapter, model.config, device)
   const resumed = inputs.resume?.state
+  const { optimizer, emaDecay, neftuneAlpha, loraPlusRatio: plus } = config
   let state: TrainState = resumed
-    ? { adapter: place(resumed.adapter), m: place(resumed.m), v: place(resumed.v) }
-    : initState(place(inputs.initialAdapter ?? (await startAdapter(model, config.lora, config.seed, device))))
+    ? placedState(resumed, place)
+    : initState(place(inputs.initialAdapter ?? (await startAdapter(model, config.lora, config.seed, device))), {
+        optimizer,
+        emaDecay,
+      })
   let watched = watchedFrom(rule, progress.watched)
   const earlier = progress.seconds
   const started = performance.now()
@@ -124,33 +150,47 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         beta2: config.adamBeta2,
         epsilon: config.adamEpsilon,
         weightDecay: config.weightDecay,
+        momentum: config.momentum,
+        rateOf: plus === undefined ? undefined : (path) => (path.at(-1) === 'loraA' ? 1 : plus),
       },
+      optimizer,
+      emaDecay,
+      neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
     },
     device,
   )
   const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
+  /** Releases what `evaluated` made. */
+  const drop = (evaluated: Adapter): void => {
+    const own = new Set(treeLeaves(state))
+    for (const leaf of treeLeaves(evaluated)) if (!own.has(leaf)) leaf.dispose()
+  }
   let savedAt = progress.step
   let owes = progress.owesEvaluation === true
   const save = async (): Promise<TrainEvent[]> => {
     if (!saveCheckpoint || savedAt === progress.step) return []
-    const path = await saveCheckpoint(state, {
+    const kept = stepper.evaluated(state)
+    const saved = kept === state.adapter ? state : { ...state, adapter: kept, raw: splitTrained(state.adapter).trained }
+    const path = await saveCheckpoint(saved, {
       ...progress,
       seconds: seconds(),
       watched,
       ...(owes && { owesEvaluation: true }),
     })
+    drop(kept)
     savedAt = progress.step
     return [{ type: 'checkpoint', step: progress.step, path }]
   }
   const evaluate = async (): Promise<EvalEvent[]> => {
     if (heldOut.length === 0) return []
+    const adapter = stepper.evaluated(state)
     try {
       // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
       const alone = isJob(device) ? undefined : signal
       const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
-      const { loss, perplexity } = await evaluator.run(heldOut, state.adapter, options)
-      const scores = rule.scores.length > 0 ? await inputs.scoreAnswers?.(state.adapter, alone) : {}
+      const { loss, perplexity } = await evaluator.run(heldOut, adapter, options)
+      const scores = rule.scores.length > 0 ? await inputs.scoreAnswers?.(adapter, alone) : {}
       const event: EvalEvent = { type: 'eval', step: progress.step, loss, perplexity, ...scores }
       watched = watch(watched, event, rule)
       return [event]
@@ -158,8 +198,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       if (!signal?.aborted) throw error
       owes = true // stopped: a checkpoint is worth more than the rest of the evaluation
       return []
+    } finally {
+      drop(adapter)
     }
   }
+
+  let left: Adapter | undefined
+  const leaving = (): Adapter => (left = stepper.evaluated(state))
 
   try {
     if (owes) {
@@ -177,7 +222,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const step = progress.step + 1
         const batches: Batch[] = joinForGroups(micro, groups).map((rows) => collate(train, rows, { padId, groups }))
         const learningRate = learningRateAt(progress.step, schedule)
-        const result = stepper.run(state, batches, { step, learningRate, seed: config.seed })
+        const result = stepper.run(state, batches, { step, learningRate, share: shareAt(step), seed: config.seed })
         state = result.state
         const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
         result.loss.dispose()
@@ -221,7 +266,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         if (stopping || ends || isBest || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
           yield* await save()
         if (ends && !(owes && needsHeldOut(rule))) break
-        if (stopping) return { adapter: state.adapter, steps: step, finished: false, best: watched.best }
+        if (stopping) return { adapter: leaving(), steps: step, finished: false, best: watched.best }
       }
     }
     yield {
@@ -231,10 +276,11 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       peakDeviceBytes: (await agree(device, false)).memory.map((m) => m.peakBytes),
       ...(progress.step < totalSteps && { stoppedEarly: true }),
     }
-    return { adapter: state.adapter, steps: progress.step, finished: true, best: watched.best }
+    return { adapter: leaving(), steps: progress.step, finished: true, best: watched.best }
   } finally {
     stepper.dispose()
     evaluator.dispose()
-    for (const leaf of treeLeaves([state.m, state.v])) leaf.dispose()
+    const kept = new Set(treeLeaves(left ?? state.adapter))
+    for (const leaf of treeLeaves(state)) if (!kept.has(leaf)) leaf.dispose()
   }
 }

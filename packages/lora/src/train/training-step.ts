@@ -1,28 +1,32 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
 import {
-  adamw,
   add,
   clipByGlobalNorm,
   defaultDevice,
   disposeTree,
   firstNonFinite,
   globalNorm,
-  initAdamW,
   jit,
   keyWords,
   logicalAnd,
   lt,
   mul,
-  stepNumbers,
+  movingAverage,
+  numberAt,
+  optimizers,
   sum,
   tensor,
   treeMap,
   valueAndGrad,
   where,
   zeros,
-  type AdamWConfig,
   type Device,
+  type Jitted,
   type NonFinite,
+  type OptimizerConfig,
+  type OptimizerName,
+  type Slots,
+  type StepPlace,
   type Tensor,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
@@ -31,15 +35,32 @@ import { devicePut } from '@jora/shard'
 import { joinTrained, loraLinear, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
+import { neftune } from './neftune'
 import { batchSharding } from './on-mesh'
 
-/** The adapter, and AdamW's moments of what of it is trained. */
-export type TrainState = { readonly adapter: Adapter; readonly m: Adapter; readonly v: Adapter }
+/** What is kept of a run beside its adapter: trees that are shaped as what of it is trained. */
+export const slotNames = ['m', 'v', 'z', 'ema', 'raw'] as const
+/**
+ * - `m`, `v`, `z`: of the optimiser; AdamW's are its moments m and v;
+ * - `ema`: the moving average;
+ * - `raw`, in checkpoints alone: what is trained, where the adapter that is kept is another.
+ */
+export type SlotName = (typeof slotNames)[number]
+
+/** The adapter, and what is kept beside it. */
+export type TrainState = { readonly adapter: Adapter } & { readonly [S in SlotName]?: Adapter }
 
 /** What is the same for all steps of a run. */
 export interface StepConfig {
   readonly lora: LoraConfig
-  readonly adamw: AdamWConfig
+  /** The constants of the optimiser, AdamW or another. */
+  readonly adamw: OptimizerConfig
+  /** AdamW when absent. */
+  readonly optimizer?: OptimizerName | undefined
+  /** Decay of the moving average of the adapter; absent: there is none. */
+  readonly emaDecay?: number | undefined
+  /** NEFTune's alpha; absent: no noise. */
+  readonly neftuneAlpha?: number | undefined
   /** 0: no clipping. */
   readonly maxGradNorm: number
 }
@@ -62,9 +83,15 @@ type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 /** Below the largest f32, above every loss and norm that training goes on from. */
 const largest = 3e38
 
-/** The state before the first step: the adapter, with zero moments. */
-export const initState = (adapter: Adapter): TrainState => {
-  const make = jit((a: Adapter) => initAdamW(a))
+/** The state before the first step: the adapter, with the optimiser's slots as they begin; AdamW's are zero moments. */
+export const initState = (
+  adapter: Adapter,
+  { optimizer = 'adamw', emaDecay }: Pick<StepConfig, 'optimizer' | 'emaDecay'> = {},
+): TrainState => {
+  const make = jit((a: Adapter) => ({
+    ...optimizers[optimizer].init(a),
+    ...(emaDecay !== undefined && { ema: treeMap((p) => zeros(p.shape), a) }),
+  }))
   const state = { adapter, ...make(splitTrained(adapter).trained) }
   make.dispose()
   return state
@@ -79,31 +106,42 @@ export class TrainingStep {
   readonly #apply
   readonly #zero
   readonly #gradients
+  #evaluated: Jitted<[Adapter, Slots<Adapter>], Adapter> | undefined
 
   constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
     this.#config = config
+    const { neftuneAlpha } = config
     const lossSum = (trained: Adapter, frozen: FrozenParts, { keys, ...batch }: TrainingBatch): Tensor => {
       const linear = loraLinear(joinTrained(trained, frozen), config.lora, config.lora.dropout > 0 ? keys : undefined)
-      return sum(tokenLosses({ ...decoder, linear }, ...lossInputs(batch)))
+      const noisy = neftuneAlpha === undefined ? {} : { embedded: neftune(neftuneAlpha, keys) }
+      return sum(tokenLosses({ ...decoder, linear, ...noisy }, ...lossInputs(batch)))
     }
+    const optimizer = optimizers[config.optimizer ?? 'adamw']
     /** `inverse` is 1 / labelled tokens of the step. */
     const update = (
-      { adapter, m, v }: TrainState,
+      state: TrainState,
       { loss, grads }: Sums,
       numbers: Tensor,
       inverse: Tensor,
     ): StepResult & { state: TrainState } => {
+      const { adapter, ema, ...slots } = state
       const mean = treeMap((g) => mul(g, inverse), grads)
       const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
       const meanLoss = mul(loss, inverse)
-      const next = adamw(adapter, clipped.grads, { m, v }, numbers, config.adamw)
+      const next = optimizer.update(adapter, clipped.grads, slots as Slots<Adapter>, numbers, config.adamw)
+      const after: TrainState = {
+        adapter: next.params,
+        ...next.slots,
+        ...(ema && { ema: movingAverage(ema, next.params, numberAt(numbers, numbers.size - 1)) }),
+      }
       // Neither NaN nor ∞ is below: such a step leaves everything as it was.
       const finite = logicalAnd(lt(clipped.norm, largest), lt(meanLoss, largest))
-      const keep = (after: Adapter, before: Adapter): Adapter =>
-        treeMap((value, old) => where(finite, value, old), after, before)
-      const state = { adapter: keep(next.params, adapter), m: keep(next.state.m, m), v: keep(next.state.v, v) }
-      return { state, loss: meanLoss, gradNorm: clipped.norm }
+      const kept = Object.entries(after).map(([name, tree]) => [
+        name,
+        treeMap((value, old) => where(finite, value, old), tree, state[name as SlotName]!),
+      ])
+      return { state: Object.fromEntries(kept) as TrainState, loss: meanLoss, gradNorm: clipped.norm }
     }
     const gradients = (adapter: Adapter, frozen: FrozenParts, batch: TrainingBatch): Sums => {
       const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, frozen, batch))(adapter)
@@ -156,17 +194,19 @@ export class TrainingStep {
   /**
    * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; reading the loss waits for
    * the step. Where loss or gradient are not finite, the new state equals the old one.
-   * @param step 1 for the first
    */
   run(
     state: TrainState,
     batches: readonly Batch[],
-    { step, learningRate, seed }: { step: number; learningRate: number; seed: number },
+    { seed, ...place }: StepPlace & { readonly seed: number },
   ): StepResult {
+    const { optimizer = 'adamw', adamw, emaDecay } = this.#config
     const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
-    const numbers = this.#upload(stepNumbers(learningRate, step, this.#config.adamw), [3])
+    const average = emaDecay === undefined ? [] : [place.step === 1 ? 0 : emaDecay]
+    const values = Float32Array.from([...optimizers[optimizer].numbers(place, adamw), ...average])
+    const numbers = this.#upload(values, [values.length])
     const inverse = this.#upload(Float32Array.of(1 / targets), [])
-    const uploads = this.#uploads(batches, seed, step)
+    const uploads = this.#uploads(batches, seed, place.step)
     const { trained, frozen } = splitTrained(state.adapter)
     const changing: TrainState = { ...state, adapter: trained }
     const whole = ({ state: next, ...rest }: StepResult): StepResult => ({
@@ -177,6 +217,22 @@ export class TrainingStep {
     let sums: Sums = this.#zero(trained)
     for (const batch of uploads) sums = this.#accumulate(sums, trained, batch, frozen)
     return whole(this.#apply(changing, sums, numbers, inverse))
+  }
+
+  /**
+   * The adapter to evaluate and to keep: the moving average, the point that the optimiser evaluates, or else the state's
+   * own, whose tensors the result may have.
+   */
+  evaluated(state: TrainState): Adapter {
+    const { optimizer = 'adamw', adamw } = this.#config
+    const { trained, frozen } = splitTrained(state.adapter)
+    if (state.ema) return joinTrained(state.ema, frozen)
+    if (!optimizers[optimizer].evaluated) return state.adapter
+    this.#evaluated ??= jit((params: Adapter, slots: Slots<Adapter>) =>
+      optimizers[optimizer].evaluated!(params, slots, adamw),
+    )
+    const { adapter: _adapter, ...slots } = state
+    return joinTrained(this.#evaluated(trained, slots as Slots<Adapter>), frozen)
   }
 
   /** Where loss or gradient of such a step stop being finite, computed op by op; undefined when they do not. */
@@ -200,6 +256,6 @@ export class TrainingStep {
 
   /** Releases the compiled programs. */
   dispose(): void {
-    for (const program of [this.#single, this.#accumulate, this.#apply, this.#zero]) program.dispose()
+    for (const program of [this.#single, this.#accumulate, this.#apply, this.#zero, this.#evaluated]) program?.dispose()
   }
 }

@@ -1,10 +1,9 @@
 // AdamW (Loshchilov & Hutter 2019), as graph functions over trees of tensors.
-import { fail } from '../errors'
 import { zeros } from '../ops/create'
 import { add, div, mul, sqrt, square, sub } from '../ops/elementwise'
-import { reshape, sliceAxis } from '../ops/movement'
 import type { Tensor } from '../tensor'
-import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
+import { treeMap, type Tree } from '../tree'
+import { numberAt, ratesOf, type RateOf } from './rates'
 
 /** The constants of AdamW, as torch.optim.AdamW names them. */
 export interface AdamWConfig {
@@ -17,7 +16,7 @@ export interface AdamWConfig {
    * The learning rate of the parameter at `path`, as a multiple of that of the step: LoRA+ (Hayou et al. 2024) has 16 for
    * every `loraB`. A path is the keys from the tree's root, e.g. `['model.layers.0.mlp.up_proj', 'loraB']`. 1 for all when absent.
    */
-  readonly rateOf?: ((path: readonly string[]) => number) | undefined
+  readonly rateOf?: RateOf | undefined
 }
 
 /** First and second moments, shaped as the parameters. */
@@ -40,7 +39,7 @@ export const stepNumbers = (learningRate: number, step: number, { beta1, beta2 }
 /**
  * One AdamW update, as torch.optim.AdamW computes it, with a parameter group for each rate that `rateOf` gives.
  * @param params f32, as are `grads` and both moments, of the same structure and shapes
- * @param numbers f32 `[3]`, from {@link stepNumbers}
+ * @param numbers f32 `[3]` or longer, from {@link stepNumbers}
  * @throws TensorError for a rate that is negative or not finite
  */
 export function adamw<T extends Tree>(
@@ -48,35 +47,20 @@ export function adamw<T extends Tree>(
   grads: T,
   state: AdamWState<T>,
   numbers: Tensor,
-  { beta1, beta2, epsilon, weightDecay, rateOf = () => 1 }: AdamWConfig,
+  { beta1, beta2, epsilon, weightDecay, rateOf }: AdamWConfig,
 ): { params: T; state: AdamWState<T> } {
-  const number = (i: number) => reshape(sliceAxis(numbers, 0, i, i + 1), [])
-  const [base, correction1, correction2] = [number(0), number(1), number(2)]
-  // Parameters of one rate share its two scalars.
-  const scalars = new Map<number, { learningRate: Tensor; stepSize: Tensor }>()
-  const rates = treePaths(params).map((path) => {
-    const rate = rateOf(path)
-    if (!(rate >= 0 && rate < Infinity))
-      fail('adamw', `the rate of ${path.join('.')} is ${rate}, expected a number ≥ 0`)
-    const known = scalars.get(rate)
-    if (known) return known
-    const learningRate = rate === 1 ? base : mul(base, rate)
-    const made = { learningRate, stepSize: div(learningRate, correction1) }
-    scalars.set(rate, made)
-    return made
-  })
-  const gradLeaves = treeLeaves(grads)
-  const [oldM, oldV] = [treeLeaves(state.m), treeLeaves(state.v)]
-  const newM = gradLeaves.map((g, i) => add(mul(oldM[i]!, beta1), mul(g, 1 - beta1)))
-  const newV = gradLeaves.map((g, i) => add(mul(oldV[i]!, beta2), mul(square(g), 1 - beta2)))
-  const update = (p: Tensor, i: number) => {
+  const [correction1, correction2] = [numberAt(numbers, 1), numberAt(numbers, 2)]
+  const rates = ratesOf('adamw', params, numberAt(numbers, 0), rateOf, (learningRate) => ({
+    learningRate,
+    stepSize: div(learningRate, correction1),
+  }))
+  const m = treeMap((old, g) => add(mul(old, beta1), mul(g, 1 - beta1)), state.m, grads)
+  const v = treeMap((old, g) => add(mul(old, beta2), mul(square(g), 1 - beta2)), state.v, grads)
+  const update = (p: Tensor, first: Tensor, second: Tensor, i: number) => {
     const { learningRate, stepSize } = rates[i]!
     const decayed = weightDecay === 0 ? p : mul(p, sub(1, mul(learningRate, weightDecay)))
-    const scale = add(div(sqrt(newV[i]!), correction2), epsilon)
-    return sub(decayed, mul(div(newM[i]!, scale), stepSize))
+    const scale = add(div(sqrt(second), correction2), epsilon)
+    return sub(decayed, mul(div(first, scale), stepSize))
   }
-  return {
-    params: treeMap(update, params),
-    state: { m: treeMap((_, i) => newM[i]!, state.m), v: treeMap((_, i) => newV[i]!, state.v) },
-  }
+  return { params: treeMap(update, params, m, v), state: { m, v } }
 }

@@ -1,6 +1,7 @@
 // Settings that the trainer reads: the optimiser, batches, how long, how often. Their order is that of the fingerprint in
-// checkpoints: a new one goes to the end, or earlier checkpoints of the same settings are not resumed.
-import type { SchedulerName } from '@jora/tensor'
+// checkpoints: a new one goes to the end, and has no default (`absent` says what it means), or earlier checkpoints of the same
+// settings are not resumed.
+import type { OptimizerName, SchedulerName } from '@jora/tensor'
 import type { DTypeSetting } from '@jora/llama'
 import type { Settings } from '../setting'
 import { choice, integer, number, switchOr, toggle } from '../types'
@@ -22,13 +23,19 @@ export const trainingSettings = {
     basic: 2,
   },
   scheduler: {
-    type: choice<SchedulerName>({ cosine: 'Cosine', linear: 'Straight line', constant: 'Not at all' }),
+    type: choice<SchedulerName>({
+      cosine: 'Cosine',
+      linear: 'Straight line',
+      constant: 'Not at all',
+      cosine_with_restarts: 'Cosine, several times',
+      wsd: 'At the end (WSD)',
+    }),
     fallback: 'cosine',
     name: 'lrScheduler',
     aliases: ['lr-scheduler-type', 'scheduler'],
     help: 'how it falls',
     label: 'How the learning rate falls',
-    about: 'Along a cosine, in a straight line, or not at all.',
+    about: 'Along a cosine, once or several times, in a straight line, only at the end, or not at all.',
     group: 'optimiser',
     course: true,
   },
@@ -187,5 +194,79 @@ export const trainingSettings = {
     about:
       'The number format of the computation. 16 bits need half the memory; the adapter itself is always trained in 32.',
     group: 'device',
+  },
+  optimizer: {
+    type: choice<OptimizerName>({
+      adamw: 'AdamW',
+      sgd: 'SGD',
+      lion: 'Lion',
+      schedule_free_adamw: 'Schedule-free AdamW',
+      muon: 'Muon',
+    }),
+    absent: 'adamw',
+    aliases: ['optim'],
+    help: 'what turns gradients into steps; schedule_free_adamw goes with --lr-scheduler constant, lion with a tenth of the rate and --adam-beta2 0.99',
+    label: 'Optimiser',
+    about: 'How gradients become steps. AdamW is right nearly always.',
+    group: 'optimiser',
+    course: true,
+  },
+  momentum: {
+    type: share,
+    absent: '0.9, of Muon 0.95',
+    help: 'momentum of SGD and Muon',
+    label: 'Momentum',
+    about: 'How long SGD and Muon go on in the direction of earlier steps.',
+    group: 'optimiser',
+    course: true,
+  },
+  loraPlusRatio: {
+    type: number('≥ 1', (value) => value >= 1),
+    absent: '1',
+    aliases: ['loraplus-lr-ratio'],
+    help: 'LoRA+: the rate of B (and of DoRA’s magnitudes) is this multiple of that of A; 16 is usual',
+    label: 'Rate of B over that of A (LoRA+)',
+    about: 'Lets one half of the adapter learn faster than the other. 16 is usual; 1 is plain LoRA.',
+    group: 'optimiser',
+    course: true,
+  },
+  emaDecay: {
+    type: share,
+    absent: 'off',
+    help: 'evaluate and keep an exponential moving average of the adapter instead of its last state; 0.99 averages about 100 steps',
+    label: 'Moving average',
+    about: 'Keeps an average of the adapter over the last steps, which is steadier. 0.99 averages about 100 steps.',
+    group: 'optimiser',
+    course: true,
+  },
+  neftuneAlpha: {
+    type: positive,
+    absent: 'off',
+    aliases: ['neftune-noise-alpha'],
+    help: 'NEFTune: noise on the embeddings while training, uniform in ±alpha/√(tokens · width); 5 is usual',
+    label: 'Noise on the input (NEFTune)',
+    about: 'A little noise on what the model reads while it trains, against memorising. 5 is usual.',
+    group: 'optimiser',
+    course: true,
+  },
+  decayRatio: {
+    type: share,
+    absent: '0.2',
+    help: 'share of all steps at the end in which --lr-scheduler wsd lowers the rate',
+    label: 'Share of the fall at the end',
+    about:
+      'Of the schedule that lowers the learning rate only at the end: how long that end is, as a share of all steps.',
+    group: 'optimiser',
+    course: true,
+  },
+  cycles: {
+    type: integer(1),
+    absent: '2',
+    name: 'lrCycles',
+    help: 'how often --lr-scheduler cosine_with_restarts lowers the rate to 0',
+    label: 'Falls of the learning rate',
+    about: 'Of the cosine with restarts: how often the learning rate falls.',
+    group: 'optimiser',
+    course: true,
   },
 } as const satisfies Settings

@@ -1,0 +1,26 @@
+// Stochastic gradient descent with momentum, as torch.optim.SGD, with decay as AdamW has it.
+import { zeros } from '../ops/create'
+import { add, mul, sub } from '../ops/elementwise'
+import { treeMap } from '../tree'
+import type { Optimizer } from './optimizer'
+import { numberAt, ratesOf } from './rates'
+
+/** m ← μ·m + g (g at first); p ← p·(1 − η·λ) − η·m. */
+export const sgd: Optimizer = {
+  slots: ['m'],
+  init: (params) => ({ m: treeMap((p) => zeros(p.shape), params) }),
+  numbers: ({ learningRate }) => [learningRate],
+  update(params, grads, slots, numbers, { momentum = 0.9, weightDecay, rateOf }) {
+    const rates = ratesOf('sgd', params, numberAt(numbers, 0), rateOf, (rate) => rate)
+    const m = treeMap((old, g) => add(mul(old, momentum), g), slots.m!, grads)
+    const next = treeMap(
+      (p, direction, i) => {
+        const decayed = weightDecay === 0 ? p : mul(p, sub(1, mul(rates[i]!, weightDecay)))
+        return sub(decayed, mul(direction, rates[i]!))
+      },
+      params,
+      m,
+    )
+    return { params: next, slots: { m } }
+  },
+}
