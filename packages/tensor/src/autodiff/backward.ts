@@ -1,6 +1,6 @@
 // The reverse sweep: appends to a trace the nodes that compute cotangents, and recomputes checkpointed regions.
 import { fail } from '../errors'
-import { makeNode, type Node, type Value } from '../ir/graph'
+import type { Node, Value } from '../ir/graph'
 import type { OpName } from '../ir/op'
 import { showAval } from '../ir/print'
 import type { Trace } from '../ir/tracer'
@@ -8,6 +8,7 @@ import { decompositions, isFused } from '../nn/decompositions'
 import { apply } from '../ops/apply'
 import { add } from '../ops/elementwise'
 import { Tensor } from '../tensor'
+import { isMade, Recompute } from './recompute'
 import { isDifferentiable, vjpRules, type VjpContext, type VjpRule } from './vjp-rules'
 
 /** Values computed from `sources`, through ops that pass gradients on. */
@@ -18,40 +19,6 @@ function dependents(nodes: readonly Node[], sources: readonly Value[]): Set<Valu
       node.outputs.forEach((v) => dependent.add(v))
   }
   return dependent
-}
-
-/** Recomputes values of one checkpointed region, after a barrier that holds the work back until `token` exists. */
-class Recompute {
-  readonly #values = new Map<Value, Value>()
-
-  constructor(
-    readonly trace: Trace,
-    readonly region: number,
-    readonly token: Tensor,
-  ) {}
-
-  value(value: Value): Value {
-    let copy = this.#values.get(value)
-    if (copy) return copy
-    const { node } = value
-    if (node?.region === this.region) {
-      const clone = makeNode(
-        node.op,
-        node.params,
-        node.inputs.map((v) => this.value(v)),
-        node.scope,
-      )
-      this.trace.nodes.push(clone)
-      node.outputs.forEach((old, i) => this.#values.set(old, clone.outputs[i]!))
-      return this.#values.get(value)!
-    }
-    // Constants stay as they are; so do values that cost nothing to make.
-    if (this.trace.isConstant(value) || node?.op === 'full' || node?.op === 'literal' || node?.op === 'iota')
-      copy = value
-    else copy = this.trace.valueOf(apply('barrier', [Tensor.fromTrace(this.trace, value), this.token], {}))
-    this.#values.set(value, copy)
-    return copy
-  }
 }
 
 /** Cotangents of `inputs` by differentiating the op's definition in primitives. */
@@ -103,8 +70,15 @@ export function backward(
     if (!token || !needs.includes(true) || !node.outputs.some((v) => dependent.has(v))) continue
     trace.scope = node.scope === '' ? outerScope : `${node.scope}/grad`
     let recompute = regions.get(node.region)
-    if (!recompute && node.region !== 0)
-      regions.set(node.region, (recompute = new Recompute(trace, node.region, token)))
+    if (!recompute && node.region !== 0) {
+      recompute = new Recompute({
+        isFree: (value) => trace.isConstant(value) || isMade(value),
+        again: ({ region }) => region === node.region,
+        token: trace.valueOf(token),
+        emit: (copy) => trace.nodes.push(copy),
+      })
+      regions.set(node.region, recompute)
+    }
     const primal = (value: Value | undefined) => {
       if (!value) return fail(node.op, 'its VJP rule reads an input it does not have')
       return Tensor.fromTrace(trace, recompute ? recompute.value(value) : value)

@@ -8,6 +8,7 @@ import { full, zerosLike } from '../ops/create'
 import { Tensor } from '../tensor'
 import { flatten, type Tree } from '../tree'
 import { backward } from './backward'
+import { rematerialise } from './rematerialise'
 
 /** What a differentiated function returns: its scalar, or `[scalar, aux]` with values that are passed through. */
 export type ScalarOrAux = Tensor | readonly [Tensor, Tree]
@@ -32,8 +33,14 @@ export function valueAndGrad<A extends readonly [Tree, ...Tree[]], R extends Sca
     const value = result instanceof Tensor ? result : (result[0] as Tensor)
     if (value.size !== 1 || value.shape.length !== 0 || value.dtype !== 'f32')
       fail('valueAndGrad', `the function returned ${showAval(value.aval)}, expected f32[]`)
-    const cotangents = backward(trace, [[value, full([], 1)]], inputs)
-    return [result, flat.unflatten(cotangents.map((g, i) => g ?? zerosLike(inputs[i]!))) as A[0]]
+    const seed = full([], 1)
+    const begin = trace.nodes.length
+    const cotangents = backward(trace, [[value, seed]], inputs).map((g, i) => g ?? zerosLike(inputs[i]!))
+    const pulled = trace.nodes.splice(begin)
+    const outputs = cotangents.map((g) => trace.valueOf(g))
+    const kept = rematerialise(trace.nodes, pulled, outputs, [trace.valueOf(seed)])
+    trace.nodes.push(...kept.nodes)
+    return [result, flat.unflatten(kept.outputs.map((v) => Tensor.fromTrace(trace, v))) as A[0]]
   }
   const eager = jit(traced as (...args: A) => [Tree, Tree]) as unknown as ValueAndGrad<A, R>
   return (...args) => (activeTrace() ? traced(...args) : eager(...args))

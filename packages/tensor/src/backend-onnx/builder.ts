@@ -1,12 +1,14 @@
 // Collects ONNX nodes and constants while a graph is lowered.
 import type { DType } from '../dtype'
-import type { Attribute, OnnxDType, OnnxNode, OnnxTensor } from './model-proto'
+import type { Attribute, OnnxDType, OnnxNode, OnnxTensor, OnnxValue } from './model-proto'
 
 type ConstantArray = Float32Array | Int32Array | Uint32Array | BigInt64Array | Uint8Array | Uint16Array
 
 export class OnnxBuilder {
   readonly nodes: OnnxNode[] = []
   readonly initializers: OnnxTensor[] = []
+  /** Values of which ONNX Runtime cannot infer the shape. */
+  readonly values: OnnxValue[] = []
   readonly #constants = new Map<string, string>()
   #names = 0
 
@@ -28,6 +30,15 @@ export class OnnxBuilder {
 
   node(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, domain = ''): string {
     return this.nodeAll(opType, inputs, attributes, { domain })[0]!
+  }
+
+  /**
+   * Tells the shape of `name`, which depends on a computed one. Memory of values of unknown shape is never used again by others,
+   * and the search for what could be grows with the square of their number.
+   */
+  declared(name: string, dtype: OnnxDType, dims: readonly number[]): string {
+    this.values.push({ name, dtype, dims })
+    return name
   }
 
   constant(dtype: OnnxDType, dims: readonly number[], array: ConstantArray): string {

@@ -130,6 +130,6 @@ export function lowerGraph(
     const { dtype, shape: dims } = value.aval
     return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
-  const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, inputs, outputs })
+  const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, values: b.values, inputs, outputs })
   return { bytes, folder, inputNames, outputs, fed, draws: draws.list }
 }

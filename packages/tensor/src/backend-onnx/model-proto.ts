@@ -34,6 +34,8 @@ export interface OnnxModel {
   readonly initializers: readonly OnnxTensor[]
   readonly inputs: readonly OnnxValue[]
   readonly outputs: readonly OnnxValue[]
+  /** Values between whose shapes are told. */
+  readonly values: readonly OnnxValue[]
 }
 
 const utf8 = new TextEncoder()
@@ -136,6 +138,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   for (const initializer of model.initializers) graph.bytes(5, tensorProto(initializer))
   for (const value of model.inputs) graph.bytes(11, valueInfo(value))
   for (const value of model.outputs) graph.bytes(12, valueInfo(value))
+  for (const value of model.values) graph.bytes(13, valueInfo(value))
   const opset = (domain: string, version: number) => new Message().bytes(1, domain).int(2, version)
   return new Message()
     .int(1, irVersion)

@@ -1,7 +1,7 @@
 // The ONNX lowering table: how each op is written with ONNX (and ONNX Runtime contrib) operators.
 import type { DType } from '../dtype'
 import type { Node } from '../ir/graph'
-import type { CollectiveOp, FusedOp, OpName } from '../ir/op'
+import type { Aval, CollectiveOp, FusedOp, OpName } from '../ir/op'
 import { drawLayout, keyWords, type DrawLayout } from '../ops/random'
 import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
@@ -89,8 +89,8 @@ const zeroAfter = (b: OnnxBuilder, token: string): string =>
   })
 
 /** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
-export const after = (b: OnnxBuilder, x: string, shape: Shape, token: string): string =>
-  b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])])
+export const after = (b: OnnxBuilder, x: string, { shape, dtype }: Aval, token: string): string =>
+  b.declared(b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])]), dtype, shape)
 
 export const onnxLowerings: {
   readonly [K in OpName]:
@@ -126,7 +126,7 @@ export const onnxLowerings: {
   cast: (inputs, { b, node }) => b.node('Cast', inputs, { to: BigInt(onnxType[node.params.dtype]) }),
   stopGradient: alias,
   shardingConstraint: alias,
-  barrier: ([x, token], { b, node }) => after(b, x!, node.outputs[0]!.aval.shape, token!),
+  barrier: ([x, token], { b, node }) => after(b, x!, node.outputs[0]!.aval, token!),
   full: (_inputs, { b, node: { params } }) => filled(b, params.shape, params.dtype, params.value),
   literal: (_inputs, { b, node: { params } }) => {
     const table = b.constant('f32', params.shape, Float32Array.from(params.values))
@@ -230,18 +230,13 @@ export const onnxLowerings: {
     inverseRms.set(inputs[0]!, inverse)
     return y
   },
-  // dx = r·(w∘g) − x·r³·mean(x∘w∘g), with the r that the forward pass left.
+  // dx = r·(w∘g) − x·r³·mean(x∘w∘g), with the r of a norm of the same x where there is one.
   rmsNormGrad: ([x, w, g], { b, node, inverseRms }) => {
     const { shape } = node.inputs[0]!.aval
     const last = b.int64s([-1])
-    const known = inverseRms.get(x!)
     const r =
-      known ??
-      b.node('Reciprocal', [
-        b.node('Sqrt', [
-          b.node('Add', [b.node('ReduceMean', [b.node('Mul', [x!, x!]), last]), b.scalar('f32', node.params.epsilon)]),
-        ]),
-      ])
+      inverseRms.get(x!) ??
+      b.nodeAll('SimplifiedLayerNormalization', [x!, w!], { axis: -1n, epsilon: node.params.epsilon }, { count: 2 })[1]!
     const wg = b.node('Mul', [g!, w!])
     const projection = b.node('ReduceSum', [b.node('Mul', [wg, x!]), last])
     const cubed = b.node('Mul', [b.node('Mul', [r, r]), b.node('Mul', [r, b.scalar('f32', 1 / shape.at(-1)!)])])

@@ -41,7 +41,7 @@ export class Unpacker {
       (v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !this.nodeOf(v),
     )
     const [stored, ...others] = node.inputs as [Value, ...Value[]]
-    const tied = token ? after(b, names.get(stored)!, stored.aval.shape, names.get(token)!) : names.get(stored)!
+    const tied = token ? after(b, names.get(stored)!, stored.aval, names.get(token)!) : names.get(stored)!
     const name = emit(node, [tied, ...others.map((v) => names.get(v)!)])[0]!
     if (place) this.#unpacked.set(value, { place, name })
     return name

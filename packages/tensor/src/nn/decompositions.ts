@@ -53,6 +53,10 @@ function seenByVisibility(visibility: Tensor, { from, to, low, high }: Attention
   return logicalAnd(inside, logicalOr(lt(j, column(2)), ge(j, column(3))))
 }
 
+/** `x`, once all of `done` exist: blocks follow one another, so that one's scores are gone before the next one's are made. */
+const onceDone = (x: Tensor, done: readonly Tensor[]): Tensor =>
+  done.reduce((held, token) => apply('barrier', [held, token], {}), x)
+
 /** What causality and the window let a block see, [rows, keys]: its last query is at its last key. */
 function seenByPlace({ from, to, low, high }: AttentionBlock, window: number | undefined): Tensor {
   const shape = [to - from, high - low]
@@ -112,14 +116,15 @@ function eachBlock<R>(
       p: Tensor
       slope: Tensor | undefined
     },
-  ) => R,
+  ) => R & { readonly done?: readonly Tensor[] },
 ): R[] {
   const { visibility } = inputs
   const { window } = params
   const [queries, keys] = [inputs.q.shape[2]!, inputs.k.shape[2]!]
   const byPlace = !visibility || window !== undefined
+  let before: readonly Tensor[] = []
   return attentionBlocks(queries, keys, byPlace, window).map((block) => {
-    const q = sliceAxis(inputs.q, 2, block.from, block.to)
+    const q = onceDone(sliceAxis(inputs.q, 2, block.from, block.to), before)
     const k = sliceAxis(inputs.k, 2, block.low, block.high)
     const v = sliceAxis(inputs.v, 2, block.low, block.high)
     const [place, granted] = [
@@ -132,29 +137,50 @@ function eachBlock<R>(
     const { x, slope } = blockScores(q, k, params)
     const [batch = 0, kvHeads = 0, blockKeys = 0] = k.shape
     const scores = add(reshape(x, [batch, q.shape[1]!, block.to - block.from, blockKeys]), shown)
-    return body({ ...block, q, k, v, scores, slope, p: reshape(softmax(scores), [batch, kvHeads, -1, blockKeys]) })
+    const result = body({
+      ...block,
+      q,
+      k,
+      v,
+      scores,
+      slope,
+      p: reshape(softmax(scores), [batch, kvHeads, -1, blockKeys]),
+    })
+    before = result.done ?? []
+    return result
   })
 }
 
-/** Adds blocks over keys `low` to `high` (last axis), both of them growing: what no later block reaches is done. */
-function addKeyBlocks(blocks: readonly { readonly low: number; readonly high: number; readonly x: Tensor }[]): Tensor {
-  const [first, ...rest] = blocks
-  let { low, high, x } = first!
-  // Keys that no query reaches.
-  const done: Tensor[] = low === 0 ? [] : [full([...x.shape.slice(0, 3), low], 0)]
-  const cut = (of: Tensor, from: number, to: number) => (from < to ? [sliceAxis(of, 3, from, to)] : [])
-  for (const next of rest) {
-    done.push(...cut(x, 0, next.low - low))
-    const both =
-      next.low < high
-        ? [add(sliceAxis(x, 3, next.low - low, high - low), sliceAxis(next.x, 3, 0, high - next.low))]
-        : []
-    x = concat([...both, ...cut(next.x, high - next.low, next.high - next.low)], 3)
-    low = next.low
-    high = next.high
+/** A sum of blocks over keys `low` to `high` (last axis), both of them growing: what no later block reaches is done. */
+class KeySum {
+  readonly #done: Tensor[] = []
+  #low = 0
+  #open: Tensor | undefined
+
+  /** Adds a block of keys from `low` on; returns what later blocks may still be added to. */
+  add(low: number, x: Tensor): Tensor {
+    const before = this.#open
+    if (!before) {
+      // Keys that no query reaches.
+      if (low > 0) this.#done.push(full([...x.shape.slice(0, 3), low], 0))
+      this.#open = x
+    } else {
+      const [length, shared] = [before.shape[3]!, this.#low + before.shape[3]! - low]
+      this.#done.push(...cutKeys(before, 0, Math.min(length, low - this.#low)))
+      const both = shared > 0 ? [add(sliceAxis(before, 3, length - shared, length), sliceAxis(x, 3, 0, shared))] : []
+      this.#open = concat([...both, ...cutKeys(x, Math.max(0, shared), x.shape[3]!)], 3)
+    }
+    this.#low = low
+    return this.#open
   }
-  return concat([...done, x], 3)
+
+  /** The sum, all keys last but one: `[…, keys, d]` of blocks `[…, d, keys]`. */
+  finish(): Tensor {
+    return transpose(concat([...this.#done, ...(this.#open ? [this.#open] : [])], 3), [0, 1, 3, 2])
+  }
 }
+
+const cutKeys = (x: Tensor, from: number, to: number): Tensor[] => (from < to ? [sliceAxis(x, 3, from, to)] : [])
 
 /** What is summed or exponentiated is f32 whatever the tensors are. */
 const inF32 = (x: Tensor): Tensor => cast(x, 'f32')
@@ -211,13 +237,14 @@ function labelRows(
 function eachHeadBlock<R>(
   inputs: readonly Tensor[],
   { vocabStart, softcap }: OpParams['linearCrossEntropy'],
-  body: (rows: HeadRows) => R,
+  body: (rows: HeadRows) => R & { readonly done?: readonly Tensor[] },
 ): R[] {
   const [hidden, w, allLabels] = [at(inputs, 0), at(inputs, 1), at(inputs, 2)]
   const count = hidden.shape[0]!
+  let before: readonly Tensor[] = []
   return Array.from({ length: Math.ceil(count / headRows) }, (_, block) => {
     const [from, to] = [block * headRows, Math.min(count, (block + 1) * headRows)]
-    const h = sliceAxis(hidden, 0, from, to)
+    const h = onceDone(sliceAxis(hidden, 0, from, to), before)
     const labels = sliceAxis(allLabels, 0, from, to)
     const rows = labelRows(labels, w.shape[0]!, vocabStart)
     const { x: logits, slope } = capped(inF32(dot(h, w, { transposeB: true })), softcap)
@@ -227,7 +254,9 @@ function eachHeadBlock<R>(
       given && vocabStart !== undefined
         ? exp(sub(logits, reshape(sliceAxis(given, 0, from, to), [to - from, 1])))
         : softmax(logits)
-    return body({ h, ...rows, logits, slope, probabilities, weigh })
+    const result = body({ h, ...rows, logits, slope, probabilities, weigh })
+    before = result.done ?? []
+    return result
   })
 }
 
@@ -312,37 +341,39 @@ export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
     const fold = (x: Tensor) => reshape(x, [batch, kvHeads, (heads / kvHeads) * x.shape[2]!, x.shape[3]!])
     const rowDot = sum(mul(g, o), { axis: -1, keepDims: true })
     const { scale } = params
+    const [keys, values] = [new KeySum(), new KeySum()]
     const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, params, (block) => {
       const gBlock = fold(sliceAxis(g, 2, block.from, block.to))
       const dProbabilities = dot(gBlock, block.v, { transposeB: true })
       const dCapped = mul(block.p, sub(dProbabilities, fold(sliceAxis(rowDot, 2, block.from, block.to))))
       const dScores = throughCap(dCapped, block.slope)
-      return {
-        low: block.low,
-        high: block.high,
-        dq: reshape(mul(dot(dScores, block.k), scale), block.q.shape),
-        // As dkᵀ = qᵀ dS and dvᵀ = gᵀ P: turning the narrow operand costs a third less than turning the scores.
-        dk: mul(dot(fold(block.q), dScores, { transposeA: true }), scale),
-        dv: dot(gBlock, block.p, { transposeA: true }),
-      }
+      const dq = reshape(mul(dot(dScores, block.k), scale), block.q.shape)
+      // As dkᵀ = qᵀ dS and dvᵀ = gᵀ P: turning the narrow operand costs a third less than turning the scores.
+      const dk = keys.add(block.low, mul(dot(fold(block.q), dScores, { transposeA: true }), scale))
+      const dv = values.add(block.low, dot(gBlock, block.p, { transposeA: true }))
+      return { dq, done: [dq, dk, dv] }
     })
-    const dq = blocks.map((b) => b.dq)
-    const ofKeys = (name: 'dk' | 'dv') =>
-      transpose(addKeyBlocks(blocks.map(({ low, high, ...b }) => ({ low, high, x: b[name] }))), [0, 1, 3, 2])
-    const grads = [concat(dq, 2), ofKeys('dk'), ofKeys('dv')]
-    return grads.map((grad) => cast(grad, at(inputs, 0).dtype))
+    const dq = concat(
+      blocks.map((b) => b.dq),
+      2,
+    )
+    return [dq, keys.finish(), values.finish()].map((grad) => cast(grad, at(inputs, 0).dtype))
   },
   linearCrossEntropy: (inputs, params) => {
     const blocks = eachHeadBlock(inputs, params, (b) => {
       const { loss, logSum } = headLoss(b)
-      // A block's loss comes first, so that its logits are gone before the next block's are made.
-      return { loss, logSum, pull: headPull(b, apply('barrier', [b.probabilities, loss], {}), at(inputs, 1)) }
+      const pull = headPull(b, onceDone(b.probabilities, [loss]), at(inputs, 1))
+      return { loss, logSum, pull, done: [pull] }
     })
     return (['loss', 'logSum', 'pull'] as const).map((name) => concat(blocks.map((b) => b[name])))
   },
-  linearCrossEntropyGradInput: (inputs, params) => [
-    concat(eachHeadBlock(inputs, params, (b) => headPull(b, b.probabilities, at(inputs, 1)))),
-  ],
+  linearCrossEntropyGradInput: (inputs, params) => {
+    const pulls = eachHeadBlock(inputs, params, (b) => {
+      const pull = headPull(b, b.probabilities, at(inputs, 1))
+      return { pull, done: [pull] }
+    })
+    return [concat(pulls.map(({ pull }) => pull))]
+  },
   // dW = softmaxᵀ (g∘h) − rows of g∘h added at their labels
   linearCrossEntropyGradWeight: (inputs, params) => {
     const [w, g] = [at(inputs, 1), at(inputs, 4)]
