@@ -1,28 +1,57 @@
-// The --dataset flag and what else decides how a file of rows is read.
+// The --dataset flag and what else decides how its rows are read.
 import { stat } from 'node:fs/promises'
-import { DatasetError } from '@jora/data'
-import { notAvailable } from './errors'
-import { required, text } from './flags/flag'
+import { DatasetError, type Row, type RowOptions } from '@jora/data'
+import type { DownloadEvent } from '@jora/llama'
+import { checkDatasets, loadDatasets } from '@jora/lora'
+import { required, text, type Flag } from './flags/flag'
 import { settingFlags } from './flags/setting-flags'
+import type { Io } from './io'
+import { downloadLine } from './ui/download-line'
 
-export const datasetFlag = required(
-  text('rows to read: JSON, JSONL, CSV, TSV or Parquet', 'FILE', { aliases: ['data', 'dataset-name'] }),
-)
+/** Several are one text, with commas between. */
+export const datasetFlag: Flag<string> = {
+  ...required(
+    text(
+      'rows to read: a file (JSON, JSONL, CSV, TSV, Parquet), or a data set of the Hub (org/name, org/name:config:split); may be given more than once',
+      'FILE or hub id',
+      { aliases: ['data', 'dataset-name'] },
+    ),
+  ),
+  join: (first, second) => `${first},${second}`,
+}
 
 const { columns, promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing } = settingFlags
 
 export const rowFlags = { columns, promptTemplate, contextTemplate, maxSeqLength, onOverflow, packing }
 
 /** @throws DatasetError when there is no such file, before anything slow is done */
-export async function checkDatasetFile(file: string, flag = '--dataset'): Promise<void> {
-  if (await stat(file).catch(() => undefined)) return
-  const looksLikeHubId = /^[\w.-]+\/[\w.-]+$/.test(file) && !/\.(jsonl?|txt)$/i.test(file)
-  const several = file.split(',').map((part) => part.trim())
-  if (several.length > 1 && (await Promise.all(several.map((part) => stat(part).catch(() => undefined)))).some(Boolean))
-    throw new DatasetError({
-      file: `${flag} ${file}`,
-      problem: `no such file; these are ${several.length} names, but only one file can be read: put their rows into one`,
-    })
-  const hint = looksLikeHubId ? `; a dataset from the Hub ${notAvailable}, download it and give the file` : ''
-  throw new DatasetError({ file: `${flag} ${file}`, problem: `no such file${hint}` })
+export async function checkFile(file: string, flag: string): Promise<void> {
+  if (!(await stat(file).catch(() => undefined)))
+    throw new DatasetError({ file: `${flag} ${file}`, problem: 'no such file' })
 }
+
+/** @throws DatasetError for a name that is neither a file nor a Hub id, before anything slow is done */
+export const checkDataset = (names: string, flag = '--dataset'): Promise<void> => checkDatasets(names, flag)
+
+/** Shows what is fetched of data sets of the Hub, as long as `use` takes. */
+export async function whileFetching<T>(
+  io: Io,
+  use: (onDownload: (event: DownloadEvent) => void) => Promise<T>,
+): Promise<T> {
+  const line = downloadLine(io)
+  try {
+    return await use(line.show)
+  } finally {
+    line.clear()
+  }
+}
+
+/**
+ * The rows of files and data sets of the Hub.
+ * @param splits of a data set of the Hub where none is named
+ * @throws DatasetError | HubError naming file and row, or the data set
+ */
+export const readDataset = (names: string, io: Io, options: RowOptions, splits: readonly string[]): Promise<Row[]> =>
+  whileFetching(io, async (onProgress) =>
+    (await loadDatasets(names, { ...options, hub: { splits, onProgress } })).flat(),
+  )

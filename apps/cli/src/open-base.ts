@@ -4,7 +4,6 @@ import {
   openModel,
   weightSharding,
   type DecoderConfig,
-  type DownloadEvent,
   type ModelDescription,
   type OpenModel,
   type OpenModelOptions,
@@ -13,29 +12,18 @@ import { parseMesh, ShardingError } from '@jora/shard'
 import { UsageError } from './errors'
 import type { Io } from './io'
 import type { QuantizeSetting } from './open-device'
-import { bytes } from './ui/format'
-import { bar, StatusLine } from './ui/status-line'
-import { styleFor } from './ui/style'
+import { downloadLine } from './ui/download-line'
 
 /** Opens a model, or reads what its small files say, with what is downloaded and what is odd about its files on stderr. */
 async function withProgress<T extends ModelDescription>(
-  { stderr, env }: Io,
+  io: Io,
   open: (options: OpenModelOptions) => Promise<T>,
 ): Promise<T> {
-  const line = new StatusLine(stderr)
-  const style = styleFor(stderr, env)
-  const begun = new Set<string>()
-  const onProgress = ({ file, receivedBytes, totalBytes }: DownloadEvent) => {
-    if (!begun.has(file) && !stderr.isTTY) line.log(`downloading ${file} (${bytes(totalBytes)})`)
-    begun.add(file)
-    line.show(
-      `${bar(receivedBytes / Math.max(1, totalBytes), 24, style)}  ${bytes(receivedBytes)} of ${bytes(totalBytes)}  ${file}`,
-    )
-  }
+  const line = downloadLine(io)
   try {
-    const model = await open({ onProgress })
+    const model = await open({ onProgress: line.show })
     line.clear()
-    for (const warning of model.warnings) line.log(style.yellow(`note: ${warning}`))
+    for (const warning of model.warnings) line.note(warning)
     return model
   } finally {
     line.clear()

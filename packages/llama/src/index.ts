@@ -12,12 +12,17 @@ export {
 } from './open/open-model'
 export {
   companionFiles,
+  datasetNameOf,
   hubClient,
   HubError,
   hubSettings,
+  resolveDataset,
   resolveModel,
+  type DatasetName,
   type DownloadEvent,
   type HubSettings,
+  type ResolvedDataset,
+  type ResolveDatasetOptions,
   type ResolvedModel,
   type ResolveOptions,
 } from './hub'

@@ -9,7 +9,15 @@ export {
   type EvaluatedCheckpoint,
   type SavedProgress,
 } from './runs/checkpoint'
-export { columnsOf, generateAlpacaDataset, type JoraDataset } from './train/dataset'
+export { columnsOf, evalSplits, generateAlpacaDataset, type DatasetOptions, type JoraDataset } from './train/dataset'
+export {
+  checkDatasets,
+  datasetNames,
+  loadDatasets,
+  mixDatasets,
+  type LoadDatasetOptions,
+  type MixOptions,
+} from './datasets/load-datasets'
 export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimate } from './estimate/estimate'
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
 export {

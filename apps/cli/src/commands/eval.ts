@@ -1,7 +1,6 @@
 // jora eval: loss, perplexity and scored answers of a model, with or without an adapter, on rows of a file.
 import type { Command } from 'commander'
 import {
-  loadRows,
   prepareDataset,
   questionsOf,
   splitRows,
@@ -16,12 +15,13 @@ import {
   columnsOf,
   dataGroups,
   defaultJoraSettings,
+  evalSplits,
   Evaluator,
   writesFiles,
   type AnsweredQuestion,
 } from '@jora/lora'
 import { checkOutputFile, overwriteFlag } from '../output-file'
-import { checkDatasetFile, datasetFlag, rowFlags } from '../dataset-file'
+import { checkDataset, datasetFlag, readDataset, rowFlags } from '../dataset-file'
 import { Interrupted, UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { grouped, integer, number, onUnless, text, toggle, withDefault, type ValuesOf } from '../flags/flag'
@@ -121,7 +121,7 @@ const lineOf = ({ asked, prediction, score, finishReason }: AnsweredQuestion): s
 async function evaluate(values: Values, { io: session, given, json }: CommandContext<typeof flags>): Promise<void> {
   if (values.all && values.split !== undefined) throw new UsageError('--all and --split exclude each other')
   const started = performance.now()
-  await checkDatasetFile(values.dataset)
+  await checkDataset(values.dataset)
   if (values.output !== undefined)
     await checkOutputFile(values.output, {
       overwrite: values.overwrite,
@@ -130,7 +130,8 @@ async function evaluate(values: Values, { io: session, given, json }: CommandCon
     })
   const { contextTemplate, ...rest } = values
   const { maxSeqLength, onOverflow, packing, batchSize, maxNewTokens } = values
-  const { rows, which } = chosenRows(await loadRows(values.dataset, { columns: columnsOf(values.columns) }), values)
+  const all = await readDataset(values.dataset, session, { columns: columnsOf(values.columns) }, evalSplits)
+  const { rows, which } = chosenRows(all, values)
   if (rows.length === 0) throw new UsageError(`--split ${values.split} holds out no row of ${values.dataset}`)
   const written = given.has('contextTemplate') ? { contextTemplate } : {}
   const model = await openAsked({ ...rest, ...written, rows }, session)

@@ -26,7 +26,7 @@ import {
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
 import { oursOf } from '../config-import/translate'
-import { checkDatasetFile } from '../dataset-file'
+import { checkDataset, checkFile, whileFetching } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
@@ -49,6 +49,7 @@ export function registerTrain(parent: Command, io: Session): void {
     readConfig: (file, path, given, { stderr }) => oursOf(file, path, given, (text) => stderr.write(`note: ${text}\n`)),
     examples: [
       'train --model models/llama --dataset rows.json --output-dir out --lora-r 8 --num-epochs 3',
+      'train --model models/llama --dataset tatsu-lab/alpaca --dataset rows.jsonl --dataset-weights 0.2,1 --output-dir out',
       'train --config run.yaml --lr 2e-4',
       'train --config run.yaml --resume',
     ],
@@ -66,8 +67,9 @@ async function train(
   // A run goes on as it was begun, whatever `auto` would come to today.
   const begun = resume !== undefined && values.promptTemplate === 'auto' ? await templateOfRun(outputDir) : undefined
   if (begun !== undefined) config = new JoraConfig({ ...config.settings, promptTemplate: begun })
-  await checkDatasetFile(values.dataset)
-  if (values.alpacaMixFile !== undefined) await checkDatasetFile(values.alpacaMixFile, '--alpaca-mix-file')
+  await checkDataset(values.dataset)
+  if (values.evalDataset !== undefined) await checkDataset(values.evalDataset, '--eval-dataset')
+  if (values.alpacaMixFile !== undefined) await checkFile(values.alpacaMixFile, '--alpaca-mix-file')
   if (resume === undefined && (await stat(join(outputDir, 'metrics.jsonl')).catch(() => undefined))) {
     throw new ConfigError(`${outputDir} already has a run; continue it with --resume or choose another --output-dir`)
   }
@@ -78,7 +80,9 @@ async function train(
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
   const explained = values.explain ? explainTo(device, io) : () => {}
-  const dataset = await generateAlpacaDataset(values.dataset, 'train', config, model)
+  const dataset = await whileFetching(io, (onDownload) =>
+    generateAlpacaDataset(values.dataset, 'train', config, model, { onDownload }),
+  )
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)

@@ -1,16 +1,17 @@
-// The Hub's cache on disk, as huggingface_hub lays it out: models--org--name/{blobs,refs,snapshots}.
+// The Hub's cache on disk, as huggingface_hub lays it out: models--org--name/{blobs,refs,snapshots}, datasets--….
 
 import { copyFile, link, mkdir, readFile, stat, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { removeTemporaries, replaceAtomic, writeFileAtomic } from '@jora/tensor/files'
+import type { RepoKind } from './http'
 import { isCommit } from './names'
 
-/** The folder of one model in the cache. */
+/** The folder of one model or data set in the cache. */
 export class ModelCache {
   readonly dir: string
 
-  constructor(cacheDir: string, id: string) {
-    this.dir = join(cacheDir, `models--${id.replace('/', '--')}`)
+  constructor(cacheDir: string, id: string, kind: RepoKind = 'model') {
+    this.dir = join(cacheDir, `${kind}s--${id.replace('/', '--')}`)
   }
 
   snapshot(commit: string): string {

@@ -43,7 +43,7 @@ export async function downloadBlob(cache: ModelCache, file: RemoteFile, options:
   const send = hubFetch(access)
   const refusals: HubError[] = []
   const source = await downloadFile({
-    repo: { type: 'model', name: access.id },
+    repo: { type: access.kind ?? 'model', name: access.id },
     path: file.name.split('/').map(encodeURIComponent).join('/'),
     revision: commit,
     hubUrl: access.endpoint,

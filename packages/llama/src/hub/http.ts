@@ -3,11 +3,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HubError } from './error'
 
+/** What a repository holds. */
+export type RepoKind = 'model' | 'dataset'
+
 /** What a request to the Hub needs. */
 export interface HubAccess {
   /** The Hub id, for messages. */
   id: string
   revision: string
+  /** What `id` names (default `model`). */
+  kind?: RepoKind
   endpoint: string
   token: string | undefined
   signal: AbortSignal | undefined
@@ -132,28 +137,33 @@ function unreachable({ id, endpoint, offlineHint = downloadHint }: HubAccess, ca
 }
 
 function refusal(access: HubAccess, response: Response, tries: number): HubError {
-  const { id, revision, endpoint, token } = access
+  const { id, revision, endpoint, token, kind = 'model' } = access
+  const what = kind === 'model' ? kind : 'data set'
   const { status, headers } = response
   const reason = headers.get('x-error-code')
   const giveToken = 'give a token that may read it: HF_TOKEN, or `hf auth login`'
   if (status === 401 || status === 403) {
-    const page = `accept its terms at ${endpoint}/${id}`
+    const page = `accept its terms at ${endpoint}/${kind === 'model' ? '' : 'datasets/'}${id}`
     if (reason === 'GatedRepo') return new HubError('Unauthorized', id, `gated: ${page}, then ${giveToken} (${status})`)
     if (token) {
-      const what = `the token was refused (${status}): expired, without the right to read this model, or gated: ${page}`
-      return new HubError('Unauthorized', id, what)
+      const why = `the token was refused (${status}): expired, without the right to read this ${what}, or gated: ${page}`
+      return new HubError('Unauthorized', id, why)
     }
     // Without a token the Hub says 401 for models that do not exist, so as not to tell which private ones do.
     return new HubError(
       'Unauthorized',
       id,
-      `no such model at ${endpoint}, or private or gated: ${giveToken} (${status})`,
+      `no such ${what} at ${endpoint}, or private or gated: ${giveToken} (${status})`,
     )
   }
   if (status === 404) {
     if (reason === 'RevisionNotFound')
       return new HubError('NotFound', id, `no revision ${JSON.stringify(revision)} (404)`)
-    return new HubError('NotFound', id, `neither a local folder nor a model at ${endpoint} (404)`)
+    return new HubError(
+      'NotFound',
+      id,
+      `neither a local ${kind === 'model' ? 'folder' : 'file'} nor a ${what} at ${endpoint} (404)`,
+    )
   }
   if (status === 429) {
     const wait = retryAfterMs(headers)

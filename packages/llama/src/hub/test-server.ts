@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 
 export interface TestRepo {
   commit: string
+  /** Other branches, by name. */
+  branches?: Record<string, TestRepo>
   files: Record<string, string | Uint8Array>
   /** Files kept in the storage host, reached by a redirect, and named by their SHA-256. */
   lfs?: string[]
@@ -63,15 +65,23 @@ export class TestHub {
     const request = { method: req.method ?? '', path: req.url ?? '', host, authorization, range }
     this.requests.push(request)
     const [, id = '', rest = ''] =
-      /^\/(?:api\/models\/|blob\/)?([\w.-]+\/[\w.-]+)\/(.*)$/.exec(request.path.replace(/\?.*/, '')) ?? []
-    const repo = this.repos[id]
+      /^\/(?:api\/(?:models|datasets)\/|datasets\/|blob\/)?([\w.-]+\/[\w.-]+)\/(.*)$/.exec(
+        request.path.replace(/\?.*/, ''),
+      ) ?? []
+    const main = this.repos[id]
+    const revision = decodeURIComponent(rest.split('/')[1] ?? '')
+    const branch = Object.entries(main?.branches ?? {}).find(
+      ([name, { commit }]) => revision === name || revision === commit,
+    )
+    const repo = branch?.[1] ?? main
     const name = decodeURIComponent(rest.split('/').slice(2).join('/'))
     const content = repo?.files[host === 'storage' ? rest : name]
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
     if (this.intercept?.(request, res, bytes)) return
     if (!repo) return fail(res, 404, 'RepoNotFound')
     if (host === 'storage') return bytes ? send(res, bytes, range, 'storage') : fail(res, 404, 'EntryNotFound')
-    if (rest.startsWith('revision/')) return this.#info(res, id, repo, decodeURIComponent(rest.slice(9)))
+    if (rest.startsWith('revision/'))
+      return this.#info(res, id, repo, branch ? 'main' : decodeURIComponent(rest.slice(9)))
     if (rest.startsWith('tree/'))
       return json(
         res,

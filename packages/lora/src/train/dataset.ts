@@ -1,9 +1,10 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
 import { columnsExpected, loadRows, parseColumns, unusedKeysNote, type Columns } from '@jora/data'
-import { describeModel, type ModelDescription } from '@jora/llama'
+import { describeModel, type DownloadEvent, type ModelDescription } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
 import type { JoraConfig } from '../settings/jora-config'
+import { loadDatasets, mixDatasets } from '../datasets/load-datasets'
 import { samplesFromRows, type JoraSamples } from './samples'
 
 /** Samples of a file. */
@@ -13,8 +14,17 @@ export interface JoraDataset extends JoraSamples {
   readonly hash: string
 }
 
+/** How data sets of the Hub are fetched. */
+export interface DatasetOptions {
+  /** Called as their files are downloaded. */
+  readonly onDownload?: ((event: DownloadEvent) => void) | undefined
+  /** Aborting it ends the download. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
- * Reads rows in any format that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), tokenises
+ * Reads rows in any format that `@jora/data` knows (JSON or JSONL; contexts with questions, Alpaca, chat, …), of one or
+ * several files or data sets of the Hub, with commas between, tokenises
  * them with the model's tokenizer and splits them: 'train' returns the training share (general rows mixed in) and the
  * held-out rows, 'test' the held-out rows alone.
  * @param model the config's model, where it is open already
@@ -25,6 +35,7 @@ export async function generateAlpacaDataset(
   part: 'train' | 'test',
   config: JoraConfig,
   model?: Pick<ModelDescription, 'tokenizer' | 'config'>,
+  { onDownload, signal }: DatasetOptions = {},
 ): Promise<JoraDataset> {
   const { settings } = config
   // Hashed as it is read, so that it is read once.
@@ -36,13 +47,24 @@ export async function generateAlpacaDataset(
     tokenizer,
     config: { vocabSize },
   } = model ?? (await describeModel(settings.modelPath))
-  const rows = await loadRows(path, { onBytes, onUnusedKey, columns: columnsOf(settings.columns) })
+  const reading = { onBytes, onUnusedKey, columns: columnsOf(settings.columns) }
+  const hub = { onProgress: onDownload, signal }
+  const sets = await loadDatasets(path, { ...reading, hub })
+  const { evalDataset, datasetWeights, split, seed } = settings
+  const heldOut =
+    evalDataset === undefined
+      ? undefined
+      : (await loadDatasets(evalDataset, { ...reading, hub: { ...hub, splits: evalSplits } })).flat()
+  const rows = mixDatasets(sets, { weights: datasetWeights?.split(',').map(Number), heldOut, split, seed })
   const mixFile = settings.alpacaMixFile
   const mixRows = mixFile === undefined ? undefined : await loadRows(mixFile, { onBytes })
   const samples = samplesFromRows({ rows, mixRows }, part, config, { tokenizer, vocabSize })
   const notes = [...(samples.notes ?? []), ...unusedKeysNote(unused)]
   return { ...samples, notes, path, hash: hash.digest('hex') }
 }
+
+/** Splits of the Hub that are held out, the first that a data set has. */
+export const evalSplits = ['test', 'validation', 'train']
 
 /** The columns that a setting names. @throws ConfigError for a text that names none */
 export function columnsOf(text: string | undefined): Columns | undefined {

@@ -4,7 +4,6 @@ import {
   countSamples,
   countTargets,
   describeTokens,
-  loadRows,
   prepareDataset,
   unusedKeysNote,
   type Sample,
@@ -15,7 +14,7 @@ import type { DecoderConfig } from '@jora/llama'
 import { columnsOf, countSteps, JoraConfig, multipliedWeights } from '@jora/lora'
 import { setDefaultDevice } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
-import { checkDatasetFile, datasetFlag, rowFlags } from '../../dataset-file'
+import { checkDataset, datasetFlag, readDataset, rowFlags } from '../../dataset-file'
 import { UsageError } from '../../errors'
 import { defineCommand, type CommandContext } from '../../flags/define-command'
 import { grouped, integer, onUnless, withDefault, type ValuesOf } from '../../flags/flag'
@@ -133,13 +132,11 @@ async function cpuRate(): Promise<number> {
 }
 
 async function preview(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
-  await checkDatasetFile(values.dataset)
+  await checkDataset(values.dataset)
   const { config: model, tokenizer } = await describeBase(values.model, io)
   const unused = new Set<string>()
-  const rows = await loadRows(values.dataset, {
-    onUnusedKey: (key) => void unused.add(key),
-    columns: columnsOf(values.columns),
-  })
+  const reading = { onUnusedKey: (key: string) => void unused.add(key), columns: columnsOf(values.columns) }
+  const rows = await readDataset(values.dataset, io, reading, ['train'])
   const { promptTemplate: template, contextTemplate, maxSeqLength, packing, onOverflow, index } = values
   const options = { rows, tokenizer, template, contextTemplate, maxSeqLength, packing, vocabSize: model.vocabSize }
   // What would stop a run is told in figures here.
