@@ -33,6 +33,6 @@ export {
 export { inverseFrequencies } from './config/rope-frequencies'
 export { checkSampling, sampleToken, type SamplingOptions } from './generate/sampling'
 export { modelAxis, modelSplits, partitionPlan, weightSharding } from './partition'
-export { chooseDType, type DTypeSetting } from './open/compute-dtype'
+export { answeringDType, chooseDType, type DTypeSetting } from './open/compute-dtype'
 export { placeQuantised, quantisedPlan, type PutPart, type QuantisedPlan } from './open/quantised'
 export { storedType, weightShapes } from './open/weights'

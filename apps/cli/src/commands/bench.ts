@@ -126,6 +126,8 @@ async function bench(values: Values, { io, json }: CommandContext<typeof flags>)
       const hasHalf = device.computeDTypes.includes('f16')
       if (values.dtype === 'f16' && !hasHalf)
         throw new UsageError(`--dtype f16: ${device.name} cannot compute in f16, expected auto or f32`)
+      if (values.dtype === 'int8')
+        throw new UsageError('--dtype int8: bench measures f32 and f16, expected one of them or auto')
       const weightType: 'f32' | 'f16' = device.kind === 'webgpu' && hasHalf ? 'f16' : 'f32'
       const dtype: 'f32' | 'f16' =
         values.dtype !== 'auto' ? values.dtype : weightType === 'f16' ? device.computeDTypes[0]! : 'f32'

@@ -59,13 +59,16 @@ export class Generator {
     const batch = prompts.length
     const width = roundUp(longest)
     const rows = prompts.map((p) => sightOf(p.length, width))
-    const first = [
+    const start = this.#upload(Int32Array.of(0), [])
+    const [scores, cache] = this.programs.step(
+      options.adapter ?? {},
+      this.programs.empty(start, batch, roundUp(width + room)),
       this.#upload(rightAligned(prompts, width), [batch, width]),
       this.#upload(positionsOf(rows, 0, width), [batch, width]),
       this.#upload(visibilityOf(rows, 0, width), [batch, width, 4]),
-    ] as const
-    const [scores, cache] = this.programs.prefill(options.adapter ?? {}, ...first, roundUp(width + room))
-    disposeTree(first)
+      start,
+      this.#upload(Int32Array.of(width - 1), [1]),
+    )
     return this.#finish({ prompts, rows, width, room, scores, cache }, options, onToken)
   }
 
@@ -97,12 +100,17 @@ export class Generator {
     while (contexts.length < 2 ** Math.ceil(Math.log2(groups.length))) contexts.push([0])
     const width = roundUp(Math.max(...contexts.map((c) => c.length)))
     const contextRows = contexts.map((c) => sightOf(c.length, width))
-    const shared = this.programs.context(
+    const start = this.#upload(Int32Array.of(0), [])
+    const [unused, shared] = this.programs.step(
       options.adapter ?? {},
+      this.programs.empty(start, contexts.length, width),
       this.#upload(rightAligned(contexts, width), [contexts.length, width]),
       this.#upload(positionsOf(contextRows, 0, width), [contexts.length, width]),
       this.#upload(visibilityOf(contextRows, 0, width), [contexts.length, width, 4]),
+      start,
+      this.#upload(Int32Array.of(width - 1), [1]),
     )
+    unused.dispose()
     const filled = [...asked]
     while (filled.length % rowMultiple !== 0) filled.push(asked[0]!)
     const batch = filled.length
@@ -130,6 +138,7 @@ export class Generator {
       this.#upload(positionsOf(rows, width, own), [batch, own]),
       this.#upload(visibilityOf(rows, width, own), [batch, own, 4]),
       this.#upload(Int32Array.of(width), []),
+      this.#upload(Int32Array.of(own - 1), [1]),
     )
     return this.#finish({ prompts: wholes, rows, width: width + own, room, scores, cache }, options, onToken)
   }
@@ -181,6 +190,7 @@ export class Generator {
           this.#upload(positionsOf(rows, at, 1), [batch, 1]),
           this.#upload(visibilityOf(rows, at, 1), [batch, 1, 4]),
           this.#upload(Int32Array.of(at), []),
+          this.#upload(Int32Array.of(0), [1]),
         )
       }
     } finally {

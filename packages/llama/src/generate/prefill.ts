@@ -66,16 +66,12 @@ export class Prefill {
         [1, size, 4],
       ),
     ] as const
-    // Behind the last piece alone a token is to be chosen.
     const isLast = from + ids.length === prompt.length
-    const last = isLast ? this.#upload([ids.length - 1], [1]) : null
-    const { begin, extend } = this.#programs
-    const layers = this.#layers
+    const { empty, step } = this.#programs
+    const start = this.#upload([from], [])
+    const layers = this.#layers ?? empty(start, 1, this.#capacity)
     this.#layers = undefined
-    const [scores, next] = layers
-      ? extend(adapter, layers, ...piece, this.#upload([from], []), last)
-      : begin(adapter, ...piece, last, this.#capacity)
-    if (!layers) disposeTree([piece, last])
+    const [scores, next] = step(adapter, layers, ...piece, start, this.#upload([ids.length - 1], [1]))
     this.#done += ids.length
     if (isLast) return { scores, layers: next, capacity: this.#capacity }
     this.#layers = next

@@ -2,11 +2,11 @@
 import {
   dynamicSlice,
   dynamicUpdateSlice,
+  full,
   gather,
   jit,
   pad,
   reshape,
-  slice,
   sliceAxis,
   type Jitted,
   type Tensor,
@@ -21,39 +21,18 @@ type Scored = [Tensor, Cache]
 
 /** `tokens` and `positions` are i32 `[rows, count]`, `visibility` i32 `[rows, count, 4]`; see `attention`. */
 export interface GenerationPrograms {
-  /** Whole prompts, each at the right end of its row, into a cache of `capacity`. */
-  readonly prefill: Jitted<
-    [adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor, capacity: number],
-    Scored
-  >
-  /** Contexts alone: their keys and values. */
-  readonly context: Jitted<[adapter: AdapterTensors, tokens: Tensor, positions: Tensor, visibility: Tensor], Cache>
+  /** A cache in which nothing is seen, on the device of `near`. */
+  readonly empty: Jitted<[near: Tensor, rows: number, capacity: number], Cache>
   /** Rows `owners` (i32 `[rows]`) of a cache that is given up, with room for `capacity` tokens. */
   readonly spread: Jitted<[layers: Cache, owners: Tensor, capacity: number], Cache>
   /** The same of a cache that is kept. */
   readonly copy: Jitted<[layers: Cache, owners: Tensor, capacity: number], Cache>
-  /** Tokens of every row, written from column `start` (i32 scalar) on; scores are those behind the last of them. */
-  readonly step: Jitted<
-    [adapter: AdapterTensors, layers: Cache, tokens: Tensor, positions: Tensor, visibility: Tensor, start: Tensor],
-    Scored
-  >
   /**
-   * The first tokens of one prompt; scores are those behind token `last` (i32 `[1]`), as fill tokens may follow it. Without
-   * it, where more of the prompt follows, no scores are computed: in their place is one element, to be waited for.
+   * Tokens of every row, written from column `start` (i32 scalar) on; scores are those behind token `last` (i32 `[1]`) of
+   * each row, as fill tokens may follow it. Everything that reads the weights is this one function: prompts, pieces of them, and one
+   * token after another.
    */
-  readonly begin: Jitted<
-    [
-      adapter: AdapterTensors,
-      tokens: Tensor,
-      positions: Tensor,
-      visibility: Tensor,
-      last: Tensor | null,
-      capacity: number,
-    ],
-    Scored
-  >
-  /** Further tokens of one prompt, from column `start` on; `last` as of `begin`. */
-  readonly extend: Jitted<
+  readonly step: Jitted<
     [
       adapter: AdapterTensors,
       layers: Cache,
@@ -61,7 +40,7 @@ export interface GenerationPrograms {
       positions: Tensor,
       visibility: Tensor,
       start: Tensor,
-      last: Tensor | null,
+      last: Tensor,
     ],
     Scored
   >
@@ -86,47 +65,22 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
   const rowsOf = (layers: Cache, owners: Tensor, capacity: number): Cache =>
     each(layers, (x) => withRoom(gather(x, owners, 0), capacity))
 
-  const lastLogits = (hidden: Tensor) => {
-    const [rows = 0, count = 0, size = 0] = hidden.shape
-    return logits(decoder, reshape(sliceAxis(hidden, 1, count - 1, count), [rows, size]))
-  }
-  const scoresAt = (hidden: Tensor, cache: readonly LayerCache[], last: Tensor | null): Tensor => {
-    if (last) return logits(decoder, reshape(gather(hidden, last, 1), [1, hidden.shape[2]!]))
-    const { k } = cache.at(-1)!
-    return slice(k, [0, 0, 0, 0], [1, 1, 1, 1])
-  }
-
   return {
-    prefill: jit((adapter, tokens, positions, visibility, capacity) => {
-      const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
-      return [lastLogits(hidden), each(cache, (x) => withRoom(x, capacity))]
+    empty: jit((_near, rows, capacity) => {
+      const { layers, kvHeads, headDim } = decoder.config
+      const zeros = () => full([rows, kvHeads, capacity, headDim], 0, decoder.dtype ?? 'f32')
+      return Array.from({ length: layers }, () => ({ k: zeros(), v: zeros() }))
     }),
-    context: jit(
-      (adapter, tokens, positions, visibility) =>
-        decode(adapted(adapter), { tokens, positions, visibility }).cache as Cache,
-      { donate: [1, 2, 3] },
-    ),
     spread: jit(rowsOf, { donate: [0, 1] }),
     copy: jit(rowsOf),
     step: jit(
-      (adapter, layers, tokens, positions, visibility, start) => {
-        const past = { layers: layers as readonly LayerCache[], start }
-        const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
-        return [lastLogits(hidden), cache as Cache]
-      },
-      { donate: [1, 2, 3, 4, 5] },
-    ),
-    begin: jit((adapter, tokens, positions, visibility, last, capacity) => {
-      const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility })
-      return [scoresAt(hidden, cache, last), each(cache, (x) => withRoom(x, capacity))]
-    }),
-    extend: jit(
       (adapter, layers, tokens, positions, visibility, start, last) => {
         const past = { layers: layers as readonly LayerCache[], start }
         const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
-        return [scoresAt(hidden, cache, last), cache as Cache]
+        const [rows = 0, , size = 0] = hidden.shape
+        return [logits(decoder, reshape(gather(hidden, last, 1), [rows, size])), cache as Cache]
       },
-      { donate: [1, 2, 3, 4, 5, 6] },
+      { donate: [1, 2, 3, 4, 5, 6], manyShapes: true },
     ),
     place: jit(
       (batch, one, row, column, width) =>

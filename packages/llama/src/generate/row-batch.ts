@@ -94,6 +94,7 @@ export class RowBatch {
       this.#upload(positionsOf(sights, at, 1), [count, 1]),
       this.#upload(visibilityOf(sights, at, 1), [count, 1, 4]),
       this.#upload([at], []),
+      this.#upload([0], [1]),
     )
     this.#cache = next
     this.#cursor++

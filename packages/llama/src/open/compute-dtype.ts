@@ -3,8 +3,30 @@ import { abs, cast, jit, max, Tensor, type Device } from '@jora/tensor'
 import { ModelError } from '../config/config'
 import type { Weights } from '../model'
 
-/** `auto`: f16 where the device is fastest with it and the weights have 16 bits, else f32. */
-export type DTypeSetting = 'auto' | 'f32' | 'f16'
+/**
+ * `auto`: f16 where the device is fastest with it and the weights have 16 bits, else f32. `int8`: on a CPU, products of f32
+ * activations rounded to 8 bits with weights of 8 bits or fewer; the rest is f32.
+ */
+export type DTypeSetting = 'auto' | 'f32' | 'f16' | 'int8'
+
+/** Elements of matrices from which on reading them is what an answer's time is spent on. */
+const largeModel = 2 ** 24
+
+/**
+ * What a model that is only asked computes in, where `auto` was asked for: on a CPU, which reads every weight for each token, in 8 bits
+ * if it is large.
+ * @param shapes of its weights
+ */
+export function answeringDType(
+  setting: DTypeSetting | undefined,
+  device: Device,
+  shapes: Iterable<readonly number[]>,
+): DTypeSetting {
+  if ((setting ?? 'auto') !== 'auto' || device.kind !== 'cpu') return setting ?? 'auto'
+  let elements = 0
+  for (const shape of shapes) if (shape.length === 2) elements += shape[0]! * shape[1]!
+  return elements >= largeModel ? 'int8' : 'auto'
+}
 
 /** The largest finite f16; bf16 reaches 3·10³⁸. */
 const largestHalf = 65504
@@ -26,10 +48,13 @@ async function beyondHalf(weights: Weights): Promise<string[]> {
 
 /**
  * The type that weights of 16 bits or fewer (`small`) or others are to be computed in on `device`.
- * @throws ModelError when f16 was asked for and the device has none
+ * @throws ModelError when f16 or int8 was asked for and the device does not have it
  */
 export function wantedDType(setting: DTypeSetting, device: Device, small: boolean): 'f32' | 'f16' {
   if (setting === 'f32') return 'f32'
+  if (setting === 'int8' && device.kind !== 'cpu')
+    throw new ModelError(`dtype is int8, which ${device.name} does not compute in; use auto, f32 or f16`)
+  if (setting === 'int8') return 'f32'
   if (setting === 'f16' && !device.computeDTypes.includes('f16'))
     throw new ModelError(`dtype is f16, which ${device.name} cannot compute in; use f32, or a GPU with shader-f16`)
   return setting === 'auto' && (device.computeDTypes[0] !== 'f16' || !small) ? 'f32' : 'f16'

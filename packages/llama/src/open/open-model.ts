@@ -136,9 +136,11 @@ class Opened extends Description implements OpenModel {
       device,
       types.some((type) => type !== 'F32'),
     )
-    const weights = await uploadWeights(source, config, { device, dtype: wanted, check: true, quantize: this.quantize })
+    const int8 = setting === 'int8'
+    const how = { device, dtype: wanted, check: true, quantize: this.quantize, int8 }
+    const weights = await uploadWeights(source, config, how)
     // Blocks that were unpacked to f32 are computed in f32, whatever `auto` takes f32 weights for.
-    const dtype = types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)
+    const dtype = int8 || types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)
     return { config, weights, dtype }
   }
 

@@ -3,6 +3,8 @@ import type { Aval, Device, Layout, QuantisedWeight, Tensor } from '@jora/tensor
 import { MeshDevice, PartitionSpec } from '@jora/shard'
 import {
   allFinite,
+  bytesLayout,
+  bytesOfRows,
   blockBytesOf,
   codesOfRows,
   decodeRows,
@@ -40,33 +42,38 @@ export interface QuantisedPlan {
 /** What `--quantize` quantises: the linear layers, as bitsandbytes does. */
 export const isLinear = (name: string): boolean => name.endsWith('_proj.weight')
 
-/** How a weight is quantised: as its file has it, or by `method`; undefined for one that is computed from floats. */
+/**
+ * How a weight is quantised: as its file has it, or by `method`; undefined for one that is computed from floats.
+ * @param int8 products are to be computed in 8 bits: matrices in floats become bytes too
+ */
 export function quantisedPlan(
   name: string,
   { type, shape }: Pick<WeightEntry, 'type' | 'shape'>,
   method: Quantisation | undefined,
+  int8 = false,
 ): QuantisedPlan | undefined {
   if (shape.length !== 2) return undefined
   if (isBlocks(type))
     return {
-      layout: layoutOf(type),
+      layout: { ...layoutOf(type), ...(int8 ? { int8 } : {}) },
       hasMins: hasMinima(type),
       codesOf: (bytes) => codesOfRows(bytes, type),
       settle: (scales) => scales,
     }
   const columns = shape[1]!
-  const layout = method && isLinear(name) ? quantisedLayout(method, columns) : undefined
+  const chosen = isLinear(name) ? method : undefined
+  const layout = chosen ? quantisedLayout(chosen, columns) : int8 ? bytesLayout(columns) : undefined
   if (!layout) return undefined
   return {
-    layout,
+    layout: int8 ? { ...layout, int8 } : layout,
     hasMins: false,
     codesOf(bytes) {
       const values = decodeRows(bytes, storedType(type))
       if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32'))
         throw new RangeError('a value is not finite')
-      return quantiseRows(values, columns, method!)
+      return chosen ? quantiseRows(values, columns, chosen) : bytesOfRows(values)
     },
-    settle: (scales) => settleScales(scales, method!),
+    settle: (scales) => (chosen ? settleScales(scales, chosen) : scales),
   }
 }
 

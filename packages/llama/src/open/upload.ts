@@ -63,6 +63,8 @@ export interface UploadOptions {
   readonly check: boolean
   /** How linear layers in floats are quantised (default: not). */
   readonly quantize?: Quantisation | undefined
+  /** Whether products are computed in 8 bits (default: they are not). */
+  readonly int8?: boolean
 }
 
 /**
@@ -75,14 +77,14 @@ export interface UploadOptions {
 export async function uploadWeights(
   source: WeightSource,
   config: DecoderConfig,
-  { device, dtype, check, quantize }: UploadOptions,
+  { device, dtype, check, quantize, int8 = false }: UploadOptions,
 ): Promise<Weights> {
   const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
   const weights: Record<string, Weight> = {}
   try {
     for (const [name, shape] of weightShapes(config)) {
       const { type } = source.entries.get(name)!
-      const plan = quantisedPlan(name, source.entries.get(name)!, quantize)
+      const plan = quantisedPlan(name, source.entries.get(name)!, quantize, int8)
       if (plan) {
         const codes = await readCodes(source, name, plan)
         weights[name] = placeQuantised(plan, shape, {

@@ -1,6 +1,15 @@
 // An open model and adapters for it, ready to be asked: one copy of the base, one queue, an answerer for each adapter.
 import { stopIdsOf, type ContextTemplate, type PromptChoice, type PromptTemplate, type Row } from '@jora/data'
-import { Engine, Generator, type Adapt, type Decoder, type DTypeSetting, type OpenModel } from '@jora/llama'
+import {
+  answeringDType,
+  Engine,
+  Generator,
+  weightShapes,
+  type Adapt,
+  type Decoder,
+  type DTypeSetting,
+  type OpenModel,
+} from '@jora/llama'
 import { disposeTree, type Device } from '@jora/tensor'
 import { adapterArgument, argumentLinear, settleAdapter, type Adapter, type AdapterArgument } from '../adapter/adapter'
 import { checkBase, promptFor } from '../adapter/prompt-file'
@@ -14,7 +23,7 @@ export interface OpenAnswerersOptions {
   readonly adapters: readonly (string | undefined)[]
   /** The device, or a function that opens it, called once adapters and prompts are known to fit the model. */
   readonly device: Device | (() => Promise<Device>)
-  /** The dtype that the models compute in (default: as `decoder` of the open model chooses). */
+  /** The dtype that the models compute in (default `auto`: `answeringDType` chooses). */
   readonly dtype?: DTypeSetting | undefined
   /** The prompt of all of them; what each adapter and the model say when absent or `auto`. */
   readonly prompt?: PromptChoice | undefined
@@ -62,7 +71,7 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
     prompts.push(await promptFor({ adapter, model: model.ref.dir, tokenizer, choice, documents, rows }))
   }
   const device = typeof options.device === 'function' ? await options.device() : options.device
-  const base = await model.decoder(device, dtype)
+  const base = await model.decoder(device, answeringDType(dtype, device, weightShapes(model.config).values()))
   const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
   const engine = new Engine(new Generator(base, device, adapt))
   const held: AdapterArgument[] = []

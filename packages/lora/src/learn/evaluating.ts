@@ -1,6 +1,7 @@
 // Base against tuned on documents that training never saw, and the report of it all.
 import { join } from 'node:path'
 import { loadRows } from '@jora/data'
+import { answeringDType, weightShapes } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import { writeFileAtomic, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { promptFor } from '../adapter/prompt-file'
@@ -29,7 +30,8 @@ export async function evaluateStage(
   const { path, model, config, outputDir, signal, onProgress, maxNewTokens = 64, evalQuestions = 200 } = context
   const all = await loadRows(path('contexts'))
   const rows = all.filter(({ split }) => split === 'test').map(({ split: _split, ...row }) => row)
-  const decoder = await model.decoder(device, config.settings.dtype)
+  const dtype = answeringDType(config.settings.dtype, device, weightShapes(model.config).values())
+  const decoder = await model.decoder(device, dtype)
   const { template: prompt } = await promptFor({
     adapter: path('train'),
     model: model.ref.dir,

@@ -3,7 +3,6 @@
 // DequantizeLinear and GatherBlockQuantized were slower than these operators, and have no minima.
 import { isOp, type Node, type Value } from '../ir/graph'
 import { codebooks, groupSize } from '../ir/ops/quantised'
-import { sizeOf } from '../shape'
 import type { OnnxBuilder } from './builder'
 import { onnxType } from './model-proto'
 
@@ -76,7 +75,7 @@ export function dequantised(
   const group = groupSize(inputs[0]!.aval, inputs[1]!.aval, bits)
   const byGroup = codesByGroup(b, codes!, bits, group)
   const column = (x: string, i: number): string => {
-    const flat = b.node('Reshape', [x, b.int64s([sizeOf(inputs[i]!.aval.shape), 1])])
+    const flat = b.node('Reshape', [x, b.int64s([-1, 1])])
     return inputs[i]!.aval.dtype === 'f32' ? flat : b.node('Cast', [flat], { to: BigInt(onnxType.f32) })
   }
   const asFloat = () => b.node('Cast', [byGroup], { to: BigInt(onnxType.f32) })
@@ -89,6 +88,11 @@ export function dequantised(
   } else levels = mins === undefined ? b.node('Sub', [asFloat(), b.scalar('f32', 2 ** (bits - 1))]) : asFloat()
   const scaled = b.node('Mul', [levels, column(scales!, 1)])
   const values = mins === undefined ? scaled : b.node('Add', [scaled, column(mins, 2)])
-  const shaped = b.node('Reshape', [values, b.int64s(outputs[0]!.aval.shape)])
+  const { shape } = outputs[0]!.aval
+  // Rows that were gathered are as many as the codes say, which other runs of the model may have more of.
+  const lead = () => b.node('Shape', [codes!], { end: -1n })
+  const target =
+    shape.length > 2 ? b.node('Concat', [lead(), b.int64s(shape.slice(-1))], { axis: 0n }) : b.int64s(shape)
+  const shaped = b.node('Reshape', [values, target])
   return dtype === 'f32' ? shaped : b.node('Cast', [shaped], { to: BigInt(onnxType[dtype]) })
 }

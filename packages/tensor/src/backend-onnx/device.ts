@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type {
   CompileGraph,
+  CompileOptions,
   Device,
   DeviceBuffer,
   Executable,
@@ -179,24 +180,44 @@ class CpuDevice implements Device {
     return new CpuBuffer(this, this.#ids++, aval, range)
   }
 
-  compile(graph: CompileGraph): Executable {
-    const lowered = lowerGraph(graph, (buffer) => this.#own(buffer).file)
+  compile(graph: CompileGraph, options: CompileOptions = {}): Executable {
+    const buffers = {
+      fileOf: (buffer: DeviceBuffer) => this.#own(buffer).file,
+      idOf: (buffer: DeviceBuffer) => this.#own(buffer).id,
+    }
+    const lowered = lowerGraph(graph, buffers, options)
     const program = this.#ids++
     const fed = lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) }))
     // An arena (6% of a step) and packed weights (3%) are for one program: each keeps its own for ever, and nine batch
     // shapes held 7 GB of arenas. The programs of further shapes share the process's heap and read the mapped file.
-    const isLarge = graph.nodes.length > largeProgram
+    const { manyShapes = false } = options
+    const isLarge = graph.nodes.length > largeProgram && !manyShapes
     if (isLarge) this.#favoured ??= program
     const isFirst = this.#favoured === program
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = {
       arena: !this.#manyPrograms && (isFirst || !isLarge),
-      prepack: (isFirst || this.#manyPrograms) && weightBytes <= packedWeightBytes,
+      // One model for many shapes has its weights prepared once, in place of what they are prepared from.
+      prepack: manyShapes || ((isFirst || this.#manyPrograms) && weightBytes <= packedWeightBytes),
     }
-    const { bytes, folder, inputNames, outputs, draws } = lowered
+    const { bytes, folder, inputNames, outputs, draws, inPlace } = lowered
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
-    const model = session.users++ === 0 ? { bytes, folder, ...memory } : {}
-    const message = { type: 'compile', program, session: session.id, inputNames, outputs, fed, draws, ...model }
+    const isNew = session.users++ === 0
+    const prepared = isNew
+      ? lowered.prepared.map((p) => ({ ...p, buffers: [], ids: p.buffers.map((buffer) => this.#fed(buffer)) }))
+      : []
+    const model = isNew ? { bytes, folder, prepared, ...memory } : {}
+    const message = {
+      type: 'compile',
+      program,
+      session: session.id,
+      inputNames,
+      outputs,
+      fed,
+      draws,
+      inPlace,
+      ...model,
+    }
     const ready = this.#request(message).then(() => undefined)
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)

@@ -1,14 +1,16 @@
 // Lowers a whole graph to one ONNX model.
 import { posix, sep } from 'node:path'
-import type { CompileGraph, DeviceBuffer, FileRange } from '../backend/backend'
+import type { CompileGraph, CompileOptions, DeviceBuffer, FileRange } from '../backend/backend'
 import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
 import { refuseCollective, type CollectiveOp, type OpName, type OpParams } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
 import { Draws, type Draw } from './draws'
+import { isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
 import { encodeModel, type OnnxValue } from './model-proto'
 import { onnxLowerings, type LowerContext } from './op-table'
+import { PreparedWeights, type Prepared } from './prepared'
 import { Unpacker } from './unpack'
 
 export interface LoweredModel {
@@ -21,6 +23,16 @@ export interface LoweredModel {
   readonly draws: readonly Draw[]
   /** Constants that are fed on every run because they are not in a file. */
   readonly fed: readonly { readonly name: string; readonly buffer: DeviceBuffer }[]
+  /** Initializers that are made with the session. */
+  readonly prepared: readonly Prepared[]
+  readonly inPlace: InPlace
+}
+
+/** What a device tells of its buffers. */
+export interface Buffers {
+  fileOf(buffer: DeviceBuffer): FileRange | undefined
+  /** A number that no other buffer has. */
+  idOf(buffer: DeviceBuffer): number
 }
 
 /** Longest folder that holds all `paths`. */
@@ -54,9 +66,11 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
 
 export function lowerGraph(
   source: CompileGraph,
-  fileOf: (buffer: DeviceBuffer) => FileRange | undefined,
+  { fileOf, idOf }: Buffers,
+  { donated = [], manyShapes = false }: CompileOptions = {},
 ): LoweredModel {
-  const graph = simplify(decompose(source, (node) => onnxLowerings[node.op] !== 'decompose'))
+  const keeps = (node: Node) => onnxLowerings[node.op] !== 'decompose' || (manyShapes && isAnyAttention(node))
+  const graph = simplify(decompose(source, keeps))
   const b = new OnnxBuilder()
   const names = new Map<Value, string>()
   const inputs: OnnxValue[] = []
@@ -71,11 +85,19 @@ export function lowerGraph(
   const inputNames = graph.inputs.map(declare)
 
   const constants = new Set(graph.constants.map((c) => c.value))
-  const inFiles = graph.constants.map((c) => fileOf(c.tensor.buffer))
+  // What is prepared is given to a session as bytes, beside which it reads no files.
+  const inFiles = graph.constants.map((c) => (manyShapes ? undefined : fileOf(c.tensor.buffer)))
   const folder = commonFolder(inFiles.flatMap((range) => (range && !range.pieces ? [range.path] : [])))
   const fed: { name: string; buffer: DeviceBuffer }[] = []
+  const bufferOf = new Map(graph.constants.map((c) => [c.value, c.tensor.buffer]))
+  const prepared = manyShapes ? new PreparedWeights(b, bufferOf, idOf) : undefined
   graph.constants.forEach(({ value, tensor }, i) => {
     const range = inFiles[i]
+    const vector = prepared?.vector(value)
+    if (vector !== undefined) {
+      names.set(value, vector)
+      return
+    }
     // A part of a matrix's columns is in the file in pieces, which a model cannot point at.
     if (!range || folder === undefined || range.pieces || value.aval.shape.includes(0)) {
       fed.push({ name: declare(value), buffer: tensor.buffer })
@@ -97,7 +119,7 @@ export function lowerGraph(
   const inverseRms = new Map<string, string>()
   const draws = new Draws(b, inputs, names)
   const emit = (node: Node, inputNames: readonly string[]): readonly string[] => {
-    const lower = onnxLowerings[node.op]
+    const lower = (manyShapes ? manyShapesLowerings[node.op] : undefined) ?? onnxLowerings[node.op]
     if (lower === 'decompose') throw new Error(`${node.op} should have been decomposed`)
     if (lower === 'collective') return refuseCollective(node.op as CollectiveOp)
     const context = { b, node, alpha: alphas.get(node) ?? 1, inverseRms, draws } as unknown as LowerContext<OpName>
@@ -108,6 +130,11 @@ export function lowerGraph(
     return typeof result === 'string' ? [result] : result
   }
   const weights = new Unpacker({ b, constants, names, emit })
+  const productOf = (node: Node): string | undefined => {
+    const alpha = alphas.get(node) ?? 1
+    const known = prepared?.productOf(node, (value) => weights.nameFor(value, node), alpha)
+    return known ?? (alpha === 1 ? weights.productOf(node) : undefined)
+  }
   for (const node of graph.nodes) {
     const fold = scaled.get(node)
     if (fold) {
@@ -115,7 +142,7 @@ export function lowerGraph(
       continue
     }
     if (node.outputs.some((v) => weights.nodeOf(v))) continue
-    const own = weights.rowsOf(node) ?? (alphas.has(node) ? undefined : weights.productOf(node))
+    const own = weights.rowsOf(node) ?? productOf(node)
     const same =
       isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
     const inputsOf = () => node.inputs.map((value) => weights.nameFor(value, node))
@@ -130,6 +157,26 @@ export function lowerGraph(
     const { dtype, shape: dims } = value.aval
     return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
-  const bytes = encodeModel({ nodes: b.nodes, initializers: b.initializers, values: b.values, inputs, outputs })
-  return { bytes, folder, inputNames, outputs, fed, draws: draws.list }
+  const inPlace = manyShapes ? updatesInPlace(graph, useCounts(graph), donated) : []
+  // Of what is prepared, the model reads nothing else.
+  const read = new Set([...b.nodes.flatMap((node) => node.inputs), ...inputNames])
+  const isRead = ({ name }: { readonly name: string }) => read.has(name)
+  const bytes = encodeModel({
+    nodes: b.nodes,
+    initializers: b.initializers.filter(isRead),
+    values: manyShapes ? [] : b.values,
+    inputs: inputs.filter(isRead),
+    outputs,
+    anyShape: manyShapes,
+  })
+  return {
+    bytes,
+    folder,
+    inputNames,
+    outputs,
+    fed: fed.filter(isRead),
+    draws: draws.list,
+    prepared: prepared?.list ?? [],
+    inPlace,
+  }
 }

@@ -36,6 +36,8 @@ export interface OnnxModel {
   readonly outputs: readonly OnnxValue[]
   /** Values between whose shapes are told. */
   readonly values: readonly OnnxValue[]
+  /** Sizes of inputs and outputs are not told: they may be others in each run. */
+  readonly anyShape?: boolean
 }
 
 const utf8 = new TextEncoder()
@@ -118,9 +120,9 @@ function tensorProto({ name, dtype, dims, data }: OnnxTensor): Message {
   return message.int(14, 1)
 }
 
-function valueInfo({ name, dtype, dims }: OnnxValue): Message {
+function valueInfo({ name, dtype, dims }: OnnxValue, anyShape: boolean): Message {
   const shape = new Message()
-  for (const d of dims) shape.bytes(1, new Message().int(1, d))
+  for (const d of dims) shape.bytes(1, anyShape ? new Message() : new Message().int(1, d))
   return new Message()
     .bytes(1, name)
     .bytes(2, new Message().bytes(1, new Message().int(1, onnxType[dtype]).bytes(2, shape)))
@@ -136,9 +138,9 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   for (const node of model.nodes) graph.bytes(1, nodeProto(node))
   graph.bytes(2, 'jora')
   for (const initializer of model.initializers) graph.bytes(5, tensorProto(initializer))
-  for (const value of model.inputs) graph.bytes(11, valueInfo(value))
-  for (const value of model.outputs) graph.bytes(12, valueInfo(value))
-  for (const value of model.values) graph.bytes(13, valueInfo(value))
+  for (const value of model.inputs) graph.bytes(11, valueInfo(value, model.anyShape ?? false))
+  for (const value of model.outputs) graph.bytes(12, valueInfo(value, model.anyShape ?? false))
+  for (const value of model.values) graph.bytes(13, valueInfo(value, false))
   const opset = (domain: string, version: number) => new Message().bytes(1, domain).int(2, version)
   return new Message()
     .int(1, irVersion)

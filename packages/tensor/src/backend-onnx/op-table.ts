@@ -8,6 +8,7 @@ import type { OnnxBuilder } from './builder'
 import { dequantised } from './dequantise'
 import type { Draws } from './draws'
 import { onnxType } from './model-proto'
+import { reshapeTarget } from './reshape-target'
 
 export interface LowerContext<K extends OpName> {
   readonly b: OnnxBuilder
@@ -153,12 +154,16 @@ export const onnxLowerings: {
   argmax: (inputs, { b, node: { params } }) =>
     asInt32(b, b.node('ArgMax', inputs, { axis: BigInt(params.axis), keepdims: 0n })),
   softmax: (inputs, { b }) => b.node('Softmax', inputs, { axis: -1n }),
-  reshape: (inputs, { b, node }) => b.node('Reshape', [inputs[0]!, b.int64s(node.params.shape)]),
+  reshape: (inputs, { b, node }) =>
+    b.node('Reshape', [inputs[0]!, b.int64s(reshapeTarget(node.inputs[0]!.aval.shape, node.params.shape))]),
   transpose: (inputs, { b, node }) => b.node('Transpose', inputs, { perm: node.params.permutation }),
   broadcastTo: (inputs, { b, node }) => b.node('Expand', [inputs[0]!, b.int64s(node.params.shape)]),
-  slice: (inputs, { b, node: { params } }) => {
-    const axes = params.limits.map((_, i) => i)
-    return b.node('Slice', [inputs[0]!, b.int64s(params.starts), b.int64s(params.limits), b.int64s(axes)])
+  slice: (inputs, { b, node }) => {
+    const { params } = node
+    const { shape } = node.inputs[0]!.aval
+    const axes = [...shape.keys()].filter((i) => params.starts[i] !== 0 || params.limits[i] !== shape[i])
+    const [starts, limits] = [params.starts, params.limits].map((at) => b.int64s(axes.map((i) => at[i]!)))
+    return b.node('Slice', [inputs[0]!, starts!, limits!, b.int64s(axes)])
   },
   pad: (inputs, { b, node: { params, outputs } }) =>
     b.node('Pad', [

@@ -4,12 +4,13 @@ import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw } from './draw.mjs'
+import { prepare } from './prepare.mjs'
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
 
 /** @type {Map<number, Tensor | Error>} */
 const tensors = new Map()
-/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[]} | Error>} */
+/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace} | Error>} */
 const programs = new Map()
 /** Models, which equal programs share. @type {Map<number, Promise<InferenceSession>>} */
 const sessions = new Map()
@@ -138,9 +139,19 @@ function addDraws(draws, feeds) {
   }
 }
 
-/** @param {Uint8Array} bytes @param {{ folder: string | undefined, arena: boolean, prepack: boolean }} options */
-const createSession = (bytes, { folder, arena, prepack }) =>
+/**
+ * @param {Uint8Array} bytes
+ * @param {{ folder: string | undefined, arena: boolean, prepack: boolean, prepared: readonly { location: string, recipe: import('./prepared').Recipe, ids: readonly number[] }[] }} options
+ */
+const createSession = (bytes, { folder, arena, prepack, prepared }) =>
   InferenceSession.create(bytes, {
+    externalData: prepared.map(({ location, recipe, ids }) => ({
+      path: location,
+      data: prepare(
+        recipe,
+        ids.map((id) => /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))),
+      ),
+    })),
     executionProviders: ['cpu'],
     // Weights must not be folded into converted copies; the graph arrives simplified.
     graphOptimizationLevel: 'disabled',
@@ -195,9 +206,9 @@ const handlers = {
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
   },
 
-  async compile({ program, session, bytes, folder, inputNames, outputs, fed, draws, arena, prepack }) {
+  async compile({ program, session, bytes, inputNames, outputs, fed, draws, inPlace, ...options }) {
     try {
-      if (bytes) sessions.set(session, createSession(bytes, { folder, arena, prepack }))
+      if (bytes) sessions.set(session, createSession(bytes, options))
       const compiled = await sessions.get(session)
       programs.set(program, {
         session: /** @type {InferenceSession} */ (compiled),
@@ -205,6 +216,7 @@ const handlers = {
         outputs,
         fed,
         draws,
+        inPlace,
       })
     } catch (error) {
       programs.set(program, asError(error))
@@ -225,8 +237,13 @@ const handlers = {
       // Outputs are written where this worker says: memory of their own would wait for the garbage collector.
       /** @type {Record<string, Tensor>} */
       const fetches = {}
-      for (const { name, dtype, dims } of compiled.outputs)
-        fetches[name] = makeTensor(dtype, takeArray(dtype, dims), dims)
+      const given = new Map(compiled.inPlace.map(({ output, input }) => [output, Number(inputs[input])]))
+      compiled.outputs.forEach(({ name, dtype, dims }, i) => {
+        const id = given.get(i)
+        fetches[name] = id === undefined ? makeTensor(dtype, takeArray(dtype, dims), dims) : tensorOf(id)
+      })
+      // Their memory is the outputs' from here on: it must not be handed out when they are released.
+      for (const id of given.values()) tensors.delete(id)
       await compiled.session.run(feeds, fetches)
       compiled.outputs.forEach(({ name }, i) => tensors.set(outputs[i], /** @type {Tensor} */ (fetches[name])))
     } catch (error) {

@@ -59,6 +59,8 @@ export interface CompileOptions {
   readonly donated?: readonly number[]
   /** Buffers like those it will be run with: a mesh compiles for where their parts are. */
   readonly inputs?: readonly DeviceBuffer[]
+  /** The same function is compiled for other shapes too: a device that can shares one model, with its weights prepared once. */
+  readonly manyShapes?: boolean
 }
 
 /**

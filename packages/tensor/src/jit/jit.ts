@@ -17,6 +17,11 @@ interface Compiled {
 export interface JitOptions {
   /** Positions of arguments whose tensors are consumed: their memory is freed when the call returns. */
   readonly donate?: readonly number[]
+  /**
+   * It is called with many shapes, and what it computes is the same but for them: a device that can prepares its weights once for
+   * all of them. Only for functions without gradients.
+   */
+  readonly manyShapes?: boolean
   /** How many compiled shapes are kept; the one longest unused is released first. */
   readonly maxPrograms?: number
 }
@@ -59,7 +64,7 @@ export function makeGraph<A extends readonly Tree[], R extends Tree>(
  */
 export function jit<A extends readonly Tree[], R extends Tree>(
   fn: (...args: A) => R,
-  { donate = [], maxPrograms = 64 }: JitOptions = {},
+  { donate = [], maxPrograms = 64, manyShapes = false }: JitOptions = {},
 ): Jitted<A, R> {
   const cache = new Map<string, Compiled>()
 
@@ -71,7 +76,7 @@ export function jit<A extends readonly Tree[], R extends Tree>(
     else {
       const { graph, result } = traceFlat(fn, flat)
       compiled = {
-        program: compileGraph(graph, flat.leaves, { donated: donatedLeaves(args) }),
+        program: compileGraph(graph, flat.leaves, { donated: donatedLeaves(args), manyShapes }),
         unflatten: result.unflatten,
       }
     }

@@ -14,6 +14,8 @@ export type Layout = {
   readonly group: number
   /** The table of values that codes number; absent: they are evenly spaced. */
   readonly codebook?: Codebook
+  /** Products may round activations to 8 bits, each group or row by its largest element, where that is faster (default: they do not). */
+  readonly int8?: true
 }
 
 /** A frozen weight of small integers, `shape` once its codes are read through scales (see the op `dequantise`). */
@@ -38,10 +40,11 @@ export type Weight = Tensor | QuantisedWeight
 export function valuesOf(weight: Weight, dtype: 'f32' | 'f16'): Tensor {
   if (weight instanceof Tensor) return cast(weight, dtype)
   const { codes, scales, mins, layout } = weight
-  const { bits, codebook } = layout
+  const { bits, codebook, int8 } = layout
   return apply('dequantise', mins ? [codes, scales, mins] : [codes, scales], {
     bits,
     ...(codebook ? { codebook } : {}),
+    ...(int8 ? { int8 } : {}),
     dtype,
   })
 }

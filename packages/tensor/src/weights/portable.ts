@@ -2,7 +2,14 @@
 
 export { decodeRows } from './blocks/unpack'
 export { codesOfRows, hasMinima, layoutOf, packNibbles, type Codes } from './blocks/layouts'
-export { quantisedLayout, quantiseRows, settleScales, type Quantisation } from './blocks/quantise'
+export {
+  bytesLayout,
+  bytesOfRows,
+  quantisedLayout,
+  quantiseRows,
+  settleScales,
+  type Quantisation,
+} from './blocks/quantise'
 export { encodeRows } from './blocks/pack'
 export { blockBytesOf, blockTypes, packedTypes, type BlockType, type PackedType } from './blocks/types'
 export {

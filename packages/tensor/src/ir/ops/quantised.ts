@@ -26,7 +26,13 @@ export interface QuantisedParams {
    * scale · q + min of each element's group, where q is its code and scale is not 0; without minima scale · (q − 2^(bits−1)); with a codebook
    * scale · codebook[q]. Codes u8 `[…, k · bits / 8]`, scales and minima `[…, groups]` → `[…, k]`.
    */
-  dequantise: { readonly bits: CodeBits; readonly codebook?: Codebook; readonly dtype: 'f32' | 'f16' }
+  dequantise: {
+    readonly bits: CodeBits
+    readonly codebook?: Codebook
+    readonly dtype: 'f32' | 'f16'
+    /** Products by these elements may round what they multiply to 8 bits, each group or row by its largest element. */
+    readonly int8?: true
+  }
 }
 
 /** Elements that share a scale: what a row has, over the scales it has. */

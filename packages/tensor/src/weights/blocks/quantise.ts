@@ -56,6 +56,16 @@ function int8Rows(values: Float32Array, columns: number): Codes {
   return { codes, scales }
 }
 
+/** Neighbours that share a scale where products are computed in 8 bits. */
+const byteBlock = 32
+
+/** The layout that products are computed in 8 bits from, of rows of `columns` elements; undefined where they are no whole blocks. */
+export const bytesLayout = (columns: number): Layout | undefined =>
+  columns % byteBlock === 0 ? { bits: 8, group: byteBlock, int8: true } : undefined
+
+/** Whole rows of finite values as codes of {@link bytesLayout}. */
+export const bytesOfRows = (values: Float32Array): Codes => int8Rows(values, byteBlock)
+
 const nf4Borders = bordersOf(codebooks.nf4)
 
 function nf4Rows(values: Float32Array): Codes {

@@ -1,0 +1,103 @@
+// Initializers of a session, made of the tensors of its weights; see prepared.ts. Plain JavaScript, as the worker is.
+
+/** Half precision as f32. @param {Uint16Array} halves */
+function halvesAsFloats(halves) {
+  const out = new Float32Array(halves.length)
+  for (let i = 0; i < halves.length; i++) {
+    const bits = halves[i] ?? 0
+    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023]
+    const size =
+      exponent === 0
+        ? fraction * 2 ** -24
+        : exponent === 31
+          ? fraction
+            ? NaN
+            : Infinity
+          : (1 + fraction / 1024) * 2 ** (exponent - 15)
+    out[i] = bits & 0x8000 ? -size : size
+  }
+  return out
+}
+
+/** @param {ArrayBufferView} data @returns {Float32Array} */
+const asFloats = (data) => (data instanceof Float32Array ? data : halvesAsFloats(/** @type {Uint16Array} */ (data)))
+
+/** The middle of the codes that a weight with minima has: half of the power of two above them. @param {Uint8Array} codes */
+function middleOf(codes) {
+  let all = 0
+  for (let i = 0; i < codes.length; i++) all |= codes[i] ?? 0
+  return 2 ** (32 - Math.clz32(all)) / 2
+}
+
+/** Code `i` of a row, a byte each. @param {Uint8Array} codes @param {4 | 8} bits @param {number} group */
+function eachCode(codes, bits, group) {
+  if (bits === 8) return codes
+  const half = group / 2
+  const out = new Uint8Array(codes.length * 2)
+  for (let at = 0, to = 0; at < codes.length; at += half, to += group)
+    for (let j = 0; j < half; j++) {
+      const both = codes[at + j] ?? 0
+      out[to + j] = both & 15
+      out[to + half + j] = both >> 4
+    }
+  return out
+}
+
+/** @param {Uint8Array} codes @param {number} group */
+function nibbles(codes, group) {
+  const half = group / 2
+  const out = new Uint8Array(codes.length)
+  for (let at = 0; at < codes.length; at += half)
+    for (let j = 0; j < half; j += 2) {
+      const [first = 0, second = 0] = [codes[at + j], codes[at + j + 1]]
+      out[at + j / 2] = (first & 15) | ((second & 15) << 4)
+      out[at + half / 2 + j / 2] = (first >> 4) | (second & 0xf0)
+    }
+  return out
+}
+
+/** @type {{ [K in import('./prepared').Recipe['kind']]: (recipe: Extract<import('./prepared').Recipe, { kind: K }>, parts: any[]) => ArrayBufferView }} */
+const makers = {
+  nibbles: ({ group }, [codes]) => nibbles(codes, group),
+  bytes({ hasMins, codebook, group }, [codes]) {
+    if (!hasMins && !codebook) return codes
+    const values = codebook ? eachCode(codes, 4, group) : codes
+    const shift = codebook ? 128 : 128 - middleOf(values)
+    return values.map((/** @type {number} */ code) => (codebook?.[code] ?? code) + shift)
+  },
+  scales({ times }, [scales]) {
+    if (times === 1) return scales
+    const out = new Float32Array(scales.length * times)
+    for (let i = 0; i < out.length; i++) out[i] = scales[Math.floor(i / times)]
+    return out
+  },
+  offsets({ bits, rows }, [mins, scales, codes]) {
+    const middle = bits === 4 ? 8 : middleOf(codes)
+    const out = new Float32Array(mins.length)
+    for (let row = 0, i = 0; row < rows; row++)
+      for (let at = row; at < out.length; at += rows, i++) out[at] = mins[i] + middle * scales[i]
+    return out
+  },
+  floats({ bits, codebook }, [codes, scaleParts, minParts]) {
+    if (!bits) return asFloats(codes)
+    const [scales, mins] = [asFloats(scaleParts), minParts && asFloats(minParts)]
+    const group = (codes.length * 8) / bits / scales.length
+    const values = eachCode(codes, bits, group)
+    const zero = mins ? 0 : 2 ** (bits - 1)
+    const out = new Float32Array(values.length)
+    for (let g = 0; g < scales.length; g++) {
+      const [scale = 0, min = 0] = [scales[g], mins?.[g]]
+      for (let i = g * group; i < (g + 1) * group; i++) {
+        const code = values[i] ?? 0
+        out[i] = codebook ? scale * (codebook[code] ?? 0) : scale * (code - zero) + min
+      }
+    }
+    return out
+  },
+}
+
+/** The bytes of an initializer. @param {import('./prepared').Recipe} recipe @param {ArrayBufferView[]} parts */
+export function prepare(recipe, parts) {
+  const made = makers[recipe.kind](/** @type {never} */ (recipe), parts)
+  return new Uint8Array(made.buffer, made.byteOffset, made.byteLength)
+}
