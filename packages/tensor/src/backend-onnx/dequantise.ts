@@ -1,6 +1,6 @@
 // Quantised weights in ONNX operators. For x Wᵀ, MatMulNBits unpacks 4-bit weights fastest, MatMulBnb4 those of nf4 (its form
-// without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time:
-// DequantizeLinear and GatherBlockQuantized were slower than these operators, and have no minima.
+// without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time, with
+// DequantizeLinear over groups as rows: its own blocks, and GatherBlockQuantized, were slower, and have no minima.
 import { isOp, type Node, type Value } from '../ir/graph'
 import { codebooks, groupSize } from '../ir/ops/quantised'
 import type { OnnxBuilder } from './builder'
@@ -74,20 +74,26 @@ export function dequantised(
 ): string {
   const group = groupSize(inputs[0]!.aval, inputs[1]!.aval, bits)
   const byGroup = codesByGroup(b, codes!, bits, group)
-  const column = (x: string, i: number): string => {
-    const flat = b.node('Reshape', [x, b.int64s([-1, 1])])
-    return inputs[i]!.aval.dtype === 'f32' ? flat : b.node('Cast', [flat], { to: BigInt(onnxType.f32) })
+  /** The numbers of groups, f32, as the last axis or as rows of their own. */
+  const ofGroups = (x: string, i: number, shape: readonly number[]): string => {
+    const shaped = b.node('Reshape', [x, b.int64s(shape)])
+    return inputs[i]!.aval.dtype === 'f32' ? shaped : b.node('Cast', [shaped], { to: BigInt(onnxType.f32) })
   }
-  const asFloat = () => b.node('Cast', [byGroup], { to: BigInt(onnxType.f32) })
-  let levels: string
+  let scaled: string
   if (codebook) {
     const table = b.shared(`codebook ${codebook}`, () =>
       b.constant('f32', [16], Float32Array.from(codebooks[codebook])),
     )
-    levels = b.node('Gather', [table, b.node('Cast', [byGroup], { to: BigInt(onnxType.i32) })], { axis: 0n })
-  } else levels = mins === undefined ? b.node('Sub', [asFloat(), b.scalar('f32', 2 ** (bits - 1))]) : asFloat()
-  const scaled = b.node('Mul', [levels, column(scales!, 1)])
-  const values = mins === undefined ? scaled : b.node('Add', [scaled, column(mins, 2)])
+    const indices = b.node('Cast', [byGroup], { to: BigInt(onnxType.i32) })
+    scaled = b.node('Mul', [b.node('Gather', [table, indices], { axis: 0n }), ofGroups(scales!, 1, [-1, 1])])
+  } else {
+    // One pass, where converting, shifting and scaling are three, each with memory of its own.
+    const factors = ofGroups(scales!, 1, [-1])
+    const middle = () => b.node('Expand', [b.scalar('u8', 2 ** (bits - 1)), b.node('Shape', [factors])])
+    const zeros = mins === undefined ? [middle()] : []
+    scaled = b.node('DequantizeLinear', [byGroup, factors, ...zeros], { axis: 0n })
+  }
+  const values = mins === undefined ? scaled : b.node('Add', [scaled, ofGroups(mins, 2, [-1, 1])])
   const { shape } = outputs[0]!.aval
   // Rows that were gathered are as many as the codes say, which other runs of the model may have more of.
   const lead = () => b.node('Shape', [codes!], { end: -1n })
