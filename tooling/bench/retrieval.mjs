@@ -1,5 +1,5 @@
 // How often the right passage is among the first five, by words, by meaning and by both, and how long a search takes.
-//   node retrieval.mjs --encoder DIR [--data ../../shared/data] [--chunk-tokens 256] [--passages 100000]
+//   node retrieval.mjs --encoder DIR [--data ../../shared/data] [--chunk-tokens 256] [--passages 100000] [--only xquad,tables,time]
 // XQuAD: questions on paragraphs of Wikipedia; WikiTableQuestions: questions on tables, as Markdown. Documents are cut into passages as
 // `data raft` cuts them; a question is right when a passage of its document is among the first five. The time of a search is
 // measured on made-up passages with random vectors, of which no more is asked than how many there are.
@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     data: { type: 'string', default: join(import.meta.dirname, '../../../shared/data') },
     'chunk-tokens': { type: 'string', default: '256' },
     passages: { type: 'string', default: '100000' },
+    only: { type: 'string', default: 'xquad,tables,time' },
   },
 })
 if (!flags.encoder) throw new Error('--encoder is required')
@@ -148,8 +149,9 @@ async function time(count) {
   meaning.dispose()
 }
 
-await measure('XQuAD', xquad())
-await measure('WikiTableQuestions sample', await tables())
-await time(Number(flags.passages))
+const parts = flags.only.split(',')
+if (parts.includes('xquad')) await measure('XQuAD', xquad())
+if (parts.includes('time')) await time(Number(flags.passages))
+if (parts.includes('tables')) await measure('WikiTableQuestions sample', await tables())
 embedder.dispose()
 await device.close()

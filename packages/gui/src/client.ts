@@ -12,11 +12,18 @@ import type {
   HubModel,
   Inspection,
   Job,
+  CreateLearn,
+  LearnAnswer,
+  LearnContexts,
+  LearnProject,
+  LearnQuestions,
+  LearnStageRequest,
   LogPiece,
   MeshPicture,
   MetricsColumns,
   ModelInfo,
   Preview,
+  Review,
   PushRequest,
   Run,
   RunDetail,
@@ -35,6 +42,7 @@ export type { Stream, StreamOptions, StreamStatus } from './client/stream'
 export type * from './api'
 
 const encode = encodeURIComponent
+const learnPath = (id: string): string => `/api/learn/${encode(id)}`
 const runPath = (id: string): string => `/api/runs/${encode(id)}`
 
 /**
@@ -160,6 +168,42 @@ export class JoraClient {
     this.#http.json('POST', `${runPath(id)}/export`, request)
   /** Starts a push of the adapter, or of an export, to the Hub. */
   push = (id: string, request: PushRequest): Promise<Job> => this.#http.json('POST', `${runPath(id)}/push`, request)
+  /** Folders of documents on their way to a model, newest first. */
+  learnProjects = async (): Promise<LearnProject[]> =>
+    (await this.#http.json<{ projects: LearnProject[] }>('GET', '/api/learn')).projects
+  /** Begins a project: a model, and documents of this machine or to be sent. */
+  createLearn = (project: CreateLearn): Promise<LearnProject> => this.#http.json('POST', '/api/learn', project)
+  /** One project, with what its stages came to. */
+  learnProject = (id: string): Promise<LearnProject> => this.#http.json('GET', learnPath(id))
+  /**
+   * Sends a document to a project.
+   * @param path of the file in the folder that it is from, `/`-separated
+   */
+  async sendDocument(id: string, path: string, body: Blob, signal?: AbortSignal): Promise<{ bytes: number }> {
+    const response = await this.#http.send('POST', withQuery(`${learnPath(id)}/documents`, { path }), {
+      body,
+      headers: { 'content-type': 'application/octet-stream' },
+      ...(signal && { signal }),
+    })
+    return (await response.json()) as { bytes: number }
+  }
+  /** Takes the documents away that were sent. */
+  clearDocuments = (id: string): Promise<LearnProject> => this.#http.json('DELETE', `${learnPath(id)}/documents`)
+  /** Starts a job that does what is to be done up to a stage. */
+  learnStage = (id: string, request: LearnStageRequest): Promise<Job> =>
+    this.#http.json('POST', `${learnPath(id)}/stages`, request)
+  /** The questions of a project: drafts, or those of a file. */
+  learnQuestions = (id: string): Promise<LearnQuestions> => this.#http.json('GET', `${learnPath(id)}/questions`)
+  /** Writes what a reviewer decided about drafts. @returns all of them */
+  reviewQuestions = (id: string, review: Review): Promise<LearnQuestions> =>
+    this.#http.json('POST', `${learnPath(id)}/questions`, review)
+  /** Contexts from one on, 200 at most. */
+  learnContexts = (id: string, from = 0, count?: number): Promise<LearnContexts> =>
+    this.#http.json('GET', withQuery(`${learnPath(id)}/contexts`, { from, count }))
+  /** The held-out questions with the answers of base and tuned model. */
+  learnAnswers = async (id: string): Promise<LearnAnswer[]> =>
+    (await this.#http.json<{ answers: LearnAnswer[] }>('GET', `${learnPath(id)}/answers`)).answers
+
   /** Jobs that are running, and those that ended last. */
   jobs = async (): Promise<Job[]> => (await this.#http.json<{ jobs: Job[] }>('GET', '/api/jobs')).jobs
   /** One job, with its progress. */

@@ -9,6 +9,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { Inspector } from './datasets/inspect'
 import { Roots } from './files/roots'
 import { Jobs } from './jobs/jobs'
+import { LearnProjects } from './learn/projects'
 import { DeviceList } from './models/devices'
 import { Models } from './models/models'
 import { Playground } from './playground/playground'
@@ -112,6 +113,7 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
     runs,
     metrics: new MetricsFiles(),
     jobs: new Jobs(),
+    projects: new LearnProjects(join(roots.roots[0]!.path, 'jora-learn')),
     models: new Models(roots, model, () => runs.modelFolders),
     devices: new DeviceList(commands, cwd),
     commands,

@@ -59,7 +59,7 @@ export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } fr
 export type { TrainRun } from './train/iterable-run'
 export { joraVersion, stepsOfRun, trainLora, type TrainOptions } from './train/train-lora'
 export type { TrainSummary } from './train/train-summary'
-export { learn } from './learn/learn'
+export { learn, learnUntil } from './learn/learn'
 export type {
   ContextFigures,
   DocumentFigures,

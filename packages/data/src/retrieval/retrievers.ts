@@ -76,7 +76,7 @@ function bestAfter(
 export interface FusionOptions {
   /** What is added to a place before it is inverted (default 60, as the paper has it). */
   readonly k?: number
-  /** Places of each ranking that count (default 200). */
+  /** Places of each ranking that count (default 100). */
   readonly depth?: number
 }
 
@@ -84,7 +84,7 @@ export interface FusionOptions {
  * Makes several retrievers of one collection one by reciprocal rank fusion (Cormack et al. 2009): a text scores Σ 1/(k + its
  * place), over the rankings that have it among their first.
  */
-export function fusedRetriever(parts: readonly Retriever[], { k = 60, depth = 200 }: FusionOptions = {}): Retriever {
+export function fusedRetriever(parts: readonly Retriever[], { k = 60, depth = 100 }: FusionOptions = {}): Retriever {
   return {
     size: parts[0]?.size ?? 0,
     async rank(questions) {

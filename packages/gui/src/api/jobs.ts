@@ -1,15 +1,17 @@
-// Jobs: what takes a while and is no run: downloads from the Hub, exports, pushes.
+// Jobs: what takes a while and is no run: downloads from the Hub, exports, pushes, stages of a project.
 import { z } from './zod'
 import { lineSchema } from './settings'
 
-/** A job: a download from the Hub, an export or a push. It runs on after the request that started it. */
+/** A job: a download from the Hub, an export, a push, or a stage of a project. It runs on after the request that started it. */
 export const jobSchema = z.object({
   id: z.string(),
-  kind: z.enum(['download', 'export', 'push']),
+  kind: z.enum(['download', 'export', 'push', 'learn']),
   title: z.string(),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   /** Of the run it is about; null for downloads. */
   runId: z.string().nullable(),
+  /** Of the project it is a stage of. */
+  projectId: z.string().nullable().optional(),
   progress: z.object({ done: z.number(), total: z.number().nullable(), text: z.string() }).nullable(),
   /** Why it failed. */
   message: z.string().nullable(),

@@ -9,6 +9,17 @@ import {
   uploadSchema,
 } from './datasets'
 import { exportSchema, jobSchema, jobsSchema, pushSchema } from './jobs'
+import {
+  createLearnSchema,
+  learnAnswersSchema,
+  learnContextsSchema,
+  learnProjectSchema,
+  learnProjectsSchema,
+  learnQuestionsSchema,
+  learnStageSchema,
+  reviewSchema,
+  sentDocumentSchema,
+} from './learn'
 import { metricsColumnsSchema } from './metrics'
 import {
   devicesSchema,
@@ -92,6 +103,25 @@ export const routes = {
   pushRun: { method: 'POST', path: '/api/runs/:id/push', body: pushSchema, answer: jobSchema, as: 'json' },
   /** `?ids=A,B,…` */
   compare: { method: 'GET', path: '/api/compare', answer: comparisonSchema, as: 'json' },
+
+  learnProjects: { method: 'GET', path: '/api/learn', answer: learnProjectsSchema, as: 'json' },
+  createLearn: { method: 'POST', path: '/api/learn', body: createLearnSchema, answer: learnProjectSchema, as: 'json' },
+  learnProject: { method: 'GET', path: '/api/learn/:id', answer: learnProjectSchema, as: 'json' },
+  /** `?path=FOLDER/FILE`; the file itself is the body, as application/octet-stream */
+  sendDocument: { method: 'POST', path: '/api/learn/:id/documents', answer: sentDocumentSchema, as: 'json' },
+  clearDocuments: { method: 'DELETE', path: '/api/learn/:id/documents', answer: learnProjectSchema, as: 'json' },
+  learnStage: { method: 'POST', path: '/api/learn/:id/stages', body: learnStageSchema, answer: jobSchema, as: 'json' },
+  learnQuestions: { method: 'GET', path: '/api/learn/:id/questions', answer: learnQuestionsSchema, as: 'json' },
+  reviewQuestions: {
+    method: 'POST',
+    path: '/api/learn/:id/questions',
+    body: reviewSchema,
+    answer: learnQuestionsSchema,
+    as: 'json',
+  },
+  /** `?from=ROW&count=N`, at most 200 at a time */
+  learnContexts: { method: 'GET', path: '/api/learn/:id/contexts', answer: learnContextsSchema, as: 'json' },
+  learnAnswers: { method: 'GET', path: '/api/learn/:id/answers', answer: learnAnswersSchema, as: 'json' },
 
   jobs: { method: 'GET', path: '/api/jobs', answer: jobsSchema, as: 'json' },
   job: { method: 'GET', path: '/api/jobs/:id', answer: jobSchema, as: 'json' },

@@ -10,6 +10,7 @@ export interface JobWork {
   readonly kind: Job['kind']
   readonly title: string
   readonly runId?: string
+  readonly projectId?: string
   /** @returns the result */
   readonly run: (signal: AbortSignal, progress: (progress: Job['progress']) => void) => Promise<Record<string, unknown>>
 }
@@ -33,7 +34,7 @@ export class Jobs {
   }
 
   /** @throws Failure when too many go on at once */
-  start({ kind, title, runId, run }: JobWork): Job {
+  start({ kind, title, runId, projectId, run }: JobWork): Job {
     const running = [...this.#jobs.values()].filter(({ job }) => job.state === 'running')
     if (running.length >= mostRunning)
       throw new Failure('too_many', 'Too many jobs are running: wait until one is done.')
@@ -43,6 +44,7 @@ export class Jobs {
       title,
       state: 'running',
       runId: runId ?? null,
+      projectId: projectId ?? null,
       progress: null,
       message: null,
       result: null,

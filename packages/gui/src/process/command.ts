@@ -42,6 +42,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined
   readonly env?: NodeJS.ProcessEnv
   readonly timeoutMs?: number
+  /** Called with each line of stderr as it comes. */
+  readonly onLine?: (line: string) => void
 }
 
 const outputLimitBytes = 64 << 20
@@ -115,7 +117,7 @@ function errorOf(stderr: string, code: number | null): string {
 }
 
 function finish([program, ...first]: Command, args: readonly string[], options: CommandOptions): Promise<Finished> {
-  const { cwd, env = childEnv(), signal, timeoutMs = 300_000 } = options
+  const { cwd, env = childEnv(), signal, timeoutMs = 300_000, onLine } = options
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...first, ...args], {
       cwd,
@@ -130,6 +132,8 @@ function finish([program, ...first]: Command, args: readonly string[], options: 
         size += text.length
         if (size > outputLimitBytes) endSoon(child, 0)
         else texts[name] += text
+        const line = name === 'stderr' ? text.trimEnd().split('\n').at(-1)?.trim() : undefined
+        if (line) onLine?.(line)
       })
     }
     const stop = () => endSoon(child)

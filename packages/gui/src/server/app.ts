@@ -8,6 +8,7 @@ import type { Password } from './password'
 import { chatRoutes } from './routes/chat'
 import { datasetRoutes } from './routes/datasets'
 import { jobRoutes } from './routes/jobs'
+import { learnRoutes } from './routes/learn'
 import { modelRoutes } from './routes/models'
 import { runRoutes } from './routes/runs'
 import { sessionRoutes } from './routes/session'
@@ -51,7 +52,7 @@ export function createApp(services: Services, options: AppOptions): Hono {
     if (isApi(c)) throw new Failure('unauthenticated', 'There is no session: open the address that jora gui printed.')
     return password ? passwordForm() : notSignedIn()
   })
-  for (const group of [sessionRoutes, modelRoutes, datasetRoutes, runRoutes, jobRoutes, chatRoutes])
+  for (const group of [sessionRoutes, modelRoutes, datasetRoutes, runRoutes, jobRoutes, learnRoutes, chatRoutes])
     app.route('/', group(services))
   app.all('/api/*', () => {
     throw new Failure('not_found', 'There is no such route.')

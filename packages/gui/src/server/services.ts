@@ -2,6 +2,7 @@
 import type { Inspector } from '../datasets/inspect'
 import type { Roots } from '../files/roots'
 import type { Jobs } from '../jobs/jobs'
+import type { LearnProjects } from '../learn/projects'
 import type { DeviceList } from '../models/devices'
 import type { Models } from '../models/models'
 import type { Playground } from '../playground/playground'
@@ -22,6 +23,7 @@ export interface Services {
   readonly runs: RunManager
   readonly metrics: MetricsFiles
   readonly jobs: Jobs
+  readonly projects: LearnProjects
   readonly models: Models
   readonly devices: DeviceList
   readonly commands: Commands

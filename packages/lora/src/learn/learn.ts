@@ -21,6 +21,18 @@ import { trainStage } from './training'
  * @throws the signal's reason when it is aborted
  */
 export async function learn(options: LearnOptions): Promise<Learned> {
+  return (await learnUntil('evaluate', options)) as Learned
+}
+
+/**
+ * Does the stages of {@link learn} up to one of them, which is the last.
+ * @returns what they came to; undefined for those behind it
+ * @throws as {@link learn}
+ */
+export async function learnUntil(
+  last: LearnStage,
+  options: LearnOptions,
+): Promise<Pick<Learned, 'outputDir' | 'documents'> & Partial<Learned>> {
   const { outputDir, model, config, raft = {}, drafting = {}, questions, retriever } = options
   await makeFolder(outputDir)
   const journal = await Journal.open(outputDir)
@@ -39,18 +51,22 @@ export async function learn(options: LearnOptions): Promise<Learned> {
   }
 
   const documents = await readStage(context, stage)
+  const done = { outputDir, documents }
+  if (last === 'read') return done
   const documentsHash = await fileHash(path('read'))
   const drafted = await stage(
     'draft',
     keyOf(documentsHash, questions === undefined ? drafting : await fileHash(questions), raft.chunkTokens, seed),
     () => draftStage(context),
   )
+  if (last === 'draft') return { ...done, questions: drafted }
   const mined = retriever === undefined ? [] : [retriever.name]
   const contexts = await stage(
     'contexts',
     keyOf(documentsHash, await fileHash(path('draft')), raft, seed, split, ...mined),
     () => contextStage(context),
   )
+  if (last === 'contexts') return { ...done, questions: drafted, contexts }
   const trainKey = keyOf(await fileHash(path('contexts')), config.settings, await model.digest())
   // What is begun from other contexts is not gone on with, nor lost.
   const begun = journal.resultOf<{ begun: true }>('train', `begun ${trainKey}`)
@@ -61,6 +77,7 @@ export async function learn(options: LearnOptions): Promise<Learned> {
     await journal.note('train', `begun ${trainKey}`, { begun: true })
     return trainStage(context, await device())
   })
+  if (last === 'train') return { ...done, questions: drafted, contexts, training }
   let comparison: Comparison | undefined
   const evaluation = await stage('evaluate', keyOf(trainKey, options.maxNewTokens, options.evalQuestions), async () => {
     const { figures, compared } = await evaluateStage(context, await device(), {
@@ -72,7 +89,7 @@ export async function learn(options: LearnOptions): Promise<Learned> {
     comparison = compared
     return figures
   })
-  return { outputDir, documents, questions: drafted, contexts, training, evaluation, ...(comparison && { comparison }) }
+  return { ...done, questions: drafted, contexts, training, evaluation, ...(comparison && { comparison }) }
 }
 
 /** Keeps the last one of what is replaced. */

@@ -1,7 +1,8 @@
 // The flags of `jora learn`: drafting, documents, contexts, and every setting of a training run.
 import type { RecipeName } from '@jora/lora/settings'
+import { learnStages, type LearnStage } from '@jora/lora'
 import { drafterFlags } from '../../drafter'
-import { grouped, integer, number, required, text, toggle, withDefault } from '../../flags/flag'
+import { choice, grouped, integer, number, required, text, toggle, withDefault } from '../../flags/flag'
 import { headedFlags, headingOf } from '../../flags/setting-flags'
 import { chunkFlags } from '../../reading'
 import { retrieverFlags } from '../../retrieval'
@@ -17,12 +18,18 @@ const {
   ...training
 } = headedFlags
 
+const stages = Object.keys(learnStages) as LearnStage[]
+
 export const learnFlags = {
   model,
   recipe: { ...recipe, fallback: 'raft' as RecipeName, shown: 'raft' },
   ...grouped(headingOf('rows'), {
     outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
     questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),
+    until: withDefault(
+      choice('the last stage to do: read documents, draft questions, contexts, train, evaluate', stages),
+      'evaluate' as LearnStage,
+    ),
     dryRun: toggle('read and count the documents, say what would be done and about what it takes; write nothing'),
   }),
   ...drafterFlags,

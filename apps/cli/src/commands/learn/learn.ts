@@ -1,7 +1,7 @@
 // jora learn: from a folder of documents to a model that answers from them, in one command that goes on where it stopped.
 import type { Command } from 'commander'
 import { join } from 'node:path'
-import { JoraConfig, learn, planLearning, type LearnOptions } from '@jora/lora'
+import { JoraConfig, learnUntil, planLearning, type Learned, type LearnOptions } from '@jora/lora'
 import { fromNames, settings } from '@jora/lora/settings'
 import type { Device } from '@jora/tensor'
 import { openDrafter } from '../../drafter'
@@ -44,6 +44,8 @@ function configOf(values: Values, given: ReadonlySet<keyof typeof learnFlags>): 
     throw asUsageError(error)
   }
 }
+
+const isWhole = (learned: Partial<Learned>): learned is Learned => learned.evaluation !== undefined
 
 async function learnCommand(
   values: Values,
@@ -105,13 +107,17 @@ async function learnCommand(
       if (json) io.stdout.write(`${JSON.stringify(plan)}\n`)
       return
     }
-    const learned = await learn(options)
+    const learned = await learnUntil(values.until, options)
     display.close()
     tellSkipped(learned.documents.skipped, io)
-    for (const line of resultLines(learned, display.style)) display.log(line)
+    if (isWhole(learned)) for (const line of resultLines(learned, display.style)) display.log(line)
     if (json) {
       const { comparison: _comparison, ...figures } = learned
       io.stdout.write(`${JSON.stringify(figures)}\n`)
+      return
+    }
+    if (!isWhole(learned)) {
+      display.log(`\nDone as far as --until ${values.until}; the same command without it goes on.`)
       return
     }
     const adapter = `--adapter ${shellWord(join(outputDir, 'adapter'))}`
