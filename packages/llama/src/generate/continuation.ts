@@ -1,5 +1,6 @@
 // One continuation that somebody waits for: the prompt, what was generated so far, and how its reader hears of it.
 import { likelihoods, type Token } from './logprobs'
+import { needsScores, type NextToken } from './next-tokens'
 import type { AdapterTensors, Generated, GenerateOptions } from './options'
 import { randomOf, sampleToken } from './sampling'
 
@@ -38,18 +39,24 @@ export class Continuation {
     return this.#end !== undefined
   }
 
+  /** Whether {@link accept} needs the scores of all tokens. */
+  get needsScores(): boolean {
+    return this.#options.logprobs !== undefined || needsScores(this.#options)
+  }
+
   /**
-   * The next token of these scores.
+   * Takes the next token.
    *
-   * @param scores f32 `[vocab]`, changed in place
+   * @param next its scores are changed in place
    * @returns its id, which is to be computed next; undefined when the continuation has ended
    */
-  accept(scores: Float32Array): number | undefined {
+  accept({ best, scores }: NextToken): number | undefined {
     if (this.ended) return undefined
     const { logprobs } = this.#options
     // Choosing changes the scores.
-    const likely = logprobs === undefined ? undefined : likelihoods(scores, logprobs)
-    const id = sampleToken(scores, this.prompt, this.#ids, this.#options, this.#random)
+    const likely = logprobs === undefined || !scores ? undefined : likelihoods(scores, logprobs)
+    const choose = (all: Float32Array) => sampleToken(all, this.prompt, this.#ids, this.#options, this.#random)
+    const id = scores ? choose(scores) : best
     if (this.#stopIds.includes(id)) return this.#finish({ finishReason: 'stop' })
     this.#ids.push(id)
     this.#tokens.push(likely ? { id, logprob: likely.of(id), top: likely.top } : { id })

@@ -6,6 +6,7 @@ import { embed } from './embed'
 import type { Generator } from './generate'
 import type { Token } from './logprobs'
 import { checkRequest, type AdapterTensors, type Generated, type GenerateOptions } from './options'
+import { readNext } from './next-tokens'
 import { Prefill } from './prefill'
 import { PrefixStore } from './prefix-store'
 import { RowBatch } from './row-batch'
@@ -214,13 +215,12 @@ export class Engine {
       if (continuation.ended) return this.#dropPrefill(undefined)
       const computed = await prefill.advance()
       if (!computed) return
-      const scores = (await computed.scores.data()) as Float32Array
-      computed.scores.dispose()
+      const [found] = await readNext(computed.scores, computed.best, continuation.needsScores)
       const { layers, capacity } = computed
       // Closed meanwhile: nobody wants it.
       if (this.#prefill !== prefill) return disposeTree(layers)
       this.#prefill = undefined
-      const next = continuation.accept(scores)
+      const next = continuation.accept(found!)
       if (next !== undefined) this.#batchOf(adapter).join(continuation, { layers, capacity }, next)
       this.#prefixes.add({ adapter, ids: prompt, layers, capacity })
     } catch (error) {

@@ -3,6 +3,7 @@ import { disposeTree, tensor, type Device, type Tensor } from '@jora/tensor'
 import type { Decoder } from '../model'
 import { checkRequest, type Adapt, type Generated, type GenerateOptions } from './options'
 import { generationPrograms, type GenerationPrograms } from './programs'
+import { needsScores, readNext } from './next-tokens'
 import { randomOf, sampleToken } from './sampling'
 import { positionsOf, rightAligned, roundUp, sightOf, visibilityOf, type Cache, type RowSight } from './sight'
 
@@ -26,6 +27,8 @@ interface Prefilled {
   readonly room: number
   /** `[rows, vocab]`. */
   readonly scores: Tensor
+  /** The likeliest, `[rows]`. */
+  readonly best: Tensor
   readonly cache: Cache
 }
 
@@ -60,7 +63,7 @@ export class Generator {
     const width = roundUp(longest)
     const rows = prompts.map((p) => sightOf(p.length, width))
     const start = this.#upload(Int32Array.of(0), [])
-    const [scores, cache] = this.programs.step(
+    const [scores, best, cache] = this.programs.step(
       options.adapter ?? {},
       this.programs.empty(start, batch, roundUp(width + room)),
       this.#upload(rightAligned(prompts, width), [batch, width]),
@@ -69,7 +72,7 @@ export class Generator {
       start,
       this.#upload(Int32Array.of(width - 1), [1]),
     )
-    return this.#finish({ prompts, rows, width, room, scores, cache }, options, onToken)
+    return this.#finish({ prompts, rows, width, room, scores, best, cache }, options, onToken)
   }
 
   /**
@@ -101,7 +104,7 @@ export class Generator {
     const width = roundUp(Math.max(...contexts.map((c) => c.length)))
     const contextRows = contexts.map((c) => sightOf(c.length, width))
     const start = this.#upload(Int32Array.of(0), [])
-    const [unused, shared] = this.programs.step(
+    const [unused, unread, shared] = this.programs.step(
       options.adapter ?? {},
       this.programs.empty(start, contexts.length, width),
       this.#upload(rightAligned(contexts, width), [contexts.length, width]),
@@ -110,7 +113,7 @@ export class Generator {
       start,
       this.#upload(Int32Array.of(width - 1), [1]),
     )
-    unused.dispose()
+    disposeTree([unused, unread])
     const filled = [...asked]
     while (filled.length % rowMultiple !== 0) filled.push(asked[0]!)
     const batch = filled.length
@@ -125,7 +128,7 @@ export class Generator {
       Int32Array.from(filled, ({ owner }) => owner),
       [batch],
     )
-    const [scores, cache] = this.programs.step(
+    const [scores, best, cache] = this.programs.step(
       options.adapter ?? {},
       this.programs.spread(shared, owners, roundUp(width + own + room)),
       this.#upload(
@@ -140,7 +143,7 @@ export class Generator {
       this.#upload(Int32Array.of(width), []),
       this.#upload(Int32Array.of(own - 1), [1]),
     )
-    return this.#finish({ prompts: wholes, rows, width: width + own, room, scores, cache }, options, onToken)
+    return this.#finish({ prompts: wholes, rows, width: width + own, room, scores, best, cache }, options, onToken)
   }
 
   #upload(data: Int32Array, shape: readonly number[]): Tensor {
@@ -153,7 +156,7 @@ export class Generator {
     { stopIds = this.decoder.config.eosTokenIds, seed = 0, signal, adapter = {}, ...sampling }: GenerateOptions,
     onToken?: (row: number, id: number) => void,
   ): Promise<Generated[]> {
-    let { scores, cache } = state
+    let { scores, best, cache } = state
     const batch = rows.length
     const random = randomOf(seed)
     const results = prompts.map((): { ids: number[]; finishReason: 'stop' | 'length' } => ({
@@ -163,14 +166,12 @@ export class Generator {
     const open = new Set(prompts.keys())
     try {
       for (let made = 0; ; made++) {
-        const host = (await scores.data()) as Float32Array
-        scores.dispose()
+        const found = await readNext(scores, best, needsScores(sampling))
         signal?.throwIfAborted()
-        const vocab = host.length / batch
         const next = new Int32Array(batch)
         for (const row of open) {
-          const rowScores = host.slice(row * vocab, (row + 1) * vocab)
-          const id = sampleToken(rowScores, prompts[row]!, results[row]!.ids, sampling, random)
+          const { scores: own, best: likeliest } = found[row]!
+          const id = own ? sampleToken(own, prompts[row]!, results[row]!.ids, sampling, random) : likeliest
           next[row] = id
           if (stopIds.includes(id)) {
             results[row]!.finishReason = 'stop'
@@ -183,7 +184,7 @@ export class Generator {
         }
         if (open.size === 0) return results
         const at = width + made
-        ;[scores, cache] = this.programs.step(
+        ;[scores, best, cache] = this.programs.step(
           adapter,
           cache,
           this.#upload(next, [batch, 1]),
@@ -194,8 +195,7 @@ export class Generator {
         )
       }
     } finally {
-      disposeTree(cache)
-      scores.dispose()
+      disposeTree([scores, best, cache])
     }
   }
 

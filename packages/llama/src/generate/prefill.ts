@@ -1,6 +1,7 @@
 // A prompt computed piece by piece, so that rows which are decoded meanwhile need not wait for the whole of it.
 import { disposeTree, tensor, type Device, type Tensor } from '@jora/tensor'
 import type { Continuation } from './continuation'
+import { readNext } from './next-tokens'
 import type { PrefixStore } from './prefix-store'
 import type { GenerationPrograms } from './programs'
 import { nextSize, type Cache } from './sight'
@@ -13,6 +14,8 @@ const largest = pieces.at(-1)!
 export interface Computed {
   /** f32 `[1, vocab]`. */
   readonly scores: Tensor
+  /** The likeliest, i32 `[1]`. */
+  readonly best: Tensor
   /** One row; token i is in column i. */
   readonly layers: Cache
   readonly capacity: number
@@ -71,13 +74,12 @@ export class Prefill {
     const start = this.#upload([from], [])
     const layers = this.#layers ?? empty(start, 1, this.#capacity)
     this.#layers = undefined
-    const [scores, next] = step(adapter, layers, ...piece, start, this.#upload([ids.length - 1], [1]))
+    const [scores, best, next] = step(adapter, layers, ...piece, start, this.#upload([ids.length - 1], [1]))
     this.#done += ids.length
-    if (isLast) return { scores, layers: next, capacity: this.#capacity }
+    if (isLast) return { scores, best, layers: next, capacity: this.#capacity }
     this.#layers = next
     // The piece is computed before the next is asked for: others take turns with it.
-    await scores.data()
-    scores.dispose()
+    await readNext(scores, best, false)
     return undefined
   }
 

@@ -1,5 +1,6 @@
 // The compiled parts of generation with a KV cache. Each is compiled anew for every shape it is called with.
 import {
+  argmax,
   dynamicSlice,
   dynamicUpdateSlice,
   full,
@@ -16,8 +17,8 @@ import { embeddingProgram, type EmbeddingProgram } from './embed'
 import type { Adapt, AdapterTensors } from './options'
 import type { Cache } from './sight'
 
-/** Scores of the next token, f32 `[rows, vocab]`, and the cache they leave. */
-type Scored = [Tensor, Cache]
+/** Scores of the next token, f32 `[rows, vocab]`, the likeliest, i32 `[rows]`, and the cache they leave. */
+type Scored = [scores: Tensor, best: Tensor, cache: Cache]
 
 /** `tokens` and `positions` are i32 `[rows, count]`, `visibility` i32 `[rows, count, 4]`; see `attention`. */
 export interface GenerationPrograms {
@@ -78,7 +79,8 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
         const past = { layers: layers as readonly LayerCache[], start }
         const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
         const [rows = 0, , size = 0] = hidden.shape
-        return [logits(decoder, reshape(gather(hidden, last, 1), [rows, size])), cache as Cache]
+        const scores = logits(decoder, reshape(gather(hidden, last, 1), [rows, size]))
+        return [scores, argmax(scores, 1), cache as Cache]
       },
       { donate: [1, 2, 3, 4, 5, 6], manyShapes: true },
     ),

@@ -3,6 +3,7 @@
 import { disposeTree, tensor, type Device, type Tensor } from '@jora/tensor'
 import type { Continuation } from './continuation'
 import type { AdapterTensors } from './options'
+import { readNext } from './next-tokens'
 import type { Computed } from './prefill'
 import type { GenerationPrograms } from './programs'
 import { nextSize, positionsOf, sightOf, visibilityOf, type Cache, type RowSight } from './sight'
@@ -52,7 +53,7 @@ export class RowBatch {
    * @param computed stays the caller's
    * @param next the first token of the answer
    */
-  join(continuation: Continuation, { layers, capacity }: Omit<Computed, 'scores'>, next: number): void {
+  join(continuation: Continuation, { layers, capacity }: Pick<Computed, 'layers' | 'capacity'>, next: number): void {
     const length = continuation.prompt.length
     const row: Row = { continuation, length, next }
     if (!this.#cache) {
@@ -84,7 +85,7 @@ export class RowBatch {
     const sights = this.#slots.map((row) => (row ? sightOf(row.length, at) : emptySlot(at)))
     const cache = this.#cache!
     this.#cache = undefined
-    const [scores, next] = this.#programs.step(
+    const [scores, best, next] = this.#programs.step(
       this.#adapter,
       cache,
       this.#upload(
@@ -98,13 +99,12 @@ export class RowBatch {
     )
     this.#cache = next
     this.#cursor++
-    const host = (await scores.data()) as Float32Array
-    scores.dispose()
-    const vocab = host.length / count
+    const wanted = this.#rows().some(({ continuation }) => continuation.needsScores)
+    const found = await readNext(scores, best, wanted)
     for (const [slot, row] of this.#slots.entries()) {
       if (!row) continue
       row.length++
-      const id = row.continuation.accept(host.slice(slot * vocab, (slot + 1) * vocab))
+      const id = row.continuation.accept(found[slot]!)
       if (id === undefined) this.#slots[slot] = undefined
       else row.next = id
     }

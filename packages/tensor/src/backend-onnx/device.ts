@@ -204,7 +204,11 @@ class CpuDevice implements Device {
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
     const isNew = session.users++ === 0
     const prepared = isNew
-      ? lowered.prepared.map((p) => ({ ...p, buffers: [], ids: p.buffers.map((buffer) => this.#fed(buffer)) }))
+      ? lowered.prepared.map((p) => ({
+          location: p.location,
+          recipe: p.recipe,
+          ids: p.weights.map((parts) => parts.map((buffer) => this.#fed(buffer))),
+        }))
       : []
     const model = isNew ? { bytes, folder, prepared, ...memory } : {}
     const message = {

@@ -84,13 +84,17 @@ export function lowerGraph(
   }
   const inputNames = graph.inputs.map(declare)
 
+  const scaled = scaledDots(graph)
+  const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const constants = new Set(graph.constants.map((c) => c.value))
   // What is prepared is given to a session as bytes, beside which it reads no files.
   const inFiles = graph.constants.map((c) => (manyShapes ? undefined : fileOf(c.tensor.buffer)))
   const folder = commonFolder(inFiles.flatMap((range) => (range && !range.pieces ? [range.path] : [])))
   const fed: { name: string; buffer: DeviceBuffer }[] = []
   const bufferOf = new Map(graph.constants.map((c) => [c.value, c.tensor.buffer]))
-  const prepared = manyShapes ? new PreparedWeights(b, bufferOf, idOf) : undefined
+  const prepared = manyShapes
+    ? new PreparedWeights(b, bufferOf, idOf, graph.nodes, (node) => alphas.has(node))
+    : undefined
   graph.constants.forEach(({ value, tensor }, i) => {
     const range = inFiles[i]
     const vector = prepared?.vector(value)
@@ -114,8 +118,6 @@ export function lowerGraph(
     })
   })
 
-  const scaled = scaledDots(graph)
-  const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const inverseRms = new Map<string, string>()
   const draws = new Draws(b, inputs, names)
   const emit = (node: Node, inputNames: readonly string[]): readonly string[] => {

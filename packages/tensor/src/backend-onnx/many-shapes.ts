@@ -20,9 +20,9 @@ function count(b: OnnxBuilder, n: string): string {
 
 const to32 = (b: OnnxBuilder, x: string) => b.node('Cast', [x], { to: BigInt(onnxType.i32) })
 
-/** 0 for what a query sees, −∞ for what it does not, f32 `[batch or 1, 1, queries, keys]`; see `attention`. */
-function maskOf(b: OnnxBuilder, visibility: string, keys: string): string {
-  return b.shared(`mask ${visibility} ${keys}`, () => {
+/** 0 for what a query sees, −∞ for what it does not, f32 `[batch or 1, 1, group · queries, keys]`; see `attention`. */
+function maskOf(b: OnnxBuilder, visibility: string, keys: string, group: number): string {
+  return b.shared(`mask ${visibility} ${keys} ${group}`, () => {
     const columns = b.nodeAll('Split', [visibility], { axis: -1n, num_outputs: 4n }, { count: 4 })
     const [index, start, prefixEnd, branchStart] = columns as [string, string, string, string]
     const j = b.shared(`count32 ${keys}`, () => to32(b, count(b, keys)))
@@ -30,7 +30,11 @@ function maskOf(b: OnnxBuilder, visibility: string, keys: string): string {
     const either = b.node('Or', [b.node('Less', [j, prefixEnd]), b.node('LessOrEqual', [branchStart, j])])
     const seen = b.node('And', [inside, either])
     const mask = b.node('Where', [seen, b.scalar('f32', 0), b.scalar('f32', -Infinity)])
-    return b.node('Unsqueeze', [mask, b.int64s([1])])
+    const byHead = b.node('Expand', [b.node('Unsqueeze', [mask, b.int64s([1])]), b.int64s([1, group, 1, 1])])
+    return b.node('Reshape', [
+      byHead,
+      b.node('Concat', [sizesOf(b, mask, 0, 1), b.int64s([1, -1]), keys], { axis: 0n }),
+    ])
   })
 }
 
@@ -54,9 +58,8 @@ function attention(
     const bent = b.node('Tanh', [b.node('Mul', [scores, b.scalar('f32', 1 / params.softcap)])])
     scores = b.node('Mul', [bent, b.scalar('f32', params.softcap)])
   }
-  const byHead = b.node('Reshape', [scores, b.int64s([0, heads, -1, 0])])
-  const shown = b.node('Add', [byHead, maskOf(b, visibility!, keys)])
-  const p = b.node('Reshape', [b.node('Softmax', [shown], { axis: -1n }), b.int64s([0, kvHeads, -1, 0])])
+  const shown = b.node('Add', [scores, maskOf(b, visibility!, keys, heads / kvHeads)])
+  const p = b.node('Softmax', [shown], { axis: -1n })
   return b.node('Reshape', [b.node('MatMul', [p, v!]), b.int64s([0, heads, -1, headDim])])
 }
 

@@ -71,9 +71,10 @@ const makers = {
     for (let i = 0; i < out.length; i++) out[i] = scales[Math.floor(i / times)]
     return out
   },
-  offsets({ bits, rows }, [mins, scales, codes]) {
+  offsets({ bits, groups }, [mins, scales, codes]) {
     const middle = bits === 4 ? 8 : middleOf(codes)
     const out = new Float32Array(mins.length)
+    const rows = out.length / groups
     for (let row = 0, i = 0; row < rows; row++)
       for (let at = row; at < out.length; at += rows, i++) out[at] = mins[i] + middle * scales[i]
     return out
@@ -96,8 +97,27 @@ const makers = {
   },
 }
 
-/** The bytes of an initializer. @param {import('./prepared').Recipe} recipe @param {ArrayBufferView[]} parts */
-export function prepare(recipe, parts) {
-  const made = makers[recipe.kind](/** @type {never} */ (recipe), parts)
-  return new Uint8Array(made.buffer, made.byteOffset, made.byteLength)
+/** Rows of matrices of `groups` rows, side by side. @param {Float32Array[]} matrices @param {number} groups */
+function sideBySide(matrices, groups) {
+  const out = new Float32Array(matrices.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (let group = 0; group < groups; group++)
+    for (const matrix of matrices) {
+      const columns = matrix.length / groups
+      out.set(matrix.subarray(group * columns, (group + 1) * columns), at)
+      at += columns
+    }
+  return out
+}
+
+/** @param {ArrayBufferView} data */
+const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)
+
+/** The bytes of an initializer. @param {import('./prepared').Recipe} recipe @param {ArrayBufferView[][]} weights the parts of each */
+export function prepare(recipe, weights) {
+  const made = weights.map((parts) => makers[recipe.kind](/** @type {never} */ (recipe), parts))
+  const [first] = made
+  if (first && made.length === 1) return bytesOf(first)
+  if (recipe.kind === 'offsets') return bytesOf(sideBySide(/** @type {Float32Array[]} */ (made), recipe.groups))
+  return Buffer.concat(made.map(bytesOf))
 }

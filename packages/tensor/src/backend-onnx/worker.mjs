@@ -141,7 +141,7 @@ function addDraws(draws, feeds) {
 
 /**
  * @param {Uint8Array} bytes
- * @param {{ folder: string | undefined, arena: boolean, prepack: boolean, prepared: readonly { location: string, recipe: import('./prepared').Recipe, ids: readonly number[] }[] }} options
+ * @param {{ folder: string | undefined, arena: boolean, prepack: boolean, prepared: readonly { location: string, recipe: import('./prepared').Recipe, ids: readonly (readonly number[])[] }[] }} options
  */
 const createSession = (bytes, { folder, arena, prepack, prepared }) =>
   InferenceSession.create(bytes, {
@@ -149,7 +149,9 @@ const createSession = (bytes, { folder, arena, prepack, prepared }) =>
       path: location,
       data: prepare(
         recipe,
-        ids.map((id) => /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))),
+        ids.map((parts) =>
+          parts.map((id) => /** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensorOf(id).data))),
+        ),
       ),
     })),
     executionProviders: ['cpu'],
