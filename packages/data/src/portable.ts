@@ -3,7 +3,8 @@
 export { questionsOf, type AskedQuestion } from './prompt/asked'
 export { planBatches, type BatchPlan, type PlanOptions } from './trees/batches'
 export { ChatTemplate, chatTemplateOf, type UserFrame } from './prompt/chat'
-export { collate, paddedLength, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
+export { collate, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
+export { paddedLength } from './trees/padding'
 export {
   packings,
   prepareDataset,
@@ -28,7 +29,15 @@ export {
   type TableFormat,
 } from './import/imported'
 export { describeTokens, type TokenDescription, type TokenPart } from './prompt/preview'
-export { countEpochSteps, planSteps, type BatchRow, type StepPlan, type StepPlanOptions } from './trees/plan'
+export {
+  countEpochSteps,
+  packSamples,
+  planSteps,
+  type BatchRow,
+  type StepPlan,
+  type StepPlanOptions,
+} from './trees/plan'
+export { planShapes, shapeFor, type BatchShape, type ShapeOptions } from './trees/shapes'
 export { renderPrompt } from './prompt/prompt'
 export { toJinja } from './prompt/to-jinja'
 export { goTemplate, type GoTemplate } from './prompt/go-template'

@@ -99,7 +99,8 @@ export { watchNothing, type WatchRule } from './settings/watch-rule'
 export { scoreOf, type ScoreMetric, type WatchMetric } from './settings/table/watching'
 export type { BestEvaluation, Watched } from './train/watch/watching'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
-export { countSteps, runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
+export { countSteps } from './train/batches/run-plan'
+export { runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
 export {
   initState,
   TrainingStep,

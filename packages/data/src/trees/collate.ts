@@ -1,6 +1,8 @@
 // Samples to the flat arrays a device reads, in few distinct shapes.
 
 import type { BatchRow } from './plan'
+import type { BatchShape } from './shapes'
+import { paddedLength, paddedWindow, roundUp } from './padding'
 import { countSamples, IGNORED_LABEL, type Sample } from './sample'
 
 /** A micro-batch of one shape, as host arrays for a training step. */
@@ -57,30 +59,22 @@ export interface CollateOptions {
   batchSize?: number
   /** Equal runs of rows that have label slots of their own (default 1); rows are padded up to a multiple of it. */
   groups?: number
+  /** Pads to this instead, which holds the rows (see `planShapes`); it goes before the other sizes. */
+  shape?: BatchShape | undefined
 }
-
-const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple
-
-/** The padded length in tokens of a batch whose longest sample has `length`. */
-export function paddedLength(length: number): number {
-  return Math.max(16, length <= 64 ? roundUp(length, 16) : roundUp(length, 32))
-}
-
-/** Keys looked at in front of a query are a multiple of this, so that few programs are compiled. */
-const windowMultiple = 64
 
 /**
  * Makes a batch of rows, each a sample or several. Every executable is compiled for one shape, so lengths and label slots
  * are rounded to coarse grids.
  *
- * @throws RangeError when there are no rows, more of them than `batchSize`, an index outside the list, or `groups` is no
- * positive integer
+ * @throws RangeError when there are no rows, more of them than `batchSize`, an index outside the list, `groups` is no
+ * positive integer, or the rows do not fit `shape`
  */
 export function collate(samples: readonly Sample[], rows: readonly BatchRow[], options: CollateOptions): Batch {
-  const { padId, lengthMultiple, labelMultiple, groups = 1 } = options
+  const { padId, lengthMultiple, labelMultiple, shape, groups = 1 } = options
   if (!(Number.isInteger(groups) && groups > 0))
     throw new RangeError(`collate: groups ${groups} is not a positive integer`)
-  const rowsWanted = options.batchSize ?? rows.length
+  const rowsWanted = shape?.batchSize ?? options.batchSize ?? rows.length
   if (rows.length === 0 || rows.length > rowsWanted) {
     throw new RangeError(`collate: ${rows.length} samples do not fit a batch of ${rowsWanted}`)
   }
@@ -88,7 +82,9 @@ export function collate(samples: readonly Sample[], rows: readonly BatchRow[], o
   const groupRows = batchSize / groups
   const placed = rows.map((row) => placeRow(samples, typeof row === 'number' ? [row] : row))
   const longest = placed.reduce((max, { length }) => Math.max(max, length), 1)
-  const seqLen = lengthMultiple === undefined ? paddedLength(longest) : roundUp(longest, lengthMultiple)
+  const seqLen =
+    shape?.seqLen ?? (lengthMultiple === undefined ? paddedLength(longest) : roundUp(longest, lengthMultiple))
+  if (longest > seqLen) throw new RangeError(`collate: a row of ${longest} tokens does not fit one of ${seqLen}`)
 
   const tokens = new Int32Array(batchSize * seqLen).fill(padId)
   const learned = Array.from({ length: groups }, () => ({ rows: [] as number[], labels: [] as number[] }))
@@ -107,7 +103,8 @@ export function collate(samples: readonly Sample[], rows: readonly BatchRow[], o
   })
   const slotMultiple = labelMultiple ?? Math.ceil((groupRows * seqLen) / 8)
   const most = Math.max(...learned.map((group) => group.labels.length))
-  const slots = Math.max(slotMultiple, roundUp(most, slotMultiple))
+  const slots = shape?.slots ?? Math.max(slotMultiple, roundUp(most, slotMultiple))
+  if (most > slots) throw new RangeError(`collate: ${most} labels do not fit ${slots} slots`)
   const labelRows = new Int32Array(groups * slots)
   const labels = new Int32Array(groups * slots).fill(-1)
   learned.forEach((group, g) => {
@@ -115,7 +112,10 @@ export function collate(samples: readonly Sample[], rows: readonly BatchRow[], o
     labels.set(group.labels, g * slots)
   })
   const chosen = placed.flatMap(({ parts }) => parts)
-  const isPacked = placed.some(({ parts }) => parts.length > 1) || chosen.some(({ sample }) => sample.branches)
+  const isPacked =
+    shape?.window !== undefined ||
+    placed.some(({ parts }) => parts.length > 1) ||
+    chosen.some(({ sample }) => sample.branches)
   return {
     tokens,
     batchSize,
@@ -124,7 +124,7 @@ export function collate(samples: readonly Sample[], rows: readonly BatchRow[], o
     labelRows,
     labels,
     targetTokens: learned.reduce((n, group) => n + group.labels.length, 0),
-    ...(isPacked ? { packed: packRows(placed, batchSize, seqLen) } : {}),
+    ...(isPacked ? { packed: packRows(placed, batchSize, seqLen, shape?.window) } : {}),
     sampleCount: chosen.reduce((n, { sample }) => n + countSamples(sample), 0),
     rowCount: rows.length,
     tokenCount: placed.reduce((n, { length }) => n + length, 0),
@@ -156,7 +156,12 @@ function tokenBefore({ branches = [] }: Sample): (t: number) => number {
   return (t) => first.get(t) ?? t - 1
 }
 
-function packRows(placed: readonly PlacedRow[], batchSize: number, seqLen: number): PackedRows {
+function packRows(
+  placed: readonly PlacedRow[],
+  batchSize: number,
+  seqLen: number,
+  window: number | undefined,
+): PackedRows {
   const positions = new Int32Array(batchSize * seqLen)
   // Padding sees itself alone: a row of the softmax must not be empty.
   const visibility = Int32Array.from({ length: batchSize * seqLen * 4 }, (_, i) =>
@@ -179,5 +184,5 @@ function packRows(placed: readonly PlacedRow[], batchSize: number, seqLen: numbe
       }
     }
   })
-  return { positions, visibility, window: Math.min(seqLen, roundUp(longest, windowMultiple)) }
+  return { positions, visibility, window: window ?? paddedWindow(longest, seqLen) }
 }

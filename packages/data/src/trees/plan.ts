@@ -73,3 +73,25 @@ function fillRows(samples: readonly Sample[], indices: readonly number[], capaci
       return rows.sort((a, b) => b.tokens - a.tokens).map(({ members }) => members)
   }
 }
+
+/** Rows that are filled at the same time. */
+const openRows = 1024
+
+/**
+ * Rows of at most `capacity` tokens (or one sample) that hold all samples once, with little left over: the longest sample first,
+ * always into the fullest row that takes it. The same samples give the same rows.
+ */
+export function packSamples(samples: readonly Sample[], capacity: number): number[][] {
+  const length = (index: number) => samples[index]!.ids.length
+  const done: number[][] = []
+  const open: { readonly members: number[]; left: number }[] = []
+  for (const index of [...samples.keys()].sort((a, b) => length(b) - length(a))) {
+    let best: (typeof open)[number] | undefined
+    for (const row of open) if (row.left >= length(index) && row.left < (best?.left ?? Infinity)) best = row
+    if (!best) open.push((best = { members: [], left: capacity }))
+    best.members.push(index)
+    best.left -= length(index)
+    if (open.length > openRows) done.push(open.shift()!.members)
+  }
+  return [...done, ...open.map(({ members }) => members)]
+}

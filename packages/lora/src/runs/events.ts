@@ -52,6 +52,8 @@ export interface DoneEvent {
   readonly steps: number
   readonly seconds: number
   readonly peakDeviceBytes: readonly number[]
+  /** Programs that were compiled with the model in them: for training steps and evaluations. Absent in earlier versions. */
+  readonly programs?: number
   /** Patience ran out before the last step. */
   readonly stoppedEarly?: true
   /** The evaluation whose adapter was kept, where that is not the last step's. */

@@ -1,7 +1,7 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import { collate, countSamples, planSteps, type Sample } from '@jora/data'
+import { collate, countSamples, packSamples, planShapes, type Sample } from '@jora/data'
 import { loraLinear, type Adapter } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
@@ -18,6 +18,7 @@ export interface Evaluation {
 
 /** How {@link Evaluator.run} makes batches. */
 export interface EvaluateOptions {
+  /** Most rows of a batch; a row holds as many samples as fit into the longest one's tokens. */
   readonly batchSize: number
   /** Fills the end of shorter rows; never learned, never seen. */
   readonly padId: number
@@ -36,10 +37,13 @@ export class Evaluator {
 
   constructor(decoder: Decoder, lora?: LoraConfig, device?: Device) {
     this.#device = device
-    this.#losses = jit((adapter: Adapter, batch: DeviceBatch) => {
-      const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
-      return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
-    })
+    this.#losses = jit(
+      (adapter: Adapter, batch: DeviceBatch) => {
+        const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
+        return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
+      },
+      { maxPrograms: 2 },
+    )
   }
 
   /**
@@ -49,10 +53,11 @@ export class Evaluator {
   async run(samples: readonly Sample[], adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
     const { batchSize, padId, groups = 1, signal, onProgress } = options
     let [total, targetTokens, done] = [0, 0, 0]
-    const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
-    for (const rows of plan.flat()) {
+    const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
+    const [shape] = planShapes(samples, batches, { most: 1, groups })
+    for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = collate(samples, rows, { padId, groups })
+      const batch = collate(samples, rows, { padId, groups, shape })
       const inputs = uploadBatch(batch, this.#device)
       const loss = this.#losses(adapter, inputs)
       total += await loss.item()
@@ -65,8 +70,22 @@ export class Evaluator {
     return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }
   }
 
+  /** Programs that were compiled so far. */
+  get compiled(): number {
+    return this.#losses.compiled
+  }
+
   /** Releases the compiled programs. */
   dispose(): void {
     this.#losses.dispose()
   }
+}
+
+const longestOf = (samples: readonly Sample[]): number => samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)
+
+/** As few batches of at most `most` rows as hold these, of as even sizes as can be. */
+function evenBatches<T>(rows: readonly T[], most: number): T[][] {
+  const count = Math.ceil(rows.length / most)
+  const size = Math.ceil(rows.length / count)
+  return Array.from({ length: count }, (_, i) => rows.slice(i * size, (i + 1) * size)).filter((b) => b.length > 0)
 }

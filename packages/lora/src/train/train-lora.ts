@@ -30,7 +30,8 @@ import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
 import type { TrainSummary } from './train-summary'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
-import { countSteps, runTraining } from './trainer'
+import { countSteps } from './batches/run-plan'
+import { runTraining } from './trainer'
 
 /** How {@link trainLora} runs, beside the settings that decide what is trained. */
 export interface TrainOptions {
@@ -206,14 +207,14 @@ async function train(
     const doneEvent = next.done ? undefined : next.value
     const result = next.done ? next : await training.next()
     if (!result.done) throw new Error('the trainer went on after its last event')
-    const { adapter: last, steps, finished, best } = result.value
+    const { adapter: last, steps, finished, best, programs } = result.value
     const other = finished && watch.loadBest && best !== null && best.step !== steps ? best : undefined
     const kept = other && { step: other.step, metric: watch.metric, value: other.value }
     const adapter = kept ? await adapterAt(outputDir, kept.step, model.config, lora, print, device) : last
     if (kept) disposeTree(last)
     if (finished) await directory.finish(adapter, lora, peft)
     if (doneEvent) await tell(kept && doneEvent.type === 'done' ? { ...doneEvent, kept } : doneEvent)
-    return { outputDir, steps, totalSteps, finished, finalLoss, adapter, best: best ?? undefined }
+    return { outputDir, steps, totalSteps, finished, finalLoss, adapter, best: best ?? undefined, programs }
   } catch (error) {
     // Where even that cannot be written, the first error is the one to tell.
     if (!(error instanceof RunLeft))

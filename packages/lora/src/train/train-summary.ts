@@ -14,4 +14,6 @@ export interface TrainSummary {
   readonly adapter: Adapter
   /** The best evaluation, by `metricForBest`; undefined without any. */
   readonly best: BestEvaluation | undefined
+  /** Programs that were compiled with the model in them: for training steps and evaluations. */
+  readonly programs: number
 }

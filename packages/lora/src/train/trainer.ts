@@ -1,5 +1,5 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
-import { collate, countEpochSteps, planSteps, type Batch, type Sample, type StepPlanOptions } from '@jora/data'
+import type { Batch, Sample } from '@jora/data'
 import {
   averagingShares,
   defaultDevice,
@@ -14,7 +14,8 @@ import { joinTrained, splitTrained, startAdapter, type Adapter } from '../adapte
 import { Evaluator } from './evaluate'
 import type { AnswerFigures, EvalEvent, TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
-import { agree, checkDataParallel, dataGroups, isJob, joinForGroups, placeAdapter } from './on-mesh'
+import { planRun } from './batches/run-plan'
+import { agree, checkDataParallel, dataGroups, isJob, placeAdapter } from './on-mesh'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
 import { initState, slotNames, TrainingStep, type TrainState } from './training-step'
@@ -62,16 +63,6 @@ export interface TrainInputs {
   readonly device?: Device | undefined
 }
 
-/** Options of the plan of one epoch. */
-const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefined): StepPlanOptions => ({
-  batchSize: config.batchSize,
-  gradientAccumulationSteps: config.gradientAccumulationSteps,
-  epoch,
-  seed: config.seed,
-  shuffle: config.shuffle,
-  ...(rowTokens === undefined ? {} : { rowTokens }),
-})
-
 /** A checkpoint's state on the device: what is trained is `raw`, where the adapter that was kept is another. */
 function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Adapter) => Adapter): TrainState {
   const trained = raw === undefined ? adapter : joinTrained(raw, splitTrained(adapter).frozen)
@@ -83,18 +74,6 @@ function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Ad
   return { adapter: place(trained), ...Object.fromEntries(placed) }
 }
 
-/**
- * The optimiser steps of a whole run.
- * @param rowTokens as in `planSteps`
- */
-export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
-  const most = config.maxSteps ?? Infinity
-  let steps = 0
-  for (let epoch = 0; epoch < config.epochs && steps < most; epoch++)
-    steps += countEpochSteps(samples, planOf(config, epoch, rowTokens))
-  return Math.min(steps, most)
-}
-
 /** A trained adapter, and whether training came to its end: all steps, or the end of its patience. */
 export interface TrainResult {
   readonly adapter: Adapter
@@ -102,6 +81,8 @@ export interface TrainResult {
   readonly finished: boolean
   /** The best evaluation, by the metric of the rule. */
   readonly best: BestEvaluation | null
+  /** Programs that were compiled with the model in them: for training steps and evaluations. */
+  readonly programs: number
 }
 
 /**
@@ -118,7 +99,9 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   const device = inputs.device ?? defaultDevice()
   const groups = dataGroups(device)
   checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
-  const totalSteps = countSteps(train, config, rowTokens)
+  // An evaluation is one program; what is left of three are the training step's.
+  const plan = planRun(train, config, { rowTokens, padId, groups, mostShapes: heldOut.length > 0 ? 2 : 3 })
+  const { totalSteps } = plan
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const { scheduler, learningRate: peak, cycles, decayRatio = 0.2 } = config
   const decaySteps = Math.ceil(decayRatio * totalSteps)
@@ -157,10 +140,12 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       emaDecay,
       neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
+      sumsBatches: plan.sumsBatches,
     },
     device,
   )
   const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
+  const programs = () => stepper.compiled + evaluator.compiled
   /** Releases what `evaluated` made. */
   const drop = (evaluated: Adapter): void => {
     const own = new Set(treeLeaves(state))
@@ -214,13 +199,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       yield* await save()
     } else if (progress.step === 0 && rule.evalOnStart) yield* await evaluate()
     while (progress.step < totalSteps && !isExhausted(watched, rule)) {
-      const steps = planSteps(train, planOf(config, progress.epoch, rowTokens))
+      const steps = plan.stepsOf(progress.epoch)
       const first = progress.epochStep
       for (const [index, micro] of steps.entries()) {
         if (index < first) continue
         const begun = performance.now()
         const step = progress.step + 1
-        const batches: Batch[] = joinForGroups(micro, groups).map((rows) => collate(train, rows, { padId, groups }))
+        const batches: Batch[] = micro.map((rows) => plan.batchOf(rows))
         const learningRate = learningRateAt(progress.step, schedule)
         const result = stepper.run(state, batches, { step, learningRate, share: shareAt(step), seed: config.seed })
         state = result.state
@@ -266,7 +251,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         if (stopping || ends || isBest || (config.saveEvery === undefined ? isLast : step % config.saveEvery === 0))
           yield* await save()
         if (ends && !(owes && needsHeldOut(rule))) break
-        if (stopping) return { adapter: leaving(), steps: step, finished: false, best: watched.best }
+        if (stopping)
+          return { adapter: leaving(), steps: step, finished: false, best: watched.best, programs: programs() }
       }
     }
     yield {
@@ -274,9 +260,10 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       steps: progress.step,
       seconds: seconds(),
       peakDeviceBytes: (await agree(device, false)).memory.map((m) => m.peakBytes),
+      programs: programs(),
       ...(progress.step < totalSteps && { stoppedEarly: true }),
     }
-    return { adapter: leaving(), steps: progress.step, finished: true, best: watched.best }
+    return { adapter: leaving(), steps: progress.step, finished: true, best: watched.best, programs: programs() }
   } finally {
     stepper.dispose()
     evaluator.dispose()

@@ -63,7 +63,12 @@ export interface StepConfig {
   readonly neftuneAlpha?: number | undefined
   /** 0: no clipping. */
   readonly maxGradNorm: number
+  /** Steps of one batch go the way of those of several, where a run has both: a shape is one program then. */
+  readonly sumsBatches?: boolean | undefined
 }
+
+/** Programs of so many shapes are kept; the one longest unused gives its memory back first. */
+const mostPrograms = 4
 
 /** The state after a step, and its two figures, which are read only when they are needed. */
 export interface StepResult {
@@ -154,12 +159,12 @@ export class TrainingStep {
         const { state: next, loss, gradNorm } = update(state, sums, numbers, inverse)
         return { state: next, loss, gradNorm }
       },
-      { donate: [0, 1, 2, 3] },
+      { donate: [0, 1, 2, 3], maxPrograms: mostPrograms },
     )
     this.#accumulate = jit(
       (sums: Sums, adapter: Adapter, batch: TrainingBatch, frozen: FrozenParts) =>
         treeMap((sum, next) => add(sum, next), sums, gradients(adapter, frozen, batch)),
-      { donate: [0, 2] },
+      { donate: [0, 2], maxPrograms: mostPrograms },
     )
     this.#apply = jit(
       (state: TrainState, sums: Sums, numbers: Tensor, inverse: Tensor) => {
@@ -213,7 +218,8 @@ export class TrainingStep {
       ...rest,
       state: { ...next, adapter: joinTrained(next.adapter, frozen) },
     })
-    if (batches.length === 1) return whole(this.#single(changing, uploads.next().value!, numbers, inverse, frozen))
+    if (batches.length === 1 && !this.#config.sumsBatches)
+      return whole(this.#single(changing, uploads.next().value!, numbers, inverse, frozen))
     let sums: Sums = this.#zero(trained)
     for (const batch of uploads) sums = this.#accumulate(sums, trained, batch, frozen)
     return whole(this.#apply(changing, sums, numbers, inverse))
@@ -252,6 +258,11 @@ export class TrainingStep {
       if (found) return found
     }
     return undefined
+  }
+
+  /** Programs with the model in them that were compiled so far. */
+  get compiled(): number {
+    return this.#single.compiled + this.#accumulate.compiled
   }
 
   /** Releases the compiled programs. */

@@ -26,12 +26,15 @@ export interface JitOptions {
   readonly maxPrograms?: number
 }
 
-/** A jitted function: call it as the original; `programs` counts the shapes compiled so far. */
+/** A jitted function: call it as the original. */
 export interface Jitted<A extends readonly Tree[], R extends Tree> {
   (...args: A): R
   /** Compiles for these arguments without running; resolves when the device is ready. */
   compile(...args: A): Promise<void>
+  /** Programs that are kept. */
   readonly programs: number
+  /** Programs that were ever compiled. */
+  readonly compiled: number
   /** Releases every compiled program. */
   dispose(): void
 }
@@ -67,6 +70,7 @@ export function jit<A extends readonly Tree[], R extends Tree>(
   { donate = [], maxPrograms = 64, manyShapes = false }: JitOptions = {},
 ): Jitted<A, R> {
   const cache = new Map<string, Compiled>()
+  let count = 0
 
   function lookup(flat: Flat, args: A): Compiled {
     const device = flat.leaves[0]?.buffer.device ?? openDefaultDevice()
@@ -75,6 +79,7 @@ export function jit<A extends readonly Tree[], R extends Tree>(
     if (compiled) cache.delete(key)
     else {
       const { graph, result } = traceFlat(fn, flat)
+      count++
       compiled = {
         program: compileGraph(graph, flat.leaves, { donated: donatedLeaves(args), manyShapes }),
         unflatten: result.unflatten,
@@ -111,6 +116,7 @@ export function jit<A extends readonly Tree[], R extends Tree>(
   return Object.defineProperties(call, {
     compile: { value: (...args: A) => lookup(flatten(args), args).program.executable.ready },
     programs: { get: () => cache.size },
+    compiled: { get: () => count },
     dispose: {
       value: () => {
         for (const { program } of cache.values()) program.executable.release()

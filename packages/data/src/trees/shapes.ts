@@ -1,0 +1,121 @@
+// The few shapes that the batches of a run are padded to: every shape costs a compiled program, and every program memory.
+
+import { paddedLength, paddedWindow, roundUp } from './padding'
+import type { BatchRow } from './plan'
+import { countTargets, type Sample } from './sample'
+
+/** What a batch is padded to. */
+export interface BatchShape {
+  /** Rows. */
+  readonly batchSize: number
+  /** Tokens of a row. */
+  readonly seqLen: number
+  /** Label slots of a group of rows. */
+  readonly slots: number
+  /** As in `PackedRows`, where rows hold several samples or trees; absent where each is one sample, seen causally. */
+  readonly window?: number
+}
+
+/** How {@link planShapes} chooses. */
+export interface ShapeOptions {
+  /** Most shapes to choose. */
+  readonly most: number
+  /** Runs of rows that have label slots of their own; see `collate`. */
+  readonly groups: number
+}
+
+/** What one batch needs of its shape. */
+interface Need {
+  readonly length: number
+  readonly slots: number
+  readonly window: number
+}
+
+/**
+ * At most `most` shapes that hold these batches with the fewest tokens of padding, the smallest first. All have the rows of
+ * the largest batch. The same batches give the same shapes.
+ */
+export function planShapes(
+  samples: readonly Sample[],
+  batches: readonly (readonly BatchRow[])[],
+  { most, groups }: ShapeOptions,
+): BatchShape[] {
+  const targets = samples.map(countTargets)
+  const batchSize = roundUp(
+    batches.reduce((rows, batch) => Math.max(rows, batch.length), 1),
+    groups,
+  )
+  const isPacked =
+    samples.some(({ branches }) => branches) || batches.some((batch) => batch.some((row) => isSeveral(row)))
+  const needOf = (batch: readonly BatchRow[]): Need => {
+    const slots = Array.from({ length: groups }, () => 0)
+    let [length, window] = [1, 1]
+    batch.forEach((row, at) => {
+      const group = Math.floor((at * groups) / batchSize)
+      let tokens = 0
+      for (const index of typeof row === 'number' ? [row] : row) {
+        tokens += samples[index]!.ids.length
+        slots[group]! += targets[index]!
+        window = Math.max(window, samples[index]!.ids.length)
+      }
+      length = Math.max(length, tokens)
+    })
+    return { length: paddedLength(length), slots: Math.max(...slots), window }
+  }
+  const needs = batches.map(needOf)
+  const lengths = ladder(
+    needs.map(({ length }) => length),
+    most,
+  )
+  return lengths.map((seqLen, i) => {
+    const shorter = lengths[i - 1] ?? 0
+    const own = needs.filter(({ length }) => length > shorter && length <= seqLen)
+    const largest = (of: keyof Need) => own.reduce((n, need) => Math.max(n, need[of]), 1)
+    // Slots in an eighth of the tokens, as `collate` has them.
+    const eighth = Math.ceil(((batchSize / groups) * seqLen) / 8)
+    const shape = { batchSize, seqLen, slots: roundUp(largest('slots'), eighth) }
+    return isPacked ? { ...shape, window: paddedWindow(largest('window'), seqLen) } : shape
+  })
+}
+
+const isSeveral = (row: BatchRow): boolean => typeof row !== 'number' && row.length > 1
+
+/** At most `most` of the lengths, the longest among them, to which all are padded with the fewest tokens together. */
+function ladder(lengths: readonly number[], most: number): number[] {
+  const counts = new Map<number, number>()
+  for (const length of lengths) counts.set(length, (counts.get(length) ?? 0) + 1)
+  const steps = [...counts.keys()].sort((a, b) => a - b)
+  const upTo = steps.reduce<number[]>((sums, length) => [...sums, sums.at(-1)! + counts.get(length)!], [0])
+  // best[i]: the fewest tokens for the first i lengths, and the lengths they are padded to; a shape more each round.
+  let best = steps.map((length, i) => ({ tokens: upTo[i + 1]! * length, chosen: [length] }))
+  for (let round = 1; round < most; round++) {
+    best = best.map((alone, i) =>
+      best.slice(0, i).reduce((least, { tokens, chosen }, j) => {
+        const sum = tokens + (upTo[i + 1]! - upTo[j + 1]!) * steps[i]!
+        return sum < least.tokens ? { tokens: sum, chosen: [...chosen, steps[i]!] } : least
+      }, alone),
+    )
+  }
+  return best.at(-1)?.chosen ?? []
+}
+
+/** The smallest of `shapes` that holds a batch of these rows; undefined when none does. */
+export function shapeFor(
+  samples: readonly Sample[],
+  rows: readonly BatchRow[],
+  shapes: readonly BatchShape[],
+  groups: number,
+): BatchShape | undefined {
+  return shapes.find((shape) => {
+    if (rows.length > shape.batchSize) return false
+    const slots = Array.from({ length: groups }, () => 0)
+    return rows.every((row, at) => {
+      const own = (typeof row === 'number' ? [row] : row).map((index) => samples[index]!)
+      const group = Math.floor((at * groups) / shape.batchSize)
+      slots[group]! += own.reduce((n, sample) => n + countTargets(sample), 0)
+      const tokens = own.reduce((n, { ids }) => n + ids.length, 0)
+      const fits = shape.window === undefined ? own.length === 1 : own.every(({ ids }) => ids.length <= shape.window!)
+      return fits && tokens <= shape.seqLen && slots[group]! <= shape.slots
+    })
+  })
+}

@@ -1,0 +1,75 @@
+// A run compiles few programs, however its rows differ: on one device and on a mesh, for samples and for context trees.
+import { MeshDevice, parseMesh } from '@jora/shard'
+import { openCpuDevice } from '@jora/tensor/onnx'
+import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
+import { treeSamples, type Sample, type Tree } from '@jora/data'
+import { expect, test } from 'vitest'
+import { noise, tinyWeights } from '../../../../llama/test/tiny-model'
+import type { TrainEvent } from '../../index'
+import { config, device, inputs, model, run, stepsOf } from '../trainer-harness'
+
+const draw = (name: string, length: number): Int32Array =>
+  Int32Array.from(noise(name, length), (x) => 3 + Math.floor(((x + 1) / 2) * 40))
+
+/** Rows of many lengths, from 5 to 110 tokens, the last few learned. */
+const mixed: Sample[] = Array.from({ length: 14 }, (_, row) => {
+  const ids = draw(`mixed ${row}`, 5 + ((row * 37) % 106))
+  return { ids, labels: ids.map((id, i) => (i < ids.length - 2 - (row % 3) ? -100 : id)), row }
+})
+
+/** Trees of one to four branches on contexts of many lengths. */
+const trees: Sample[] = Array.from({ length: 10 }, (_, row) => {
+  const context = draw(`context ${row}`, 4 + ((row * 29) % 60))
+  const branches = Array.from({ length: 1 + (row % 4) }, (_, question) => {
+    const ids = draw(`branch ${row} ${question}`, 4 + question)
+    return { ids, labels: ids.map((id, i) => (i < 2 ? -100 : id)), contextLength: context.length, question }
+  })
+  const tree: Tree = { context, branches, row }
+  return treeSamples(tree, 128)
+}).flat()
+
+const programsOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === 'done' ? [e.programs] : []))
+
+async function onMesh<T>(use: (device: Device, own: typeof model) => Promise<T>): Promise<T> {
+  const devices = [await openCpuDevice({ threads: 1 }), await openCpuDevice({ threads: 1 })]
+  const mesh = new MeshDevice(parseMesh('data=2,model=1'), { devices })
+  setDefaultDevice(mesh)
+  try {
+    const weights = tinyWeights().map(({ name, shape, data }) => [name, tensor(data, { shape, label: name })] as const)
+    return await use(mesh, { ...model, weights: Object.fromEntries(weights) })
+  } finally {
+    setDefaultDevice(device)
+    await mesh.close()
+  }
+}
+
+test.each([
+  ['samples', mixed],
+  ['trees', trees],
+])(
+  '%s of many lengths: at most three programs, the evaluations among them, and the same losses on a mesh',
+  async (name, train) => {
+    const given = inputs({ train, heldOut: train.slice(0, 5), rowTokens: name === 'trees' ? 128 : undefined })
+    const alone = await run({ ...given, config: { ...config, epochs: 2 } })
+    const lengths = new Set(train.map(({ ids }) => ids.length))
+    expect(lengths.size).toBeGreaterThan(5)
+    expect(programsOf(alone.events)[0]).toBeLessThanOrEqual(3)
+    expect(programsOf(alone.events)[0]).toBeGreaterThan(0)
+    const shared = await onMesh((mesh, own) =>
+      run({ ...given, model: own, device: mesh, config: { ...config, epochs: 2 } }),
+    )
+    expect(programsOf(shared.events)[0]).toBeLessThanOrEqual(3)
+    const [one, two] = [stepsOf(alone.events), stepsOf(shared.events)]
+    expect(two.length).toBe(one.length)
+    one.forEach(({ loss, targetTokens }, i) => {
+      expect(two[i]!.loss).toBeCloseTo(loss, 4)
+      expect(two[i]!.targetTokens).toBe(targetTokens)
+    })
+  },
+)
+
+test('padding to few shapes costs less than a quarter more tokens', async () => {
+  const { events } = await run(inputs({ train: mixed, config: { ...config, epochs: 1, batchSize: 1 } }))
+  const computed = stepsOf(events).reduce((n, { tokens }) => n + tokens, 0)
+  expect(computed).toBeLessThan(1.25 * mixed.reduce((n, { ids }) => n + Math.max(16, ids.length), 0))
+})

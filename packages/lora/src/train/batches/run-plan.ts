@@ -1,0 +1,82 @@
+// The batches of a run: which rows are computed together, step by step, and the few shapes that they are padded to.
+import {
+  collate,
+  countEpochSteps,
+  planShapes,
+  planSteps,
+  shapeFor,
+  type Batch,
+  type BatchRow,
+  type Sample,
+  type StepPlan,
+  type StepPlanOptions,
+} from '@jora/data'
+import type { TrainConfig } from '../../settings/train-config'
+import { joinForGroups } from '../on-mesh'
+
+/** Options of the plan of one epoch. */
+const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefined): StepPlanOptions => ({
+  batchSize: config.batchSize,
+  gradientAccumulationSteps: config.gradientAccumulationSteps,
+  epoch,
+  seed: config.seed,
+  shuffle: config.shuffle,
+  ...(rowTokens === undefined ? {} : { rowTokens }),
+})
+
+/**
+ * The optimiser steps of a whole run.
+ * @param rowTokens as in `planSteps`
+ */
+export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
+  const most = config.maxSteps ?? Infinity
+  let steps = 0
+  for (let epoch = 0; epoch < config.epochs && steps < most; epoch++)
+    steps += countEpochSteps(samples, planOf(config, epoch, rowTokens))
+  return Math.min(steps, most)
+}
+
+/** How a run's batches are made. */
+export interface RunPlanOptions {
+  /** As in `planSteps`. */
+  readonly rowTokens: number | undefined
+  /** Fills the end of shorter rows; never learned. */
+  readonly padId: number
+  /** Parts that each batch is cut into; see `collate`. */
+  readonly groups: number
+  /** Shapes that batches may have: the training step is compiled for each. */
+  readonly mostShapes: number
+}
+
+/** The batches of a run. */
+export interface RunPlan {
+  readonly totalSteps: number
+  /** Some step has several batches: then all sum gradients, so that a shape is one program. */
+  readonly sumsBatches: boolean
+  /** The rows of each batch of each step of an epoch. */
+  stepsOf(epoch: number): StepPlan
+  batchOf(rows: readonly BatchRow[]): Batch
+}
+
+/** Plans a run; the same samples and settings give the same plan on every machine. */
+export function planRun(
+  samples: readonly Sample[],
+  config: TrainConfig,
+  { rowTokens, padId, groups, mostShapes }: RunPlanOptions,
+): RunPlan {
+  const stepsOf = (epoch: number): StepPlan =>
+    planSteps(samples, planOf(config, epoch, rowTokens)).map((micro) => joinForGroups(micro, groups))
+  const totalSteps = countSteps(samples, config, rowTokens)
+  const steps: StepPlan[number][] = []
+  for (let epoch = 0; epoch < config.epochs && steps.length < totalSteps; epoch++) {
+    for (const step of stepsOf(epoch)) steps.push(step)
+  }
+  const taken = steps.slice(0, totalSteps)
+  const shapes = planShapes(samples, taken.flat(), { most: mostShapes, groups })
+  return {
+    totalSteps,
+    sumsBatches: taken.some((batches) => batches.length > 1),
+    stepsOf,
+    batchOf: (rows) => collate(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
+  }
+}
