@@ -83,6 +83,7 @@ export function valuesOf(file: ConfigText, path: string, flags: Flags): Map<stri
     if (values.has(key)) throw new UsageError(`${path}: "${name}" is set twice, once under another name`)
     const where = `${path}: ${name}`
     const parsed = asTyped(part, flag, where).map((typed) => parseValue(flag, where, typed))
+    if (parsed.length === 0) continue // `rank-pattern: {}` sets none.
     const joined = flag.join ? parsed.reduce(flag.join) : parsed[0]
     values.set(key, inverse ? joined !== true : joined)
   }

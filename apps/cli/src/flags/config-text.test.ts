@@ -45,6 +45,7 @@ describe('numbers, truths and lists', () => {
     ['target_modules:\n  - q_proj\n  - k_proj', { targetModules: ['q_proj', 'k_proj'] }],
     ['layers_to_transform: [0, 1]', { layersToTransform: [0, 1] }],
     ['rank_pattern: {q_proj: 4, v_proj: 8}', { rankPattern: { q_proj: 4, v_proj: 8 } }],
+    ['rank_pattern: {}', {}],
     ['rank_pattern: [q_proj=4, v_proj=8]', { rankPattern: { q_proj: 4, v_proj: 8 } }],
     ['resume: true', { resume: 'auto' }],
     ['resume: false', {}],
@@ -66,7 +67,7 @@ describe('refused', () => {
     ['lora_r: ${R}', 'lora_r: got "${R}", expected an integer ≥ 1'],
     ['lora_r: 1000000', 'lora_r: got "1000000", expected an integer from 1 to 16384'],
     ['use_rslora: 2', 'use_rslora: got "2", expected true or false'],
-    ['dataset: [a, b]', 'dataset: got [a, b], expected one value'],
+    ['model: [a, b]', 'model: got [a, b], expected one value'],
     [
       'lora_r: !!python/object:os.system 8',
       'Unresolved tag: tag:yaml.org,2002:python/object:os.system at line 1, column 9',

@@ -39,6 +39,8 @@ interface Steps {
   lostAtBeginning?: RegExp
   /** BERT's pieces: a space goes before each that does not continue a word. */
   wordPiece?: { readonly prefix: string; readonly cleanup: boolean }
+  /** A space goes between pieces: what a file without a decoder means. */
+  spaced: boolean
   byteLevel: boolean
   byteFallback: boolean
   fused: boolean
@@ -89,23 +91,26 @@ function wordPieceText(piece: string, begins: boolean, { prefix, cleanup }: NonN
 }
 
 /**
- * Reads a tokenizer.json `decoder`: ByteLevel, Metaspace, WordPiece, or a Sequence of Replace, ByteFallback, Fuse and Strip.
+ * Reads a tokenizer.json `decoder`: ByteLevel, Metaspace, WordPiece, or a Sequence of Replace, ByteFallback, Fuse and Strip;
+ * without one, pieces are joined by spaces, as Rust's `tokenizers` does.
  *
  * @throws TokenizerError when the decoder is of another kind, naming it
  */
 export function compileDecoder(place: Place): PieceDecoder {
   const steps: Steps = {
     replacements: [],
+    spaced: place.isAbsent,
     byteLevel: false,
     byteFallback: false,
     fused: false,
     stripStart: 0,
     stripContent: ' ',
   }
-  read(place, steps)
-  const { replacements, lostAtBeginning, wordPiece, byteLevel, byteFallback, stripStart, stripContent } = steps
+  if (!steps.spaced) read(place, steps)
+  const { replacements, lostAtBeginning, wordPiece, spaced, byteLevel, byteFallback, stripStart, stripContent } = steps
   const toBytes = (piece: string, begins = false) => {
     let text = begins && lostAtBeginning ? piece.replaceAll(lostAtBeginning, '') : piece
+    if (spaced && !begins) text = ` ${text}`
     if (wordPiece) text = wordPieceText(text, begins, wordPiece)
     for (const [pattern, content] of replacements) text = text.replaceAll(pattern, () => content)
     const byte = byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined

@@ -143,7 +143,6 @@ describe('what is no tokenizer.json is refused by its place', () => {
       { ...json, pre_tokenizer: { type: 'Split', pattern: { String: 'a' }, behavior: 'Sideways' } },
       '"pre_tokenizer.behavior": got the string "Sideways"; expected Removed, Isolated',
     ],
-    [{ ...json, decoder: null }, '"decoder.type": got nothing; expected text'],
     [
       { ...json, added_tokens: [{ id: 1.5, content: '<s>' }] },
       '"added_tokens[0].id": got the number 1.5; expected an integer from 0',

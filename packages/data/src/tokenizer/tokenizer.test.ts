@@ -109,6 +109,14 @@ test('whole words are looked up, and all others are one token', () => {
   expect(() => without.encode('hell')).toThrow('"model.unk_token": got the string "[UNK]"')
 })
 
+test('without a decoder, pieces are joined by spaces', () => {
+  const vocab = { '<unk>': 0, Say: 1, hello: 2 }
+  const model = { type: 'WordLevel', vocab, unk_token: '<unk>' }
+  const json = { version: '1.0', added_tokens: [], normalizer: null, post_processor: null, decoder: null, model }
+  const tokenizer = createTokenizer({ ...json, pre_tokenizer: { type: 'Whitespace' } })
+  expect(tokenizer.decode([1, 2, 2])).toBe('Say hello hello')
+})
+
 test('special tokens are found, in order of authority', () => {
   expect(llama).toMatchObject({ bosId: 1, eosId: 2, padId: undefined, addsBos: true, vocabSize: 337 })
   expect(bytes).toMatchObject({ bosId: 300, eosId: 301, addsBos: false, vocabSize: 302 })
