@@ -1,6 +1,6 @@
 """Python clients of OpenAI's API against a running `jora serve`: openai, langchain-openai, litellm.
 
-python -m venv .venv && .venv/bin/pip install openai langchain-openai langchain litellm
+python -m venv .venv && .venv/bin/pip install openai langchain-openai litellm numpy
 jora serve --model MODEL --port 8000 &
 .venv/bin/python tooling/clients/clients.py http://127.0.0.1:8000/v1
 

@@ -46,12 +46,14 @@ export {
   checkBase,
   keptChatTemplate,
   promptFile,
+  promptEnds,
   promptFor,
   readPrompt,
   templateOfRun,
   writePrompt,
   type AdapterBase,
   type AdapterPrompt,
+  type PromptEnds,
   type PromptSource,
 } from './adapter/prompt-file'
 export { savePeftAdapter } from './adapter/peft/peft-folder'

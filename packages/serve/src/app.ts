@@ -1,5 +1,6 @@
 // The server's requests: past the guard and the key, to a route of OpenAI's API.
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { Hono, type Context } from 'hono'
 import type { Ask } from '@jora/data'
 import { Admission } from './admission'
@@ -112,6 +113,8 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
     const started = performance.now()
     const leave = admission.enter()
     const gone = new AbortController()
+    // Each answer of a request listens to it.
+    setMaxListeners(0, gone.signal)
     const { signal } = c.req.raw
     const onGone = () => gone.abort(new Error('the client has gone'))
     signal.addEventListener('abort', onGone, { once: true })

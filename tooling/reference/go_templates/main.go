@@ -2,7 +2,9 @@
 // packages/data/test/goldens/go-templates.json of what the test of go-template.ts writes:
 //
 //	JORA_WRITE_GO_TEMPLATES=/tmp/in.json npx vitest run packages/data/src/prompt/go-template.test.ts
-//	go run ./tooling/reference/go_templates < /tmp/in.json > packages/data/test/goldens/go-templates.json
+//	GO111MODULE=off go run ./tooling/reference/go_templates < /tmp/in.json > packages/data/test/goldens/go-templates.json
+//
+// and likewise apps/cli/test/model/go-prompts.json of one-prompt.test.ts beside it.
 package main
 
 import (

@@ -23,7 +23,7 @@ export class Passages {
 
   /** @throws ModelError | HubError when the sentence encoder cannot be had */
   async find(
-    { text, retrieve, retriever: name = 'bm25', embedder }: Ask,
+    { text, retrieve, retriever: name = 'bm25', embedder }: Pick<Ask, 'text' | 'retrieve' | 'retriever' | 'embedder'>,
     documents: readonly ContextDocument[],
     tell: (event: ChatEvent) => void,
   ): Promise<readonly Passage[]> {

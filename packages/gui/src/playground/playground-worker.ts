@@ -3,6 +3,7 @@ import type { Ask as Question } from '@jora/data'
 import type { ChatEvent, Side } from '../api'
 import { keyOf, LoadedModel } from './loaded-model'
 import type { Ask, FromWorker, ToWorker } from './messages'
+import { questionOf } from './question'
 
 const defaultNewTokens = 256
 
@@ -21,32 +22,6 @@ async function modelFor(ask: Ask, tell: (event: ChatEvent) => void): Promise<Loa
   await old?.dispose()
   held = await LoadedModel.open(key, ask)
   return held
-}
-
-/** What is asked, with the documents that answer it best. */
-async function questionOf(
-  ask: Ask,
-  { prompt, passages: finder }: LoadedModel,
-  tell: (event: ChatEvent) => void,
-): Promise<Question> {
-  const { text, input, history = [], documents = [] } = ask
-  const mode =
-    ask.mode ?? ({ none: 'prompt', chat: 'chat', alpaca: 'instruction', raft: 'instruction' } as const)[prompt.name]
-  if (documents.length === 0) {
-    if (mode === 'prompt') return { prompt: text }
-    if (mode === 'chat') return { messages: [...history, { role: 'user', content: text }] }
-    return { instruction: text, ...(input === undefined || input === '' ? {} : { input }) }
-  }
-  const given = documents.map(({ title, text: content }) =>
-    title === undefined ? { text: content } : { title, text: content },
-  )
-  const passages = await finder.find(ask, given, tell)
-  const shown = passages.map(({ index, score, title }) => ({ index, score, ...(title === undefined ? {} : { title }) }))
-  tell({ type: 'context', documents: shown })
-  const seen = passages.map(({ index }) => given[index]!)
-  return mode === 'chat'
-    ? { messages: [...history, { role: 'user', content: text }], documents: seen }
-    : { question: text, documents: seen }
 }
 
 async function answer(ask: Ask, signal: AbortSignal, tell: (event: ChatEvent) => void): Promise<void> {

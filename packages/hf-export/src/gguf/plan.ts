@@ -1,10 +1,10 @@
 // What a model's GGUF file holds: metadata, and each tensor with where its rows come from.
 import { basename, dirname, resolve } from 'node:path'
 import { architectureOf, interleavedHeads, tensorName, weightShapes, type GgufDescription } from '@jora/llama'
-import { keptChatTemplate } from '@jora/lora'
+import { keptChatTemplate, promptEnds } from '@jora/lora'
 import type { MergedTensors } from '../merged-tensors'
 import { architectureMetadata, checkArchitecture, ropeFactors } from './architectures'
-import { encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
+import { bool, encodeRows, string, u32, type Metadata, type PackedType } from '@jora/tensor/weights'
 import { fallbackNotes, fileTypes, tensorType, type FileType } from './file-types'
 import { interleaveRows } from './interleave'
 import { readVocabulary } from './tokenizer/vocabulary'
@@ -82,6 +82,11 @@ export async function planModel(
   const prompt = adapterDir ?? (gguf ? undefined : modelDir)
   const chatTemplate = prompt === undefined ? undefined : await keptChatTemplate(prompt)
   if (chatTemplate !== undefined) metadata.set('tokenizer.chat_template', string(chatTemplate))
+  if (prompt !== undefined) {
+    const { endOfTurn, bos } = await promptEnds(source.model, { adapter: adapterDir, model: modelDir })
+    if (endOfTurn !== undefined) metadata.set('tokenizer.ggml.eot_token_id', u32(endOfTurn))
+    if (bos !== undefined) metadata.set('tokenizer.ggml.add_bos_token', bool(bos))
+  }
   return { metadata, tensors, notes }
 }
 

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  askedIds,
   choosePromptTemplate,
   contextTemplateOf,
   parseJsonFile,
@@ -9,6 +10,7 @@ import {
   promptTemplate,
   promptTemplates,
   readTextIfThere,
+  stopIdsOf,
   toJinja,
   type ContextTemplate,
   type PromptChoice,
@@ -122,6 +124,35 @@ export async function promptFor({
   if (name !== undefined) return { template }
   const note = `${adapter} has no ${promptFile}, which would say how it was trained to be asked: it is asked in the alpaca template; --prompt-template chooses another`
   return { template, note }
+}
+
+/** What programs must know of a prompt that render its template and make the ids themselves. */
+export interface PromptEnds {
+  /** The token that ends an answer, where that is another than EOS. */
+  readonly endOfTurn?: number | undefined
+  /** Whether prompts begin with BOS; undefined where nobody was trained on them, and the tokenizer says it. */
+  readonly bos?: boolean | undefined
+}
+
+/**
+ * Where prompts of a model begin and answers end; nothing is known of those of a chat template that is no Jinja, or with a
+ * tokenizer that cannot be read.
+ */
+export async function promptEnds(
+  model: Pick<OpenModel, 'tokenizer'>,
+  folders: Pick<PromptSource, 'adapter' | 'model'>,
+): Promise<PromptEnds> {
+  try {
+    const { tokenizer } = model
+    const { template } = await promptFor({ ...folders, tokenizer })
+    const endOfTurn = stopIdsOf(template, tokenizer).find((id) => id !== tokenizer.eosId)
+    const kept = await readPrompt(folders.adapter ?? folders.model)
+    if (kept === undefined || tokenizer.bosId === undefined) return { endOfTurn }
+    const { context, prompt } = askedIds({ question: '?' }, tokenizer, template)
+    return { endOfTurn, bos: [...context, ...prompt][0] === tokenizer.bosId }
+  } catch {
+    return {}
+  }
 }
 
 /** What run.json says, which earlier versions wrote without a prompt.json. */

@@ -1,9 +1,9 @@
 // jora serve and jora chat on a real model: what they answer is what generate answers, adapters together as each alone.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { run } from '../src/program'
-import { writeTinyEncoder } from '../../../packages/llama/test/tiny-encoder'
-import { jora, modelSource, rows, workspace } from './harness'
+import { writeTinyEncoder } from '../../../../packages/llama/test/tiny-encoder'
+import { jora, modelSource, rows, workspace } from '../harness'
+import { serving } from './serving'
 
 const space = workspace()
 const { path } = space
@@ -31,34 +31,6 @@ describe.skipIf(!modelSource)('an adapter in use (needs the bundled model)', () 
       if (code !== 0) throw new Error(err)
     }
   }, 120_000)
-
-  /** A server that runs while `use` does. */
-  async function serving(argv: readonly string[], use: (address: string, models: string[]) => Promise<void>) {
-    let [out, err] = ['', '']
-    let interrupt = () => {}
-    const ended = run(['serve', ...base, '--port', '0', '--json', ...argv], {
-      stdout: { write: (text) => void (out += text), isTTY: false, columns: 100 },
-      stderr: { write: (text) => void (err += text), isTTY: false, columns: 100 },
-      env: {},
-      readStdin: async () => '',
-      async *readLines() {},
-      onInterrupt: (listener) => {
-        interrupt = listener
-        return () => {}
-      },
-      endNow: () => {},
-      turnToTell: async () => '',
-    })
-    await expect.poll(() => out + err, { timeout: 60_000 }).toContain('address')
-    const { address, models } = JSON.parse(out) as { address: string; models: string[] }
-    try {
-      await use(address, models)
-    } finally {
-      interrupt()
-    }
-    expect(await ended).toBe(0)
-    return err
-  }
 
   const ask = async (address: string, body: object) => {
     const response = await fetch(`${address}/v1/chat/completions`, {
