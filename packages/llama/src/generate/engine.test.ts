@@ -153,6 +153,20 @@ describe('beginnings', () => {
     engine.dispose()
   })
 
+  test('of fifty questions on one context of 2,000 tokens, at most 0.15 of fifty contexts are computed', async () => {
+    const wide = { ...decoder, config: { ...config, maxPositions: 4096 } }
+    const own = new Generator(wide, device)
+    const engine = new Engine(own)
+    const count = counted(engine)
+    const long = idsOf(2000, 3)
+    const prompts = Array.from({ length: 50 }, (_, n) => [...long, ...idsOf(20, n)])
+    await Promise.all(prompts.map((prompt) => whole(engine.stream(prompt, { maxNewTokens: 1, stopIds: [] }))))
+    const apart = prompts.reduce((sum, { length }) => sum + length, 0)
+    expect(count.tokens() / apart).toBeLessThanOrEqual(0.15)
+    count.restore()
+    engine.dispose()
+  })
+
   test('of two contexts, a conversation that goes on, and one prompt twice', async () => {
     const engine = new Engine(generator)
     const other = [...context.slice(0, 40), ...idsOf(150, 11)]
