@@ -11,6 +11,8 @@ import { HomePage } from './pages/home/home-page'
 const NewRunPage = lazy(() => import('./pages/new-run/new-run-page'))
 const RunPage = lazy(() => import('./pages/run/run-page'))
 const ComparePage = lazy(() => import('./pages/compare/compare-page'))
+const LearnStartPage = lazy(() => import('./pages/learn/start-page'))
+const ProjectPage = lazy(() => import('./pages/learn/project-page'))
 const PlaygroundPage = lazy(() => import('./pages/playground/playground-page'))
 
 export function App() {
@@ -37,6 +39,8 @@ function Page({ route }: { readonly route: Route }) {
       return <NewRunPage key={route.from ?? ''} from={route.from} />
     case 'run':
       return <RunPage key={route.id} id={route.id} />
+    case 'learn':
+      return route.id === undefined ? <LearnStartPage /> : <ProjectPage key={route.id} id={route.id} />
     case 'compare':
       return <ComparePage ids={route.ids} />
     case 'playground':

@@ -14,6 +14,7 @@ import './styles/devices.css'
 import './styles/run.css'
 import './styles/compare.css'
 import './styles/playground.css'
+import './styles/learn.css'
 import { App } from './app'
 
 createRoot(document.getElementById('page')!).render(

@@ -3,7 +3,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo, Socket } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import { chatSchema, createRunSchema, estimateRequestSchema, type Job, type Run, type RunEvent } from '@jora/gui/api'
+import {
+  chatSchema,
+  createRunSchema,
+  estimateRequestSchema,
+  learnStageSchema,
+  reviewSchema,
+  type Job,
+  type Run,
+  type RunEvent,
+} from '@jora/gui/api'
 import * as fixtures from './fixtures'
 
 /** What the real server sends; the page has to live with it. */
@@ -144,6 +153,7 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
       case 'POST chat':
         return chat(response, chatSchema.parse(await body()))
     }
+    if (first === 'learn') return learnAnswer(`${method} ${third ?? ''}`, second, { request, response, url, startJob })
     const run = first === 'runs' ? find(second ?? '') : undefined
     if (run === undefined) return fail(response, 404, 'not_found', `There is no ${url.pathname}.`)
     switch (`${method} ${third ?? ''}`) {
@@ -212,6 +222,65 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
       }),
   }
 }
+
+/** Projects: two that there are, whose stages are done a moment later. */
+async function learnAnswer(
+  what: string,
+  id: string | undefined,
+  {
+    request,
+    response,
+    url,
+    startJob,
+  }: {
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+    readonly url: URL
+    readonly startJob: (over: Partial<Job>, result: Job['result']) => Job
+  },
+): Promise<unknown> {
+  const { project, small, begun, questions, review, contexts, answers } = fixtures.learn
+  const found = [project, small, begun].find((each) => each.id === id)
+  switch (what) {
+    case 'GET ':
+      return id === undefined ? { projects: [project, begun] } : found
+    case 'POST ':
+      await textOf(request)
+      return begun
+    case 'POST documents':
+      await textOf(request)
+      sent.push(url.searchParams.get('path') ?? '')
+      return { bytes: 10 }
+    case 'POST stages': {
+      const { until } = learnStageSchema.parse(JSON.parse(await textOf(request)))
+      return startJob({ kind: 'learn', title: `Until ${until}`, runId: null, projectId: id ?? null }, {})
+    }
+    case 'GET questions':
+      return { reviewable: true, questions: id === small.id ? questions.slice(0, 12) : questions }
+    case 'POST questions': {
+      const { drafts } = reviewSchema.parse(JSON.parse(await textOf(request)))
+      const byId = new Map(drafts.map((draft) => [draft.id, draft]))
+      review((question) => {
+        const change = byId.get(question.id)
+        if (!change) return question
+        const { decision = question.decision, question: asked = question.question, answer = question.answer } = change
+        return { ...question, decision, question: asked, answer, by: 'reviewer' }
+      })
+      return { reviewable: true, questions: fixtures.learn.questions }
+    }
+    case 'GET contexts': {
+      const from = Number(url.searchParams.get('from') ?? 0)
+      const count = Number(url.searchParams.get('count') ?? 200)
+      return { total: contexts.length, contexts: contexts.slice(from, from + count) }
+    }
+    case 'GET answers':
+      return { answers: id === small.id ? answers.slice(0, 6) : answers }
+  }
+  return fail(response, 404, 'not_found', `There is no ${what} of a project.`)
+}
+
+/** Paths of documents that were sent. */
+export const sent: string[] = []
 
 /** A file of the build; for every other path the page itself. */
 async function page(folder: string, path: string, response: ServerResponse): Promise<void> {

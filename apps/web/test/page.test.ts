@@ -89,6 +89,23 @@ const pages: readonly {
       await page.getByText('Device 1', { exact: true }).first().waitFor()
     },
   },
+  { name: 'learn-start', path: '/learn', ready: (page) => page.getByText('Begun before').waitFor() },
+  {
+    name: 'learn-begun',
+    path: '/learn/begun',
+    ready: (page) => page.getByText('Drop a folder or files here').waitFor(),
+  },
+  {
+    name: 'learn',
+    path: '/learn/small',
+    async ready(page) {
+      await page.locator('.review-row').first().waitFor()
+      await page.locator('.context').first().waitFor()
+      await page.locator('.answer-row').first().waitFor()
+      await page.locator('.context summary').nth(1).click()
+      await page.locator('#questions').scrollIntoViewIfNeeded()
+    },
+  },
   { name: 'run-live', path: '/runs/two-devices', ready: (page) => page.locator('.uplot').nth(2).waitFor() },
   {
     name: 'run-done',

@@ -12,6 +12,7 @@ import { chooseTheme, themes, useTheme } from './theme'
 
 const places: readonly { readonly label: string; readonly to: string; readonly page: Route['page'] }[] = [
   { label: 'Runs', to: to.home, page: 'home' },
+  { label: 'Documents', to: to.learn(), page: 'learn' },
   { label: 'New run', to: to.newRun(), page: 'new' },
   { label: 'Compare', to: to.compare(), page: 'compare' },
   { label: 'Playground', to: to.playground(), page: 'playground' },

@@ -5,6 +5,7 @@ export type Route =
   | { readonly page: 'home' }
   | { readonly page: 'new'; readonly from: string | undefined }
   | { readonly page: 'run'; readonly id: string }
+  | { readonly page: 'learn'; readonly id: string | undefined }
   | { readonly page: 'compare'; readonly ids: readonly string[] }
   | { readonly page: 'playground'; readonly id: string | undefined }
   | { readonly page: 'missing'; readonly path: string }
@@ -17,6 +18,7 @@ export function parseRoute(address: string): Route {
   if (rest.length === 0) {
     if (first === 'new' && second === undefined) return { page: 'new', from: url.searchParams.get('from') ?? undefined }
     if (first === 'runs' && second !== undefined) return { page: 'run', id: second }
+    if (first === 'learn') return { page: 'learn', id: second }
     if (first === 'compare' && second === undefined) return { page: 'compare', ids: url.searchParams.getAll('run') }
     if (first === 'playground' && second === undefined)
       return { page: 'playground', id: url.searchParams.get('run') ?? undefined }
@@ -39,6 +41,7 @@ const query = (name: string, values: readonly string[]): string =>
 export const to = {
   home: '/',
   newRun: (from?: string) => `/new${query('from', from === undefined ? [] : [from])}`,
+  learn: (id?: string) => (id === undefined ? '/learn' : `/learn/${encodeURIComponent(id)}`),
   run: (id: string) => `/runs/${encodeURIComponent(id)}`,
   compare: (ids: readonly string[] = []) => `/compare${query('run', ids)}`,
   playground: (id?: string) => `/playground${query('run', id === undefined ? [] : [id])}`,

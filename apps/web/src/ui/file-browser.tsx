@@ -9,7 +9,7 @@ import { Problem } from './problem'
 
 interface FileBrowserProps {
   /** What is looked for; of folders `model` and `adapter` are chosen whole. */
-  readonly use: 'model' | 'adapter' | 'dataset'
+  readonly use: 'model' | 'adapter' | 'dataset' | 'documents'
   readonly onChoose: (entry: FileEntry) => void
 }
 
@@ -57,9 +57,13 @@ export function FileBrowser({ use, onChoose }: FileBrowserProps) {
   )
 }
 
-/** Any file may hold rows, whatever its name; folders tell what they are. */
+/** Any file may hold rows, whatever its name, and any file or folder documents; other folders tell what they are. */
 const fits = (entry: FileEntry, use: FileBrowserProps['use']): boolean =>
-  use === 'dataset' ? entry.kind === 'file' : entry.use === use || (use === 'adapter' && entry.use === 'run')
+  use === 'documents'
+    ? true
+    : use === 'dataset'
+      ? entry.kind === 'file'
+      : entry.use === use || (use === 'adapter' && entry.use === 'run')
 
 interface BrowserRowProps {
   readonly entry: FileEntry

@@ -1,4 +1,4 @@
-// The first page: what this is, the three ways in, and all runs.
+// The first page: what one may want to do, and all runs.
 import { useKnown } from '../../api/store'
 import { useSession } from '../../shell/session'
 import { Link } from '../../shell/link'
@@ -16,31 +16,49 @@ export function HomePage() {
     <>
       <section className="hero" aria-label="Start">
         <div className="stack measure">
-          <PageTitle title="Runs">Teach a language model your documents</PageTitle>
+          <PageTitle title="Runs">What do you want to do?</PageTitle>
           <p className="hero-text">
-            JORA fine-tunes a model on this machine: pick a model, drop a file of questions and answers, watch it learn,
-            then talk to it. Nothing leaves this machine unless you publish it.
+            JORA teaches a language model on this machine. Nothing leaves it unless you publish it, or let a service
+            draft questions.
           </p>
         </div>
         <div className="hero-ways">
           <div className="hero-way hero-way-first">
-            <h2>Try it first</h2>
+            <h2>Teach a model my documents</h2>
             <p className="soft">
-              A tiny bundled model learns to answer questions on 177 countries by quoting a document. A minute or two on
-              a laptop; nothing to download.
+              Drop a folder of PDF, Word, HTML, tables or text. Questions are drafted, you review them, the model
+              learns, and a report says how well it answers.
             </p>
-            <QuickstartButton />
+            <Link to={to.learn()} className="button button-primary button-large">
+              <Icon name="folder" />
+              Begin with documents
+            </Link>
           </div>
           <div className="hero-way">
-            <h2>Your own model and data</h2>
+            <h2>Train on rows that I have</h2>
             <p className="soft">
-              Choose the model and the file; the settings have defaults that work. Memory and time are told before
-              anything starts.
+              A file of questions and answers, instructions or chats. Memory and time are told before anything starts.
             </p>
             <Link to={to.newRun()} className="button button-large">
               <Icon name="plus" />
               New run
             </Link>
+          </div>
+          <div className="hero-way">
+            <h2>Ask a model</h2>
+            <p className="soft">Before and after training, side by side, with documents to answer from or without.</p>
+            <Link to={to.playground()} className="button button-large">
+              <Icon name="right" />
+              Playground
+            </Link>
+          </div>
+          <div className="hero-way">
+            <h2>See how it works</h2>
+            <p className="soft">
+              A tiny bundled model learns to answer questions on 177 countries by quoting a document. A minute or two;
+              nothing to download.
+            </p>
+            <QuickstartButton />
           </div>
         </div>
         {session.error && (

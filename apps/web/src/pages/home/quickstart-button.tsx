@@ -16,7 +16,7 @@ export function QuickstartButton() {
     })
   return (
     <>
-      <button type="button" className="button button-primary button-large" onClick={start} disabled={busy}>
+      <button type="button" className="button button-large" onClick={start} disabled={busy}>
         <Icon name="play" />
         {busy ? 'Starting …' : 'Start the quickstart'}
       </button>

@@ -1,0 +1,222 @@
+// Step 2: questions on the documents, drafted by a model or dropped as a file, and reviewed.
+import { useRef, useState } from 'react'
+import type { LearnSettings } from '@jora/gui/client'
+import { api } from '../../api/client'
+import { useAction, useRequest } from '../../api/use-request'
+import { lastPart, plural } from '../../format'
+import { Field } from '../../ui/field'
+import { Problem } from '../../ui/problem'
+import { Segments } from '../../ui/segments'
+import { ReviewTable } from './review-table'
+import { StepFrame } from './step'
+import type { StepProps } from './stages'
+
+type Way = 'endpoint' | 'local' | 'file'
+
+const wayOf = ({ questions, drafter }: LearnSettings): Way =>
+  questions !== undefined ? 'file' : drafter !== undefined && drafter.url === undefined ? 'local' : 'endpoint'
+
+export function QuestionsStep({ project, job, onStart, onChange }: StepProps) {
+  const { read, draft } = project.figures
+  const [way, setWay] = useState<Way>(() => wayOf(project.settings))
+  const questions = useRequest(draft === undefined ? undefined : `${project.id} ${JSON.stringify(draft)}`, () =>
+    api.learnQuestions(project.id),
+  )
+  const accepted = questions.data?.questions.filter(({ decision }) => decision === 'accepted').length
+  const status =
+    draft === undefined
+      ? read === undefined
+        ? 'read the documents first'
+        : 'no questions yet'
+      : `${plural(accepted ?? draft.accepted, 'question')} accepted${draft.drafter === undefined ? '' : `, drafted by ${lastPart(draft.drafter)}`}`
+  return (
+    <StepFrame id="questions" number={2} title="Questions" ready={draft !== undefined} status={status}>
+      {read !== undefined && (
+        <details open={draft === undefined}>
+          <summary>{draft === undefined ? 'Where questions come from' : 'Draft or drop questions again'}</summary>
+          <div className="stack">
+            <Segments
+              label="Where questions come from"
+              value={way}
+              options={[
+                { value: 'endpoint', label: 'A service drafts them' },
+                { value: 'local', label: 'A model here drafts them' },
+                { value: 'file', label: 'I have a file' },
+              ]}
+              onChange={setWay}
+            />
+            {way === 'file' ? (
+              <QuestionFile {...{ project, job, onStart, onChange }} />
+            ) : (
+              <DraftForm key={way} isLocal={way === 'local'} {...{ project, job, onStart, onChange }} />
+            )}
+          </div>
+        </details>
+      )}
+      {draft?.stopped !== undefined && <p className="soft">Drafting ended early: {draft.stopped}.</p>}
+      {questions.error && (
+        <Problem what="The questions could not be read" error={questions.error} again={questions.again} />
+      )}
+      {questions.data !== undefined && questions.data.questions.length > 0 && (
+        <ReviewTable project={project.id} loaded={questions.data} onReviewed={questions.again} />
+      )}
+    </StepFrame>
+  )
+}
+
+function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly isLocal: boolean }) {
+  const { drafter, chunkTokens } = project.settings
+  const [url, setUrl] = useState(drafter?.url ?? '')
+  const [model, setModel] = useState(drafter?.model ?? '')
+  const [key, setKey] = useState('')
+  const [perPassage, setPerPassage] = useState(drafter?.perPassage ?? 2)
+  const [most, setMost] = useState(drafter?.maxQuestions === undefined ? '' : String(drafter.maxQuestions))
+  const [tokens, setTokens] = useState(chunkTokens ?? 256)
+  const isWhole = model.trim() !== '' && (isLocal || url.trim() !== '')
+  const draft = () =>
+    onStart({
+      until: 'draft',
+      chunkTokens: Math.max(16, Math.round(tokens) || 256),
+      drafter: {
+        model: model.trim(),
+        perPassage: Math.min(20, Math.max(1, Math.round(perPassage) || 2)),
+        ...(!isLocal && { url: url.trim() }),
+        ...(!isLocal && key !== '' && { key }),
+        ...(/^\d+$/.test(most) && { maxQuestions: Math.max(1, Number(most)) }),
+      },
+    })
+  return (
+    <form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (isWhole && job === undefined) draft()
+      }}
+    >
+      <div className="columns">
+        {!isLocal && (
+          <Field label="Address" hint="Of any OpenAI-compatible service: vLLM, llama.cpp, Ollama, jora serve, …">
+            {(control) => (
+              <input
+                {...control}
+                className="input"
+                type="url"
+                placeholder="http://127.0.0.1:8000/v1"
+                value={url}
+                onChange={(event) => setUrl(event.target.value)}
+              />
+            )}
+          </Field>
+        )}
+        <Field
+          label="Model that drafts"
+          hint={
+            isLocal ? 'A folder, a GGUF file or a Hub id. A larger model drafts better.' : 'As the service calls it.'
+          }
+        >
+          {(control) => (
+            <input {...control} className="input" value={model} onChange={(event) => setModel(event.target.value)} />
+          )}
+        </Field>
+        {!isLocal && (
+          <Field label="Key" hint="Sent to that address alone, and kept nowhere.">
+            {(control) => (
+              <input
+                {...control}
+                className="input"
+                type="password"
+                autoComplete="off"
+                value={key}
+                onChange={(event) => setKey(event.target.value)}
+              />
+            )}
+          </Field>
+        )}
+        <Field label="Questions for each passage">
+          {(control) => (
+            <input
+              {...control}
+              className="input input-short"
+              type="number"
+              min={1}
+              max={20}
+              value={perPassage}
+              onChange={(event) => setPerPassage(event.target.valueAsNumber)}
+            />
+          )}
+        </Field>
+        <Field label="At most" hint="Over all documents. Empty: as many as come.">
+          {(control) => (
+            <input
+              {...control}
+              className="input input-short"
+              inputMode="numeric"
+              value={most}
+              onChange={(event) => setMost(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Longest passage" hint="In tokens; three quarters of a word each.">
+          {(control) => (
+            <input
+              {...control}
+              className="input input-short"
+              type="number"
+              min={16}
+              value={tokens}
+              onChange={(event) => setTokens(event.target.valueAsNumber)}
+            />
+          )}
+        </Field>
+      </div>
+      <div>
+        <button type="submit" className="button button-primary" disabled={!isWhole || job !== undefined}>
+          Draft questions
+        </button>
+      </div>
+    </form>
+  )
+}
+
+function QuestionFile({ job, onStart }: StepProps) {
+  const input = useRef<HTMLInputElement>(null)
+  const { busy, error, run, clear } = useAction()
+  const take = (file: File | undefined) => {
+    if (file === undefined) return
+    run(async () => {
+      const { path } = await api.upload(file.name, file)
+      onStart({ until: 'draft', questions: path })
+    })
+  }
+  return (
+    <>
+      <p className="soft small">
+        JSON Lines or CSV with the columns <code>question</code> and <code>answer</code>, and perhaps{' '}
+        <code>document</code>, the path in the folder.
+      </p>
+      <div>
+        <input
+          ref={input}
+          className="visually-hidden"
+          type="file"
+          accept=".json,.jsonl,.csv,.tsv"
+          aria-label="File with questions"
+          tabIndex={-1}
+          onChange={(event) => {
+            take(event.target.files?.[0])
+            event.target.value = ''
+          }}
+        />
+        <button
+          type="button"
+          className="button button-primary"
+          disabled={busy || job !== undefined}
+          onClick={() => input.current?.click()}
+        >
+          Choose a file
+        </button>
+      </div>
+      {error && <Problem what="The file could not be sent" error={error} again={clear} />}
+    </>
+  )
+}

@@ -1,0 +1,118 @@
+// From documents to a model in a real browser: files dropped, two thousand drafts reviewed, contexts and answers looked at.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { build } from 'vite'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { hasChromium, launch, needsChromium } from './browser'
+import { sent, startFakeServer, type FakeServer } from './fake-server'
+
+let folder: string
+let server: FakeServer
+let browser: Browser
+beforeAll(async () => {
+  if (!hasChromium) return
+  folder = mkdtempSync(join(tmpdir(), 'jora-web-'))
+  const { NODE_ENV } = process.env
+  process.env.NODE_ENV = 'production'
+  await build({
+    root: join(import.meta.dirname, '..'),
+    logLevel: 'error',
+    build: { outDir: folder, emptyOutDir: true },
+  })
+  process.env.NODE_ENV = NODE_ENV
+  server = await startFakeServer(folder)
+  browser = await launch()
+})
+beforeEach((ctx) => ctx.skip(!hasChromium, needsChromium))
+afterAll(async () => {
+  await browser?.close()
+  await server?.close()
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+})
+
+async function open(path: string): Promise<Page> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, reducedMotion: 'reduce' })
+  await page.goto(server.url + path)
+  return page
+}
+
+test('from the first screen to a project, whose documents are sent and read', async () => {
+  const page = await open('/')
+  await page.getByRole('link', { name: 'Begin with documents' }).click()
+  await page.getByLabel('What it is called').fill('Begun')
+  await page.getByRole('button', { name: 'Next: drop the documents' }).click()
+  await page.getByRole('heading', { name: 'Begun' }).waitFor()
+  await page.getByLabel('Choose files').setInputFiles([
+    { name: 'guide.md', mimeType: 'text/markdown', buffer: Buffer.from('# Guide') },
+    { name: '.DS_Store', mimeType: 'text/plain', buffer: Buffer.from('x') },
+  ])
+  await expect.poll(() => sent).toEqual(['guide.md'])
+  // Dropped as a browser does it.
+  const data = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer()
+    transfer.items.add(new File(['two'], 'two.txt'))
+    return transfer
+  })
+  await page.locator('.drop').dispatchEvent('drop', { dataTransfer: data })
+  await expect.poll(() => sent).toEqual(['guide.md', 'two.txt'])
+  await page.close()
+})
+
+test('two thousand drafts: edited, rejected, found and saved, and scrolled with few rows at a time', async () => {
+  const page = await open('/learn/handbook')
+  await page.locator('.review-row').first().waitFor()
+  await page.getByText('2,000 of 2,000 shown').waitFor()
+  // Rows are there only near where one looks, at any place of the list.
+  const list = page.getByRole('region', { name: 'List of questions' })
+  for (const [share, quay] of [
+    [1, /quay 1999 of/],
+    [0.5, /quay (9[5-9]|10[0-5])\d of/],
+    [0, /quay 0 of/],
+  ] as const) {
+    const found = async () => {
+      await list.evaluate((element, at) => element.scrollTo(0, at * element.scrollHeight), share)
+      return page.getByText(quay).count()
+    }
+    await expect.poll(found).toBeGreaterThan(0)
+    await expect.poll(() => page.locator('.review-row').count()).toBeLessThan(120)
+  }
+
+  await page.getByLabel('Search questions').fill('quay 7 of')
+  await expect.poll(() => page.locator('.review-row').count()).toBe(1)
+  await page.getByRole('button', { name: /^Edit How many ships may lie at quay 7 of/ }).click()
+  await page.getByLabel('Answer', { exact: true }).fill('Seven at most.')
+  await page.getByRole('button', { name: /^Done/ }).click()
+  await page.getByText('Seven at most.').waitFor()
+  await page.getByRole('button', { name: /^Reject/ }).click()
+  await page.getByLabel('Search questions').fill('')
+  await page.getByText('1,899 accepted', { exact: false }).waitFor()
+  await page.getByRole('button', { name: 'Save 1 decision' }).click()
+  await page.getByRole('button', { name: 'Nothing to save' }).waitFor()
+  await page.getByRole('radio', { name: 'Not reviewed' }).check()
+  await page.getByText('1,999 of 2,000 shown').waitFor()
+  await page.close()
+})
+
+test('the report is filtered and searched, and leads to the passages', async () => {
+  const page = await open('/learn/handbook')
+  await page.locator('.answer-row').first().waitFor()
+  const report = page.locator('#report')
+  await report.getByRole('radio', { name: 'Wrong' }).check()
+  await report.getByText('24 of 48 questions').waitFor()
+  await report.getByLabel('Search answers').fill('quay 13 ')
+  await expect.poll(() => report.locator('.answer-row').count()).toBe(1)
+  await report.getByText('The passages it read').click()
+  await report.locator('.source-golden').waitFor()
+  expect(await report.locator('.source').count()).toBe(5)
+  const contexts = page.locator('#contexts')
+  await contexts.locator('summary').first().waitFor()
+  expect(await contexts.locator('.context-bar').first().getAttribute('aria-label')).toBe(
+    '5 documents, none of which answers',
+  )
+  expect(await contexts.locator('.context-bar').nth(1).getAttribute('aria-label')).toBe(
+    '5 documents, the fourth answers',
+  )
+  await page.close()
+})
