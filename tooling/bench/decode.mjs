@@ -41,7 +41,7 @@ async function ours() {
   const opened = await openModel(/** @type {string} */ (model))
   const shapes = weightShapes(opened.config).values()
   const dtype = answeringDType(/** @type {'auto'} */ (flags.dtype), device, shapes)
-  const decoder = await opened.decoder(device, dtype)
+  const decoder = await opened.decoder(device, dtype, 'asked')
   const generator = new Generator(decoder, device)
   return {
     async run(round, heard) {

@@ -1,7 +1,7 @@
 // One JORA measurement in a process of its own, as one JSON line: step time, peak memory, and the machine's GEMM rate.
 //   node lora-step.mjs [--batch 2] [--seq 512] [--steps 8] [--threads 2] [--rows FILE.json] [--rank 16] [--checkpoint]
 //     [--model FOLDER]: a model's folder; without it, random weights in the shape of a small Llama
-//     [--mesh data=1,model=2]: as many devices, of --threads threads each
+//     [--dtype f32|int8] [--mesh data=1,model=2]: as many devices, of --threads threads each
 // Rows may be context trees, as trees.mjs writes them: then a step has --batch samples or a few more.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,6 +26,7 @@ const { values: flags } = parseArgs({
     rows: { type: 'string' },
     model: { type: 'string' },
     checkpoint: { type: 'boolean', default: false },
+    dtype: { type: 'string', default: 'f32' },
     mesh: { type: 'string', default: 'data=1,model=1' },
   },
 })
@@ -44,7 +45,7 @@ try {
   const groups = dataGroups(device)
   // Plain JavaScript: Node 20 has no `await using`.
   const opened = await openModel(flags.model ?? folder, { local: true })
-  const model = await opened.decoder(device, 'f32')
+  const model = await opened.decoder(device, /** @type {'f32'} */ (flags.dtype))
   await opened[Symbol.asyncDispose]()
   const lora = { r, alpha: r, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
   const stepper = new TrainingStep(

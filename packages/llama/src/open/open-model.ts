@@ -69,10 +69,11 @@ export interface OpenModel extends ModelDescription, AsyncDisposable {
   /** SHA-256 of config.json and of samples of the weights: quick, and tells models apart. */
   digest(): Promise<string>
   /**
-   * The decoder on `device`. Weights that a device can map stay in their files until a program uses them.
+   * The decoder on `device`. Of `int8`, a model that is only asked has every matrix in 8 bits or fewer; one that is trained its linear
+   * layers, by row where they are floats. Weights that a device can map stay in their files until a program uses them.
    * @throws ModelError when the device cannot compute in `dtype`, or naming a weight with values that are not finite
    */
-  decoder(device: Device, dtype?: DTypeSetting): Promise<Decoder>
+  decoder(device: Device, dtype?: DTypeSetting, use?: 'asked' | 'trained'): Promise<Decoder>
 }
 
 const configName = 'config.json'
@@ -128,7 +129,11 @@ class Opened extends Description implements OpenModel {
     return digestOf(this.configText, this.weights.files)
   }
 
-  async decoder(device: Device, setting: DTypeSetting = 'auto'): Promise<Decoder> {
+  async decoder(
+    device: Device,
+    setting: DTypeSetting = 'auto',
+    use: 'asked' | 'trained' = 'trained',
+  ): Promise<Decoder> {
     const { config, weights: source } = this
     const types = [...weightShapes(config).keys()].map((name) => source.entries.get(name)!.type)
     const wanted = wantedDType(
@@ -136,8 +141,9 @@ class Opened extends Description implements OpenModel {
       device,
       types.some((type) => type !== 'F32'),
     )
-    const int8 = setting === 'int8'
-    const how = { device, dtype: wanted, check: true, quantize: this.quantize, int8 }
+    const int8 = setting === 'int8' ? use : undefined
+    const quantize = this.quantize ?? (int8 === 'trained' ? 'int8' : undefined)
+    const how = { device, dtype: wanted, check: true, quantize, int8 }
     const weights = await uploadWeights(source, config, how)
     // Blocks that were unpacked to f32 are computed in f32, whatever `auto` takes f32 weights for.
     const dtype = int8 || types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)

@@ -13,7 +13,7 @@ import {
 import type { DecoderConfig } from '../config/config'
 import type { Weights } from '../model'
 import { weightSharding } from '../partition'
-import { notFinite, placeQuantised, quantisedPlan, readCodes } from './quantised'
+import { isLinear, notFinite, placeQuantised, quantisedPlan, readCodes } from './quantised'
 import { isBlocks, storedType, weightShapes } from './weights'
 
 /** Bytes of a file that are looked at a time. */
@@ -63,8 +63,8 @@ export interface UploadOptions {
   readonly check: boolean
   /** How linear layers in floats are quantised (default: not). */
   readonly quantize?: Quantisation | undefined
-  /** Whether products are computed in 8 bits (default: they are not). */
-  readonly int8?: boolean
+  /** Products are computed in 8 bits: of linear layers where the model is trained, of all matrices where it is only asked. */
+  readonly int8?: 'asked' | 'trained' | undefined
 }
 
 /**
@@ -77,14 +77,15 @@ export interface UploadOptions {
 export async function uploadWeights(
   source: WeightSource,
   config: DecoderConfig,
-  { device, dtype, check, quantize, int8 = false }: UploadOptions,
+  { device, dtype, check, quantize, int8 }: UploadOptions,
 ): Promise<Weights> {
   const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
   const weights: Record<string, Weight> = {}
   try {
     for (const [name, shape] of weightShapes(config)) {
       const { type } = source.entries.get(name)!
-      const plan = quantisedPlan(name, source.entries.get(name)!, quantize, int8)
+      const inBytes = int8 === 'asked' || (int8 === 'trained' && isLinear(name))
+      const plan = quantisedPlan(name, source.entries.get(name)!, quantize, inBytes)
       if (plan) {
         const codes = await readCodes(source, name, plan)
         weights[name] = placeQuantised(plan, shape, {

@@ -71,7 +71,7 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
     prompts.push(await promptFor({ adapter, model: model.ref.dir, tokenizer, choice, documents, rows }))
   }
   const device = typeof options.device === 'function' ? await options.device() : options.device
-  const base = await model.decoder(device, answeringDType(dtype, device, weightShapes(model.config).values()))
+  const base = await model.decoder(device, answeringDType(dtype, device, weightShapes(model.config).values()), 'asked')
   const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
   const engine = new Engine(new Generator(base, device, adapt))
   const held: AdapterArgument[] = []

@@ -31,7 +31,7 @@ export async function evaluateStage(
   const all = await loadRows(path('contexts'))
   const rows = all.filter(({ split }) => split === 'test').map(({ split: _split, ...row }) => row)
   const dtype = answeringDType(config.settings.dtype, device, weightShapes(model.config).values())
-  const decoder = await model.decoder(device, dtype)
+  const decoder = await model.decoder(device, dtype, 'asked')
   const { template: prompt } = await promptFor({
     adapter: path('train'),
     model: model.ref.dir,

@@ -15,6 +15,7 @@ import type {
 import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
 import type { Aval, OpName } from '../ir/op'
+import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
 import { onnxLowerings } from './op-table'
 import { requireRuntime } from './runtime'
@@ -69,6 +70,9 @@ interface Pending {
  */
 const areCoresFree = (threads: number): boolean => loadavg()[0]! + threads <= availableParallelism() + 0.5
 
+/** Whether this processor adds products of 8 bits exactly, once it was asked. */
+let isExact: Promise<unknown> | undefined
+
 class CpuDevice implements Device {
   readonly kind = 'cpu'
   readonly computeDTypes = ['f32'] as const
@@ -79,6 +83,9 @@ class CpuDevice implements Device {
   readonly #outbox: object[] = []
   readonly #manyPrograms: boolean
   readonly #sessions = new Map<string, Session>()
+  /** Tensors made of weights, by the id of a weight's first part: they live as long as that. */
+  readonly #derived = new Map<number, Map<string, number>>()
+  #int8Levels: 127 | 63 = 63
   #ids = 0
   #requests = 0
   /** The large program that has memory of its own. */
@@ -158,6 +165,27 @@ class CpuDevice implements Device {
       .finally(() => file.close())
   }
 
+  /** The id of a tensor made of weights. */
+  #derive({ recipe, buffers, dtype, shape }: Derived): number {
+    const ids = buffers.map((buffer) => this.#fed(buffer))
+    const [first = 0] = ids
+    const known = this.#derived.get(first) ?? new Map<string, number>()
+    this.#derived.set(first, known)
+    const key = JSON.stringify(recipe)
+    let id = known.get(key)
+    if (id === undefined) {
+      known.set(key, (id = this.#ids++))
+      this.#post({ type: 'derive', id, dtype, shape, recipe, ids })
+    }
+    return id
+  }
+
+  /** Finds how products in 8 bits are to be written for this processor. */
+  async probe(): Promise<void> {
+    const exact = await (isExact ??= this.#request({ type: 'addsExactly', ...integerProduct() }))
+    this.#int8Levels = exact === true ? 127 : 63
+  }
+
   /** The session of a model: programs whose models are equal, as those of equal layers are, have one together. */
   #session(bytes: Uint8Array, options: string): Session {
     const key = `${createHash('sha256').update(bytes).digest('hex')} ${options}`
@@ -184,10 +212,14 @@ class CpuDevice implements Device {
     const buffers = {
       fileOf: (buffer: DeviceBuffer) => this.#own(buffer).file,
       idOf: (buffer: DeviceBuffer) => this.#own(buffer).id,
+      int8Levels: this.#int8Levels,
     }
     const lowered = lowerGraph(graph, buffers, options)
     const program = this.#ids++
-    const fed = lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) }))
+    const fed = [
+      ...lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) })),
+      ...lowered.derived.map((derived) => ({ name: derived.name, id: this.#derive(derived) })),
+    ]
     // An arena (6% of a step) and packed weights (3%) are for one program: each keeps its own for ever, and nine batch
     // shapes held 7 GB of arenas. The programs of further shapes share the process's heap and read the mapped file.
     const { manyShapes = false } = options
@@ -279,7 +311,8 @@ class CpuDevice implements Device {
 
   release(buffer: DeviceBuffer): void {
     const { id, file, loaded } = this.#own(buffer)
-    if (!file || loaded) this.#released.push(id)
+    if (!file || loaded) this.#released.push(id, ...(this.#derived.get(id)?.values() ?? []))
+    this.#derived.delete(id)
   }
 
   memory(): Promise<MemoryStats> {
@@ -308,6 +341,6 @@ class CpuDevice implements Device {
 export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
   requireRuntime()
   const device = new CpuDevice(options)
-  await device.synchronize()
+  await device.probe()
   return device
 }

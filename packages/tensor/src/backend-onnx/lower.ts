@@ -7,6 +7,7 @@ import { simplify } from '../jit/execute'
 import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
 import { Draws, type Draw } from './draws'
+import { Int8Products, type Derived } from './int8'
 import { isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
 import { encodeModel, type OnnxValue } from './model-proto'
 import { onnxLowerings, type LowerContext } from './op-table'
@@ -23,6 +24,8 @@ export interface LoweredModel {
   readonly draws: readonly Draw[]
   /** Constants that are fed on every run because they are not in a file. */
   readonly fed: readonly { readonly name: string; readonly buffer: DeviceBuffer }[]
+  /** Inputs that are made of weights, once for all programs. */
+  readonly derived: readonly Derived[]
   /** Initializers that are made with the session. */
   readonly prepared: readonly Prepared[]
   readonly inPlace: InPlace
@@ -33,6 +36,8 @@ export interface Buffers {
   fileOf(buffer: DeviceBuffer): FileRange | undefined
   /** A number that no other buffer has. */
   idOf(buffer: DeviceBuffer): number
+  /** The largest absolute code of an activation in products of 8 bits. */
+  readonly int8Levels: 127 | 63
 }
 
 /** Longest folder that holds all `paths`. */
@@ -66,7 +71,7 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
 
 export function lowerGraph(
   source: CompileGraph,
-  { fileOf, idOf }: Buffers,
+  { fileOf, idOf, int8Levels }: Buffers,
   { donated = [], manyShapes = false }: CompileOptions = {},
 ): LoweredModel {
   const keeps = (node: Node) => onnxLowerings[node.op] !== 'decompose' || (manyShapes && isAnyAttention(node))
@@ -132,10 +137,12 @@ export function lowerGraph(
     return typeof result === 'string' ? [result] : result
   }
   const weights = new Unpacker({ b, constants, names, emit })
+  const int8 = manyShapes ? undefined : new Int8Products(b, inputs, bufferOf, int8Levels)
   const productOf = (node: Node): string | undefined => {
     const alpha = alphas.get(node) ?? 1
     const known = prepared?.productOf(node, (value) => weights.nameFor(value, node), alpha)
-    return known ?? (alpha === 1 ? weights.productOf(node) : undefined)
+    if (known !== undefined || alpha !== 1) return known
+    return int8?.productOf(node, (value) => weights.nameFor(value, node)) ?? weights.productOf(node)
   }
   for (const node of graph.nodes) {
     const fold = scaled.get(node)
@@ -179,6 +186,7 @@ export function lowerGraph(
     fed: fed.filter(isRead),
     draws: draws.list,
     prepared: prepared?.list ?? [],
+    derived: int8?.derived ?? [],
     inPlace,
   }
 }

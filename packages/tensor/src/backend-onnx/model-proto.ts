@@ -1,7 +1,7 @@
 // Writes ONNX models (protocol buffers): the few messages of onnx.proto3 that a straight-line graph needs.
 
 /** Element types of onnx.TensorProto.DataType. */
-export const onnxType = { f32: 1, u8: 2, bool: 9, i32: 6, i64: 7, f16: 10, u32: 12, bf16: 16 } as const
+export const onnxType = { f32: 1, u8: 2, i8: 3, bool: 9, i32: 6, i64: 7, f16: 10, u32: 12, bf16: 16 } as const
 export type OnnxDType = keyof typeof onnxType
 
 export type Attribute = number | bigint | string | readonly number[]

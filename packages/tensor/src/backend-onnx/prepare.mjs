@@ -79,6 +79,27 @@ const makers = {
       for (let at = row; at < out.length; at += rows, i++) out[at] = mins[i] + middle * scales[i]
     return out
   },
+  rows({ part, rows, bits, codebook }, parts) {
+    const values = /** @type {Float32Array} */ (
+      makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts)
+    )
+    const columns = values.length / rows
+    const scales = new Float32Array(rows)
+    for (let row = 0; row < rows; row++) {
+      let largest = 0
+      for (let i = row * columns; i < (row + 1) * columns; i++) largest = Math.max(largest, Math.abs(values[i] ?? 0))
+      scales[row] = largest / 127
+    }
+    if (part === 'scales') return scales
+    const out = new Int8Array(values.length)
+    const [rowStep, step] = part === 'codes' ? [columns, 1] : [1, rows]
+    for (let row = 0; row < rows; row++) {
+      const inverse = scales[row] ? 1 / Number(scales[row]) : 0
+      for (let i = 0, at = row * rowStep; i < columns; i++, at += step)
+        out[at] = Math.round(Number(values[row * columns + i]) * inverse)
+    }
+    return out
+  },
   floats({ bits, codebook }, [codes, scaleParts, minParts]) {
     if (!bits) return asFloats(codes)
     const [scales, mins] = [asFloats(scaleParts), minParts && asFloats(minParts)]

@@ -17,6 +17,14 @@ export type Recipe =
   | { readonly kind: 'scales'; readonly times: number }
   /** What a group adds beside scale · (code − middle code), f32, a group of all rows a row: of minima, scales and codes. */
   | { readonly kind: 'offsets'; readonly bits: 4 | 8; readonly groups: number }
+  /** Rows of a matrix by their largest element, 8 bits: codes, codes turned (columns as rows), or the scale of each row. */
+  | {
+      readonly kind: 'rows'
+      readonly part: 'codes' | 'turned' | 'scales'
+      readonly rows: number
+      readonly bits: 4 | 8
+      readonly codebook?: readonly number[]
+    }
   /** f32 elements: of floats, or of codes, scales and minima. */
   | { readonly kind: 'floats'; readonly bits?: 4 | 8; readonly codebook?: readonly number[] }
 

@@ -18,7 +18,7 @@ const sessions = new Map()
 let firstError
 
 /** @type {Record<string, string>} */
-const ortTypes = { f32: 'float32', i32: 'int32', u32: 'uint32', u8: 'uint8', bool: 'bool', f16: 'float16' }
+const ortTypes = { f32: 'float32', i8: 'int8', i32: 'int32', u32: 'uint32', u8: 'uint8', bool: 'bool', f16: 'float16' }
 
 /** @param {unknown} error */
 const asError = (error) => (error instanceof Error ? error : new Error(String(error)))
@@ -206,6 +206,29 @@ const handlers = {
     const ArrayType = arrays[dtype]
     if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
     tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
+  },
+
+  derive({ id, dtype, shape, recipe, ids }) {
+    const parts = ids.map((/** @type {number} */ part) => tensorOf(part).data)
+    const bytes = prepare(recipe, [parts])
+    const ArrayType = dtype === 'i8' ? Int8Array : Float32Array
+    const length = bytes.byteLength / ArrayType.BYTES_PER_ELEMENT
+    tensors.set(
+      id,
+      makeTensor(dtype, new ArrayType(/** @type {ArrayBuffer} */ (bytes.buffer), bytes.byteOffset, length), shape),
+    )
+  },
+
+  /** Whether products of 8 bits are added exactly: some processors do so in 16 bits, and stop at the largest. */
+  async addsExactly({ model, name }) {
+    const session = await InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      graphOptimizationLevel: 'disabled',
+    })
+    const x = makeTensor('u8', new Uint8Array(64).fill(255), [1, 64])
+    const y = (await session.run({ x }))[name]
+    await session.release()
+    return Number(y?.data[0]) === 64 * 255 * 127
   },
 
   async compile({ program, session, bytes, inputNames, outputs, fed, draws, inPlace, ...options }) {

@@ -1,0 +1,107 @@
+// Products in 8 bits, of programs that train: rows of x are rounded by their largest element, rows of a frozen W by theirs, once. Of
+// x Wᵀ, and of the gradient dy W, into which the scales of W's rows go first. Products of integers are exact; see `int8Levels`.
+import type { DeviceBuffer } from '../backend/backend'
+import { isOp, type Node, type Value } from '../ir/graph'
+import { codebooks } from '../ir/ops/quantised'
+import { OnnxBuilder } from './builder'
+import { encodeModel, type OnnxValue } from './model-proto'
+import type { Recipe } from './prepared'
+
+/** A tensor that the worker makes of a weight's parts, once for all programs. */
+export interface Derived {
+  readonly name: string
+  readonly recipe: Recipe
+  readonly buffers: readonly DeviceBuffer[]
+  readonly dtype: 'i8' | 'f32'
+  readonly shape: readonly number[]
+}
+
+const microsoft = 'com.microsoft'
+
+type Part = Extract<Recipe, { kind: 'rows' }>['part']
+
+/** A model that multiplies 64 codes by the largest weight there is, and the name of its result. */
+export function integerProduct(): { readonly model: Uint8Array; readonly name: string } {
+  const b = new OnnxBuilder()
+  const name = b.node('MatMulInteger', ['x', b.constant('i8', [64, 1], new Uint8Array(64).fill(127))])
+  const inputs = [{ name: 'x', dtype: 'u8', dims: [1, 64] }] as const
+  const outputs = [{ name, dtype: 'i32', dims: [1, 1] }] as const
+  return { model: encodeModel({ nodes: b.nodes, initializers: b.initializers, values: [], inputs, outputs }), name }
+}
+
+export class Int8Products {
+  readonly derived: Derived[] = []
+  readonly #names = new Map<Value, Partial<Record<Part, string>>>()
+
+  /**
+   * @param inputs of the model; tensors that are derived are added to them
+   * @param bufferOf what a constant is bound to
+   * @param levels the largest absolute code of an activation: 127, or 63 where the processor would not add products of 127 exactly
+   */
+  constructor(
+    readonly b: OnnxBuilder,
+    readonly inputs: OnnxValue[],
+    readonly bufferOf: ReadonlyMap<Value, DeviceBuffer>,
+    readonly levels: 127 | 63,
+  ) {}
+
+  /** The frozen weight of a product in 8 bits. */
+  #weightOf(node: Node): Node<'dequantise'> | undefined {
+    if (!isOp(node, 'dot') || node.params.transposeA) return undefined
+    const [x, w] = node.inputs as [Value, Value]
+    if (!isOp(w.node, 'dequantise') || !w.node.params.int8 || x.aval.dtype !== 'f32') return undefined
+    const isFrozen = w.aval.shape.length === 2 && w.node.inputs.every((v) => this.bufferOf.has(v))
+    return isFrozen ? w.node : undefined
+  }
+
+  #derive(weight: Node<'dequantise'>, part: Part): string {
+    const buffers = weight.inputs.map((v) => this.bufferOf.get(v)!)
+    const [n, k] = weight.outputs[0]!.aval.shape as [number, number]
+    const names = this.#names.get(weight.inputs[0]!) ?? {}
+    this.#names.set(weight.inputs[0]!, names)
+    if (names[part] !== undefined) return names[part]
+    const name = (names[part] = this.b.newName())
+    const { bits, codebook } = weight.params
+    const dtype = part === 'scales' ? 'f32' : 'i8'
+    const shape = part === 'scales' ? [n] : part === 'codes' ? [n, k] : [k, n]
+    const recipe: Recipe = { kind: 'rows', part, rows: n, bits, ...(codebook ? { codebook: codebooks[codebook] } : {}) }
+    this.derived.push({ name, recipe, buffers, dtype, shape })
+    this.inputs.push({ name, dtype, dims: shape })
+    return name
+  }
+
+  /** Rows of `x` as codes, u8, and the scale of each, f32 `[rows, 1]`. */
+  #rounded(x: string, columns: number): { readonly codes: string; readonly scales: string } {
+    const { b, levels } = this
+    const rows = b.shared(`rows of ${x}`, () => b.node('Reshape', [x, b.int64s([-1, columns])]))
+    const scales = b.shared(`scales of ${x}`, () => {
+      const largest = b.node('ReduceMax', [b.node('Abs', [rows]), b.int64s([-1])], { keepdims: 0n })
+      // A row of zeros stays one.
+      return b.node('Max', [b.node('Mul', [largest, b.scalar('f32', 1 / levels)]), b.scalar('f32', 1e-30)])
+    })
+    const codes = b.shared(`codes of ${x}`, () => {
+      const zeros = b.node('Expand', [b.scalar('u8', levels + 1), b.node('Shape', [scales])])
+      return b.node('QuantizeLinear', [rows, scales, zeros], { axis: 0n })
+    })
+    return { codes, scales: b.shared(`column of ${x}`, () => b.node('Reshape', [scales, b.int64s([-1, 1])])) }
+  }
+
+  /** The name of `node`'s result, when it is a product in 8 bits; undefined for any other node. */
+  productOf(node: Node, nameOf: (value: Value) => string): string | undefined {
+    const weight = this.#weightOf(node)
+    if (!weight || !isOp(node, 'dot')) return undefined
+    const { b } = this
+    const [x] = node.inputs as [Value]
+    const scales = this.#derive(weight, 'scales')
+    const forward = node.params.transposeB
+    const given = forward
+      ? nameOf(x)
+      : b.shared(`scaled ${nameOf(x)} ${scales}`, () => b.node('Mul', [nameOf(x), scales]))
+    const rounded = this.#rounded(given, x.aval.shape.at(-1)!)
+    const matrix = this.#derive(weight, forward ? 'turned' : 'codes')
+    const one = b.scalar('f32', 1)
+    const inputs = [rounded.codes, matrix, one, forward ? scales : one, b.scalar('u8', this.levels + 1)]
+    const y = b.node('Mul', [b.node('MatMulIntegerToFloat', inputs, {}, microsoft), rounded.scales])
+    return b.node('Reshape', [y, b.int64s(node.outputs[0]!.aval.shape)])
+  }
+}
