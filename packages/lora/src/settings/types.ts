@@ -41,7 +41,7 @@ const numeric = (
 /** An integer from `min` to `max`; without `max`, any that a float64 holds exactly. */
 export const integer = (min: number, max = Number.MAX_SAFE_INTEGER): SettingType<number> =>
   numeric('integer', 'N', (value) =>
-    !Number.isSafeInteger(value) || (value as number) < min
+    !Number.isInteger(value) || (value as number) < min
       ? `an integer ≥ ${min}`
       : (value as number) > max
         ? `an integer from ${min} to ${max}`
