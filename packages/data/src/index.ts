@@ -1,7 +1,15 @@
 // @jora/data: tokenizer, prompts, datasets and batches for fine-tuning.
 
 export * from './portable'
-export { loadRows, loadTokenizer, readChunks, readText, readTextIfThere, type ReadOptions } from './rows/files'
+export {
+  loadChecked,
+  loadRows,
+  loadTokenizer,
+  readChunks,
+  readText,
+  readTextIfThere,
+  type ReadOptions,
+} from './rows/files'
 export { importDataset, type ImportSink } from './import/import-dataset'
 export {
   listDocuments,

@@ -166,3 +166,12 @@ export {
   type AnswerSummary,
   type ScoreName,
 } from './metrics/summary'
+export { checkJudged, checkPair, type JudgedRow, type PreferencePair } from './preference/rows'
+export {
+  prepareJudged,
+  preparePairs,
+  treeOfTwo,
+  type PreferenceOptions,
+  type PreferenceSample,
+  type PreparedPreferences,
+} from './preference/samples'

@@ -84,3 +84,7 @@ export {
   type Comparison,
   type Scores,
 } from './answer/compare'
+export { readRun, seriesOf, type Point, type RunRecord } from './logs/record'
+export { runCsv } from './logs/csv'
+export { runHtml } from './logs/html'
+export { eventFileName, tensorboardEvents } from './logs/tensorboard'

@@ -109,3 +109,5 @@ export {
   type StepResult,
   type TrainState,
 } from './train/training-step'
+export { preferences } from './train/objectives/preferences'
+export type { ObjectiveName, Pairs, Preference, PreferenceBatch, PreferenceName } from './train/objectives/objective'

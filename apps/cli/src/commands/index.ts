@@ -28,6 +28,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'fine-tune a LoRA adapter on rows of instructions and answers',
     load: async () => (await import('./train')).registerTrain,
   },
+  runs: {
+    summary: 'list, compare and plot training runs; write them for TensorBoard, as CSV or as a page',
+    load: async () => (await import('./runs/runs')).registerRuns,
+  },
   eval: {
     summary: 'loss, exact match, F1, and what else fits the rows of a file',
     load: async () => (await import('./eval')).registerEval,

@@ -109,13 +109,18 @@ export function nextCommands(values: TrainValues, { packing, prompt }: JoraDatas
   const both = `--model ${shellWord(model)} ${adapter}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
+  const isPreference = (values.objective ?? 'sft') !== 'sft'
   const asks =
-    packing === 'tree' ? '--document FILE --question' : prompt?.name === 'none' ? '--prompt' : '--instruction'
+    packing === 'tree' && !isPreference
+      ? '--document FILE --question'
+      : prompt?.name === 'none'
+        ? '--prompt'
+        : '--instruction'
   // What only fits when it is split is used split.
   const where = mesh === trainFlags.mesh.fallback ? '' : ` --mesh ${mesh}`
   return [
     `generate ${adapter}${where} ${asks} "…"`,
-    `eval ${adapter} --dataset ${shellWord(dataset)}${heldOut}${where}`,
+    ...(isPreference ? [] : [`eval ${adapter} --dataset ${shellWord(dataset)}${heldOut}${where}`]),
     // A GGUF file is not merged: llama.cpp lays the adapter over it.
     /\.gguf$/i.test(model)
       ? `export --format gguf-lora ${both} --output ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}.gguf`)}`

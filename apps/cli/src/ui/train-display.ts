@@ -118,7 +118,8 @@ export class TrainDisplay {
 }
 
 /** `  exact match 42.1%  (32 answers in 12 s)`; empty where no question was answered. */
-function scoresOf({ answers, answerSeconds = 0, ...event }: EvalEvent): string {
+function scoresOf({ answers, answerSeconds = 0, accuracy, margin, ...event }: EvalEvent): string {
+  if (accuracy !== undefined && margin !== undefined) return `  right ${percent(accuracy)}  margin ${margin.toFixed(3)}`
   if (answers === undefined) return ''
   const scores = (Object.keys(scoreLabels) as ScoreName[]).flatMap((name) => {
     const value = event[name]

@@ -41,7 +41,7 @@ const events = (out: string): Event[] =>
         .filter((line) => line.endsWith('}'))
         .map((line) => JSON.parse(line) as Event)
     : []
-const fleeting = new Set(['stepMs', 'seconds', 'answerSeconds', 'deviceBytes', 'peakDeviceBytes'])
+const fleeting = new Set(['programs', 'stepMs', 'seconds', 'answerSeconds', 'deviceBytes', 'peakDeviceBytes'])
 /** Without what depends on time and memory. */
 const course = (out: string) =>
   events(out).map((event) => Object.fromEntries(Object.entries(event).filter(([key]) => !fleeting.has(key))))

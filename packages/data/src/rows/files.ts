@@ -3,8 +3,9 @@
 import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatasetError } from '../errors'
+import { DatasetError, type RowOrigin } from '../errors'
 import { decodeText, decodeWhole } from '../records/decode'
+import { valueOf } from '../records/records'
 import type { Row } from './row-formats'
 import { readRows, type RowOptions } from './rows'
 import { recordsOfFile } from './sources'
@@ -69,6 +70,23 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 export async function loadRows(file: string, options?: ReadOptions & RowOptions): Promise<Row[]> {
   const rows: Row[] = []
   for await (const row of readRows(recordsOfFile(readBytes(file, options), file), file, options)) rows.push(row)
+  return rows
+}
+
+/**
+ * Reads a file of preferences, each row checked by `check`.
+ * @throws DatasetError when it is missing, not text, or has a bad row
+ */
+export async function loadChecked<R>(
+  file: string,
+  check: (value: unknown, origin: RowOrigin) => R,
+  options?: ReadOptions,
+): Promise<R[]> {
+  const rows: R[] = []
+  for await (const item of recordsOfFile(readBytes(file, options), file)) {
+    const { value, origin } = valueOf(item)
+    rows.push(check(value, origin))
+  }
   return rows
 }
 

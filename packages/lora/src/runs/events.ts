@@ -36,6 +36,10 @@ export interface EvalEvent extends AnswerFigures {
   /** Mean over the labelled tokens of the held-out rows, in nats. */
   readonly loss: number
   readonly perplexity: number
+  /** Of preferences: the share of them that the model has right; the perplexity is then that of good answers. */
+  readonly accuracy?: number
+  /** Of preferences: the mean margin. */
+  readonly margin?: number
 }
 
 /** A checkpoint is in its folder, whole. */

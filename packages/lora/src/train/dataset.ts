@@ -1,11 +1,25 @@
 // Rows of a file as training and held-out samples of a model's tokenizer.
 import { createHash } from 'node:crypto'
-import { columnsExpected, loadRows, parseColumns, unusedKeysNote, type Columns } from '@jora/data'
+import {
+  checkJudged,
+  checkPair,
+  columnsExpected,
+  loadChecked,
+  loadRows,
+  parseColumns,
+  prepareJudged,
+  preparePairs,
+  unusedKeysNote,
+  type Columns,
+  type PreparedPreferences,
+  type Tokenizer,
+} from '@jora/data'
 import { describeModel, type DownloadEvent, type ModelDescription } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
 import type { JoraConfig } from '../settings/jora-config'
 import { loadDatasets, mixDatasets } from '../datasets/load-datasets'
-import { samplesFromRows, type JoraSamples } from './samples'
+import type { PreferenceName } from './objectives/objective'
+import { preferenceSamples, samplesFromRows, type JoraSamples } from './samples'
 
 /** Samples of a file. */
 export interface JoraDataset extends JoraSamples {
@@ -47,6 +61,11 @@ export async function generateAlpacaDataset(
     tokenizer,
     config: { vocabSize },
   } = model ?? (await describeModel(settings.modelPath))
+  const { objective = 'sft' } = settings
+  if (objective !== 'sft') {
+    const prepared = await preferencesOf(path, objective, config, { tokenizer, vocabSize }, onBytes)
+    return { ...preferenceSamples(prepared, part, tokenizer), path, hash: hash.digest('hex') }
+  }
   const reading = { onBytes, onUnusedKey, columns: columnsOf(settings.columns) }
   const hub = { onProgress: onDownload, signal }
   const sets = await loadDatasets(path, { ...reading, hub })
@@ -65,6 +84,21 @@ export async function generateAlpacaDataset(
 
 /** Splits of the Hub that are held out, the first that a data set has. */
 export const evalSplits = ['test', 'validation', 'train']
+
+/** The preferences of a file, in the rows that the objective has. */
+async function preferencesOf(
+  path: string,
+  objective: PreferenceName,
+  { settings }: JoraConfig,
+  model: { readonly tokenizer: Tokenizer; readonly vocabSize: number },
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<PreparedPreferences> {
+  const { promptTemplate: template, contextTemplate, maxSeqLength, onOverflow, split, seed } = settings
+  const options = { ...model, template, contextTemplate, maxSeqLength, onOverflow, split, seed }
+  return objective === 'kto'
+    ? prepareJudged(await loadChecked(path, checkJudged, { onBytes }), options)
+    : preparePairs(await loadChecked(path, checkPair, { onBytes }), options)
+}
 
 /** The columns that a setting names. @throws ConfigError for a text that names none */
 export function columnsOf(text: string | undefined): Columns | undefined {

@@ -1,5 +1,5 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
-import type { Batch, Sample } from '@jora/data'
+import type { Batch, PreferenceSample, Sample } from '@jora/data'
 import {
   averagingShares,
   defaultDevice,
@@ -12,6 +12,10 @@ import {
 import { chooseDType, type Decoder } from '@jora/llama'
 import { joinTrained, splitTrained, startAdapter, type Adapter } from '../adapter/adapter'
 import { Evaluator } from './evaluate'
+import { withPrompts } from './objectives/answers'
+import { PreferenceEvaluator, type PreferenceEvaluation } from './objectives/evaluate'
+import type { Preference } from './objectives/objective'
+import { preferences } from './objectives/preferences'
 import type { AnswerFigures, EvalEvent, TrainEvent } from '../runs/events'
 import { ConfigError } from '../settings/lora-config'
 import { planRun } from './batches/run-plan'
@@ -63,6 +67,18 @@ export interface TrainInputs {
   readonly device?: Device | undefined
 }
 
+/** The loss of preferences that a run has; undefined where it learns answers. */
+const preferenceOf = ({ objective = 'sft', beta = 0.1 }: Pick<TrainConfig, 'objective' | 'beta'>) =>
+  objective === 'sft' ? undefined : { rule: preferences[objective], beta }
+
+/** @throws ConfigError for samples that are no preferences */
+function learnedBy(rule: Preference | undefined, samples: readonly Sample[]): readonly Sample[] {
+  if (!rule) return samples
+  if (!samples.every((sample) => 'sign' in sample))
+    throw new ConfigError('preferences are learned of samples with two answers each; these are others')
+  return rule.learnsPrompts ? withPrompts(samples as readonly PreferenceSample[]) : samples
+}
+
 /** A checkpoint's state on the device: what is trained is `raw`, where the adapter that was kept is another. */
 function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Adapter) => Adapter): TrainState {
   const trained = raw === undefined ? adapter : joinTrained(raw, splitTrained(adapter).frozen)
@@ -92,13 +108,22 @@ export interface TrainResult {
  * step and, where it can be found, the operation when loss or gradient is not finite
  */
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
-  const { model, config, train, heldOut, padId, rowTokens, saveCheckpoint, signal } = inputs
+  const { model, config, padId, rowTokens, saveCheckpoint, signal } = inputs
+  const preference = preferenceOf(config)
+  const [train, heldOut] = [inputs.train, inputs.heldOut].map((samples) => learnedBy(preference?.rule, samples)) as [
+    readonly Sample[],
+    readonly Sample[],
+  ]
   const rule = inputs.watch ?? watchNothing
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
   const groups = dataGroups(device)
   checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
+  if (preference && groups > 1)
+    throw new ConfigError(
+      `objective is ${config.objective}, which rows cannot be split for: mesh has data=${groups}, expected data=1`,
+    )
   // An evaluation is one program; what is left of three are the training step's.
   const plan = planRun(train, config, { rowTokens, padId, groups, mostShapes: heldOut.length > 0 ? 2 : 3 })
   const { totalSteps } = plan
@@ -141,10 +166,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
       sumsBatches: plan.sumsBatches,
+      preference: preference && { ...preference, samples: train },
     },
     device,
   )
-  const evaluator = new Evaluator({ ...model, dtype }, config.lora, device)
+  const evaluator = preference
+    ? new PreferenceEvaluator({ ...model, dtype }, config.lora, device, preference)
+    : new Evaluator({ ...model, dtype }, config.lora, device)
   const programs = () => stepper.compiled + evaluator.compiled
   /** Releases what `evaluated` made. */
   const drop = (evaluated: Adapter): void => {
@@ -174,9 +202,15 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
       const alone = isJob(device) ? undefined : signal
       const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
-      const { loss, perplexity } = await evaluator.run(heldOut, adapter, options)
+      const { loss, perplexity, ...figures } = await evaluator.run(
+        heldOut as readonly PreferenceSample[],
+        adapter,
+        options,
+      )
+      const { accuracy, margin } = figures as Partial<PreferenceEvaluation>
+      const judged = accuracy === undefined || margin === undefined ? {} : { accuracy, margin }
       const scores = rule.scores.length > 0 ? await inputs.scoreAnswers?.(adapter, alone) : {}
-      const event: EvalEvent = { type: 'eval', step: progress.step, loss, perplexity, ...scores }
+      const event: EvalEvent = { type: 'eval', step: progress.step, loss, perplexity, ...judged, ...scores }
       watched = watch(watched, event, rule)
       return [event]
     } catch (error) {

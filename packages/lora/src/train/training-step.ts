@@ -30,12 +30,14 @@ import {
   type Tensor,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import type { Batch } from '@jora/data'
+import type { Batch, Sample } from '@jora/data'
 import { devicePut } from '@jora/shard'
 import { joinTrained, loraLinear, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 import { neftune } from './neftune'
+import { preferenceBatch, uploadAnswers, type AnswerBatch } from './objectives/answers'
+import type { Preference } from './objectives/objective'
 import { batchSharding } from './on-mesh'
 
 /** What is kept of a run beside its adapter: trees that are shaped as what of it is trained. */
@@ -65,6 +67,10 @@ export interface StepConfig {
   readonly maxGradNorm: number
   /** Steps of one batch go the way of those of several, where a run has both: a shape is one program then. */
   readonly sumsBatches?: boolean | undefined
+  /** What preferences are learned by, and the samples of which batches are made; absent: answers are learned. */
+  readonly preference?:
+    | { readonly rule: Preference; readonly beta: number; readonly samples: readonly Sample[] }
+    | undefined
 }
 
 /** Programs of so many shapes are kept; the one longest unused gives its memory back first. */
@@ -73,16 +79,17 @@ const mostPrograms = 4
 /** The state after a step, and its two figures, which are read only when they are needed. */
 export interface StepResult {
   readonly state: TrainState
-  /** f32 `[]`: the mean over the labelled tokens of the whole step, in nats. */
+  /** f32 `[]`: the mean over the labelled tokens of the whole step, in nats; of preferences the mean over them. */
   readonly loss: Tensor
   /** f32 `[]`: the global norm of the gradient before clipping. */
   readonly gradNorm: Tensor
 }
 
-type TrainingBatch = DeviceBatch & {
-  /** A dropout key for each row, u32 `[batch, 2]`. */
-  readonly keys: Tensor
-}
+type TrainingBatch = DeviceBatch &
+  Partial<Pick<AnswerBatch, 'members' | 'signs'>> & {
+    /** A dropout key for each row, u32 `[batch, 2]`. */
+    readonly keys: Tensor
+  }
 type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 
 /** Below the largest f32, above every loss and norm that training goes on from. */
@@ -120,7 +127,11 @@ export class TrainingStep {
     const lossSum = (trained: Adapter, frozen: FrozenParts, { keys, ...batch }: TrainingBatch): Tensor => {
       const linear = loraLinear(joinTrained(trained, frozen), config.lora, config.lora.dropout > 0 ? keys : undefined)
       const noisy = neftuneAlpha === undefined ? {} : { embedded: neftune(neftuneAlpha, keys) }
-      return sum(tokenLosses({ ...decoder, linear, ...noisy }, ...lossInputs(batch)))
+      const policy = { ...decoder, linear, ...noisy }
+      const { members, signs, ...inputs } = batch
+      if (!config.preference || !members || !signs) return sum(tokenLosses(policy, ...lossInputs(inputs)))
+      const { rule, beta } = config.preference
+      return rule.loss(preferenceBatch(rule, policy, decoder, { ...inputs, members, signs }), beta)
     }
     const optimizer = optimizers[config.optimizer ?? 'adamw']
     /** `inverse` is 1 / labelled tokens of the step. */
@@ -190,7 +201,12 @@ export class TrainingStep {
       const words = Array.from({ length: batch.batchSize }, (_, row) => keyWords(seed, step, first + row))
       const shape = [batch.batchSize, 2]
       const keys = devicePut(Uint32Array.from(words.flat()), this.#device, batchSharding, { shape, dtype: 'u32' })
-      yield { ...uploadBatch(batch, this.#device), keys }
+      const { preference } = this.#config
+      yield {
+        ...uploadBatch(batch, this.#device),
+        keys,
+        ...(preference && uploadAnswers(batch, preference.samples, this.#device)),
+      }
       first += batch.rowCount
     }
     return undefined
@@ -206,7 +222,8 @@ export class TrainingStep {
     { seed, ...place }: StepPlace & { readonly seed: number },
   ): StepResult {
     const { optimizer = 'adamw', adamw, emaDecay } = this.#config
-    const targets = batches.reduce((n, b) => n + b.targetTokens, 0)
+    // What the loss is a mean of: labelled tokens, or preferences.
+    const targets = batches.reduce((n, b) => n + (this.#config.preference ? b.samples.length : b.targetTokens), 0)
     const average = emaDecay === undefined ? [] : [place.step === 1 ? 0 : emaDecay]
     const values = Float32Array.from([...optimizers[optimizer].numbers(place, adamw), ...average])
     const numbers = this.#upload(values, [values.length])

@@ -3,6 +3,7 @@
 // settings are not resumed.
 import type { OptimizerName, SchedulerName } from '@jora/tensor'
 import type { DTypeSetting } from '@jora/llama'
+import type { ObjectiveName } from '../../train/objectives/objective'
 import type { Settings } from '../setting'
 import { choice, integer, number, switchOr, toggle } from '../types'
 
@@ -268,5 +269,30 @@ export const trainingSettings = {
     about: 'Of the cosine with restarts: how often the learning rate falls.',
     group: 'optimiser',
     course: true,
+  },
+  objective: {
+    type: choice<ObjectiveName>({
+      sft: 'Answers',
+      dpo: 'Preferences (DPO)',
+      orpo: 'Preferences, without a reference (ORPO)',
+      kto: 'Good and bad answers (KTO)',
+    }),
+    absent: 'sft',
+    help: 'what is learned: answers (sft), the better of two (dpo, orpo: rows of prompt, chosen, rejected), or what good answers have and bad ones lack (kto: prompt, completion, label)',
+    label: 'What is learned',
+    about: 'Answers as they are, or which of two answers is better.',
+    group: 'optimiser',
+    course: true,
+    page: false,
+  },
+  beta: {
+    type: positive,
+    absent: '0.1',
+    help: 'DPO and KTO: how far the model is held to the base; ORPO: the weight of the preference',
+    label: 'Beta of preferences',
+    about: 'How much preferences weigh against staying near the model as it was.',
+    group: 'optimiser',
+    course: true,
+    page: false,
   },
 } as const satisfies Settings

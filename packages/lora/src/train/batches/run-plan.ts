@@ -17,7 +17,8 @@ import { joinForGroups } from '../on-mesh'
 /** Options of the plan of one epoch. */
 const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefined): StepPlanOptions => ({
   batchSize: config.batchSize,
-  gradientAccumulationSteps: config.gradientAccumulationSteps,
+  // A preference is two answers, and samples are counted by answers.
+  gradientAccumulationSteps: config.gradientAccumulationSteps * ((config.objective ?? 'sft') === 'sft' ? 1 : 2),
   epoch,
   seed: config.seed,
   shuffle: config.shuffle,

@@ -65,7 +65,7 @@ const watched = (change: Partial<JoraSettings> = {}) =>
     ...change,
   })
 
-const fleeting = new Set(['stepMs', 'seconds', 'answerSeconds', 'deviceBytes', 'peakDeviceBytes'])
+const fleeting = new Set(['programs', 'stepMs', 'seconds', 'answerSeconds', 'deviceBytes', 'peakDeviceBytes'])
 /** Events without times. */
 const course = (events: readonly TrainEvent[]): Record<string, unknown>[] =>
   events.map((event) => Object.fromEntries(Object.entries(event).filter(([key]) => !fleeting.has(key))))

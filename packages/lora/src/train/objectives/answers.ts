@@ -1,0 +1,79 @@
+// Which label slots of a batch belong to which answer, and the log-probabilities of answers from those of tokens.
+import { IGNORED_LABEL, type Batch, type PreferenceSample, type Sample } from '@jora/data'
+import { dot, neg, reshape, sliceAxis, stopGradient, sum, tensor, type Device, type Tensor } from '@jora/tensor'
+import { tokenLosses, type Decoder } from '@jora/llama'
+import { lossInputs, type DeviceBatch } from '../device-batch'
+import type { Pairs, Preference, PreferenceBatch } from './objective'
+
+/** A batch with the slots of its answers, f32. */
+export type AnswerBatch = DeviceBatch & {
+  /** 1 where a label slot is of that sample's first answer, second answer or prompt, `[3, n, slots]`. */
+  readonly members: Tensor
+  /** See {@link PreferenceBatch}, `[n]`. */
+  readonly signs: Tensor
+}
+
+/** Samples of a batch are filled up to a multiple of this, so that few programs are compiled. */
+const sampleMultiple = 4
+
+/** Samples whose prompts are labelled too: from their second token on. */
+export const withPrompts = (samples: readonly PreferenceSample[]): PreferenceSample[] =>
+  samples.map((sample) => {
+    const labels = Int32Array.from(sample.labels)
+    for (let t = 1; t < sample.contextLength!; t++) labels[t] = sample.ids[t]!
+    return { ...sample, labels }
+  })
+
+/** The slots of answers, in the order in which `collate` fills them. The batch has one group. */
+export function uploadAnswers(
+  batch: Batch,
+  samples: readonly Sample[],
+  device: Device,
+): Pick<AnswerBatch, 'members' | 'signs'> {
+  const slots = batch.labels.length
+  const count = Math.ceil(batch.samples.length / sampleMultiple) * sampleMultiple
+  const members = new Float32Array(3 * count * slots)
+  const signs = new Float32Array(count)
+  let slot = 0
+  for (const [i, index] of batch.samples.entries()) {
+    const { labels, branches = [], sign } = samples[index] as PreferenceSample
+    signs[i] = sign
+    const [first, second] = [branches[0]!.start, branches[1]!.start]
+    labels.forEach((label, t) => {
+      if (t === 0 || label === IGNORED_LABEL) return
+      const part = t < first ? 2 : t < second ? 0 : 1
+      members[(part * count + i) * slots + slot++] = 1
+    })
+  }
+  return {
+    members: tensor(members, { shape: [3, count, slots], device }),
+    signs: tensor(signs, { device }),
+  }
+}
+
+/** What a loss of preferences takes of a batch. Runs in a graph. */
+export function preferenceBatch(
+  preference: Preference,
+  policy: Decoder,
+  base: Decoder,
+  { members, signs, ...batch }: AnswerBatch,
+): PreferenceBatch {
+  const [, count = 0, slots = 0] = members.shape
+  const flat = reshape(members, [3 * count, slots])
+  const rows = (values: Tensor) => reshape(values, [3, count])
+  const part = (values: Tensor, i: number) => reshape(sliceAxis(values, 0, i, i + 1), [count])
+  const summed = (decoder: Decoder) => {
+    const losses = tokenLosses(decoder, ...lossInputs(batch))
+    return rows(neg(dot(flat, reshape(losses, [slots, 1]))))
+  }
+  const pairs = (values: Tensor): Pairs => ({ first: part(values, 0), second: part(values, 1) })
+  const own = summed(policy)
+  const tokens = rows(sum(flat, { axis: 1 }))
+  return {
+    policy: pairs(own),
+    reference: preference.hasReference ? pairs(stopGradient(summed(base))) : undefined,
+    tokens: pairs(tokens),
+    prompt: { logps: part(own, 2), tokens: part(tokens, 2) },
+    signs,
+  }
+}
