@@ -101,6 +101,20 @@ test('train refuses what would be learned otherwise, all at once, and takes the 
   expect(err).toContain('no such file')
 })
 
+test('keys that only steer the other tool are known, and unknown ones are told all at once', async () => {
+  const known = `${axolotl}loss_watchdog_threshold: 5.0\nauto_resume_from_checkpoints: true\nlora_mlp_kernel: true\nuse_wandb: false\n`
+  const { code, out } = await jora(['config', 'import', write('watched.yml', known)])
+  expect(code).toBe(0)
+  expect(out).toContain('resume: auto\n')
+  expect(out).toContain(
+    '#   loss_watchdog_threshold: 5.0  (when a run is given up; JORA ends one whose loss is not finite)\n',
+  )
+  const wrong = write('wrong.yml', `${axolotl}micro_batch: 2\nlora_rr: 3\n`)
+  expect((await jora(['config', 'import', wrong])).err).toBe(
+    `error: ${wrong}: a config of Axolotl with unknown keys "micro_batch" (did you mean "micro_batch_size"?), "lora_rr" (did you mean "lora_r"?)\n`,
+  )
+})
+
 test('a file of ours, or of nobody, is not imported', async () => {
   const path = write('ours-already.yaml', 'model: m\nlora_r: 4\n')
   expect(await jora(['config', 'import', path])).toEqual({

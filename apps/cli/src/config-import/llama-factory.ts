@@ -1,6 +1,19 @@
 // Configs of LLaMA-Factory's `llamafactory-cli train`.
 import { textOf } from '../flags/config-text'
-import { adapterKeys, heldOut, isOff, lack, longest, note, speed, to, trainingArguments, type Tool } from './meaning'
+import {
+  adapterKeys,
+  heldOut,
+  isOff,
+  lack,
+  longest,
+  note,
+  numbers,
+  reports,
+  speed,
+  to,
+  trainingArguments,
+  type Tool,
+} from './meaning'
 
 export const llamaFactory: Tool = {
   title: 'LLaMA-Factory',
@@ -66,6 +79,23 @@ export const llamaFactory: Tool = {
     preprocessing_num_workers: speed,
     include_num_input_tokens_seen: note('reports only'),
     disable_gradient_checkpointing: to('gradientCheckpointing', (text) => (isOff(text) ? undefined : 'off')),
+    streaming: speed,
+    tokenized_path: speed,
+    media_dir: note('JORA trains on text'),
+    eval_dataset: lack('held-out rows of a file of their own; mark them by "split" in the rows'),
+    mix_strategy: lack('rows mixed by shares', 'concat'),
+    shift_attn: lack('shifted sparse attention', 'false'),
+    use_unsloth: speed,
+    upcast_layernorm: numbers,
+    pure_bf16: numbers,
+    resize_vocab: lack('tokens that are added to the tokenizer', 'false'),
+    use_galore: lack('GaLore', 'false'),
+    default_system: lack('a system message before conversations that have none'),
+    enable_thinking: note('thoughts are learned as the rows have them'),
+    predict_with_generate: note('JORA answers held-out rows by `jora eval`'),
+    do_predict: note('JORA answers held-out rows by `jora eval`'),
+    use_swanlab: reports,
+    swanlab_project: reports,
     rope_scaling: lack('positions stretched (rope_scaling)'),
   },
   defaults: ({ loraR = '8' }) => ({

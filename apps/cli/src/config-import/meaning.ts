@@ -158,6 +158,9 @@ export const trainingArguments = {
   neftune_noise_alpha: steps('neftuneAlpha'),
   loraplus_lr_ratio: to('loraPlusRatio'),
   label_smoothing_factor: lack('label smoothing', '0', '0.0'),
+  metric_for_best_model: note('which checkpoint is the best one; JORA goes by the loss of held-out rows'),
+  hub_strategy: note('JORA uploads by `jora push`'),
+  average_tokens_across_devices: speed,
   trust_remote_code: note('JORA runs no code of models'),
 } as const satisfies Meanings
 

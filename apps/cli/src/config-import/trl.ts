@@ -1,5 +1,5 @@
 // Configs of TRL's `trl sft --config`.
-import { adapterKeys, lack, longest, note, speed, to, trainingArguments, type Tool } from './meaning'
+import { adapterKeys, lack, longest, note, numbers, speed, to, trainingArguments, type Tool } from './meaning'
 
 const dtypes: Readonly<Record<string, string>> = { float32: 'f32', float16: 'f16' }
 
@@ -47,6 +47,13 @@ export const trl: Tool = {
     torch_dtype: to('dtype', (text) => dtypes[text] ?? 'auto'),
     attn_implementation: speed,
     use_bnb_nested_quant: speed,
+    packing_strategy: speed,
+    activation_offloading: speed,
+    streaming: speed,
+    dataset_kwargs: note('how the tool prepares rows'),
+    datasets: lack('several datasets; JORA reads one file: write their rows into one'),
+    bf16_full_eval: numbers,
+    hub_private_repo: note('JORA uploads by `jora push`'),
     bnb_4bit_quant_type: note('goes with load_in_4bit'),
   },
   defaults: () => ({
