@@ -7,6 +7,7 @@ import {
   chatSchema,
   createRunSchema,
   estimateRequestSchema,
+  evalSchema,
   learnStageSchema,
   reviewSchema,
   type Job,
@@ -178,6 +179,11 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
         return change(run.id, { state: 'running', actions: ['pause', 'stop'] })
       case 'POST export':
         return startJob({ title: 'GGUF q4_0', runId: run.id }, { file: 'exports/model-q4_0.gguf' })
+      case 'POST eval': {
+        const { dataset } = evalSchema.parse(await body())
+        const scores = { exactMatch: 0.56, f1: 0.71, loss: 0.62, file: 'evaluations/20261129.jsonl' }
+        return startJob({ kind: 'eval', title: `quickstart on ${dataset}`, runId: run.id }, scores)
+      }
       case 'POST push':
         return fail(response, 400, 'failed', 'The Hub refused the token (401). Check that it may write.')
       case 'GET download':

@@ -7,6 +7,7 @@ import type {
   CreateRun,
   Devices,
   Estimate,
+  EvalRequest,
   ExportRequest,
   Files,
   HubModel,
@@ -166,6 +167,8 @@ export class JoraClient {
   /** Starts an export of the trained adapter, alone or merged. */
   exportRun = (id: string, request: ExportRequest): Promise<Job> =>
     this.#http.json('POST', `${runPath(id)}/export`, request)
+  /** Starts an evaluation of the trained adapter on the rows of a file. */
+  evalRun = (id: string, request: EvalRequest): Promise<Job> => this.#http.json('POST', `${runPath(id)}/eval`, request)
   /** Starts a push of the adapter, or of an export, to the Hub. */
   push = (id: string, request: PushRequest): Promise<Job> => this.#http.json('POST', `${runPath(id)}/push`, request)
   /** Folders of documents on their way to a model, newest first. */

@@ -137,6 +137,25 @@ describe('words', () => {
     const failed = await printed((await server.client.push(run.id, { repoId: 'me/fails', token: 'hf_secret' })).id)
     expect(failed).toMatchObject({ state: 'failed', message: 'the token … is not allowed to write' })
 
+    const asked = { dataset: space.rows, columns: 'question=--x,answer=y', limit: 3 }
+    const scored = (await printed((await server.client.evalRun(run.id, asked)).id)).result as {
+      args: string[]
+      file: string
+    }
+    expect(scored.args[0]).toBe(`--model=${space.model}`)
+    expect(scored.args).toEqual(
+      expect.arrayContaining([
+        `--adapter=${run.folder}`,
+        `--dataset=${space.rows}`,
+        '--columns=question=--x,answer=y',
+        '--limit=3',
+      ]),
+    )
+    expect(scored.file).toMatch(/^evaluations\/[\d-]+\.jsonl$/)
+    await expect(server.client.evalRun(run.id, { dataset: '/etc/passwd' })).rejects.toThrow(
+      'is not in a folder that this page may use',
+    )
+
     for (const model of ['--config', '-m', '--model=x', 'a/b/c', '../x', 'org/--x', 'a b'])
       expect([
         model,

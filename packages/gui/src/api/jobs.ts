@@ -1,11 +1,11 @@
 // Jobs: what takes a while and is no run: downloads from the Hub, exports, pushes, stages of a project.
 import { z } from './zod'
-import { lineSchema } from './settings'
+import { lineSchema, pathSchema } from './settings'
 
-/** A job: a download from the Hub, an export, a push, or a stage of a project. It runs on after the request that started it. */
+/** A job: a download from the Hub, an export, a push, an evaluation, or a stage of a project. It runs on after the request that started it. */
 export const jobSchema = z.object({
   id: z.string(),
-  kind: z.enum(['download', 'export', 'push', 'learn']),
+  kind: z.enum(['download', 'export', 'push', 'learn', 'eval']),
   title: z.string(),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   /** Of the run it is about; null for downloads. */
@@ -15,7 +15,7 @@ export const jobSchema = z.object({
   progress: z.object({ done: z.number(), total: z.number().nullable(), text: z.string() }).nullable(),
   /** Why it failed. */
   message: z.string().nullable(),
-  /** `download`: `{ref}`; `export`: `{path, file}` (`file` for downloads of the run); `push`: `{url}`, … */
+  /** `download`: `{ref}`; `export`: `{path, file}` (`file` for downloads of the run); `push`: `{url}`, …; `eval`: scores, and `file` with all answers */
   result: z.record(z.string(), z.unknown()).nullable(),
   startedAt: z.string(),
   endedAt: z.string().nullable(),
@@ -42,6 +42,22 @@ export const exportSchema = z
   })
 /** A body that {@link exportSchema} accepts. */
 export type ExportRequest = z.infer<typeof exportSchema>
+
+/** Body of `POST /api/runs/:id/eval`. */
+export const evalSchema = z.strictObject({
+  /** A file of rows under the roots. Of one that carries its own splits the held-out rows are asked. */
+  dataset: pathSchema,
+  /** Which columns hold question, answer and context, where they are called otherwise. */
+  columns: z
+    .string()
+    .regex(/^\s*\w+\s*=[^,=]+(,\s*\w+\s*=[^,=]+)*$/, 'expected question=Q,answer=A and perhaps context=C')
+    .max(500)
+    .optional(),
+  /** Only the first questions. */
+  limit: z.number().int().min(1).max(1_000_000).optional(),
+})
+/** A body that {@link evalSchema} accepts. */
+export type EvalRequest = z.infer<typeof evalSchema>
 
 /** Body of `POST /api/runs/:id/push`. */
 export const pushSchema = z.strictObject({

@@ -8,7 +8,7 @@ import {
   previewSchema,
   uploadSchema,
 } from './datasets'
-import { exportSchema, jobSchema, jobsSchema, pushSchema } from './jobs'
+import { evalSchema, exportSchema, jobSchema, jobsSchema, pushSchema } from './jobs'
 import {
   createLearnSchema,
   learnAnswersSchema,
@@ -100,6 +100,7 @@ export const routes = {
   /** A zip of the adapter, or with `?path=FOLDER` of a folder in the run's */
   download: { method: 'GET', path: '/api/runs/:id/download', as: 'bytes' },
   exportRun: { method: 'POST', path: '/api/runs/:id/export', body: exportSchema, answer: jobSchema, as: 'json' },
+  evalRun: { method: 'POST', path: '/api/runs/:id/eval', body: evalSchema, answer: jobSchema, as: 'json' },
   pushRun: { method: 'POST', path: '/api/runs/:id/push', body: pushSchema, answer: jobSchema, as: 'json' },
   /** `?ids=A,B,…` */
   compare: { method: 'GET', path: '/api/compare', answer: comparisonSchema, as: 'json' },

@@ -1,9 +1,9 @@
-// The kinds of jobs: a model comes from the Hub; a run's adapter becomes files of another format, or goes to the Hub.
+// The kinds of jobs: a model comes from the Hub; a run's adapter becomes files of another format, goes to the Hub, or is evaluated.
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { hubClient, resolveModel } from '@jora/llama'
 import { z } from 'zod'
-import type { ExportRequest, PushRequest } from '../api'
+import type { EvalRequest, ExportRequest, PushRequest } from '../api'
 import { inRun } from '../files/run-files'
 import { childEnv, flags, type Commands } from '../process/command'
 import type { ManagedRun } from '../runs/managed-run'
@@ -81,6 +81,30 @@ export async function exportWork(
       const given = flags({ format, model: modelDir, adapter, output, dtype })
       const printed = await commands.json(['export', ...given], resultSchema, { cwd, signal, timeoutMs })
       return { ...printed, path: output, file, isFolder: !isFile }
+    },
+  }
+}
+
+/** @param dataset a true path under the roots */
+export function evalWork(
+  run: ManagedRun,
+  { dataset, columns, limit }: EvalRequest,
+  { commands, cwd, modelDir }: RunWorkOptions,
+): JobWork {
+  const adapter = adapterOf(run)
+  const stamp = new Date().toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
+  const file = `evaluations/${stamp}.jsonl`
+  const output = join(run.folder, ...file.split('/'))
+  return {
+    kind: 'eval',
+    title: `${run.toRun().name} on ${basename(dataset)}`,
+    runId: run.id,
+    async run(signal, progress) {
+      await mkdir(join(run.folder, 'evaluations'), { recursive: true })
+      const given = flags({ model: modelDir, adapter, dataset, columns, limit, output })
+      const onLine = (text: string) => progress({ done: 0, total: null, text: text.slice(0, 200) })
+      const printed = await commands.json(['eval', ...given], resultSchema, { cwd, signal, timeoutMs, onLine })
+      return { ...printed, path: output, file }
     },
   }
 }

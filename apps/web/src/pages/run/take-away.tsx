@@ -9,6 +9,7 @@ import { to } from '../../shell/router'
 import { Icon } from '../../ui/icon'
 import { JobLine } from '../../ui/job-line'
 import { Problem } from '../../ui/problem'
+import { EvaluateForm, scoresOf } from './evaluate-form'
 import { PushForm } from './push-form'
 
 interface Choice {
@@ -88,7 +89,7 @@ export function TakeAway({ run }: { readonly run: Run }) {
       </ul>
       {error && <Problem what="The export could not be started" error={error} again={clear} />}
       {jobs.length > 0 && (
-        <ul className="jobs" aria-label="Exports and pushes of this run">
+        <ul className="jobs" aria-label="Exports, evaluations and pushes of this run">
           {jobs.map((job) => (
             <JobLine key={job.id} job={job}>
               <JobResult runId={run.id} job={job} />
@@ -96,6 +97,10 @@ export function TakeAway({ run }: { readonly run: Run }) {
           ))}
         </ul>
       )}
+      <details>
+        <summary>Evaluate it on a file of questions</summary>
+        <EvaluateForm run={run} />
+      </details>
       <details>
         <summary>Publish to the Hugging Face Hub</summary>
         <PushForm run={run} jobs={jobs} />
@@ -105,6 +110,16 @@ export function TakeAway({ run }: { readonly run: Run }) {
 }
 
 function JobResult({ runId, job }: { readonly runId: string; readonly job: Job }) {
+  if (job.kind === 'eval' && typeof job.result?.file === 'string')
+    return (
+      <>
+        <span className="small">{scoresOf(job)}</span>
+        <a className="button button-small" href={api.runFileUrl(runId, job.result.file)} download>
+          <Icon name="download" />
+          All answers
+        </a>
+      </>
+    )
   const address = exportUrl(runId, job)
   if (address !== undefined)
     return (
