@@ -60,7 +60,7 @@ const refusals: Readonly<Record<string, string>> = {
   415: 'the body is not JSON',
   429: 'as many requests as are allowed are in work or wait',
 }
-const refused = (...statuses: (keyof typeof refusals & string)[]): Json =>
+const refused = (...statuses: (keyof typeof refusals)[]): Json =>
   Object.fromEntries(statuses.map((status) => [status, json(refusals[status]!, refer('Error'))]))
 
 function post(summary: string, request: keyof typeof schemas, answer: keyof typeof schemas, streams: boolean): Json {

@@ -31,7 +31,7 @@ interface Exclusive {
 
 const hasEnded = (job: Job): boolean => (job.kind === 'exclusive' ? job.ended : job.continuation.ended)
 
-const fail = (job: Job, error: unknown): void =>
+const drop = (job: Job, error: unknown): void =>
   job.kind === 'exclusive' ? job.fail(error) : job.continuation.fail(error)
 
 /** Gives one generator to many who ask at once. Who is aborted leaves the queue, or the batch. */
@@ -146,7 +146,7 @@ export class Engine {
   /** Releases the generator's programs, and what is kept of earlier prompts. All who wait or are answered hear of it. */
   dispose(): void {
     this.#closed ??= new Error('the model was closed')
-    for (const job of this.#queue.splice(0)) fail(job, this.#closed)
+    for (const job of this.#queue.splice(0)) drop(job, this.#closed)
     this.#exclusive?.fail(this.#closed)
     this.#dropPrefill(this.#closed)
     for (const batch of this.#batches.values()) batch.fail(this.#closed)
@@ -163,7 +163,7 @@ export class Engine {
   }
 
   #add(job: Job): void {
-    if (this.#closed) return fail(job, this.#closed)
+    if (this.#closed) return drop(job, this.#closed)
     this.#queue.push(job)
     if (this.#looping) return
     this.#looping = true
