@@ -24,8 +24,8 @@ export interface Decoder {
   readonly embedded?: (x: Tensor) => Tensor
   /** The dtype of activations (default f32). Statistics, attention scores and the loss are f32 in either case. */
   readonly dtype?: 'f32' | 'f16'
-  /** Recompute each layer's activations in the backward pass instead of keeping them. */
-  readonly checkpointLayers?: boolean
+  /** Recompute each layer's activations in the backward pass instead of keeping them, or those of the first so many layers. */
+  readonly checkpointLayers?: boolean | number
 }
 
 /** Keys and values of one layer, `[batch, kvHeads, capacity, headDim]` each. */
@@ -153,12 +153,13 @@ export function decode(
   let x = t.gather(t.valuesOf(weight('model.embed_tokens.weight'), dtype), tokens)
   if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
   if (decoder.embedded) x = decoder.embedded(x)
+  const { checkpointLayers = false } = decoder
+  const recomputed = typeof checkpointLayers === 'number' ? checkpointLayers : checkpointLayers ? config.layers : 0
   const layers: LayerCache[] = []
   for (let index = 0; index < config.layers; index++) {
     const run = (input: Tensor) => layer(index, input)
-    const result = decoder.checkpointLayers
-      ? t.checkpoint(run as (x: Tensor) => { x: Tensor; kv: { k: Tensor; v: Tensor } })(x)
-      : run(x)
+    const result =
+      index < recomputed ? t.checkpoint(run as (x: Tensor) => { x: Tensor; kv: { k: Tensor; v: Tensor } })(x) : run(x)
     x = result.x
     layers.push(result.kv)
   }

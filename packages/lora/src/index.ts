@@ -22,10 +22,12 @@ export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimat
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
 export {
   assumedMemoryBytes,
+  layersToRecompute,
   needsCheckpointing,
   plannedModel,
   plannedShape,
   type PlannedModel,
+  type PlannedOn,
   type StepPlan,
 } from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'

@@ -1,4 +1,4 @@
-// jora estimate: the memory that training takes on a GPU, before it starts and wherever it will run.
+// jora estimate: the memory that training takes on a GPU or on the CPU, before it starts and wherever it will run.
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import {
@@ -16,6 +16,7 @@ import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
+import { processMemory } from '../measure/recomputed-layers'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
 import { weightFlags } from '../open-device'
 import { openBase } from '../open-base'
@@ -44,8 +45,8 @@ const flags = {
   ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights }),
   ...grouped('Device:', {
     ...weightFlags,
-    device: withDefault(choice('where training will run', ['auto', 'webgpu'], { later: ['cpu'] }), 'auto'),
-    deviceMemory: { ...weightFlags.deviceMemory, help: 'memory of the GPU, such as 16GB: shows what fits' },
+    device: withDefault(choice('where training will run; auto is a GPU', ['auto', 'webgpu', 'cpu']), 'auto'),
+    deviceMemory: { ...weightFlags.deviceMemory, help: 'memory of the device, such as 16GB: shows what fits' },
     gradientCheckpointing: withDefault(choice('only with, or only without', ['auto', 'on', 'off']), 'auto'),
     mesh,
     bench: text('the output of `jora bench --json` on that device, for the time of a step', 'FILE'),
@@ -74,7 +75,8 @@ export function registerEstimate(program: Command, io: Session): void {
 
 async function estimate(values: Values, { io, json }: CommandContext<typeof flags>): Promise<void> {
   const model = await modelOf(values, io)
-  const profile = await profileFor(values)
+  const profile = values.device === 'cpu' ? ('cpu' as const) : await profileFor(values)
+  const isCpu = profile === 'cpu'
   const rate = values.bench === undefined ? undefined : await rateOf(values.bench)
   const lora: LoraConfig = { ...loraOf(values), dropout: values.loraDropout }
   const wanted = values.gradientCheckpointing
@@ -88,7 +90,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
         profile,
         dtype: values.dtype,
         gradientCheckpointing: wanted,
-        memoryBytes: values.deviceMemory,
+        memoryBytes: values.deviceMemory ?? (isCpu ? processMemory() : undefined),
         mesh,
       }
       for (const step of await estimateStep(model, work, options))
@@ -105,7 +107,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const about = {
     model: values.model ?? values.shape,
     parameters: parameterCount(model.config),
-    device: profile.name,
+    device: isCpu ? 'CPU' : profile.name,
     batch: values.batchSize,
     gradientAccumulationSteps: values.gradientAccumulationSteps,
     mesh: mesh.toString(),
@@ -116,7 +118,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   }
   const style = styleFor(io.stdout, io.env)
   io.stdout.write(
-    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${mesh.size > 1 ? `each device of a mesh ${mesh} of ` : ''}${profile.name} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
+    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${mesh.size > 1 ? `each device of a mesh ${mesh} of ` : ''}${about.device} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
   )
   const heads = ['tokens', 'layers', 'weights', 'adapter, AdamW', 'activations', 'in all', '', '']
   const rows = estimates.map((e) => [
@@ -132,7 +134,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   for (const line of columns([heads.map((head) => style.dim(head)), ...rows])) io.stdout.write(`${line.trimEnd()}\n`)
   io.stdout.write(
     style.dim(
-      `\nComputed in ${estimates[0]?.dtype}; the driver's own memory is not included.${rate ? '' : ' The time of a step is not known: pass --bench a result of `jora bench --json`.'}\n`,
+      `\nComputed in ${estimates[0]?.dtype}${isCpu ? '; Node and the runtime are counted with the activations.' : "; the driver's own memory is not included."}${rate ? '' : ' The time of a step is not known: pass --bench a result of `jora bench --json`.'}\n`,
     ),
   )
 }

@@ -2,10 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { planSteps, type BatchRow, type Sample } from '@jora/data'
-import type { OpenModel } from '@jora/llama'
 import {
-  anyProcess,
   bestCheckpoint,
   checkDataParallel,
   ConfigError,
@@ -16,12 +13,8 @@ import {
   stepsOfRun,
   templateOfRun,
   trainLora,
-  type JoraDataset,
-  type LoraConfig,
   type DoneEvent,
   type TrainEvent,
-  needsCheckpointing,
-  plannedModel,
 } from '@jora/lora'
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
@@ -30,9 +23,10 @@ import { checkDataset, checkFile, whileFetching } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
+import { recomputedLayers } from '../measure/recomputed-layers'
 import type { Session } from '../io'
 import { explainTo } from '../explain'
-import { deviceTitle, gpuOf, leave, openDeviceFor, speaking } from '../open-device'
+import { deviceTitle, leave, openDeviceFor, speaking } from '../open-device'
 import { checkSplit, openBase } from '../open-base'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
@@ -86,10 +80,12 @@ async function train(
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
-  const savesMemory =
-    values.gradientCheckpointing === 'auto' &&
-    (await anyProcess(device, await mustSaveMemory(model, device, dataset, { ...values, lora: config.train.lora })))
-  if (savesMemory) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
+  const recomputed =
+    values.gradientCheckpointing === 'auto'
+      ? await recomputedLayers(model, device, dataset, { ...values, lora: config.train.lora })
+      : 0
+  const { layers } = model.config
+  if (recomputed === layers) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
   })
@@ -100,8 +96,10 @@ async function train(
     const rank = rankNote(model.config, config.train.lora)
     if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
     for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
-    if (savesMemory)
-      display.log(style.dim('layers are checkpointed, to save memory; --gradient-checkpointing off keeps all'))
+    if (recomputed > 0) {
+      const which = recomputed === layers ? 'layers' : `${recomputed} of ${layers} layers`
+      display.log(style.dim(`${which} are checkpointed, to save memory; --gradient-checkpointing off keeps all`))
+    }
     display.begin(totalSteps)
     const { onEvent, outcome } = follow(display, explained)
     const {
@@ -114,6 +112,7 @@ async function train(
       signal,
       device,
       model,
+      ...(recomputed > 0 && { checkpointLayers: recomputed }),
       onEvent,
     })
     display.close()
@@ -169,41 +168,6 @@ function checkSteps({ mesh, batchSize, gradientAccumulationSteps }: TrainValues)
 
 /** What a command of several processes begins with; its options are the user's. */
 const startedBy = (device: Device): string => (device instanceof MeshDevice && device.transport ? 'mpirun …' : '')
-
-/** Whether a step on the longest rows would not fit the GPU with all activations kept. */
-async function mustSaveMemory(
-  model: OpenModel,
-  device: Device,
-  { samples, packing }: JoraDataset,
-  values: TrainValues & { readonly lora: LoraConfig },
-): Promise<boolean> {
-  if (device.kind !== 'webgpu') return false
-  const work = {
-    batch: values.batchSize,
-    seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples, [...samples.keys()]),
-    accumulation: values.gradientAccumulationSteps,
-    lora: values.lora,
-  }
-  const { profile } = gpuOf(device)
-  const mesh = parseMesh(values.mesh)
-  return needsCheckpointing(plannedModel(model), work, {
-    profile,
-    dtype: values.dtype,
-    memoryBytes: values.deviceMemory,
-    mesh,
-  })
-}
-
-const longestOf = (samples: readonly Sample[], indices: readonly number[]): number =>
-  indices.reduce((longest, index) => Math.max(longest, samples[index]!.ids.length), 2)
-
-/** Tokens of the longest row that trees are put into, in the first epoch. */
-function longestRow(samples: readonly Sample[], values: TrainValues): number {
-  const { batchSize, gradientAccumulationSteps, seed, shuffle, maxSeqLength: rowTokens } = values
-  const plan = planSteps(samples, { batchSize, gradientAccumulationSteps, seed, shuffle, epoch: 0, rowTokens })
-  const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples[index]!.ids.length, 0)
-  return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
-}
 
 /** Shows every event, and keeps what is said at the end; seconds are those of the whole run, earlier parts of a resumed one included. */
 function follow(display: TrainDisplay, onFirstStep: () => void) {

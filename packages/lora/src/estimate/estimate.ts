@@ -21,7 +21,8 @@ export interface StepEstimate extends StepPlan {
 
 /** The device that {@link estimateStep} plans for. */
 export interface EstimateOptions {
-  readonly profile: GpuProfile
+  /** A GPU's, or the CPU. */
+  readonly profile: GpuProfile | 'cpu'
   readonly dtype: DTypeSetting
   readonly gradientCheckpointing: 'auto' | 'on' | 'off'
   /** Bytes of the device's memory; undefined where it is not known. */

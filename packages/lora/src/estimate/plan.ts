@@ -23,6 +23,7 @@ import {
 } from '@jora/tensor'
 import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetensors'
 import type { GpuProfile } from '@jora/tensor/webgpu'
+import { multipliedWeights } from './flops'
 import { StepLoop, type Workload } from './workload'
 
 /** What a training step takes on one device, in bytes. */
@@ -108,24 +109,32 @@ const others = (size: number): Transport => ({
   close: () => Promise.resolve(),
 })
 
+/** Where a step is planned. */
+export interface PlannedOn {
+  /** A GPU, or the CPU: there the process itself is counted with what activations take. */
+  readonly profile: GpuProfile | 'cpu'
+  readonly dtype: DTypeSetting
+  readonly mesh?: Mesh
+}
+
 export async function planStep(
   model: PlannedModel,
   work: Workload,
-  options: { profile: GpuProfile; dtype: DTypeSetting; checkpointing: boolean; mesh?: Mesh },
+  options: PlannedOn & { checkpointing: boolean | number },
 ): Promise<StepPlan> {
-  const { openPlanningDevice } = await import('@jora/tensor/webgpu')
-  const { mesh } = options
-  const planning = openPlanningDevice(options.profile)
+  const { mesh, profile } = options
+  const gpu = profile === 'cpu' ? undefined : (await import('@jora/tensor/webgpu')).openPlanningDevice(profile)
+  const planning = gpu ?? (await import('@jora/tensor/onnx')).openCpuPlan()
   const device: Device =
     mesh && mesh.size > 1 ? new MeshDevice(mesh, { devices: [planning], transport: others(mesh.size) }) : planning
   const decoder = await model.open(device)
   const dtype = await chooseDType(options.dtype, device, decoder.weights)
   const loop = new StepLoop({ ...decoder, dtype, checkpointLayers: options.checkpointing }, work, device)
   await device.synchronize()
-  const before = planning.counters.dispatches
+  const before = gpu?.counters.dispatches ?? 0
   loop.take()
   await device.synchronize()
-  const dispatches = planning.counters.dispatches - before
+  const dispatches = (gpu?.counters.dispatches ?? 0) - before
   const weightBytes = bytesOf(treeLeaves(decoder.weights))
   const stateBytes = bytesOf(treeLeaves(loop.state))
   const { peakBytes } = await planning.memory()
@@ -151,9 +160,38 @@ export const assumedMemoryBytes = 4e9
 export async function needsCheckpointing(
   model: PlannedModel,
   work: Workload,
-  options: { profile: GpuProfile; dtype: DTypeSetting; memoryBytes: number | undefined; mesh?: Mesh },
+  options: PlannedOn & { memoryBytes: number | undefined },
 ): Promise<boolean> {
   const { memoryBytes = assumedMemoryBytes } = options
   const { totalBytes } = await planStep(model, work, { ...options, checkpointing: false })
   return totalBytes > memoryBytes
+}
+
+/** Bytes of activations a step takes at most, the head's apart: enough to see that a small step needs no plan. */
+function mostActivationBytes({ layers, hiddenSize, intermediateSize, heads, headDim }: DecoderConfig, work: Workload) {
+  return 4 * 1.5 * work.batch * work.seq * layers * (6 * hiddenSize + 4 * intermediateSize + 6 * heads * headDim)
+}
+
+/**
+ * The fewest layers, from the first on, whose activations are to be recomputed so that a step on the CPU fits; all where it
+ * does not even then.
+ * @param memoryBytes what the process may take, what it has already included
+ * @throws ModelError when the CPU lacks the dtype
+ */
+export async function layersToRecompute(
+  model: PlannedModel,
+  work: Workload,
+  { memoryBytes, ...where }: PlannedOn & { memoryBytes: number },
+): Promise<number> {
+  const { layers, vocabSize, hiddenSize } = model.config
+  // Weights as f32, and logits of a block of rows.
+  const others = 4 * (multipliedWeights(model.config) + 2 * vocabSize * (hiddenSize + 512))
+  if (mostActivationBytes(model.config, work) + others < memoryBytes / 2) return 0
+  const total = async (checkpointing: number) => (await planStep(model, work, { ...where, checkpointing })).totalBytes
+  const kept = await total(0)
+  if (kept <= memoryBytes) return 0
+  const least = await total(layers)
+  // Between the two, memory falls by the same for each layer; a layer more is for what the line does not say.
+  const count = Math.ceil((layers * (kept - memoryBytes)) / Math.max(1, kept - least)) + 1
+  return Math.min(layers, count)
 }

@@ -9,7 +9,7 @@ import { trainingSettings } from './table/training'
 export interface TrainConfig extends Omit<ValuesOf<typeof trainingSettings>, 'gradientCheckpointing'> {
   readonly lora: LoraConfig
   /** Recompute each layer's activations in the backward pass. */
-  readonly gradientCheckpointing: boolean
+  readonly gradientCheckpointing: boolean | number
 }
 
 /** The paper's settings. */

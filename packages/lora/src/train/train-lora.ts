@@ -46,6 +46,8 @@ export interface TrainOptions {
   readonly device?: Device | undefined
   /** The config's model, where it is open already; it stays open. */
   readonly model?: OpenModel | undefined
+  /** Layers, from the first on, whose activations are recomputed in the backward pass, whatever the settings say. */
+  readonly checkpointLayers?: number | undefined
   /**
    * Called with each event once it is in metrics.jsonl. The run waits for the promise it returns, and fails with what
    * it throws. The adapter is in the output directory before the `done` event.
@@ -116,7 +118,7 @@ async function train(
   config: JoraConfig,
   dataset: JoraDataset,
   outputDir: string,
-  { resume, signal, device: given, model: open, onEvent }: TrainOptions,
+  { resume, signal, device: given, model: open, checkpointLayers, onEvent }: TrainOptions,
 ): Promise<TrainSummary> {
   const { settings, watch } = config
   checkWatching(config, dataset)
@@ -148,6 +150,7 @@ async function train(
     deviceKind: device.kind,
     mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
     settings,
+    ...(checkpointLayers !== undefined && { checkpointLayers }),
     model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },
     dataset: {
       path: dataset.path,
@@ -171,7 +174,8 @@ async function train(
   const scorer = scorerOf(config, dataset, model, device)
   const training = runTraining({
     model,
-    config: config.train,
+    config:
+      checkpointLayers === undefined ? config.train : { ...config.train, gradientCheckpointing: checkpointLayers },
     train: dataset.samples,
     heldOut: dataset.heldOut,
     padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,

@@ -1,2 +1,3 @@
 // @jora/tensor/onnx: the CPU backend.
 export { openCpuDevice, type CpuDeviceOptions } from './device'
+export { openCpuPlan } from './planning'

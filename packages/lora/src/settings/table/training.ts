@@ -182,7 +182,7 @@ export const trainingSettings = {
   gradientCheckpointing: {
     type: switchOr({ auto: 'When needed', on: 'Always', off: 'Never' }),
     fallback: 'auto',
-    help: 'recompute activations to save memory; auto does on a GPU whose memory (--device-memory, else 4 GB) is too small',
+    help: 'recompute activations to save memory; auto does where a step would not fit into --device-memory, else 4 GB of a GPU or the free memory of a CPU',
     label: 'Recompute activations',
     about: 'Computes parts twice instead of storing them: about a third slower, with much less memory.',
     group: 'device',

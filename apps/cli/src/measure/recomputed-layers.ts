@@ -1,0 +1,59 @@
+// How many layers a run recomputes so that its steps fit into memory, where `--gradient-checkpointing auto` leaves it to us.
+import { planSteps, type BatchRow, type Sample } from '@jora/data'
+import type { OpenModel } from '@jora/llama'
+import {
+  anyProcess,
+  layersToRecompute,
+  needsCheckpointing,
+  plannedModel,
+  type JoraDataset,
+  type LoraConfig,
+} from '@jora/lora'
+import { parseMesh } from '@jora/shard'
+import type { Device } from '@jora/tensor'
+import type { TrainValues } from '../commands/train-settings'
+import { gpuOf } from '../open-device'
+
+/** Bytes that this process may come to take: what is free, by the limits of its control group too, and what it has. */
+export const processMemory = (): number => process.availableMemory() + process.memoryUsage.rss()
+
+/**
+ * The layers, from the first on, whose activations are recomputed: on a GPU none or all, on the CPU as many as it takes.
+ * A step on the longest rows is what has to fit into `--device-memory`; without it, into 4 GB of a GPU, or into what memory
+ * is free. On a mesh of CPUs nothing is recomputed unless it is asked for.
+ */
+export async function recomputedLayers(
+  model: OpenModel,
+  device: Device,
+  { samples, packing }: JoraDataset,
+  values: TrainValues & { readonly lora: LoraConfig },
+): Promise<number> {
+  const work = {
+    batch: values.batchSize,
+    seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples),
+    accumulation: values.gradientAccumulationSteps,
+    lora: values.lora,
+  }
+  const { dtype, deviceMemory } = values
+  const mesh = parseMesh(values.mesh)
+  if (device.kind === 'cpu') {
+    if (mesh.size > 1) return 0
+    const memoryBytes = deviceMemory ?? processMemory()
+    return layersToRecompute(plannedModel(model), work, { profile: 'cpu', dtype, memoryBytes })
+  }
+  const { profile } = gpuOf(device)
+  const where = { profile, dtype, memoryBytes: deviceMemory, mesh }
+  const isTooLarge = await needsCheckpointing(plannedModel(model), work, where)
+  return (await anyProcess(device, isTooLarge)) ? model.config.layers : 0
+}
+
+const longestOf = (samples: readonly Sample[]): number =>
+  samples.reduce((most, { ids }) => Math.max(most, ids.length), 2)
+
+/** Tokens of the longest row that trees are put into, in the first epoch. */
+function longestRow(samples: readonly Sample[], values: TrainValues): number {
+  const { batchSize, gradientAccumulationSteps, seed, shuffle, maxSeqLength: rowTokens } = values
+  const plan = planSteps(samples, { batchSize, gradientAccumulationSteps, seed, shuffle, epoch: 0, rowTokens })
+  const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples[index]!.ids.length, 0)
+  return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
+}

@@ -1,0 +1,49 @@
+// Plans of steps on the CPU: what is planned to fit fits, layer by layer, and memory follows the length.
+import { parseConfig } from '@jora/llama'
+import { describe, expect, test } from 'vitest'
+import { tinyConfig } from '../../../llama/test/tiny-model'
+import { layersToRecompute, plannedShape, planStep } from './plan'
+import type { Workload } from './workload'
+
+const layers = 6
+const config = parseConfig({
+  ...tinyConfig,
+  hidden_size: 256,
+  intermediate_size: 768,
+  num_hidden_layers: layers,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 64,
+})
+const model = plannedShape(config, 'f32')
+const lora = { r: 4, alpha: 4, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
+const work = (seq: number): Workload => ({ batch: 1, seq, accumulation: 1, lora })
+const where = { profile: 'cpu', dtype: 'f32' } as const
+const peak = async (seq: number, checkpointing: number) =>
+  (await planStep(model, work(seq), { ...where, checkpointing })).totalBytes
+
+describe('a plan on the CPU', () => {
+  test('falls by the same with each layer that is recomputed', async () => {
+    const at = await Promise.all([0, 2, 4].map((count) => peak(256, count)))
+    expect(at[0]! - at[1]!).toBeGreaterThan(0)
+    expect((at[1]! - at[2]!) / (at[0]! - at[1]!)).toBeCloseTo(1, 1)
+  })
+
+  test('grows with the length, not with its square', async () => {
+    const [short, middle, long] = await Promise.all([256, 512, 1024].map((seq) => peak(seq, 0)))
+    expect((long! - middle!) / (middle! - short!)).toBeLessThan(2.4)
+    expect((long! - middle!) / (middle! - short!)).toBeGreaterThan(1.8)
+  })
+
+  test('recomputes no layer more than fits ask for, and what it then takes fits', async () => {
+    const [kept, least] = [await peak(1024, 0), await peak(1024, layers)]
+    const choose = (memoryBytes: number) => layersToRecompute(model, work(1024), { ...where, memoryBytes })
+    expect(await choose(10 * kept)).toBe(0)
+    expect(await choose(kept)).toBe(0)
+    expect(await choose(least / 2)).toBe(layers)
+    const between = least + (kept - least) / 2
+    const count = await choose(between)
+    expect(await peak(1024, count)).toBeLessThanOrEqual(between)
+    expect(await peak(1024, count - 2)).toBeGreaterThan(between)
+  })
+})
