@@ -199,3 +199,11 @@ describe('a toy preference', () => {
     rmSync(root, { recursive: true })
   })
 })
+
+test.each([
+  [{ alpacaMixFile: 'general.json' }, 'alpacaMixFile is general.json beside objective dpo, expected none'],
+  [{ columns: 'question=q,answer=a' }, 'columns is question=q,answer=a beside objective dpo, expected none'],
+  [{ evalMetrics: ['f1'] as const }, 'evalMetrics is f1 beside objective dpo, expected none'],
+])('%j is refused beside preferences, before anything is loaded', (change, message) => {
+  expect(() => new JoraConfig({ modelPath: 'm', objective: 'dpo', ...change })).toThrow(message)
+})

@@ -41,6 +41,7 @@ export class JoraConfig {
     this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
     checkTrainConfig(this.train)
     watchRuleOf(this.settings)
+    checkObjective(this.settings)
   }
 
   /** The part the trainer reads. */
@@ -72,6 +73,23 @@ export class JoraConfig {
     const memoryBytes = deviceMemory === undefined ? undefined : size.parse(String(deviceMemory))
     return { mesh, launcher, adapter: gpu, memoryBytes }
   }
+}
+
+/** Preferences are read from one file, as it is. @throws ConfigError for a setting that says otherwise */
+function checkObjective(given: JoraSettings): void {
+  const { objective = 'sft' } = given
+  if (objective === 'sft') return
+  for (const key of ['columns', 'alpacaMixFile', 'evalDataset', 'datasetWeights'] as const)
+    if (given[key] !== undefined)
+      throw new ConfigError(
+        `${key} is ${String(given[key])} beside objective ${objective}, expected none: preferences are read from one file`,
+        key,
+      )
+  if (given.evalMetrics.length > 0)
+    throw new ConfigError(
+      `evalMetrics is ${given.evalMetrics.join(',')} beside objective ${objective}, expected none: preferences have no answers to score`,
+      'evalMetrics',
+    )
 }
 
 /**
