@@ -66,6 +66,27 @@ describe('learn', () => {
     expect(existsSync(path('out'))).toBe(false)
   })
 
+  test('--until stops behind a stage, and a later one goes on', async (ctx) => {
+    ctx.skip(modelSource === undefined, 'needs a small model')
+    const to = ['--output-dir', path('stages')]
+    const read = await jora([...args(), ...to, '--until', 'read', '--json'])
+    expect(read.code, read.err).toBe(0)
+    expect(JSON.parse(read.out)).toEqual({
+      outputDir: path('stages'),
+      documents: expect.objectContaining({ documents: 8 }),
+    })
+    expect(readdirSync(path('stages')).sort()).toEqual(['documents.jsonl', 'learn.json'])
+    const built = await jora([...args(), ...to, '--until', 'contexts'])
+    expect(built.err).toContain('Done as far as --until contexts')
+    expect(readdirSync(path('stages')).sort()).toEqual([
+      'contexts.jsonl',
+      'documents.jsonl',
+      'learn.json',
+      'questions.jsonl',
+    ])
+    expect((await jora([...args(), '--until', 'lunch'])).err).toContain('--until: got "lunch", expected read, draft')
+  })
+
   test('documents become an adapter and a report, stage by stage', async (ctx) => {
     ctx.skip(modelSource === undefined, 'needs a small model')
     const { code, err, out } = await jora([...args(), '--json'])

@@ -46,7 +46,7 @@ test('fusion scores by places alone', async () => {
     orders.map((order) => ({
       size: 4,
       rank: async (questions: readonly string[]) =>
-        questions.map(() => ({ best: () => order.map((text, i) => ({ text, score: -i })) })),
+        questions.map(() => ({ best: () => order.map((text, i) => ({ text, score: 10 - i })) })),
     }))
   const [fused] = await fusedRetriever(rankings([0, 1, 2], [2, 3]), { k: 10 }).rank(['q'])
   const found = [...fused!.best()]

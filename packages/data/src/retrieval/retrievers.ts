@@ -82,7 +82,7 @@ export interface FusionOptions {
 
 /**
  * Makes several retrievers of one collection one by reciprocal rank fusion (Cormack et al. 2009): a text scores Σ 1/(k + its
- * place), over the rankings that have it among their first.
+ * place), over the rankings that have it among their first, and at no less than a fifth of their best's score.
  */
 export function fusedRetriever(parts: readonly Retriever[], { k = 60, depth = 100 }: FusionOptions = {}): Retriever {
   return {
@@ -92,13 +92,23 @@ export function fusedRetriever(parts: readonly Retriever[], { k = 60, depth = 10
       return questions.map((_, i) => ({
         best: (options) =>
           fuse(
-            rankings.map((ranking) => ranking[i]!.best(options)),
+            rankings.map((ranking) => likely(ranking[i]!, options)),
             k,
             depth,
           ),
       }))
     },
   }
+}
+
+/** Hits that score less than this share of the best one say nothing, and looking for them takes longest. */
+const leastOfBest = 0.2
+
+function likely(ranking: Ranking, options: BestOptions = {}): Iterable<RankedText> {
+  if (options.near) return ranking.best(options)
+  for (const { text } of ranking.best(options))
+    return ranking.best({ ...options, near: { of: text, share: leastOfBest } })
+  return []
 }
 
 function fuse(rankings: readonly Iterable<RankedText>[], k: number, depth: number): RankedText[] {
