@@ -6,6 +6,10 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw } from './draw.mjs'
 import { prepare } from './prepare.mjs'
 
+// From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
+// In this thread nobody else wants them: it looks for the class with its first tensor, and does with Uint16Array without.
+Reflect.deleteProperty(globalThis, 'Float16Array')
+
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
 
 /** @type {Map<number, Tensor | Error>} */
