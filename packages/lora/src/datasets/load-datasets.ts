@@ -13,8 +13,9 @@ import {
 import { datasetNameOf, resolveDataset, type ResolveDatasetOptions } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
 
-/** What there is under a name on the Hub is fetched so. */
+/** How rows are read, and data sets of the Hub fetched. */
 export interface LoadDatasetOptions extends ReadOptions, RowOptions {
+  /** How data sets of the Hub are found, and which of their splits. */
   readonly hub?: ResolveDatasetOptions | undefined
 }
 
