@@ -96,6 +96,17 @@ describe('jora estimate', () => {
     expect(out).toContain('The time of a step is not known')
   })
 
+  test('plans for the CPU, the process itself included', async () => {
+    const { estimates } = await planned('--shape stories260k --seq 64,128 --device cpu --device-memory 8GB')
+    const kept = estimates.filter(({ checkpointing }) => !checkpointing)
+    expect(kept.map(({ auto, fits }) => ({ auto, fits }))).toEqual([
+      { auto: true, fits: true },
+      { auto: true, fits: true },
+    ])
+    expect(kept[1]!.totalBytes).toBeGreaterThan(kept[0]!.totalBytes)
+    expect(kept[0]!.totalBytes).toBeGreaterThan(50e6)
+  })
+
   test('takes the time of a step from a bench', async () => {
     const step = { seq: 64, checkpointing: false, flopPerSecond: 1e9 }
     writeFileSync(path('bench.json'), JSON.stringify({ schema: 'jora-bench/1', steps: [step] }))
@@ -112,7 +123,7 @@ describe('jora estimate', () => {
     ['--shape 26m --model x', 'pass either --model or --shape'],
     ['--shape 27m', '--shape: got "27m", expected llama-2-7b, llama-3.2-1b, llama-3.1-8b, '],
     ['--shape 26m --seq 5,x', '--seq: got "5,x", expected integers ≥ 2 separated by commas'],
-    ['--shape 26m --device cpu', '--device cpu is not available in this version; expected auto or webgpu'],
+    ['--shape 26m --device tpu', '--device: got "tpu", expected auto, webgpu or cpu'],
     ['--shape 26m --bench nowhere.json', '--bench: nowhere.json cannot be read'],
     ['--shape 26m --target-modules q', '--target-modules: "q" is not in the model'],
   ])('refuses %j with 2', async (line, message) => {
