@@ -1,6 +1,6 @@
 // The main job through the command line: train, generate, eval, merge, preview; and bad models and datasets.
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { jora, modelSource, rows, workspace } from './harness'
 
 const space = workspace()
@@ -300,12 +300,16 @@ describe.skipIf(!modelSource)('refused before training, nothing written (needs .
     await refuse(['--dataset', path(name)], 1, message)
   })
 
-  test('a dataset that looks like a Hub id', () =>
-    refuse(
+  test('a dataset of the Hub that is not in the cache, without a network', async () => {
+    vi.stubEnv('HF_HUB_OFFLINE', '1')
+    vi.stubEnv('HF_HUB_CACHE', path('cache'))
+    await refuse(
       ['--dataset', 'tatsu-lab/alpaca'],
       1,
-      'no such file; a dataset from the Hub is not available in this version',
-    ))
+      /^error: tatsu-lab\/alpaca: is not in the cache .*unset HF_HUB_OFFLINE/,
+    )
+    vi.unstubAllEnvs()
+  })
 
   test('a sample over the maximum', () =>
     refuse(['--dataset', path('rows.json'), '--max-seq-length', '5'], 1, /row 1: \d+ tokens exceed --max-seq-length 5/))

@@ -92,7 +92,7 @@ describe('the three calls', () => {
       'deviceBytes',
     ])
     expect(events[3]).toEqual({ type: 'checkpoint', step: 2, path: 'checkpoints/step-00000002' })
-    expect(Object.keys(events.at(-1)!)).toEqual(['type', 'steps', 'seconds', 'peakDeviceBytes'])
+    expect(Object.keys(events.at(-1)!)).toEqual(['type', 'steps', 'seconds', 'peakDeviceBytes', 'programs'])
     expect(summary.finalLoss).toBe(events.flatMap((e) => (e.type === 'step' ? [e.loss] : [])).at(-1))
 
     // The adapter on disk is the one in hand, and the one of the last checkpoint.
