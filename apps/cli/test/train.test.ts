@@ -311,6 +311,9 @@ describe.skipIf(!modelSource)('refused before training, nothing written (needs .
     vi.unstubAllEnvs()
   })
 
+  test('a dataset that is neither a file nor a Hub id', () =>
+    refuse(['--dataset', 'alpaca'], 1, 'no such file; expected a file, or a data set of the Hub'))
+
   test('a sample over the maximum', () =>
     refuse(['--dataset', path('rows.json'), '--max-seq-length', '5'], 1, /row 1: \d+ tokens exceed --max-seq-length 5/))
 

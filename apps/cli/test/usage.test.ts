@@ -58,7 +58,7 @@ describe('refused with 2', () => {
     [['train', ...needed, '--split', '0'], 'error: --split: got "0", expected a number over 0 and up to 1'],
     [
       ['train', ...needed, '--lr-scheduler', 'cos'],
-      'error: --lr-scheduler: got "cos", expected cosine, linear or constant',
+      'error: --lr-scheduler: got "cos", expected cosine, linear, constant, cosine_with_restarts or wsd',
     ],
     [
       ['train', ...needed, '--target-modules', 'q_proj,,v_proj'],

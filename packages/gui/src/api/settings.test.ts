@@ -31,7 +31,7 @@ test.each([
   [{ loraR: '8' }, 'loraR', 'expected an integer ≥ 1'],
   [{ loraR: 1_000_000 }, 'loraR', 'expected an integer from 1 to 16384'],
   [{ learningRate: null }, 'learningRate', 'expected a number > 0'],
-  [{ lrScheduler: 'cos' }, 'lrScheduler', 'expected cosine, linear or constant'],
+  [{ lrScheduler: 'cos' }, 'lrScheduler', 'expected cosine, linear, constant, cosine_with_restarts or wsd'],
   [{ alpacaMixFile: '/a\nb' }, 'alpacaMixFile', 'expected text without control characters'],
   [{ gpu: 'x'.repeat(201) }, 'gpu', 'expected at most 200 characters'],
   [{ model: 3 }, 'model', 'expected DIR or hub id'],

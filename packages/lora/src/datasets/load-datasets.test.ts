@@ -56,7 +56,8 @@ test('names are files, several of them, or Hub ids', async () => {
     (await loadDatasets(text)).map((rows) => rows.map((row) => (row as AlpacaRow).instruction))
   expect(await load(`${join(dir, 'one.json')}, ${join(dir, 'one.json')}`)).toEqual([['one'], ['one']])
   expect(await load(join(dir, 'with,comma.json'))).toEqual([['comma']])
+  await expect(checkDatasets('rows')).rejects.toThrow('rows: no such file; expected a file, or a data set of the Hub')
   await expect(checkDatasets('org/rows,nothing.json', '--dataset')).rejects.toThrow(
-    '--dataset nothing.json: no such file; expected a file, or a data set of the Hub',
+    '--dataset nothing.json: no such file',
   )
 })

@@ -36,7 +36,9 @@ export async function checkDatasets(text: string, what = text): Promise<void> {
     if ((await exists(name)) || datasetNameOf(name) !== undefined) continue
     throw new DatasetError({
       file: what === text ? name : `${what} ${name}`,
-      problem: 'no such file; expected a file, or a data set of the Hub (org/name, org/name:config:split)',
+      problem: /\.\w+$/.test(name)
+        ? 'no such file'
+        : 'no such file; expected a file, or a data set of the Hub (org/name, org/name:config:split)',
     })
   }
 }
