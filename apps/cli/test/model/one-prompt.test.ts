@@ -240,7 +240,7 @@ describe.each(promptCases)('$title', (promptCase) => {
     if (!process.env.JORA_WRITE_GO_TEMPLATES) expect(ids).toEqual(own.saw.asked)
     expect(modelfile.stops).toContain(own.tokenizer.idToToken(own.saw.end))
     rows.push(
-      `| ${[promptCase.title, own.saw.asked.map(({ length }) => length).join(', '), `\`${own.tokenizer.idToToken(own.saw.end)}\``, ...Object.keys(ways), 'GGUF', 'Modelfile'].map((cell, i) => (i < 3 ? cell : 'same')).join(' | ')} |`,
+      `| ${[promptCase.title, own.saw.asked.map(({ length }) => length).join(', '), `\`${own.tokenizer.idToToken(own.saw.end)!.replaceAll('|', String.raw`\|`)}\``, ...Object.keys(ways), 'GGUF', 'Modelfile'].map((cell, i) => (i < 3 ? cell : 'same')).join(' | ')} |`,
     )
   })
 })
