@@ -38,7 +38,7 @@ const gemma = {
   others: ['<start_of_turn>', '<end_of_turn>'],
 } as const
 
-/** The templates of the table. Chat templates are in the manner of the models' own (tooling/reference/chat_templates.py). */
+/** The templates of the table. Chat templates are in the manner of the models' own (tooling/reference/chat/chat_templates.py). */
 export const promptCases: readonly PromptCase[] = [
   { title: 'ChatML', chat: 'chatml', kind: 'byte-level', eos: '<|endoftext|>', others: im },
   { title: 'Llama 2', chat: 'llama2', ...llama2 },

@@ -1,14 +1,14 @@
 // Encoding a section of a text, between added tokens: normalised, cut into words, and each word turned into ids.
 
 import type { AddedTokens } from './added-tokens'
-import { compileBpe } from './bpe'
+import { compileBpe } from './models/bpe'
 import type { Place } from './json-place'
 import { compileNormalizer } from './normalizers'
 import { compilePreTokenizer, wordCutter } from './pre-tokenizers'
-import { compileUnigram } from './unigram'
-import type { WordModel } from './vocabulary'
-import { compileWordLevel } from './word-level'
-import { compileWordPiece } from './word-piece'
+import { compileUnigram } from './models/unigram'
+import type { WordModel } from './models/vocabulary'
+import { compileWordLevel } from './models/word-level'
+import { compileWordPiece } from './models/word-piece'
 
 /**
  * Where a section is: at the beginning of a text; behind an added token; or as the continuation of text that is

@@ -6,7 +6,7 @@ import { asRecord, isRecord } from '../records/json'
 import { Place, TokenizerError } from './json-place'
 import { compileTextModel, type SectionPlace } from './section-encoder'
 import { findSpecialTokens, type ModelTokenIds } from './special-tokens'
-import { largestId } from './vocabulary'
+import { largestId } from './models/vocabulary'
 
 /** How a text becomes ids. */
 export interface EncodeOptions {

@@ -114,6 +114,7 @@ export interface PlannedOn {
   /** A GPU, or the CPU: there the process itself is counted with what activations take. */
   readonly profile: GpuProfile | 'cpu'
   readonly dtype: DTypeSetting
+  /** Devices that share the work; without it, one. */
   readonly mesh?: Mesh
 }
 

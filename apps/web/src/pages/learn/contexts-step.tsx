@@ -143,7 +143,7 @@ export function ContextsStep({ project, job, onStart }: StepProps) {
 }
 
 /** A bar of documents, as wide as their texts are long; opened, the texts. */
-export function ContextPicture({ context }: { readonly context: LearnContext }) {
+function ContextPicture({ context }: { readonly context: LearnContext }) {
   const { documents, questions, split, row } = context
   const length = documents.reduce((sum, { text }) => sum + text.length, 0)
   const golden = documents.findIndex((document) => document.golden)

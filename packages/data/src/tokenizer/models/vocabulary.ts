@@ -1,6 +1,6 @@
 // Pieces and their ids: a model's vocabulary, and what is given for text that it does not have.
 
-import { TokenizerError, type Place } from './json-place'
+import { TokenizerError, type Place } from '../json-place'
 
 /** Pieces by id and ids by piece. */
 export interface Vocabulary {

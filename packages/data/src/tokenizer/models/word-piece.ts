@@ -1,6 +1,6 @@
 // The word-piece model of BERT: each word as the longest pieces of the vocabulary, from its beginning on.
 
-import { TokenizerError, type Place } from './json-place'
+import { TokenizerError, type Place } from '../json-place'
 import { readVocabulary, remembering, type WordModel } from './vocabulary'
 
 /** Reads a `model` of type WordPiece. @throws TokenizerError naming what cannot be read */

@@ -1,8 +1,8 @@
 """Renders chat templates with Python's Jinja, set up by transformers itself.
 
     pip install transformers==5.24.0 jinja2==3.1.6
-    python3 tooling/reference/make_chat_template_goldens.py                          writes the goldens
-    python3 tooling/reference/make_chat_template_goldens.py --show TEMPLATE NUMBER   prints one text
+    python3 tooling/reference/chat/make_chat_template_goldens.py                          writes the goldens
+    python3 tooling/reference/chat/make_chat_template_goldens.py --show TEMPLATE NUMBER   prints one text
 
 Writes packages/data/test/goldens/chat-templates.json, the templates of chat_templates.py for all its conversations, each
 text as the start of its SHA-256, or the message after "!" where the template refuses; and jinja.json, the small templates
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--show"]:
         print(render(TEMPLATES[sys.argv[2]], CONVERSATIONS[int(sys.argv[3])]))
         sys.exit()
-    folder = os.path.join(os.path.dirname(__file__), "../../packages/data/test/goldens")
+    folder = os.path.join(os.path.dirname(__file__), "../../../packages/data/test/goldens")
     goldens = {
         "now": NOW.isoformat(),
         "tokens": TOKENS,

@@ -1,6 +1,6 @@
 // Byte-pair encoding: a word's characters, joined pair by pair in the order of the merges, as the Rust crate does it.
 
-import type { Place } from './json-place'
+import type { Place } from '../json-place'
 import { byteIds, IdSink, largestId, readVocabulary, remembering, type Vocabulary, type WordModel } from './vocabulary'
 
 /** Merges by both ids; a number is a key many times as fast as a text. */

@@ -1,6 +1,6 @@
 // The word-level model: whole words, and one id for all that are not in the vocabulary.
 
-import { TokenizerError, type Place } from './json-place'
+import { TokenizerError, type Place } from '../json-place'
 import { readVocabulary, type WordModel } from './vocabulary'
 
 /** Reads a `model` of type WordLevel. @throws TokenizerError naming what cannot be read */

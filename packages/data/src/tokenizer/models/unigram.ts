@@ -1,6 +1,6 @@
 // The unigram model: the pieces of a text whose scores sum to the most (Kudo, 2018), as the Rust crate finds them.
 
-import type { Place } from './json-place'
+import type { Place } from '../json-place'
 import { byteIds, IdSink, remembering, type Vocabulary, type WordModel } from './vocabulary'
 
 /** A character without a piece scores this much less than the worst piece. */
