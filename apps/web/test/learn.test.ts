@@ -1,36 +1,19 @@
 // From documents to a model in a real browser: files dropped, two thousand drafts reviewed, contexts and answers looked at.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { build } from 'vite'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { hasChromium, launch, needsChromium } from './browser'
-import { sent, startFakeServer, type FakeServer } from './fake-server'
+import { hasChromium, needsChromium } from './browser'
+import { openBuiltPage, type BuiltPage } from './built-page'
+import { sent, type FakeServer } from './fake-server'
 
-let folder: string
+let opened: BuiltPage | undefined
 let server: FakeServer
 let browser: Browser
 beforeAll(async () => {
-  if (!hasChromium) return
-  folder = mkdtempSync(join(tmpdir(), 'jora-web-'))
-  const { NODE_ENV } = process.env
-  process.env.NODE_ENV = 'production'
-  await build({
-    root: join(import.meta.dirname, '..'),
-    logLevel: 'error',
-    build: { outDir: folder, emptyOutDir: true },
-  })
-  process.env.NODE_ENV = NODE_ENV
-  server = await startFakeServer(folder)
-  browser = await launch()
+  opened = await openBuiltPage()
+  if (opened) ({ server, browser } = opened)
 })
 beforeEach((ctx) => ctx.skip(!hasChromium, needsChromium))
-afterAll(async () => {
-  await browser?.close()
-  await server?.close()
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => opened?.close())
 
 async function open(path: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, reducedMotion: 'reduce' })

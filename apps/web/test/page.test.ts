@@ -1,14 +1,13 @@
 // The page in a real browser against a fake server: every page in both themes and on a phone, under the security policy.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AxeResults } from 'axe-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { build } from 'vite'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { hasChromium, launch, needsChromium } from './browser'
-import { startFakeServer, type FakeServer } from './fake-server'
+import { hasChromium, needsChromium } from './browser'
+import { openBuiltPage, type BuiltPage } from './built-page'
+import type { FakeServer } from './fake-server'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Where pictures of the pages go for people to look at; without it none is taken. */
@@ -18,32 +17,17 @@ async function shoot(page: Page, name: string, fullPage = false): Promise<void> 
   if (shots !== undefined) await page.screenshot({ path: join(shots, name), fullPage })
 }
 
-let folder: string
+let opened: BuiltPage | undefined
 let server: FakeServer
 let browser: Browser
 
 beforeAll(async () => {
-  if (!hasChromium) return
-  folder = mkdtempSync(join(tmpdir(), 'jora-web-'))
+  opened = await openBuiltPage()
+  if (opened) ({ server, browser } = opened)
   if (shots !== undefined) mkdirSync(shots, { recursive: true })
-  // What is served to people: test runners ask for React's slower development build.
-  const { NODE_ENV } = process.env
-  process.env.NODE_ENV = 'production'
-  await build({
-    root: join(import.meta.dirname, '..'),
-    logLevel: 'error',
-    build: { outDir: folder, emptyOutDir: true },
-  })
-  process.env.NODE_ENV = NODE_ENV
-  server = await startFakeServer(folder)
-  browser = await launch()
 })
 beforeEach((ctx) => ctx.skip(!hasChromium, needsChromium))
-afterAll(async () => {
-  await browser?.close()
-  await server?.close()
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => opened?.close())
 
 interface Opened {
   readonly page: Page

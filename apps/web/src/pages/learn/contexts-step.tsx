@@ -1,21 +1,15 @@
 // Step 3: contexts as a picture: each a row of its documents, the one that answers in colour among those that do not.
 import { useState } from 'react'
-import type { LearnContext, LearnSettings } from '@jora/gui/client'
+import type { LearnContext } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useRequest } from '../../api/use-request'
 import { integer, plural } from '../../format'
-import { Field } from '../../ui/field'
 import { Problem } from '../../ui/problem'
+import { NumberField } from '../../ui/number-field'
+import { RetrieverField, type RetrieverName } from '../../ui/retriever-field'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
 
-type RetrieverName = NonNullable<LearnSettings['retriever']>
-
-const retrievers: Readonly<Record<RetrieverName, string>> = {
-  bm25: 'share words with the question',
-  dense: 'mean something near it',
-  hybrid: 'do both',
-}
 /** Contexts that are drawn at a time. */
 const page = 50
 
@@ -44,38 +38,15 @@ export function ContextsStep({ project, job, onStart }: StepProps) {
     >
       {draft !== undefined && (
         <div className="columns">
-          <Field label="Distractors" hint="Documents beside the one that answers.">
-            {(control) => (
-              <input
-                {...control}
-                className="input input-short"
-                type="number"
-                min={0}
-                max={50}
-                value={distractors}
-                onChange={(event) => setDistractors(event.target.valueAsNumber)}
-              />
-            )}
-          </Field>
-          <Field
-            label="They are such as"
-            hint={retriever === 'bm25' ? undefined : 'Needs a small model, which is downloaded once (90 MB).'}
-          >
-            {(control) => (
-              <select
-                {...control}
-                className="input"
-                value={retriever}
-                onChange={(event) => setRetriever(event.target.value as RetrieverName)}
-              >
-                {Object.entries(retrievers).map(([value, name]) => (
-                  <option key={value} value={value}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <NumberField
+            label="Distractors"
+            hint="Documents beside the one that answers."
+            min={0}
+            max={50}
+            value={distractors}
+            onChange={setDistractors}
+          />
+          <RetrieverField label="Chosen by" value={retriever} onChange={setRetriever} />
         </div>
       )}
       <div>

@@ -7,6 +7,7 @@ import { lastPart, plural } from '../../format'
 import { Field } from '../../ui/field'
 import { Problem } from '../../ui/problem'
 import { Segments } from '../../ui/segments'
+import { NumberField } from '../../ui/number-field'
 import { ReviewTable } from './review-table'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
@@ -132,19 +133,7 @@ function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly is
             )}
           </Field>
         )}
-        <Field label="Questions for each passage">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              type="number"
-              min={1}
-              max={20}
-              value={perPassage}
-              onChange={(event) => setPerPassage(event.target.valueAsNumber)}
-            />
-          )}
-        </Field>
+        <NumberField label="Questions for each passage" min={1} max={20} value={perPassage} onChange={setPerPassage} />
         <Field label="At most" hint="Over all documents. Empty: as many as come.">
           {(control) => (
             <input
@@ -156,18 +145,13 @@ function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly is
             />
           )}
         </Field>
-        <Field label="Longest passage" hint="In tokens; three quarters of a word each.">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              type="number"
-              min={16}
-              value={tokens}
-              onChange={(event) => setTokens(event.target.valueAsNumber)}
-            />
-          )}
-        </Field>
+        <NumberField
+          label="Longest passage"
+          hint="In tokens; three quarters of a word each."
+          min={16}
+          value={tokens}
+          onChange={setTokens}
+        />
       </div>
       <div>
         <button type="submit" className="button button-primary" disabled={!isWhole || job !== undefined}>

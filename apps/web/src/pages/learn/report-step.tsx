@@ -6,8 +6,8 @@ import { useRequest } from '../../api/use-request'
 import { integer, plural } from '../../format'
 import { Icon } from '../../ui/icon'
 import { Problem } from '../../ui/problem'
-import { Segments } from '../../ui/segments'
 import { Windowed } from '../../ui/windowed'
+import { FilterBar } from '../../ui/filter-bar'
 import { ContextDocuments } from './contexts-step'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
@@ -138,22 +138,14 @@ function Answers({ project, answers }: { readonly project: string; readonly answ
   )
   return (
     <div className="stack">
-      <div className="row row-between">
-        <Segments
-          label="Which answers are shown"
-          value={shown}
-          options={Object.entries(shownNames).map(([value, label]) => ({ value: value as Shown, label }))}
-          onChange={setShown}
-        />
-        <input
-          className="input input-search"
-          type="search"
-          placeholder="Search"
-          aria-label="Search answers"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
-      </div>
+      <FilterBar
+        of="answers"
+        names={shownNames}
+        shown={shown}
+        onShown={setShown}
+        search={search}
+        onSearch={setSearch}
+      />
       <p className="soft small" aria-live="polite">
         {integer(fitting.length)} of {integer(answers.length)} questions
       </p>

@@ -6,8 +6,8 @@ import { useAction } from '../../api/use-request'
 import { integer } from '../../format'
 import { announce } from '../../shell/announce'
 import { Problem } from '../../ui/problem'
-import { Segments } from '../../ui/segments'
 import { Windowed } from '../../ui/windowed'
+import { FilterBar } from '../../ui/filter-bar'
 
 type Change = Review['drafts'][number]
 type Shown = 'all' | 'open' | 'accepted' | 'rejected'
@@ -61,22 +61,14 @@ export function ReviewTable({ project, loaded, onReviewed }: ReviewTableProps) {
   const accepted = rows.filter(({ decision }) => decision === 'accepted').length
   return (
     <div className="stack">
-      <div className="row row-between">
-        <Segments
-          label="Which questions are shown"
-          value={shown}
-          options={Object.entries(shownNames).map(([value, label]) => ({ value: value as Shown, label }))}
-          onChange={setShown}
-        />
-        <input
-          className="input input-search"
-          type="search"
-          placeholder="Search"
-          aria-label="Search questions"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
-      </div>
+      <FilterBar
+        of="questions"
+        names={shownNames}
+        shown={shown}
+        onShown={setShown}
+        search={search}
+        onSearch={setSearch}
+      />
       <p className="soft small" aria-live="polite">
         {integer(fitting.length)} of {integer(rows.length)} shown, {integer(accepted)} accepted.
         {!reviewable && ' They are from a file: edit them there.'}

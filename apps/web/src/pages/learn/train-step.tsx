@@ -5,6 +5,7 @@ import { duration, number as shownNumber, plural } from '../../format'
 import { Link } from '../../shell/link'
 import { to } from '../../shell/router'
 import { Field } from '../../ui/field'
+import { NumberField } from '../../ui/number-field'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
 
@@ -37,19 +38,7 @@ export function TrainStep({ project, job, onStart }: StepProps) {
         on from where it was.
       </p>
       <div className="columns">
-        <Field label="Times through all contexts">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              type="number"
-              min={1}
-              max={1000}
-              value={epochs}
-              onChange={(event) => setEpochs(event.target.valueAsNumber)}
-            />
-          )}
-        </Field>
+        <NumberField label="Times through all contexts" min={1} max={1000} value={epochs} onChange={setEpochs} />
         <Field label="Learning rate" hint="0.0001 is careful, 0.001 quick.">
           {(control) => (
             <input
@@ -61,18 +50,13 @@ export function TrainStep({ project, job, onStart }: StepProps) {
             />
           )}
         </Field>
-        <Field label="Longest sample" hint="In tokens: a whole context must fit.">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              type="number"
-              min={16}
-              value={longest}
-              onChange={(event) => setLongest(event.target.valueAsNumber)}
-            />
-          )}
-        </Field>
+        <NumberField
+          label="Longest sample"
+          hint="In tokens: a whole context must fit."
+          min={16}
+          value={longest}
+          onChange={setLongest}
+        />
       </div>
       <div className="row">
         <button

@@ -1,12 +1,10 @@
 // The documents a question is about: pasted or from files; those the models saw are marked with their rank.
 import { useRef } from 'react'
-import type { ChatRequest } from '@jora/gui/client'
 import { plural } from '../../format'
-import { Field } from '../../ui/field'
 import { Icon } from '../../ui/icon'
+import { NumberField } from '../../ui/number-field'
+import { RetrieverField, type RetrieverName } from '../../ui/retriever-field'
 import type { Answers } from './answers'
-
-type RetrieverName = NonNullable<ChatRequest['retriever']>
 
 export interface Doc {
   readonly id: string
@@ -25,13 +23,6 @@ interface DocumentsProps {
   readonly retriever: RetrieverName
   readonly onRetrieve: (count: number) => void
   readonly onRetriever: (name: RetrieverName) => void
-}
-
-/** How the best documents are found, in words. */
-const retrievers: Readonly<Record<RetrieverName, string>> = {
-  bm25: 'the words they share with the question',
-  dense: 'what they mean',
-  hybrid: 'words and meaning',
 }
 
 export function Documents(props: DocumentsProps) {
@@ -113,38 +104,15 @@ export function Documents(props: DocumentsProps) {
       </div>
       {documents.length > 1 && (
         <div className="columns columns-narrow">
-          <Field label="How many it reads" hint="The best ones.">
-            {(control) => (
-              <input
-                {...control}
-                className="input input-short"
-                type="number"
-                min={1}
-                max={20}
-                value={retrieve}
-                onChange={(event) => onRetrieve(event.target.valueAsNumber)}
-              />
-            )}
-          </Field>
-          <Field
-            label="Best by"
-            hint={retriever === 'bm25' ? undefined : 'Needs a small model, which is downloaded once (90 MB).'}
-          >
-            {(control) => (
-              <select
-                {...control}
-                className="input"
-                value={retriever}
-                onChange={(event) => onRetriever(event.target.value as RetrieverName)}
-              >
-                {Object.entries(retrievers).map(([value, name]) => (
-                  <option key={value} value={value}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <NumberField
+            label="How many it reads"
+            hint="The best ones."
+            min={1}
+            max={20}
+            value={retrieve}
+            onChange={onRetrieve}
+          />
+          <RetrieverField label="Best by" value={retriever} onChange={onRetriever} />
         </div>
       )}
     </fieldset>
