@@ -15,7 +15,8 @@ export async function judge(
   { errors, names }: { errors: readonly (abstract new (...args: never[]) => Error)[]; names?: string },
   limitMs = 3000,
 ): Promise<Fault | undefined> {
-  const begun = performance.now()
+  // Of the processor: a clock also counts what else the machine does.
+  const begun = process.cpuUsage()
   let fault: Fault | undefined
   try {
     await run()
@@ -27,6 +28,7 @@ export async function judge(
     else if (names !== undefined && !message.includes(names)) fault = { what: `no word of ${names}`, message }
     else if (message.length > 2000) fault = { what: 'a message of a page', message: message.slice(0, 300) }
   }
-  const took = performance.now() - begun
-  return fault ?? (took > limitMs ? { what: `it took ${took.toFixed(0)} ms`, message: '' } : undefined)
+  const { user, system } = process.cpuUsage(begun)
+  const took = (user + system) / 1000
+  return fault ?? (took > limitMs ? { what: `it took ${took.toFixed(0)} ms of the processor`, message: '' } : undefined)
 }
