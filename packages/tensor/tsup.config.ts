@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { preset } from '@jora-tooling/tsup'
 
 export default preset(
@@ -13,5 +14,10 @@ export default preset(
     webgpu: 'src/backend-webgpu/index.ts',
     'webgpu-portable': 'src/backend-webgpu/portable.ts',
   },
-  { copy: ['src/backend-onnx/worker.mjs', 'src/backend-onnx/draw.mjs'] },
+  // The CPU device's thread, and what it imports.
+  {
+    copy: readdirSync('src/backend-onnx').flatMap((name) =>
+      name.endsWith('.mjs') ? [`src/backend-onnx/${name}`] : [],
+    ),
+  },
 )
