@@ -187,7 +187,8 @@ describe('jora bench', () => {
       const [step] = steps as StepResultWithFloor[]
       const [estimate] = plan.estimates
       expect(step!.dispatches).toBe(estimate!.dispatches)
-      expect(step!.bytes / estimate!.totalBytes).toBeCloseTo(1, 1)
+      // What is planned is what the tensors take; pools round up.
+      expect(Math.abs(step!.bytes / estimate!.totalBytes - 1)).toBeLessThan(0.1)
     },
   )
 })

@@ -59,7 +59,11 @@ const pages: readonly {
   {
     name: 'home',
     path: '/',
-    ready: (page) => page.locator('.run-row .spark').nth(2).waitFor(),
+    async ready(page) {
+      // A curve is fetched when its row comes into sight.
+      await page.locator('.run-row').nth(2).scrollIntoViewIfNeeded()
+      await page.locator('.run-row .spark').nth(2).waitFor()
+    },
   },
   {
     name: 'new-run',
