@@ -8,7 +8,7 @@ import { trainingSettings } from './table/training'
 /** The settings of the trainer; each is described in the table of settings. */
 export interface TrainConfig extends Omit<ValuesOf<typeof trainingSettings>, 'gradientCheckpointing'> {
   readonly lora: LoraConfig
-  /** Recompute each layer's activations in the backward pass. */
+  /** Recompute each layer's activations in the backward pass; a number: those of so many, from the first on. */
   readonly gradientCheckpointing: boolean | number
 }
 
@@ -22,7 +22,10 @@ export const defaultTrainConfig: TrainConfig = {
 /** Checks ranges. @throws ConfigError naming the setting, what came and what was expected */
 export function checkTrainConfig(config: TrainConfig): void {
   checkLoraConfig(config.lora)
-  checkSettings(trainingSettings, { ...config })
+  const { gradientCheckpointing: recomputed } = config
+  if (typeof recomputed === 'number' && !(Number.isInteger(recomputed) && recomputed >= 0))
+    throw new ConfigError(`gradientCheckpointing is ${recomputed}, expected a number of layers`, 'gradientCheckpointing')
+  checkSettings(trainingSettings, { ...config, gradientCheckpointing: recomputed !== false && recomputed !== 0 })
   const { optimizer, emaDecay, lora } = config
   if (optimizer === 'muon' && lora.useDora)
     throw new ConfigError(

@@ -167,8 +167,9 @@ export function lowerGraph(
     return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
   const inPlace = manyShapes ? updatesInPlace(graph, useCounts(graph), donated) : []
-  // Of what is prepared, the model reads nothing else.
-  const read = new Set([...b.nodes.flatMap((node) => node.inputs), ...inputNames])
+  // Of what is prepared, the model reads nothing else; the keys of draws are read before it runs.
+  const keys = draws.list.map(({ key }) => key)
+  const read = new Set([...b.nodes.flatMap((node) => node.inputs), ...inputNames, ...keys])
   const isRead = ({ name }: { readonly name: string }) => read.has(name)
   const bytes = encodeModel({
     nodes: b.nodes,
