@@ -5,11 +5,13 @@ export {
   loadChecked,
   loadRows,
   loadTokenizer,
+  readBytes,
   readChunks,
   readText,
   readTextIfThere,
   type ReadOptions,
 } from './rows/files'
+export { isTableFile, recordsOfFile } from './rows/sources'
 export { importDataset, type ImportSink } from './import/import-dataset'
 export {
   listDocuments,

@@ -6,7 +6,14 @@ import { decodeText, decodeWhole } from '../records/decode'
 import { parquetRows } from '../records/parquet'
 import { readItems, type RecordItem } from '../records/records'
 
-/** The records of a file, by the end of its name; what is not a table is JSON. */
+/** Whether a file is read as a table of columns, by the end of its name. */
+export const isTableFile = (file: string): boolean => /\.(parquet|csv|tsv|tab)$/i.test(file)
+
+/**
+ * The records of a file, by the end of its name; what is not a table is JSON.
+ *
+ * @throws DatasetError when the bytes are not what the name says
+ */
 export async function* recordsOfFile(bytes: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<RecordItem> {
   if (/\.parquet$/i.test(file)) {
     const { rows } = await parquetRows(await wholeBytes(bytes, file), file)

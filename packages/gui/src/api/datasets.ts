@@ -54,7 +54,7 @@ export const inspectionSchema = z.object({
   format: z.enum(datasetFormats).nullable(),
   /** The formats of the rows, where there are several. */
   formats: z.array(z.enum(datasetFormats)),
-  layout: z.enum(['array', 'lines']),
+  layout: z.enum(['array', 'lines', 'table']),
   rows: z.number(),
   /** The first rows as they are. */
   first: z.array(z.unknown()),

@@ -1,6 +1,7 @@
 // Formats are told, and every bad row is.
 import { expect, test } from 'vitest'
-import { inspectRows } from './inspect-rows'
+import { recordsOfFile } from '@jora/data'
+import { inspectRows, inspectTable } from './inspect-rows'
 
 const inspect = (text: string) => inspectRows([text], 'rows.jsonl', 3)
 
@@ -41,3 +42,25 @@ test('files that hold no rows say what they are', async () => {
   expect((await inspect('question,answer\nwhat,that\n')).hint).toContain('table')
   expect((await inspect('{"version":1,"data":[{"paragraphs":[]}]}')).hint).toContain('SQuAD')
 })
+
+test('tables have the formats of rows, by their columns', async () => {
+  const table = (text: string, file = 'rows.csv') => inspectTable(recordsOfFile(bytesOf(text), file), 1)
+  expect(await table('instruction;output\na;b\nc;d\n')).toMatchObject({
+    format: 'alpaca',
+    layout: 'table',
+    rows: 2,
+    first: [{ instruction: 'a', output: 'b' }],
+    errorCount: 0,
+  })
+  expect(await table('question\tanswer\tcontext\nq\ta\tc\n', 'rows.tsv')).toMatchObject({ format: 'raft', rows: 1 })
+  expect(await table('what,that\n1,2\n')).toMatchObject({
+    format: null,
+    errors: [{ row: 2, message: expect.stringContaining('"what"') }],
+    hint: expect.stringContaining('Columns are called'),
+  })
+  expect(await table('not parquet', 'rows.parquet')).toMatchObject({ rows: 0, errorCount: 1 })
+})
+
+async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(text)
+}

@@ -22,20 +22,60 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
     /^\s*\{[\s\S]*"data"\s*:\s*\[[\s\S]*"paragraphs"/,
     'This looks like SQuAD: jora data import --format squad turns it into rows.',
   ],
-  [
-    /^[^\n{[]*[,\t;][^\n]*\n/,
-    'This looks like a table. Write each row as {"instruction": …, "output": …}, one a line.',
-  ],
+  [/^[^\n{[]*[,\t;][^\n]*\n/, 'This looks like a table: its name must end in .csv or .tsv.'],
 ]
 const generalHint =
   'Each row is an object such as {"instruction": "…", "output": "…"}, {"messages": […]} or {"context": "…", "questions": […]}: one a line, or all in one array.'
 
-interface Collected {
-  rows: number
-  readonly formats: Map<DatasetFormat, number>
-  readonly first: unknown[]
-  readonly errors: Inspection['errors']
-  errorCount: number
+type Found = Omit<Inspection, 'path' | 'bytes'>
+
+const tableHint =
+  'Columns are called as the keys of rows are: instruction and output, question and answer with context, or messages. Rename them, or say what they are called where the run is set up.'
+
+/** What the records of a file come to. */
+class Collector {
+  rows = 0
+  errorCount = 0
+  readonly #formats = new Map<DatasetFormat, number>()
+  readonly #first: unknown[] = []
+  readonly #errors: Inspection['errors'] = []
+
+  constructor(readonly shown: number) {}
+
+  fail(message: string, row: number | null, line: number | null, key: string | null = null): void {
+    this.errorCount++
+    if (this.#errors.length < mostErrors) this.#errors.push({ row, line, key, message })
+  }
+
+  take(item: RecordItem, isRow = true): void {
+    const { row, line } = item.origin
+    if (isRow) this.rows++
+    try {
+      if ('error' in item) throw item.error
+      if (this.#first.length < this.shown) this.#first.push(shortened(item.value))
+      const format = formatOf(checkRow(item.value, item.origin), item.value)
+      this.#formats.set(format, (this.#formats.get(format) ?? 0) + 1)
+    } catch (error) {
+      if (!(error instanceof DatasetError)) throw error
+      const place = isRow ? row : null
+      this.fail(problemOf(error), place, line ?? error.line ?? null, error.key ?? null)
+    }
+  }
+
+  found(layout: Found['layout'], hint: () => string): Found {
+    if (this.rows === 0 && this.errorCount === 0) this.fail('The file holds no rows.', null, null)
+    const formats = [...this.#formats].sort((a, b) => b[1] - a[1]).map(([format]) => format)
+    return {
+      format: formats[0] ?? null,
+      formats,
+      layout,
+      rows: this.rows,
+      first: this.#first,
+      errors: this.#errors,
+      errorCount: this.errorCount,
+      hint: this.errorCount === 0 ? null : hint(),
+    }
+  }
 }
 
 /** What a dataset file holds: its text comes in pieces, and memory does not grow with it. */
@@ -43,46 +83,33 @@ export async function inspectRows(
   chunks: AsyncIterable<string> | Iterable<string>,
   file: string,
   shown: number,
-): Promise<Omit<Inspection, 'path' | 'bytes'>> {
-  const found: Collected = { rows: 0, formats: new Map(), first: [], errors: [], errorCount: 0 }
+): Promise<Found> {
+  const found = new Collector(shown)
   const reader = new RecordReader(file)
   let head = ''
-  const fail = (message: string, row: number | null, line: number | null, key: string | null = null) => {
-    found.errorCount++
-    if (found.errors.length < mostErrors) found.errors.push({ row, line, key, message })
-  }
-  const take = (item: RecordItem) => {
-    const { row, line } = item.origin
-    const isRow = !('error' in item && item.error.row === undefined && reader.layout === 'array')
-    if (isRow) found.rows++
-    try {
-      if ('error' in item) throw item.error
-      if (found.first.length < shown) found.first.push(shortened(item.value))
-      const format = formatOf(checkRow(item.value, item.origin), item.value)
-      found.formats.set(format, (found.formats.get(format) ?? 0) + 1)
-    } catch (error) {
-      if (!(error instanceof DatasetError)) throw error
-      const place = isRow ? row : null
-      fail(problemOf(error), place, line ?? error.line ?? null, error.key ?? null)
-    }
-  }
+  const take = (item: RecordItem) =>
+    found.take(item, !('error' in item && item.error.row === undefined && reader.layout === 'array'))
   for await (const chunk of chunks) {
     if (head.length < headChars) head += chunk.slice(0, headChars)
     for (const item of reader.push(chunk)) take(item)
   }
   for (const item of reader.end()) take(item)
-  if (found.rows === 0 && found.errorCount === 0) fail('The file holds no rows.', null, null)
-  const formats = [...found.formats].sort((a, b) => b[1] - a[1]).map(([format]) => format)
-  return {
-    format: formats[0] ?? null,
-    formats,
-    layout: reader.layout === 'array' ? 'array' : 'lines',
-    rows: found.rows,
-    first: found.first,
-    errors: found.errors,
-    errorCount: found.errorCount,
-    hint: found.errorCount === 0 ? null : (hints.find(([pattern]) => pattern.test(head))?.[1] ?? generalHint),
+  return found.found(
+    reader.layout === 'array' ? 'array' : 'lines',
+    () => hints.find(([pattern]) => pattern.test(head))?.[1] ?? generalHint,
+  )
+}
+
+/** What a table holds: CSV, TSV or Parquet. */
+export async function inspectTable(records: AsyncIterable<RecordItem>, shown: number): Promise<Found> {
+  const found = new Collector(shown)
+  try {
+    for await (const item of records) found.take(item)
+  } catch (error) {
+    if (!(error instanceof DatasetError)) throw error
+    found.fail(problemOf(error), null, error.line ?? null)
   }
+  return found.found('table', () => tableHint)
 }
 
 /** Without where it is, which is told apart. */

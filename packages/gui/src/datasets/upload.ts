@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Upload } from '../api'
 import { Failure } from '../server/failure'
 
-const endings = /\.(jsonl?|ndjson|txt|csv|tsv|md)$/i
+const endings = /\.(jsonl?|ndjson|txt|csv|tsv|tab|parquet|md)$/i
 
 /** What stays of a file's name: its last part, of letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`. */
 export function safeName(name: string): string {

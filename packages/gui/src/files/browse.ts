@@ -5,7 +5,7 @@ import type { FileEntry, Files } from '../api'
 import type { Roots } from './roots'
 
 const most = 2000
-const datasetName = /\.(jsonl?|ndjson)$/i
+const datasetName = /\.(jsonl?|ndjson|csv|tsv|tab|parquet)$/i
 /** JSON files that are no rows. */
 const notRows =
   /^(config|gui|run|quickstart|generation_config|adapter_config|tokenizer.*|special_tokens_map|.*\.index)\.json$|^metrics\.jsonl$/

@@ -24,7 +24,10 @@ export function checkTrainConfig(config: TrainConfig): void {
   checkLoraConfig(config.lora)
   const { gradientCheckpointing: recomputed } = config
   if (typeof recomputed === 'number' && !(Number.isInteger(recomputed) && recomputed >= 0))
-    throw new ConfigError(`gradientCheckpointing is ${recomputed}, expected a number of layers`, 'gradientCheckpointing')
+    throw new ConfigError(
+      `gradientCheckpointing is ${recomputed}, expected a number of layers`,
+      'gradientCheckpointing',
+    )
   checkSettings(trainingSettings, { ...config, gradientCheckpointing: recomputed !== false && recomputed !== 0 })
   const { optimizer, emaDecay, lora } = config
   if (optimizer === 'muon' && lora.useDora)

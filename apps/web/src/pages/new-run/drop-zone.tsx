@@ -50,14 +50,15 @@ export function DropZone({ onUploaded }: { readonly onUploaded: (path: string) =
             <strong>{busy ? `Uploading ${name} …` : 'Drop a file here'}</strong>
           </p>
           <p className="soft small">
-            JSON or JSON Lines: questions and answers, instructions, or chats. The format is found out by itself.
+            JSON, JSON Lines, CSV or Parquet: questions and answers, instructions, or chats. The format is found out by
+            itself.
           </p>
         </div>
         <input
           ref={input}
           className="visually-hidden"
           type="file"
-          accept=".json,.jsonl,.ndjson,application/json"
+          accept=".json,.jsonl,.ndjson,.csv,.tsv,.parquet,application/json"
           aria-label="File with rows"
           tabIndex={-1}
           onChange={(event) => {

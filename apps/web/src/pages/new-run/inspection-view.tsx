@@ -12,6 +12,12 @@ const formats: Readonly<Record<DatasetFormat, string>> = {
   tokens: 'token ids',
 }
 
+const layouts: Readonly<Record<Inspection['layout'], string>> = {
+  lines: 'one JSON object a line',
+  array: 'one JSON list',
+  table: 'a table',
+}
+
 export function InspectionView({ inspection }: { readonly inspection: Inspection }) {
   const { format, formats: all, layout, rows, first, errors, errorCount, hint } = inspection
   return (
@@ -27,7 +33,7 @@ export function InspectionView({ inspection }: { readonly inspection: Inspection
         )}
         <span className="soft">
           {' '}
-          · {bytes(inspection.bytes)}, {layout === 'lines' ? 'one JSON object a line' : 'one JSON list'}
+          · {bytes(inspection.bytes)}, {layouts[layout]}
         </span>
       </p>
       {format === null && (
