@@ -30,7 +30,7 @@ const generalHint =
 type Found = Omit<Inspection, 'path' | 'bytes'>
 
 const tableHint =
-  'Columns are called as the keys of rows are: instruction and output, question and answer with context, or messages. Rename them, or say what they are called where the run is set up.'
+  'Columns are called as the keys of rows are: instruction and output, question and answer with context, or messages. Rename them, or train in a terminal with --columns question=…,answer=….'
 
 /** What the records of a file come to. */
 class Collector {

@@ -10,7 +10,8 @@ export type RecipeName = 'paper' | 'raft' | 'instruct'
 
 /**
  * - `paper`: the defaults of every setting, which are the paper's.
- * - `raft`: questions on contexts with distractors; what reached most on XQuAD with SmolLM2-135M-Instruct so far.
+ * - `raft`: questions on contexts with distractors; the settings of our run on XQuAD with
+ *   SmolLM2-135M-Instruct; no others were compared with them yet.
  * - `instruct`: many different instructions, as PEFT's comparison of methods (rank-stabilised, all linear layers) and
  *   "LoRA Without Regret" (Schulman et al. 2025) advise; not measured here.
  */

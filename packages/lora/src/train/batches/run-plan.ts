@@ -67,15 +67,15 @@ export function planRun(
 ): RunPlan {
   const stepsOf = (epoch: number): StepPlan =>
     planSteps(samples, planOf(config, epoch, rowTokens)).map((micro) => joinForGroups(micro, groups))
-  const totalSteps = countSteps(samples, config, rowTokens)
+  const most = config.maxSteps ?? Infinity
   const steps: StepPlan[number][] = []
-  for (let epoch = 0; epoch < config.epochs && steps.length < totalSteps; epoch++) {
+  for (let epoch = 0; epoch < config.epochs && steps.length < most; epoch++) {
     for (const step of stepsOf(epoch)) steps.push(step)
   }
-  const taken = steps.slice(0, totalSteps)
+  const taken = steps.slice(0, most)
   const shapes = planShapes(samples, taken.flat(), { most: mostShapes, groups })
   return {
-    totalSteps,
+    totalSteps: taken.length,
     sumsBatches: taken.some((batches) => batches.length > 1),
     stepsOf,
     batchOf: (rows) => collate(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
