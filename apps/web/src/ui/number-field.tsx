@@ -1,6 +1,6 @@
-// A short field for a number, with its label and its explanation.
+// A short field for a number.
 import type { ReactNode } from 'react'
-import { Field } from './field'
+import { TextField } from './text-field'
 
 interface NumberFieldProps {
   readonly label: ReactNode
@@ -12,20 +12,8 @@ interface NumberFieldProps {
   readonly onChange: (value: number) => void
 }
 
-export function NumberField({ label, hint, min, max, value, onChange }: NumberFieldProps) {
+export function NumberField({ onChange, ...props }: NumberFieldProps) {
   return (
-    <Field label={label} hint={hint}>
-      {(control) => (
-        <input
-          {...control}
-          className="input input-short"
-          type="number"
-          min={min}
-          max={max}
-          value={value}
-          onChange={(event) => onChange(event.target.valueAsNumber)}
-        />
-      )}
-    </Field>
+    <TextField {...props} short type="number" onChange={(text) => onChange(text === '' ? Number.NaN : Number(text))} />
   )
 }

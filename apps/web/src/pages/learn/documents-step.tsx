@@ -1,12 +1,12 @@
 // Step 1: a folder or files are dropped, read, and told: what was read, what was not, and why.
-import { useRef, useState, type DragEvent } from 'react'
+import { useState } from 'react'
 import type { LearnProject } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useAction } from '../../api/use-request'
 import { bytes, integer, plural } from '../../format'
 import { announce } from '../../shell/announce'
 import { useSession } from '../../shell/session'
-import { Icon } from '../../ui/icon'
+import { DropPlace, FileButton } from '../../ui/file-input'
 import { Problem } from '../../ui/problem'
 import { filesOfDrop, filesOfInput, type Dropped } from './dropped'
 import { StepFrame } from './step'
@@ -26,7 +26,7 @@ export function DocumentsStep({ project, job, onStart, onChange }: StepProps) {
       {project.takesFiles && <DropDocuments project={project} onChange={onChange} onLeft={setLeft} />}
       {left.length > 0 && (
         <p className="soft small">
-          Left out, for they are larger than what can be sent: {left.slice(0, 5).join(', ')}
+          Left out, as they are empty or larger than what can be sent: {left.slice(0, 5).join(', ')}
           {left.length > 5 ? ` and ${left.length - 5} more` : ''}.
         </p>
       )}
@@ -57,16 +57,18 @@ interface DropProps {
 function DropDocuments({ project, onChange, onLeft }: DropProps) {
   const limit = useSession().data?.uploadLimitBytes ?? Infinity
   const { busy, error, run, clear } = useAction()
-  const [over, setOver] = useState(false)
   const [sent, setSent] = useState({ done: 0, total: 0 })
-  const files = useRef<HTMLInputElement>(null)
-  const folder = useRef<HTMLInputElement>(null)
 
-  const send = (dropped: Promise<Dropped[]>) =>
+  const send = (dropped: Dropped[] | Promise<Dropped[]>) =>
     run(async () => {
       const all = await dropped
-      const fitting = all.filter(({ file }) => file.size <= limit && file.size > 0)
-      onLeft(all.filter(({ file }) => file.size > limit).map(({ path, file }) => `${path} (${bytes(file.size)})`))
+      const fits = ({ file }: Dropped) => file.size > 0 && file.size <= limit
+      const fitting = all.filter(fits)
+      onLeft(
+        all
+          .filter((one) => !fits(one))
+          .map(({ path, file }) => `${path} (${file.size === 0 ? 'empty' : bytes(file.size)})`),
+      )
       setSent({ done: 0, total: fitting.length })
       for (const [i, { path, file }] of fitting.entries()) {
         await api.sendDocument(project.id, path, file)
@@ -75,57 +77,28 @@ function DropDocuments({ project, onChange, onLeft }: DropProps) {
       announce(`${plural(fitting.length, 'file')} sent.`)
       onChange()
     })
-  const drop = (event: DragEvent) => {
-    event.preventDefault()
-    setOver(false)
-    send(filesOfDrop(event.dataTransfer))
-  }
-  const chooser = (ref: typeof files, label: string, isFolder: boolean) => (
-    <>
-      <input
-        ref={ref}
-        className="visually-hidden"
-        type="file"
-        multiple
-        aria-label={label}
-        tabIndex={-1}
-        {...(isFolder && { webkitdirectory: '' })}
-        onChange={(event) => {
-          send(Promise.resolve(filesOfInput(event.target.files)))
-          event.target.value = ''
-        }}
-      />
-      <button type="button" className="button" disabled={busy} onClick={() => ref.current?.click()}>
-        {label}
-      </button>
-    </>
-  )
   return (
     <>
-      <div
-        className={`drop ${over ? 'drop-over' : ''}`}
-        onDragOver={(event) => {
-          event.preventDefault()
-          setOver(true)
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
+      <DropPlace
+        icon="folder"
+        title={busy ? `Sending ${sent.done} of ${sent.total} …` : 'Drop a folder or files here'}
+        about="PDF, Word, slides, spreadsheets, HTML, EPUB, Markdown, CSV, JSON, Parquet and text. What cannot be read is named."
+        onDrop={(data) => send(filesOfDrop(data))}
       >
-        <Icon name="folder" />
-        <div className="grow">
-          <p>
-            <strong>{busy ? `Sending ${sent.done} of ${sent.total} …` : 'Drop a folder or files here'}</strong>
-          </p>
-          <p className="soft small">
-            PDF, Word, slides, spreadsheets, HTML, EPUB, Markdown, CSV, JSON, Parquet and text. What cannot be read is
-            named.
-          </p>
-        </div>
         <div className="row">
-          {chooser(folder, 'Choose a folder', true)}
-          {chooser(files, 'Choose files', false)}
+          <FileButton
+            label="Choose a folder"
+            many="folder"
+            disabled={busy}
+            onFiles={(files) => send(filesOfInput(files))}
+          >
+            Choose a folder
+          </FileButton>
+          <FileButton label="Choose files" many="files" disabled={busy} onFiles={(files) => send(filesOfInput(files))}>
+            Choose files
+          </FileButton>
         </div>
-      </div>
+      </DropPlace>
       {busy && <progress className="progress" aria-label="Sending" max={Math.max(1, sent.total)} value={sent.done} />}
       {error && <Problem what="A file could not be sent" error={error} again={clear} />}
     </>

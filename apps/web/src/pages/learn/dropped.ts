@@ -46,7 +46,7 @@ export async function filesOfDrop(transfer: DataTransfer): Promise<Dropped[]> {
 }
 
 /** The files of a chooser; those of a folder have their path in it. */
-export const filesOfInput = (files: FileList | null): Dropped[] =>
-  [...(files ?? [])]
+export const filesOfInput = (files: readonly File[]): Dropped[] =>
+  files
     .map((file) => ({ path: file.webkitRelativePath || file.name, file }))
     .filter(({ path }) => !path.split('/').some(isNoise))

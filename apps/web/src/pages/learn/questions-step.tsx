@@ -1,13 +1,14 @@
 // Step 2: questions on the documents, drafted by a model or dropped as a file, and reviewed.
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import type { LearnSettings } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useAction, useRequest } from '../../api/use-request'
 import { lastPart, plural } from '../../format'
-import { Field } from '../../ui/field'
 import { Problem } from '../../ui/problem'
 import { Segments } from '../../ui/segments'
+import { FileButton } from '../../ui/file-input'
 import { NumberField } from '../../ui/number-field'
+import { TextField } from '../../ui/text-field'
 import { ReviewTable } from './review-table'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
@@ -96,55 +97,42 @@ function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly is
     >
       <div className="columns">
         {!isLocal && (
-          <Field label="Address" hint="Of any OpenAI-compatible service: vLLM, llama.cpp, Ollama, jora serve, …">
-            {(control) => (
-              <input
-                {...control}
-                className="input"
-                type="url"
-                placeholder="http://127.0.0.1:8000/v1"
-                value={url}
-                onChange={(event) => setUrl(event.target.value)}
-              />
-            )}
-          </Field>
+          <TextField
+            label="Address"
+            hint="Of any OpenAI-compatible service: vLLM, llama.cpp, Ollama, jora serve, …"
+            type="url"
+            placeholder="http://127.0.0.1:8000/v1"
+            value={url}
+            onChange={setUrl}
+          />
         )}
-        <Field
+        <TextField
           label="Model that drafts"
           hint={
             isLocal ? 'A folder, a GGUF file or a Hub id. A larger model drafts better.' : 'As the service calls it.'
           }
-        >
-          {(control) => (
-            <input {...control} className="input" value={model} onChange={(event) => setModel(event.target.value)} />
-          )}
-        </Field>
+          value={model}
+          onChange={setModel}
+        />
         {!isLocal && (
-          <Field label="Key" hint="Sent to that address alone, and kept nowhere.">
-            {(control) => (
-              <input
-                {...control}
-                className="input"
-                type="password"
-                autoComplete="off"
-                value={key}
-                onChange={(event) => setKey(event.target.value)}
-              />
-            )}
-          </Field>
+          <TextField
+            label="Key"
+            hint="Sent to that address alone, and kept nowhere."
+            type="password"
+            autoComplete="off"
+            value={key}
+            onChange={setKey}
+          />
         )}
         <NumberField label="Questions for each passage" min={1} max={20} value={perPassage} onChange={setPerPassage} />
-        <Field label="At most" hint="Over all documents. Empty: as many as come.">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              inputMode="numeric"
-              value={most}
-              onChange={(event) => setMost(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label="At most"
+          hint="Over all documents. Empty: as many as come."
+          short
+          inputMode="numeric"
+          value={most}
+          onChange={setMost}
+        />
         <NumberField
           label="Longest passage"
           hint="In tokens; three quarters of a word each."
@@ -163,7 +151,6 @@ function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly is
 }
 
 function QuestionFile({ job, onStart }: StepProps) {
-  const input = useRef<HTMLInputElement>(null)
   const { busy, error, run, clear } = useAction()
   const take = (file: File | undefined) => {
     if (file === undefined) return
@@ -179,26 +166,15 @@ function QuestionFile({ job, onStart }: StepProps) {
         <code>document</code>, the path in the folder.
       </p>
       <div>
-        <input
-          ref={input}
-          className="visually-hidden"
-          type="file"
+        <FileButton
+          label="File with questions"
           accept=".json,.jsonl,.csv,.tsv"
-          aria-label="File with questions"
-          tabIndex={-1}
-          onChange={(event) => {
-            take(event.target.files?.[0])
-            event.target.value = ''
-          }}
-        />
-        <button
-          type="button"
-          className="button button-primary"
+          look="button-primary"
           disabled={busy || job !== undefined}
-          onClick={() => input.current?.click()}
+          onFiles={([file]) => take(file)}
         >
           Choose a file
-        </button>
+        </FileButton>
       </div>
       {error && <Problem what="The file could not be sent" error={error} again={clear} />}
     </>

@@ -4,8 +4,8 @@ import { useRun } from '../../api/store'
 import { duration, number as shownNumber, plural } from '../../format'
 import { Link } from '../../shell/link'
 import { to } from '../../shell/router'
-import { Field } from '../../ui/field'
 import { NumberField } from '../../ui/number-field'
+import { TextField } from '../../ui/text-field'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
 
@@ -39,17 +39,14 @@ export function TrainStep({ project, job, onStart }: StepProps) {
       </p>
       <div className="columns">
         <NumberField label="Times through all contexts" min={1} max={1000} value={epochs} onChange={setEpochs} />
-        <Field label="Learning rate" hint="0.0001 is careful, 0.001 quick.">
-          {(control) => (
-            <input
-              {...control}
-              className="input input-short"
-              inputMode="decimal"
-              value={rate}
-              onChange={(event) => setRate(event.target.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label="Learning rate"
+          hint="0.0001 is careful, 0.001 quick."
+          short
+          inputMode="decimal"
+          value={rate}
+          onChange={setRate}
+        />
         <NumberField
           label="Longest sample"
           hint="In tokens: a whole context must fit."

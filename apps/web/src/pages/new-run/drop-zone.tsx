@@ -1,19 +1,17 @@
 // Where a file is dropped; the button in it does the same for keyboards and phones.
-import { useRef, useState, type DragEvent } from 'react'
+import { useState } from 'react'
 import { api } from '../../api/client'
 import { useAction } from '../../api/use-request'
 import { bytes } from '../../format'
 import { announce } from '../../shell/announce'
 import { useSession } from '../../shell/session'
-import { Icon } from '../../ui/icon'
+import { DropPlace, FileButton } from '../../ui/file-input'
 import { Problem } from '../../ui/problem'
 
 export function DropZone({ onUploaded }: { readonly onUploaded: (path: string) => void }) {
   const limit = useSession().data?.uploadLimitBytes
   const { busy, error, run, clear } = useAction()
-  const [over, setOver] = useState(false)
   const [name, setName] = useState('')
-  const input = useRef<HTMLInputElement>(null)
 
   const take = (file: File | undefined) => {
     if (file === undefined) return
@@ -28,48 +26,23 @@ export function DropZone({ onUploaded }: { readonly onUploaded: (path: string) =
       onUploaded(path)
     })
   }
-  const drop = (event: DragEvent) => {
-    event.preventDefault()
-    setOver(false)
-    take(event.dataTransfer.files[0])
-  }
   return (
     <>
-      <div
-        className={`drop ${over ? 'drop-over' : ''}`}
-        onDragOver={(event) => {
-          event.preventDefault()
-          setOver(true)
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
+      <DropPlace
+        icon="file"
+        title={busy ? `Uploading ${name} …` : 'Drop a file here'}
+        about="JSON, JSON Lines, CSV or Parquet: questions and answers, instructions, or chats. The format is found out by itself."
+        onDrop={({ files }) => take(files[0])}
       >
-        <Icon name="file" />
-        <div className="grow">
-          <p>
-            <strong>{busy ? `Uploading ${name} …` : 'Drop a file here'}</strong>
-          </p>
-          <p className="soft small">
-            JSON, JSON Lines, CSV or Parquet: questions and answers, instructions, or chats. The format is found out by
-            itself.
-          </p>
-        </div>
-        <input
-          ref={input}
-          className="visually-hidden"
-          type="file"
+        <FileButton
+          label="File with rows"
           accept=".json,.jsonl,.ndjson,.csv,.tsv,.parquet,application/json"
-          aria-label="File with rows"
-          tabIndex={-1}
-          onChange={(event) => {
-            take(event.target.files?.[0])
-            event.target.value = ''
-          }}
-        />
-        <button type="button" className="button" disabled={busy} onClick={() => input.current?.click()}>
+          disabled={busy}
+          onFiles={([file]) => take(file)}
+        >
           Choose a file
-        </button>
-      </div>
+        </FileButton>
+      </DropPlace>
       {busy && <progress className="progress" aria-label={`Uploading ${name}`} />}
       {error && <Problem what="The file could not be uploaded" error={error} again={clear} />}
     </>

@@ -1,6 +1,6 @@
 // The documents a question is about: pasted or from files; those the models saw are marked with their rank.
-import { useRef } from 'react'
 import { plural } from '../../format'
+import { FileButton } from '../../ui/file-input'
 import { Icon } from '../../ui/icon'
 import { NumberField } from '../../ui/number-field'
 import { RetrieverField, type RetrieverName } from '../../ui/retriever-field'
@@ -27,12 +27,9 @@ interface DocumentsProps {
 
 export function Documents(props: DocumentsProps) {
   const { documents, used, retrieve, retriever, onChange, onRetrieve, onRetriever } = props
-  const input = useRef<HTMLInputElement>(null)
   const add = (title: string, text: string): Doc => ({ id: crypto.randomUUID(), title, text })
-  const takeFiles = async (files: FileList | null) => {
-    const read = await Promise.all(
-      [...(files ?? [])].map(async (file) => add(file.name, (await file.text()).slice(0, longest))),
-    )
+  const takeFiles = async (files: readonly File[]) => {
+    const read = await Promise.all(files.map(async (file) => add(file.name, (await file.text()).slice(0, longest))))
     onChange([...documents, ...read].slice(0, mostDocuments))
   }
   const change = (id: string, text: string) =>
@@ -79,23 +76,16 @@ export function Documents(props: DocumentsProps) {
           <Icon name="plus" />
           Paste a text
         </button>
-        <button type="button" className="button button-small" onClick={() => input.current?.click()}>
+        <FileButton
+          label="Documents from files"
+          accept=".txt,.md,.csv,.json,text/*"
+          many="files"
+          look="button-small"
+          onFiles={(files) => void takeFiles(files)}
+        >
           <Icon name="file" />
           From files
-        </button>
-        <input
-          ref={input}
-          className="visually-hidden"
-          type="file"
-          multiple
-          accept=".txt,.md,.csv,.json,text/*"
-          aria-label="Documents from files"
-          tabIndex={-1}
-          onChange={(event) => {
-            void takeFiles(event.target.files)
-            event.target.value = ''
-          }}
-        />
+        </FileButton>
         {documents.length > 0 && (
           <button type="button" className="button button-small button-quiet" onClick={() => onChange([])}>
             Remove all

@@ -5,9 +5,9 @@ import { api } from '../../api/client'
 import { learn } from '../../api/store'
 import { useAction } from '../../api/use-request'
 import { lastPart, number, percent } from '../../format'
-import { Field } from '../../ui/field'
 import { FileBrowser } from '../../ui/file-browser'
 import { Problem } from '../../ui/problem'
+import { TextField } from '../../ui/text-field'
 
 export function EvaluateForm({ run }: { readonly run: Run }) {
   const { busy, error, run: act, clear } = useAction()
@@ -39,28 +39,21 @@ export function EvaluateForm({ run }: { readonly run: Run }) {
             </button>
           </p>
           <div className="columns">
-            <Field label="Questions at most" hint="Empty: all of them.">
-              {(control) => (
-                <input
-                  {...control}
-                  className="input input-short"
-                  inputMode="numeric"
-                  value={limit}
-                  onChange={(event) => setLimit(event.target.value)}
-                />
-              )}
-            </Field>
-            <Field label="Columns" hint="Where they are called otherwise: question=Q,answer=A and perhaps context=C.">
-              {(control) => (
-                <input
-                  {...control}
-                  className="input"
-                  placeholder="question, answer, context"
-                  value={columns}
-                  onChange={(event) => setColumns(event.target.value)}
-                />
-              )}
-            </Field>
+            <TextField
+              label="Questions at most"
+              hint="Empty: all of them."
+              short
+              inputMode="numeric"
+              value={limit}
+              onChange={setLimit}
+            />
+            <TextField
+              label="Columns"
+              hint="Where they are called otherwise: question=Q,answer=A and perhaps context=C."
+              placeholder="question, answer, context"
+              value={columns}
+              onChange={setColumns}
+            />
           </div>
           <div>
             <button type="submit" className="button" disabled={busy}>
