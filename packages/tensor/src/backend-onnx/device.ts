@@ -1,6 +1,6 @@
 // The CPU device: ONNX Runtime in a worker thread behind the backend interface.
 import { createHash } from 'node:crypto'
-import { availableParallelism, cpus, loadavg } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type {
   CompileGraph,
@@ -15,6 +15,7 @@ import type {
 import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
 import type { Aval, OpName } from '../ir/op'
+import { areCoresFree } from './free-cores'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
 import { onnxLowerings } from './op-table'
@@ -64,12 +65,6 @@ interface Pending {
   reject(error: Error): void
 }
 
-/**
- * Whether so many threads have cores of their own beside what ran in the last minute. Threads that wait awake on cores
- * that others need slow down both.
- */
-const areCoresFree = (threads: number): boolean => loadavg()[0]! + threads <= availableParallelism() + 0.5
-
 /** Whether this processor adds products of 8 bits exactly, once it was asked. */
 let isExact: Promise<unknown> | undefined
 
@@ -82,6 +77,7 @@ class CpuDevice implements Device {
   readonly #released: number[] = []
   readonly #outbox: object[] = []
   readonly #manyPrograms: boolean
+  readonly #threads: number
   readonly #sessions = new Map<string, Session>()
   /** Tensors made of weights, by the id of a weight's first part: they live as long as that. */
   readonly #derived = new Map<number, Map<string, number>>()
@@ -95,7 +91,8 @@ class CpuDevice implements Device {
   constructor({ threads = availableParallelism(), manyPrograms = false }: CpuDeviceOptions) {
     this.#manyPrograms = manyPrograms
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
-    const workerData = { threads, manyPrograms, spins: areCoresFree(threads) }
+    const workerData = { threads, manyPrograms }
+    this.#threads = threads
     this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData })
     this.#worker.unref() // an idle device keeps no process alive
     this.#worker.on('message', (replies: readonly Reply[]) => {
@@ -242,7 +239,7 @@ class CpuDevice implements Device {
           ids: p.weights.map((parts) => parts.map((buffer) => this.#fed(buffer))),
         }))
       : []
-    const model = isNew ? { bytes, folder, prepared, ...memory } : {}
+    const model = isNew ? { bytes, folder, prepared, spins: areCoresFree(this.#threads), ...memory } : {}
     const message = {
       type: 'compile',
       program,

@@ -145,9 +145,9 @@ function addDraws(draws, feeds) {
 
 /**
  * @param {Uint8Array} bytes
- * @param {{ folder: string | undefined, arena: boolean, prepack: boolean, prepared: readonly { location: string, recipe: import('./prepared').Recipe, ids: readonly (readonly number[])[] }[] }} options
+ * @param {{ folder: string | undefined, arena: boolean, prepack: boolean, spins: boolean, prepared: readonly { location: string, recipe: import('./prepared').Recipe, ids: readonly (readonly number[])[] }[] }} options
  */
-const createSession = (bytes, { folder, arena, prepack, prepared }) =>
+const createSession = (bytes, { folder, arena, prepack, spins, prepared }) =>
   InferenceSession.create(bytes, {
     externalData: prepared.map(({ location, recipe, ids }) => ({
       path: location,
@@ -172,7 +172,7 @@ const createSession = (bytes, { folder, arena, prepack, prepared }) =>
         disable_prepacking: prepack ? '0' : '1',
         // Threads wait awake for the next operator (2% of a step), not for the next run; never where others need the core.
         force_spinning_stop: '1',
-        intra_op: { allow_spinning: workerData.spins ? '1' : '0' },
+        intra_op: { allow_spinning: spins ? '1' : '0' },
         ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
       },
     },

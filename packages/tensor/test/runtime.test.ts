@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
-import { requireRuntime } from './runtime'
+import { requireRuntime } from '../src/backend-onnx/runtime'
 
 test('the runtime that is installed is found, and is the one that the message names', () => {
   expect(() => requireRuntime()).not.toThrow()
@@ -15,7 +15,7 @@ test('the runtime that is installed is found, and is the one that the message na
 
 test('it is a peer that npm does not install by itself', () => {
   const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
   ) as Record<string, Record<string, unknown> | undefined>
   for (const name of ['onnxruntime-node', 'webgpu']) {
     expect(dependencies?.[name]).toBeUndefined()
