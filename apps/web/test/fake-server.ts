@@ -8,9 +8,12 @@ import {
   createRunSchema,
   estimateRequestSchema,
   evalSchema,
+  inspectRequestSchema,
   learnStageSchema,
   reviewSchema,
+  type CreateRun,
   type Job,
+  type LearnStageRequest,
   type Run,
   type RunEvent,
 } from '@jora/gui/api'
@@ -123,14 +126,16 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
           name: url.searchParams.get('name'),
           bytes: 10,
         }
-      case 'POST datasets/…':
-        return second === 'inspect'
-          ? fixtures.inspection(String((await body()).dataset))
-          : fixtures.preview(Number((await body()).index ?? 0))
+      case 'POST datasets/…': {
+        if (second !== 'inspect') return fixtures.preview(Number((await body()).index ?? 0))
+        const { dataset, columns } = inspectRequestSchema.parse(await body())
+        return fixtures.inspection(dataset, columns)
+      }
       case 'GET runs':
         return { runs }
       case 'POST runs': {
         const wanted = createRunSchema.parse(await body())
+        created.push(wanted)
         const id = `new-${++count}`
         const run: Run = {
           ...fixtures.startRuns[0]!,
@@ -258,7 +263,9 @@ async function learnAnswer(
       sent.push(url.searchParams.get('path') ?? '')
       return { bytes: 10 }
     case 'POST stages': {
-      const { until } = learnStageSchema.parse(JSON.parse(await textOf(request)))
+      const wanted = learnStageSchema.parse(JSON.parse(await textOf(request)))
+      stages.push(wanted)
+      const { until } = wanted
       return startJob({ kind: 'learn', title: `Until ${until}`, runId: null, projectId: id ?? null }, {})
     }
     case 'GET questions':
@@ -284,6 +291,12 @@ async function learnAnswer(
   }
   return fail(response, 404, 'not_found', `There is no ${what} of a project.`)
 }
+
+/** Requests for stages of projects. */
+export const stages: LearnStageRequest[] = []
+
+/** Requests for runs. */
+export const created: CreateRun[] = []
 
 /** Paths of documents that were sent. */
 export const sent: string[] = []

@@ -1,9 +1,11 @@
 // From documents to a model in a real browser: files dropped, two thousand drafts reviewed, contexts and answers looked at.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { hasChromium, needsChromium } from './browser'
 import { openBuiltPage, type BuiltPage } from './built-page'
-import { sent, type FakeServer } from './fake-server'
+import { created, sent, stages, type FakeServer } from './fake-server'
 
 let opened: BuiltPage | undefined
 let server: FakeServer
@@ -11,6 +13,7 @@ let browser: Browser
 beforeAll(async () => {
   opened = await openBuiltPage()
   if (opened) ({ server, browser } = opened)
+  if (shots !== undefined) mkdirSync(shots, { recursive: true })
 })
 beforeEach((ctx) => ctx.skip(!hasChromium, needsChromium))
 afterAll(() => opened?.close())
@@ -19,6 +22,22 @@ async function open(path: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, reducedMotion: 'reduce' })
   await page.goto(server.url + path)
   return page
+}
+
+/** Where pictures go for people to look at; without it none is taken. */
+const shots = process.env.JORA_SCREENSHOTS
+
+/** A picture at the width of a desk and of a phone. */
+async function shoot(page: Page, name: string): Promise<void> {
+  if (shots === undefined) return
+  for (const [look, width] of [
+    ['light', 1280],
+    ['phone', 390],
+  ] as const) {
+    await page.setViewportSize({ width, height: 860 })
+    await page.screenshot({ path: join(shots, `${name}-${look}.png`), fullPage: true })
+  }
+  await page.setViewportSize({ width: 1280, height: 860 })
 }
 
 test('from the first screen to a project, whose documents are sent and read', async () => {
@@ -111,5 +130,49 @@ test('a run is evaluated on a file of questions', async () => {
   await page.getByText('exactly right 56 % · F1 71 % · loss 0.62').waitFor()
   const answers = page.getByRole('link', { name: 'All answers' })
   expect(await answers.getAttribute('href')).toContain('evaluations/20261129.jsonl')
+  await page.close()
+})
+
+test('a table whose columns are called otherwise: they are shown with values, chosen, and remembered with the run', async () => {
+  const page = await open('/new')
+  await page.getByRole('radio', { name: /tiny-llama/ }).check()
+  await page
+    .getByLabel('File with rows')
+    .setInputFiles({ name: 'strange.csv', mimeType: 'text/csv', buffer: Buffer.from('Nr;Frage') })
+  const mapper = page.getByRole('list', { name: 'Columns of the file' })
+  await mapper.getByText('What is the capital of Kenya?').waitFor()
+  // Guessed by their names; the rest is chosen.
+  expect(await mapper.getByLabel('Frage is used as').inputValue()).toBe('question')
+  expect(await mapper.getByLabel('Antwort der Redaktion is used as').inputValue()).toBe('answer')
+  expect(await mapper.getByLabel('Anmerkung, kurz is used as').isDisabled()).toBe(true)
+  await shoot(page, 'mapper')
+  await page.getByRole('button', { name: 'Use these columns' }).click()
+  await page.getByRole('cell', { name: 'got nothing; expected the answer' }).waitFor()
+  await page.getByRole('row', { name: /^31/ }).waitFor()
+  expect(await page.getByRole('button', { name: 'Start', exact: true }).isEnabled()).toBe(false)
+  await page.getByText(/^Columns: question=Frage/).click()
+  await mapper.getByLabel('Quelle is used as').selectOption('context')
+  await page.getByRole('button', { name: 'Use these columns' }).click()
+  await page.getByText('812 rows of documents with questions (RAFT)').waitFor()
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+  await page.waitForURL(/runs/)
+  expect(created.at(-1)).toMatchObject({
+    settings: { columns: 'question=Frage,answer=Antwort der Redaktion,context=Quelle' },
+  })
+  await page.close()
+})
+
+test('questions of a project from such a table', async () => {
+  const page = await open('/learn/small')
+  await page.getByText('Draft or drop questions again').click()
+  await page.getByRole('radio', { name: 'I have a file' }).check()
+  await page
+    .getByLabel('File with questions')
+    .setInputFiles({ name: 'strange.csv', mimeType: 'text/csv', buffer: Buffer.from('Nr;Frage') })
+  await page.getByRole('button', { name: 'Use these columns' }).click()
+  await page.getByRole('row', { name: /^31/ }).waitFor()
+  await page.getByRole('button', { name: 'Go on without these rows' }).click()
+  const columns = 'question=Frage,answer=Antwort der Redaktion'
+  await expect.poll(() => stages.at(-1)).toMatchObject({ until: 'draft', columns })
   await page.close()
 })

@@ -15,6 +15,7 @@ export { isTableFile, recordsOfFile } from './rows/sources'
 export { importDataset, type ImportSink } from './import/import-dataset'
 export {
   listDocuments,
+  questionRecords,
   readDocuments,
   readQuestions,
   type ReadDocumentsOptions,

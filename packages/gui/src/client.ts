@@ -95,9 +95,10 @@ export class JoraClient {
    * The format of a dataset file, its first rows, and the rows that cannot be used.
    * @param dataset absolute path of the file
    * @param rows how many of the first rows to return
+   * @param columns which columns hold question, answer and context, where they are called otherwise
    */
-  inspect = (dataset: string, rows?: number, signal?: AbortSignal): Promise<Inspection> =>
-    this.#http.json('POST', '/api/datasets/inspect', { dataset, rows }, signal)
+  inspect = (dataset: string, rows?: number, signal?: AbortSignal, columns?: string): Promise<Inspection> =>
+    this.#http.json('POST', '/api/datasets/inspect', { dataset, rows, columns }, signal)
   /**
    * A sample as the model is trained on it, and statistics of the whole file.
    * @param index which sample, from 0 (default 0)

@@ -29,8 +29,11 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
       return { ...draft, name: action.name }
     case 'model':
       return { ...draft, model: action.model }
-    case 'dataset':
-      return { ...draft, dataset: action.dataset }
+    case 'dataset': {
+      // Columns are those of the file that was chosen before.
+      const { columns: _columns, ...typed } = draft.typed
+      return { ...draft, dataset: action.dataset, typed: action.dataset === draft.dataset ? draft.typed : typed }
+    }
     case 'set': {
       const { [action.key]: _old, ...others } = draft.typed
       // What is typed back to its default is no change.

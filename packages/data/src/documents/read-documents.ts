@@ -9,7 +9,7 @@ import { questionOf, type RaftQuestion } from '../raft/questions'
 import { renamed, type Columns } from '../rows/qa/columns'
 import { readBytes } from '../rows/files'
 import { recordsOfFile } from '../rows/sources'
-import { asText, asRecord } from '../records/json'
+import { asText, asRecord, type JsonRecord } from '../records/json'
 import { valueOf } from '../records/records'
 import { extensionOf, readerOf, readExtensions } from './readers/index'
 import type { Content, Unread } from './readers/reader'
@@ -133,10 +133,28 @@ function skip(file: string, { row, problem }: Unread, { onSkipped }: ReadDocumen
   onSkipped({ file, ...(row === undefined ? {} : { row }), reason: problem })
 }
 
+/**
+ * The records of a file of questions with the keys that {@link readQuestions} knows, beside their own. A record that lacks a column
+ * that is named stays as it is: whoever reads it as a question says what is wrong.
+ * @throws DatasetError when the file is not what its name says
+ */
+export async function* questionRecords(file: string, columns?: Columns): AsyncGenerator<JsonRecord> {
+  for await (const item of recordsOfFile(readBytes(file), file)) {
+    const { value, origin } = valueOf(item)
+    const record = asRecord(value)
+    try {
+      yield columns === undefined ? record : { ...record, ...renamed(record, columns, origin) }
+    } catch (error) {
+      if (!(error instanceof DatasetError)) throw error
+      yield record
+    }
+  }
+}
+
 /** What {@link readQuestions} does with rows that are not questions. */
 export interface ReadQuestionsOptions {
   /** Called with each such row and what is wrong with it. Without it such a row is an error. */
-  onRefused?: (refused: { origin: RowOrigin; id?: string; reason: string }) => void
+  onRefused?: (refused: { origin: RowOrigin; id?: string; key?: string; reason: string }) => void
   /** Which keys hold question and answer, where they are others. */
   columns?: Columns | undefined
 }
@@ -162,7 +180,8 @@ export async function readQuestions(
     } catch (error) {
       if (!(error instanceof DatasetError) || onRefused === undefined) throw error
       const id = 'value' in item ? asText(asRecord(item.value).id) : undefined
-      onRefused({ origin, ...(id === undefined ? {} : { id }), reason: error.problem })
+      const { key, problem: reason } = error
+      onRefused({ origin, ...(id === undefined ? {} : { id }), ...(key === undefined ? {} : { key }), reason })
     }
   }
   if (count === 0) throw new DatasetError({ file, problem: 'holds no questions' })

@@ -1,6 +1,6 @@
 // Rows of a dataset file, each checked before any training.
 
-import { DatasetError } from '../errors'
+import { DatasetError, type RowOrigin } from '../errors'
 import { itemsOf, valueOf, type RecordItem } from '../records/records'
 import { checkRow, checkRowAs, isQaRecord } from './check-row'
 import { renamed, type Columns } from './qa/columns'
@@ -72,10 +72,16 @@ function rowOf(item: RecordItem, options: RowOptions = {}): Row {
       file: origin.file,
       problem: 'a single JSON object over several lines; expected a JSON array of rows, or one row a line',
     })
-  const { columns } = options
-  return columns === undefined
-    ? checkRow(value, origin, options)
-    : checkRowAs('qa', renamed(value, columns, origin), origin)
+  return recordRow(value, origin, options)
 }
+
+/**
+ * A record as a row: of the format that its keys tell, or a question by the columns that are named.
+ * @throws DatasetError naming row and key, or the column that is not there
+ */
+export const recordRow = (value: unknown, origin: RowOrigin, options: RowOptions = {}): Row =>
+  options.columns === undefined
+    ? checkRow(value, origin, options)
+    : checkRowAs('qa', renamed(value, options.columns, origin), origin)
 
 const noRows = (file: string) => new DatasetError({ file, problem: 'the dataset is empty; expected at least one row' })

@@ -1,6 +1,6 @@
 // Files under the roots, uploads, and what a dataset's rows become.
 import { z } from './zod'
-import { pathSchema, settingsSchema } from './settings'
+import { lineSchema, pathSchema, settingsSchema } from './settings'
 
 /** A file or folder, as the file browser lists it. */
 export const fileEntrySchema = z.object({
@@ -38,10 +38,12 @@ export const datasetFormats = ['alpaca', 'completion', 'chat', 'sharegpt', 'raft
 /** A name of {@link datasetFormats}. */
 export type DatasetFormat = (typeof datasetFormats)[number]
 
-/** Body of `POST /api/datasets/inspect`: the file, and how many of its first rows to return. */
+/** Body of `POST /api/datasets/inspect`: the file, how many of its first rows to return, and how they are read. */
 export const inspectRequestSchema = z.strictObject({
   dataset: pathSchema,
   rows: z.number().int().min(0).max(100).optional(),
+  /** Which columns hold question, answer and context, as `--columns` has it; rows are held against those alone. */
+  columns: lineSchema(2000).optional(),
 })
 /**
  * Answer of `POST /api/datasets/inspect`: a file's format, its first rows, and every row that cannot be used. It needs
@@ -58,6 +60,8 @@ export const inspectionSchema = z.object({
   rows: z.number(),
   /** The first rows as they are. */
   first: z.array(z.unknown()),
+  /** The keys of the first rows, or columns of a table, with values of theirs; `a.b` is inside of `a`. */
+  columns: z.array(z.object({ name: z.string(), examples: z.array(z.string()) })),
   /** The first 100. */
   errors: z.array(
     z.object({

@@ -33,6 +33,8 @@ export const learnStageSchema = z.strictObject({
   until: z.enum(learnStageNames),
   /** A file with questions under the roots; none is drafted then. */
   questions: pathSchema.optional(),
+  /** Which of its columns hold question and answer, as `--columns` has it. */
+  columns: lineSchema(2000).optional(),
   drafter: z
     .strictObject({
       /** An OpenAI-compatible endpoint; absent: `model` is run here. */

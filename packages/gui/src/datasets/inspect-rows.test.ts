@@ -1,6 +1,6 @@
 // Formats are told, and every bad row is.
 import { expect, test } from 'vitest'
-import { recordsOfFile } from '@jora/data'
+import { parseColumns, recordsOfFile } from '@jora/data'
 import { inspectRows, inspectTable } from './inspect-rows'
 
 const inspect = (text: string) => inspectRows([text], 'rows.jsonl', 3)
@@ -57,8 +57,36 @@ test('tables have the formats of rows, by their columns', async () => {
     format: null,
     errors: [{ row: 2, message: expect.stringContaining('"what"') }],
     hint: expect.stringContaining('Columns are called'),
+    columns: [
+      { name: 'what', examples: ['1'] },
+      { name: 'that', examples: ['2'] },
+    ],
   })
   expect(await table('not parquet', 'rows.parquet')).toMatchObject({ rows: 0, errorCount: 1 })
+})
+
+test('rows are held against columns that are named, each wrong one by its row', async () => {
+  const columns = parseColumns('question=Frage,answer=out.0.text,context=Text')
+  const line = (out: unknown, text = 't') => JSON.stringify({ Frage: 'q', out, Text: text })
+  const found = await inspectRows(
+    [`${line([{ text: 'a' }])}\n${line([])}\n${line([{ text: 'b' }])}`],
+    'r.jsonl',
+    1,
+    columns,
+  )
+  expect(found).toMatchObject({
+    format: 'raft',
+    rows: 3,
+    errorCount: 1,
+    errors: [{ row: 2, line: 2, key: 'out.0.text', message: expect.stringContaining('expected the answer') }],
+    hint: expect.stringContaining('other columns'),
+  })
+  expect(found.columns.map(({ name }) => name)).toEqual(['Frage', 'out', 'out.0.text', 'Text'])
+  const table = recordsOfFile(bytesOf('Frage;Antwort\nq;a\nq;\n'), 'rows.csv')
+  expect(await inspectTable(table, 1, parseColumns('question=Frage,answer=Antwort'))).toMatchObject({
+    format: 'alpaca',
+    errors: [{ row: 3, key: 'Antwort' }],
+  })
 })
 
 async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {

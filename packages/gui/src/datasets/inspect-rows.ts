@@ -1,6 +1,7 @@
 // Every row of a dataset's text held against the known formats: what it is, and all that is wrong with it.
-import { checkRow, DatasetError, RecordReader, type RecordItem, type Row } from '@jora/data'
+import { DatasetError, RecordReader, recordRow, type Columns, type RecordItem, type Row } from '@jora/data'
 import type { DatasetFormat, Inspection } from '../api'
+import { ColumnExamples } from './column-examples'
 
 const mostErrors = 100
 /** How many bytes of the beginning are enough to recognise a file without rows. */
@@ -30,7 +31,9 @@ const generalHint =
 type Found = Omit<Inspection, 'path' | 'bytes'>
 
 const tableHint =
-  'Columns are called as the keys of rows are: instruction and output, question and answer with context, or messages. Rename them, or train in a terminal with --columns question=…,answer=….'
+  'Columns are called as the keys of rows are: instruction and output, question and answer with context, or messages. Say which column is which, or rename them.'
+/** Of rows that are read by columns that were named. */
+const namedHint = 'Choose other columns, or correct these rows in the file.'
 
 /** What the records of a file come to. */
 class Collector {
@@ -40,7 +43,12 @@ class Collector {
   readonly #first: unknown[] = []
   readonly #errors: Inspection['errors'] = []
 
-  constructor(readonly shown: number) {}
+  readonly #examples = new ColumnExamples()
+
+  constructor(
+    readonly shown: number,
+    readonly columns: Columns | undefined,
+  ) {}
 
   fail(message: string, row: number | null, line: number | null, key: string | null = null): void {
     this.errorCount++
@@ -53,7 +61,8 @@ class Collector {
     try {
       if ('error' in item) throw item.error
       if (this.#first.length < this.shown) this.#first.push(shortened(item.value))
-      const format = formatOf(checkRow(item.value, item.origin), item.value)
+      this.#examples.take(item.value)
+      const format = formatOf(recordRow(item.value, item.origin, { columns: this.columns }), item.value)
       this.#formats.set(format, (this.#formats.get(format) ?? 0) + 1)
     } catch (error) {
       if (!(error instanceof DatasetError)) throw error
@@ -71,20 +80,25 @@ class Collector {
       layout,
       rows: this.rows,
       first: this.#first,
+      columns: this.#examples.columns,
       errors: this.#errors,
       errorCount: this.errorCount,
-      hint: this.errorCount === 0 ? null : hint(),
+      hint: this.errorCount === 0 ? null : this.columns === undefined ? hint() : namedHint,
     }
   }
 }
 
-/** What a dataset file holds: its text comes in pieces, and memory does not grow with it. */
+/**
+ * What a dataset file holds: its text comes in pieces, and memory does not grow with it.
+ * @param columns what rows are held against, where their keys are called otherwise
+ */
 export async function inspectRows(
   chunks: AsyncIterable<string> | Iterable<string>,
   file: string,
   shown: number,
+  columns?: Columns,
 ): Promise<Found> {
-  const found = new Collector(shown)
+  const found = new Collector(shown, columns)
   const reader = new RecordReader(file)
   let head = ''
   const take = (item: RecordItem) =>
@@ -101,8 +115,12 @@ export async function inspectRows(
 }
 
 /** What a table holds: CSV, TSV or Parquet. */
-export async function inspectTable(records: AsyncIterable<RecordItem>, shown: number): Promise<Found> {
-  const found = new Collector(shown)
+export async function inspectTable(
+  records: AsyncIterable<RecordItem>,
+  shown: number,
+  columns?: Columns,
+): Promise<Found> {
+  const found = new Collector(shown, columns)
   try {
     for await (const item of records) found.take(item)
   } catch (error) {

@@ -29,6 +29,7 @@ export type PrintedPreview = z.infer<typeof printedSchema>
 
 /** Settings that decide what a preview shows. */
 const shown = [
+  'columns',
   'promptTemplate',
   'contextTemplate',
   'maxSeqLength',

@@ -122,11 +122,15 @@ export class LearnProjects {
     { id: _id, folder, source: _source, ...stored }: OpenProject,
     { until, ...request }: LearnStageRequest,
   ): Promise<LearnStageRequest> {
-    const { questions, drafter, ...earlier }: LearnSettings = stored.settings ?? {}
+    const { questions, columns, drafter, ...earlier }: LearnSettings = stored.settings ?? {}
     const asked =
       request.questions !== undefined || request.drafter !== undefined
         ? {}
-        : { ...(questions !== undefined && { questions }), ...(drafter !== undefined && { drafter }) }
+        : {
+            ...(questions !== undefined && { questions }),
+            ...(columns !== undefined && { columns }),
+            ...(drafter !== undefined && { drafter }),
+          }
     const merged = { ...earlier, ...asked, ...request }
     const { key: _key, ...named }: NonNullable<LearnStageRequest['drafter']> = merged.drafter ?? { model: '' }
     const settings = { ...merged, ...(merged.drafter && { drafter: named }) }

@@ -32,7 +32,7 @@ export interface StageOptions {
 /** @throws Failure when neither drafter nor questions are there for a stage that needs them */
 export function stageWork(
   project: OpenProject,
-  { until, questions, drafter, ...settings }: LearnStageRequest,
+  { until, questions, columns, drafter, ...settings }: LearnStageRequest,
   { commands, cwd, model }: StageOptions,
 ): JobWork {
   const { chunkTokens, numEpochs, maxSteps, learningRate, maxSeqLength, evalQuestions, retriever, distractors } =
@@ -45,6 +45,7 @@ export function stageWork(
       'output-dir': project.folder,
       until,
       questions,
+      columns,
       'drafter-url': drafter?.url,
       'drafter-model': drafter?.model,
       'per-passage': drafter?.perPassage,

@@ -48,7 +48,10 @@ export async function contextStage({
   const documents = await readDocumentRows(path('read'))
   const unread: RefusedQuestion[] = []
   const questions = await readQuestions(path('draft'), {
-    onRefused: ({ origin, reason }) => void unread.push({ question: { question: '', answer: '', origin }, reason }),
+    onRefused: ({ origin, key, reason }) => {
+      const problem = `row ${origin.row}${key === undefined ? '' : `, "${key}"`}: ${reason}`
+      unread.push({ question: { question: '', answer: '', origin }, reason: problem })
+    },
   })
   const options: RaftOptions = {
     ...raft,

@@ -5,11 +5,14 @@ import {
   chunkDocument,
   draftLine,
   draftQuestions,
+  isTableFile,
   openReplyCache,
   parseDrafts,
+  questionRecords,
   readQuestions,
   withReviews,
   type Chunk,
+  type Columns,
 } from '@jora/data'
 import { makeFolder, writeFileAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { ConfigError } from '../settings/config-error'
@@ -23,12 +26,20 @@ async function passagesOf({ path, model, raft = {} }: StageContext): Promise<Chu
   return (await readDocumentRows(path('read'))).flatMap((document) => chunkDocument(document, options))
 }
 
+/** Questions as the later stages read them: JSON as it is, a table or other columns as JSON lines. @throws DatasetError */
+async function copyQuestions(file: string, to: string, columns: Columns | undefined): Promise<void> {
+  if (columns === undefined && !isTableFile(file)) return writeFileAtomic(to, await readFile(file))
+  const lines: string[] = []
+  for await (const record of questionRecords(file, columns)) lines.push(`${JSON.stringify(record)}\n`)
+  await writeLinesAtomic(to, lines)
+}
+
 /** Takes the questions of a file, or drafts them. @throws ConfigError when there is neither file nor drafter */
 export async function draftStage(context: StageContext): Promise<QuestionFigures> {
-  const { questions, openDrafter, path, outputDir, drafting = {}, signal, onProgress } = context
+  const { questions, columns, openDrafter, path, outputDir, drafting = {}, signal, onProgress } = context
   if (questions !== undefined) {
-    const asked = await readQuestions(questions, { onRefused: () => {} })
-    await writeFileAtomic(path('draft'), await readFile(questions))
+    await copyQuestions(questions, path('draft'), columns)
+    const asked = await readQuestions(path('draft'), { onRefused: () => {} })
     return { accepted: asked.length, rejected: 0 }
   }
   if (openDrafter === undefined)

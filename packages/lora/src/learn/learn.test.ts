@@ -8,7 +8,7 @@ import { openModel, type OpenModel } from '@jora/llama'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { JoraConfig } from '../settings/jora-config'
-import { learn } from './learn'
+import { learn, learnUntil } from './learn'
 import type { LearnOptions } from './options'
 
 const modelPath = fileURLToPath(new URL('../../../../apps/cli/assets/tiny-llama', import.meta.url))
@@ -115,3 +115,35 @@ test('a run goes on after it was stopped while drafting, and while training', as
   expect(learned.questions).toMatchObject({ accepted: 6, drafter: 'scripted' })
   expect(readFileSync(join(dir, 'out/report.md'), 'utf8')).toContain('are drafts of scripted')
 }, 120_000)
+
+test('questions of a table, by its own columns or by others; a row that cannot be read is named', async () => {
+  const config = new JoraConfig({ modelPath, device: 'cpu', split: 0.6 })
+  const until = async (name: string, table: string, columns?: LearnOptions['columns']) => {
+    const questions = join(dir, `${name}.csv`)
+    writeFileSync(questions, table)
+    return learnUntil('contexts', {
+      documents: join(dir, 'docs'),
+      outputDir: join(dir, name),
+      model,
+      config,
+      questions,
+      columns,
+      raft: { distractors: 1 },
+      openDevice: async () => device,
+    })
+  }
+  const asCalled = await until(
+    'called',
+    'question,answer,document\nHow many live in Arl?,1000,Arl\nAnd in Bex?,1037,Bex\n',
+  )
+  expect(asCalled.questions).toEqual({ accepted: 2, rejected: 0 })
+  const others = await until('others', 'Frage;Antwort;document\nHow many live in Arl?;1000;Arl\nAnd in Bex?;;Bex\n', {
+    question: 'Frage',
+    answer: 'Antwort',
+  })
+  expect(others.questions).toEqual({ accepted: 1, rejected: 0 })
+  expect(others.contexts!.refused).toEqual([
+    { question: '', reason: 'row 2, "question": got nothing; expected a string' },
+  ])
+  expect(readFileSync(join(dir, 'others/questions.jsonl'), 'utf8')).toContain('"question":"How many live in Arl?"')
+})

@@ -33,7 +33,7 @@ export async function learnUntil(
   last: LearnStage,
   options: LearnOptions,
 ): Promise<Pick<Learned, 'outputDir' | 'documents'> & Partial<Learned>> {
-  const { outputDir, model, config, raft = {}, drafting = {}, questions, retriever } = options
+  const { outputDir, model, config, raft = {}, drafting = {}, questions, columns, retriever } = options
   await makeFolder(outputDir)
   const journal = await Journal.open(outputDir)
   const path = (stage: LearnStage) => join(outputDir, learnStages[stage])
@@ -56,7 +56,13 @@ export async function learnUntil(
   const documentsHash = await fileHash(path('read'))
   const drafted = await stage(
     'draft',
-    keyOf(documentsHash, questions === undefined ? drafting : await fileHash(questions), raft.chunkTokens, seed),
+    keyOf(
+      documentsHash,
+      questions === undefined ? drafting : await fileHash(questions),
+      raft.chunkTokens,
+      seed,
+      ...(columns === undefined ? [] : [columns]),
+    ),
     () => draftStage(context),
   )
   if (last === 'draft') return { ...done, questions: drafted }

@@ -1,5 +1,13 @@
 // What the stages from documents to a model are told, and what they come to.
-import type { Drafter, DraftOptions, RaftOptions, RaftStage, RaftStatistics, SkippedDocument } from '@jora/data'
+import type {
+  Columns,
+  Drafter,
+  DraftOptions,
+  RaftOptions,
+  RaftStage,
+  RaftStatistics,
+  SkippedDocument,
+} from '@jora/data'
 import type { OpenedRetriever, OpenModel } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import type { Comparison, Scores } from '../answer/compare'
@@ -17,6 +25,8 @@ export interface LearnOptions {
   readonly outputDir: string
   /** A file of questions that there are already; nothing is drafted then. */
   readonly questions?: string | undefined
+  /** Which of its keys or columns hold question and answer, where they are called otherwise. */
+  readonly columns?: Columns | undefined
   /** Opens who drafts, where something is left to draft. */
   readonly openDrafter?: (() => Promise<LearnDrafter>) | undefined
   /** How questions are drafted; the defaults of {@link DraftOptions} when absent. */

@@ -15,6 +15,7 @@ const {
   mesh: _mesh,
   launcher: _launcher,
   recipe,
+  columns,
   ...training
 } = headedFlags
 
@@ -26,6 +27,10 @@ export const learnFlags = {
   ...grouped(headingOf('rows'), {
     outputDir: required(text('where every stage leaves its file, and the adapter goes', 'DIR')),
     questions: text('questions that there are already: JSON or JSONL of question, answer, …; none is drafted', 'FILE'),
+    columns: {
+      ...columns,
+      help: 'the keys, or columns of a table, of --questions that hold question and answer, and perhaps id',
+    },
     until: withDefault(
       choice('the last stage to do: read documents, draft questions, contexts, train, evaluate', stages),
       'evaluate' as LearnStage,

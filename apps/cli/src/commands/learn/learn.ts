@@ -1,7 +1,7 @@
 // jora learn: from a folder of documents to a model that answers from them, in one command that goes on where it stopped.
 import type { Command } from 'commander'
 import { join } from 'node:path'
-import { JoraConfig, learnUntil, planLearning, type Learned, type LearnOptions } from '@jora/lora'
+import { columnsOf, JoraConfig, learnUntil, planLearning, type Learned, type LearnOptions } from '@jora/lora'
 import { fromNames, settings } from '@jora/lora/settings'
 import type { Device } from '@jora/tensor'
 import { openDrafter } from '../../drafter'
@@ -37,7 +37,10 @@ export function registerLearn(parent: Command, io: Session): void {
 
 /** The settings that were given, as a run has them. @throws UsageError for settings that cannot be */
 function configOf(values: Values, given: ReadonlySet<keyof typeof learnFlags>): JoraConfig {
-  const chosen = Object.fromEntries(Object.entries(values).filter(([name]) => given.has(name as keyof Values)))
+  // The columns are those of --questions, not of the contexts that are trained on.
+  const chosen = Object.fromEntries(
+    Object.entries(values).filter(([name]) => name !== 'columns' && given.has(name as keyof Values)),
+  )
   try {
     return new JoraConfig({ ...fromNames(settings, chosen), recipe: values.recipe, modelPath: values.model })
   } catch (error) {
@@ -58,6 +61,8 @@ async function learnCommand(
     )
   if (values.questions !== undefined && drafterModel !== undefined)
     throw new UsageError('--questions and --drafter-model exclude each other')
+  if (values.columns !== undefined && values.questions === undefined)
+    throw new UsageError('--columns is of --questions, which is not given')
   const config = configOf(values, given)
   await using base = await openBase(values.model, io, config.settings.quantize)
   const display = new LearnDisplay(io)
@@ -69,6 +74,7 @@ async function learnCommand(
     config,
     outputDir,
     questions: values.questions,
+    columns: columnsOf(values.columns),
     ...(drafterModel === undefined ? {} : { openDrafter: () => openDrafter(values, io, display.line) }),
     drafting: {
       perChunk: values.perPassage,

@@ -1,14 +1,16 @@
 // Step 2: questions on the documents, drafted by a model or dropped as a file, and reviewed.
 import { useState } from 'react'
-import type { LearnSettings } from '@jora/gui/client'
+import type { Inspection, LearnSettings } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useAction, useRequest } from '../../api/use-request'
 import { lastPart, plural } from '../../format'
+import { ColumnMapper } from '../../ui/column-mapper'
 import { Problem } from '../../ui/problem'
 import { Segments } from '../../ui/segments'
 import { FileButton } from '../../ui/file-input'
 import { NumberField } from '../../ui/number-field'
 import { TextField } from '../../ui/text-field'
+import { InspectionView } from '../new-run/inspection-view'
 import { ReviewTable } from './review-table'
 import { StepFrame } from './step'
 import type { StepProps } from './stages'
@@ -150,25 +152,45 @@ function DraftForm({ project, job, onStart, isLocal }: StepProps & { readonly is
   )
 }
 
+/** Whether question and answer are called so. */
+const isAsCalled = (names: ReadonlySet<string>): boolean =>
+  names.has('question') && ['answer', 'answers', 'unanswerable', 'is_impossible'].some((name) => names.has(name))
+
 function QuestionFile({ job, onStart }: StepProps) {
   const { busy, error, run, clear } = useAction()
+  const [sent, setSent] = useState<Inspection>()
+  const [columns, setColumns] = useState<string>()
+  const begin = (questions: string, named?: string) =>
+    onStart({ until: 'draft', questions, ...(named !== undefined && { columns: named }) })
   const take = (file: File | undefined) => {
     if (file === undefined) return
+    setSent(undefined)
+    setColumns(undefined)
     run(async () => {
       const { path } = await api.upload(file.name, file)
-      onStart({ until: 'draft', questions: path })
+      const inspection = await api.inspect(path, 0)
+      if (isAsCalled(new Set(inspection.columns.map(({ name }) => name)))) begin(path)
+      else setSent(inspection)
+    })
+  }
+  const use = (path: string, named: string | undefined) => {
+    setColumns(named)
+    run(async () => {
+      const inspection = await api.inspect(path, 0, undefined, named)
+      setSent(inspection)
+      if (named !== undefined && inspection.errorCount === 0) begin(path, named)
     })
   }
   return (
     <>
       <p className="soft small">
-        JSON Lines or CSV with the columns <code>question</code> and <code>answer</code>, and perhaps{' '}
-        <code>document</code>, the path in the folder.
+        JSON, JSON Lines, CSV or Parquet with the columns <code>question</code> and <code>answer</code>, and perhaps{' '}
+        <code>document</code>, the path in the folder. Where they are called otherwise, you say which is which.
       </p>
       <div>
         <FileButton
           label="File with questions"
-          accept=".json,.jsonl,.csv,.tsv"
+          accept=".json,.jsonl,.csv,.tsv,.parquet"
           look="button-primary"
           disabled={busy || job !== undefined}
           onFiles={([file]) => take(file)}
@@ -176,7 +198,37 @@ function QuestionFile({ job, onStart }: StepProps) {
           Choose a file
         </FileButton>
       </div>
-      {error && <Problem what="The file could not be sent" error={error} again={clear} />}
+      {error && <Problem what="The file could not be read" error={error} again={clear} />}
+      {sent !== undefined && (
+        <div className="stack">
+          <h4 className="wrap-anywhere">{lastPart(sent.path)}: which column is which?</h4>
+          {sent.columns.length > 0 && (
+            <ColumnMapper
+              key={sent.path}
+              columns={sent.columns}
+              value={columns}
+              onUse={(named) => use(sent.path, named)}
+            />
+          )}
+          {(columns !== undefined || sent.columns.length === 0) && sent.errorCount > 0 && (
+            <>
+              <InspectionView inspection={sent} />
+              {columns !== undefined && sent.errorCount < sent.rows && (
+                <div>
+                  <button
+                    type="button"
+                    className="button"
+                    disabled={busy || job !== undefined}
+                    onClick={() => begin(sent.path, columns)}
+                  >
+                    Go on without these rows
+                  </button>
+                </div>
+              )}
+            </>
+          )}
+        </div>
+      )}
     </>
   )
 }

@@ -4,6 +4,7 @@ import type { Inspection, RunSettings } from '@jora/gui/client'
 import type { Requested } from '../../api/use-request'
 import { lastPart } from '../../format'
 import { useSession } from '../../shell/session'
+import { ColumnMapper } from '../../ui/column-mapper'
 import { FileBrowser } from '../../ui/file-browser'
 import { Problem } from '../../ui/problem'
 import { DropZone } from './drop-zone'
@@ -13,6 +14,8 @@ import { Section, type SectionStatus } from './section'
 
 interface DataSectionProps {
   readonly chosen: string | undefined
+  /** Which of its columns are which, as `--columns` has it. */
+  readonly columns: string | undefined
   /** Of the chosen file. */
   readonly inspection: Requested<Inspection>
   /** Complete and right settings, for the preview; undefined while something is missing. */
@@ -20,9 +23,11 @@ interface DataSectionProps {
   readonly hasModel: boolean
   readonly status: SectionStatus
   readonly onChoose: (path: string | undefined) => void
+  readonly onColumns: (columns: string | undefined) => void
 }
 
-export function DataSection({ chosen, inspection, settings, hasModel, status, onChoose }: DataSectionProps) {
+export function DataSection(props: DataSectionProps) {
+  const { chosen, columns, inspection, settings, hasModel, status, onChoose, onColumns } = props
   const bundled = useSession().data?.bundled.datasets ?? []
   const [browsing, setBrowsing] = useState(false)
   const current = inspection.data?.path === chosen ? inspection.data : undefined
@@ -69,6 +74,15 @@ export function DataSection({ chosen, inspection, settings, hasModel, status, on
           )}
           {inspection.busy && current === undefined && <p className="soft">Reading …</p>}
           {current && <InspectionView inspection={current} />}
+          {current && current.columns.length > 0 && (
+            <details key={`${chosen} ${columns}`} open={columns === undefined && current.format === null}>
+              <summary>
+                {columns === undefined ? 'Say which column is which' : 'Columns: '}
+                {columns !== undefined && <code className="wrap-anywhere">{columns}</code>}
+              </summary>
+              <ColumnMapper columns={current.columns} value={columns} onUse={onColumns} />
+            </details>
+          )}
         </div>
       )}
       {current !== undefined &&
@@ -81,7 +95,7 @@ export function DataSection({ chosen, inspection, settings, hasModel, status, on
               : 'Choose a model too, to see the tokens it learns.'}
           </p>
         ) : (
-          <PreviewView key={`${settings.model} ${settings.dataset}`} settings={settings} />
+          <PreviewView key={`${settings.model} ${settings.dataset} ${settings.columns}`} settings={settings} />
         ))}
     </Section>
   )

@@ -36,13 +36,13 @@ export function InspectionView({ inspection }: { readonly inspection: Inspection
           · {bytes(inspection.bytes)}, {layouts[layout]}
         </span>
       </p>
-      {format === null && (
-        <Notice tone="bad" title="The rows have no format that JORA knows">
-          <p>{hint ?? 'A row needs an instruction and an output, or a context with questions, or messages.'}</p>
-        </Notice>
-      )}
-      {errorCount > 0 && (
-        <Notice tone="bad" title={`${plural(errorCount, 'row')} cannot be used`}>
+      {(errorCount > 0 || format === null) && (
+        <Notice
+          tone="bad"
+          title={
+            format === null ? 'The rows have no format that JORA knows' : `${plural(errorCount, 'row')} cannot be used`
+          }
+        >
           <p>{hint ?? 'Correct them in the file and choose it again; a run stops at such rows before it trains.'}</p>
           <div className="scroll-x row-errors" tabIndex={0} role="region" aria-label="Rows that cannot be used">
             <table className="table">

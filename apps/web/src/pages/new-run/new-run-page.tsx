@@ -51,7 +51,12 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
   )
   useEffect(() => keepDraft(draft), [draft])
   const parsed = useMemo(() => parseDraft(draft), [draft])
-  const inspection = useRequest(draft.dataset, (signal) => api.inspect(draft.dataset!, 3, signal))
+  const columns = draft.typed.columns?.trim() || undefined
+  const inspection = useRequest(
+    draft.dataset && JSON.stringify([draft.dataset, columns]),
+    (signal) => api.inspect(draft.dataset!, 3, signal, columns),
+    300,
+  )
   const faults = faultsOf(inspection.data?.path === draft.dataset ? inspection : undefined)
   // Rows that cannot be used would fail again, with fewer words.
   const key = parsed.settings && faults === undefined ? JSON.stringify(parsed.settings) : undefined
@@ -103,6 +108,14 @@ function NewRunForm({ defaults, copied }: NewRunFormProps) {
           hasModel={draft.model !== undefined}
           status={status.data}
           onChoose={(dataset) => change({ type: 'dataset', dataset })}
+          columns={columns}
+          onColumns={(text) =>
+            change(
+              text === undefined
+                ? { type: 'reset', keys: ['columns'] }
+                : { type: 'set', key: 'columns', text, fallback: '' },
+            )
+          }
         />
         <SettingsSection
           typed={draft.typed}

@@ -13,6 +13,7 @@ import { TokenText } from './token-text'
 const seen: readonly (keyof RunSettings)[] = [
   'model',
   'dataset',
+  'columns',
   'promptTemplate',
   'contextTemplate',
   'maxSeqLength',

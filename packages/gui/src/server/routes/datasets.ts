@@ -22,8 +22,8 @@ export function datasetRoutes(services: Services): Hono {
     return c.json(await saveUpload(c.req.raw, queryText(c, 'name'), uploadsFolder, uploadLimitBytes), 201)
   })
   app.post(routes.inspect.path, async (c) => {
-    const { dataset, rows = shownRows } = await readJson(c, inspectRequestSchema)
-    return c.json(await inspector.inspect(await roots.file(dataset, 'dataset'), rows, c.req.raw.signal))
+    const { dataset, rows = shownRows, columns } = await readJson(c, inspectRequestSchema)
+    return c.json(await inspector.inspect(await roots.file(dataset, 'dataset'), rows, c.req.raw.signal, columns))
   })
   app.post(routes.preview.path, async (c) => {
     const { settings: given, index } = await readJson(c, previewRequestSchema)

@@ -1,5 +1,6 @@
 // Routes of projects: documents in, stages as jobs, and what came of each.
 import { isAbsolute } from 'node:path'
+import { columnsExpected, parseColumns } from '@jora/data'
 import { Hono } from 'hono'
 import { createLearnSchema, learnStageSchema, reviewSchema, routes } from '../../api'
 import { answersOf, contextsOf, questionsOf, review, stageWork } from '../../learn/stages'
@@ -50,7 +51,9 @@ export function learnRoutes(services: Services): Hono {
       throw new Failure('conflict', 'A stage of this project is being done: wait for it, or cancel it.')
     if (request.questions !== undefined && request.drafter !== undefined)
       throw badValue('drafter', 'goes without questions, and questions without it')
-    const { questions } = request
+    const { questions, columns } = request
+    if (columns !== undefined && parseColumns(columns) === undefined)
+      throw badValue('columns', `got ${JSON.stringify(columns)}, expected ${columnsExpected}`)
     const given = questions === undefined ? {} : { questions: await roots.file(questions, 'questions') }
     // Files may have gone since, or the roots be others.
     if (project.documents !== undefined) await roots.existing(project.documents, 'documents')

@@ -60,9 +60,9 @@ export const rowSettings = {
     absent: 'question, answer, context',
     help: 'the keys, or columns of a table, that hold question and answer, and perhaps context or input, and id',
     label: 'Columns',
-    about: 'Which columns hold question, answer and context, where they are called otherwise.',
+    about:
+      'Which columns hold question, answer and context, where they are called otherwise: question=Q,answer=A,context=C.',
     group: 'rows',
-    page: false,
   },
   datasetWeights: {
     type: matching(
