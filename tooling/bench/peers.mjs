@@ -4,12 +4,13 @@
 //     [--threads 2] [--tokens 64] [--only step,decode] [--output docs/benchmarks/peers.md]
 // What is missing in the venv (made if there is none) is installed by pip: torch, transformers, peft, gguf, llama-cpp-python (built
 // from source, some minutes). Where JORA_LLAMA_CPP names a folder with node-llama-cpp, that is used for llama.cpp.
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { measure } from './measured.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const { values: flags } = parseArgs({
@@ -52,45 +53,6 @@ function install() {
     ...(wanted.includes('decode') && llamaCpp === undefined ? ['llama-cpp-python'] : []),
   ]
   if (packages.length > 0) must(python, ['-m', 'pip', 'install', '--quiet', ...packages])
-}
-
-/** Bytes of the process and of all it started, each shared page counted in parts (PSS). @param {number} root */
-function pssOf(root) {
-  /** @type {Map<number, number[]>} */
-  const children = new Map()
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue
-    try {
-      const parent = Number(readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1])
-      children.set(parent, [...(children.get(parent) ?? []), Number(entry)])
-    } catch {} // it ended meanwhile
-  }
-  let kilobytes = 0
-  const open = [root]
-  for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
-    open.push(...(children.get(pid) ?? []))
-    try {
-      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
-    } catch {}
-  }
-  return kilobytes / 1024
-}
-
-/** The JSON of the last line, and the most memory the processes had together. @param {string} program @param {string[]} args @returns {Promise<Record<string, number>>} */
-function measure(program, args) {
-  return new Promise((done, fail) => {
-    const env = { ...process.env, TQDM_DISABLE: '1' }
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
-    let [text, peakPssMb] = ['', 0]
-    const poll = setInterval(() => (peakPssMb = Math.max(peakPssMb, pssOf(/** @type {number} */ (child.pid)))), 500)
-    child.stdout.on('data', (/** @type {Buffer} */ chunk) => (text += chunk.toString()))
-    child.on('error', fail)
-    child.on('close', (code) => {
-      clearInterval(poll)
-      if (code !== 0) return fail(new Error(`${program} ${args.join(' ')} ended with ${code}`))
-      done({ ...JSON.parse(/** @type {string} */ (text.trim().split('\n').at(-1))), peakPssMb })
-    })
-  })
 }
 
 const median = (/** @type {number[]} */ list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? NaN
@@ -222,7 +184,7 @@ if (wanted.includes('decode')) {
 }
 const known = wanted.includes('step') || llamaCpp === undefined ? await measure(python, [peers, 'versions']) : {}
 const versions = Object.entries(known).flatMap(([name, version]) =>
-  name === 'peakPssMb' ? [] : [`${name} ${version}`],
+  ['peakPssMb', 'wallSeconds', 'cpuSeconds'].includes(name) ? [] : [`${name} ${version}`],
 )
 const machine = `${cpus()[0]?.model.trim()}, ${threads} threads, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; ${versions.join(', ')}`
 const text = `# JORA beside its peers

@@ -1,4 +1,4 @@
-// What `npm run quickstart|build|test|jora` calls: brings the pinned pnpm, installs, builds, then runs the command.
+// What `npm run quickstart|build|test|jora|results` calls: brings the pinned pnpm, installs, builds, then runs the command.
 // stdout belongs to the command alone (`--json` stays clean); everything said on the way goes to stderr, and only if it
 // takes long or fails.
 import { spawnSync } from 'node:child_process'
@@ -52,8 +52,16 @@ switch (command) {
     build()
     await jora(['doctor', ...args])
     break
+  case 'results':
+    install('everything')
+    build()
+    run(process.execPath, [join(root, 'tooling/studies/results.mjs'), ...args], {
+      cwd: process.env.INIT_CWD ?? root,
+      stdio: 'inherit',
+    })
+    break
   default:
-    fail(`npm-entry: build, test, jora, quickstart or doctor expected, got ${command ?? 'nothing'}`, 2)
+    fail(`npm-entry: build, test, jora, quickstart, doctor or results expected, got ${command ?? 'nothing'}`, 2)
 }
 
 /**

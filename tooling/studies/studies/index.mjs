@@ -1,0 +1,31 @@
+// The table of studies: what each asks, its size when none is given, and what makes its page.
+import * as forgetting from './forgetting.mjs'
+import * as irc from './irc.mjs'
+import * as peers from './peers.mjs'
+import * as recipes from './recipes.mjs'
+import * as tables from './tables.mjs'
+import * as xquad from './xquad.mjs'
+
+/**
+ * What a study is told.
+ * @typedef {object} StudyFlags
+ * @property {string} data Folder of the public files.
+ * @property {string} model GGUF file, or folder of a model.
+ * @property {number} questions So many questions of the file, a fifth of them held out.
+ * @property {number} epochs
+ * @property {number} seed
+ * @property {number} maxLength Longest sample, in tokens.
+ * @property {string | undefined} venv Python environment with torch, transformers and peft.
+ */
+
+/**
+ * @typedef {object} Study
+ * @property {string} title
+ * @property {string} about What is asked, in a sentence or two.
+ * @property {number} questions Size where none is given.
+ * @property {number} epochs
+ * @property {(lab: import('../lab.mjs').Lab, flags: StudyFlags) => Promise<string>} run The page's body, in Markdown.
+ */
+
+/** @type {Readonly<Record<string, Study>>} */
+export const studies = { xquad, recipes, forgetting, tables, irc, peers }

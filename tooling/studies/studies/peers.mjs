@@ -1,0 +1,149 @@
+// The same rows and recipe with PEFT: quality, samples a second, memory.
+import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import {
+  estimateAnswers,
+  loadRows,
+  loadTokenizer,
+  prepareDataset,
+  questionsOf,
+  scoreAnswer,
+  stopIdsOf,
+} from '@jora/data'
+import { measure } from '../../bench/measured.mjs'
+import { answerCells, answerHead, evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { figure, table } from '../page.mjs'
+import { modelFolder, xquadRows } from '../rows.mjs'
+
+export const title = 'Beside PEFT: the same rows and recipe'
+export const about =
+  'XQuAD with two distractors. PEFT reads the token ids that JORA makes of the same rows, in f32, one sample at a time, with gradients of eight summed over their tokens; both answer the same prompts greedily and are scored alike.'
+export const questions = 120
+export const epochs = 1
+
+const script = fileURLToPath(new URL('../../reference/study_peft.py', import.meta.url))
+
+/** @type {import('./index.mjs').Study['run']} */
+export async function run(lab, flags) {
+  const model = await modelFolder(lab, flags)
+  const { train, heldOut, questions: counts } = await xquadRows(lab, flags)
+  const dataset = heldOut.distractors
+  const rows = [
+    ['the base', ...answerCells(await lab.evaluate('base', evalFlags(flags, { model, dataset }))), '', '', ''],
+  ]
+  const ours = {
+    'JORA f32': ['--dtype', 'f32'],
+    'JORA f32, no context trees': ['--dtype', 'f32', '--packing', 'none'],
+    'JORA int8': ['--dtype', 'int8'],
+  }
+  /** Samples a second, by name. @type {Record<string, number>} */
+  const rates = {}
+  for (const [name, more] of Object.entries(ours)) {
+    const id = name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()
+    const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe: [...raftRecipe, ...more] }))
+    const dtype = name === 'JORA int8' ? 'int8' : 'f32'
+    const found = await lab.evaluate(id, evalFlags(flags, { model, dataset, adapter: trained.adapter, dtype }))
+    rates[name] = trained.samples / trained.seconds
+    rows.push([name, ...answerCells(found), ...trainingCells(trained)])
+  }
+  const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates })
+  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` (all linear layers, r 16, alpha 32,
+dropout 0.05, AdamW, rate 2e-4 falling as a cosine); seed ${flags.seed}.
+
+${table(['', ...answerHead, ...trainingHead], rows)}
+
+${note}`
+}
+
+/**
+ * PEFT's row of the table, and what is said of it.
+ * @param {import('../lab.mjs').Lab} lab
+ * @param {import('./index.mjs').StudyFlags} flags
+ * @param {{ model: string, train: string, dataset: string, rows: string[][], rates: Record<string, number> }} study
+ */
+async function besidePeft(lab, { venv, epochs: passes, seed, maxLength }, { model, train, dataset, rows, rates }) {
+  if (venv === undefined)
+    return 'PEFT was not run: `--venv DIR` names a Python environment with torch, transformers and peft.'
+  const python = join(venv, 'bin/python')
+  if (!existsSync(python)) throw new Error(`--venv: ${python} does not exist`)
+  const inputs = { train, dataset, model, passes, seed, maxLength }
+  const [ids, asked] = [
+    await idsOf(lab, { model, train, seed, maxLength }),
+    await askedOf(lab, { model, dataset, maxLength }),
+  ]
+  const adapter = ids.replace(/\.jsonl$/, '-peft')
+  const common = ['--model', model, '--adapter', adapter, '--threads', '2']
+  const trained = await lab.stage('peft-train', inputs, () =>
+    measure(python, [script, 'train', ...common, '--rows', ids, '--epochs', String(passes), '--seed', String(seed)]),
+  )
+  const answers = await lab.stage('peft-answers', inputs, () =>
+    measure(python, [script, 'answer', ...common, '--asked', asked.path, '--rows', asked.samples, '--tokens', '48']),
+  )
+  const tokenizer = await loadTokenizer(model)
+  const scores = estimateAnswers(
+    asked.questions.map(({ answers: right, metric, grounds }, i) =>
+      scoreAnswer(tokenizer.decode(answers.answers[i], { skipSpecialTokens: true }).trim(), right, metric, grounds),
+    ),
+  )
+  const { seconds, samples, peakPssMb } = /** @type {any} */ (trained)
+  const cells = answerCells({ loss: answers.loss, perplexity: NaN, scores, seconds: 0, peakPssMb: 0 })
+  const done = { adapter, steps: 0, losses: [], cpuSeconds: 0, seconds, samples, peakPssMb }
+  rows.push(['PEFT f32', ...cells, ...trainingCells(done)])
+  const ratios = Object.entries(rates).map(([name, rate]) => `${name} ${figure((rate * seconds) / samples)}×`)
+  return `Samples a second beside PEFT's: ${ratios.join(', ')}. PEFT's held-out loss is that of the same samples, one at a time.`
+}
+
+/** Samples as token ids, in the order of the file. @param {import('../lab.mjs').Lab} lab @param {{ model: string, train: string, seed: number, maxLength: number }} options */
+const idsOf = (lab, { model, train, seed, maxLength }) =>
+  lab.rows('peft-ids', [train, model, maxLength], async (path) =>
+    writeFileSync(path, await samplesText(model, train, { seed, maxLength })),
+  )
+
+/** @param {string} model @param {string} file @param {{ seed: number, maxLength: number }} options */
+async function samplesText(model, file, { seed, maxLength }) {
+  const tokenizer = await loadTokenizer(model)
+  const rows = await loadRows(file)
+  const prepared = prepareDataset({
+    rows: rows.map(({ split: _split, ...row }) => row),
+    tokenizer,
+    template: 'auto',
+    maxSeqLength: maxLength,
+    onOverflow: 'drop',
+    seed,
+  })
+  return prepared.train.map(({ ids, labels }) => `${JSON.stringify({ ids: [...ids], labels: [...labels] })}\n`).join('')
+}
+
+/**
+ * Held-out questions as prompts, and the samples that their loss is of.
+ * @param {import('../lab.mjs').Lab} lab @param {{ model: string, dataset: string, maxLength: number }} options
+ */
+async function askedOf(lab, { model, dataset, maxLength }) {
+  const tokenizer = await loadTokenizer(model)
+  const rows = await loadRows(dataset)
+  const prepared = prepareDataset({
+    rows: rows.map(({ split: _split, ...row }) => row),
+    tokenizer,
+    template: 'auto',
+    maxSeqLength: maxLength,
+    onOverflow: 'drop',
+    seed: 0,
+  })
+  const questions = rows.flatMap((row) => questionsOf(row, tokenizer, { template: prepared.prompt }))
+  const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'))
+  const stops = stopIdsOf(prepared.prompt, tokenizer, [config.eos_token_id].flat())
+  const path = await lab.rows('peft-asked', [dataset, model, maxLength], (file) =>
+    writeFileSync(
+      file,
+      questions
+        .map(({ context, contextLength, prompt }) => ({ ids: [...context.slice(0, contextLength), ...prompt], stops }))
+        .map((line) => `${JSON.stringify(line)}\n`)
+        .join(''),
+    ),
+  )
+  const samples = await lab.rows('peft-heldout-ids', [dataset, model, maxLength], async (file) =>
+    writeFileSync(file, await samplesText(model, dataset, { seed: 0, maxLength })),
+  )
+  return { path, samples, questions }
+}
