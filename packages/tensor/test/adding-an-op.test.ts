@@ -96,8 +96,11 @@ const inPackage = (file: string) => relative(root, file).split(sep).join('/')
 
 let previous: ts.Program | undefined
 
-/** Compile errors of the package with `edits` made to a copy in memory, as `file, what it is at: message`. */
-function compile(edits: readonly Edit[]): string[] {
+/**
+ * Compile errors with `edits` made to a copy in memory, as `file, what it is at: message`: of the packages, or of one file
+ * alone, which takes a fraction of the time.
+ */
+function compile(edits: readonly Edit[], only?: string): string[] {
   const host = ts.createCompilerHost(options)
   const unedited = host.getSourceFile.bind(host)
   host.getSourceFile = (file, ...rest) => {
@@ -119,7 +122,8 @@ function compile(edits: readonly Edit[]): string[] {
     host,
   )
   if (edits.length === 0) previous = program
-  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, length = 0, messageText }) => {
+  const source = only === undefined ? undefined : program.getSourceFile(join(root, only))
+  return ts.getPreEmitDiagnostics(program, source).map(({ file, start = 0, length = 0, messageText }) => {
     const place = file ? `${inPackage(file.fileName)}, ${file.text.slice(start, start + length)}` : 'no file'
     return `${place}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
   })
@@ -132,14 +136,11 @@ const refusal = ({ file, table }: { file: string; table: string }) =>
 describe('adding an op', () => {
   test('the package compiles as it is', () => expect(compile([])).toEqual([]))
 
+  // With the last test, where no table is refused: each refusal is for the entry that its table lacks.
   test('an op in OpParams alone is refused in every table', () => {
     const errors = compile([declaration])
     expect(errors).toHaveLength(tables.length)
     expect(errors).toEqual(expect.arrayContaining(tables.map(refusal)))
-  })
-
-  test.each(tables)('one without its entry in $table is refused there', (missing) => {
-    expect(compile([declaration, ...tables.filter((edit) => edit !== missing)])).toEqual([refusal(missing)])
   })
 
   test.each(['inputs', 'reads', 'shape'])('an op rule without %s is refused', (key) => {
@@ -147,7 +148,7 @@ describe('adding an op', () => {
     const entries = Object.entries(whole).filter(([name]) => name !== key)
     const [rule, ...rest] = tables
     const line = `  softplus: { ${entries.map(([name, value]) => `${name}: ${value}`).join(', ')} },`
-    expect(compile([declaration, { ...rule!, line }, ...rest])).toEqual([
+    expect(compile([declaration, { ...rule!, line }, ...rest], rule!.file)).toEqual([
       expect.stringMatching(new RegExp(`^${rule!.file}, softplus: Property '${key}' is missing in type`)),
     ])
   })

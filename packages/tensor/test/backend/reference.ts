@@ -25,33 +25,49 @@ function eachIndex(shape: Shape, visit: (index: readonly number[], flat: number)
   }
 }
 
-/** Element of `x` at `index`, broadcasting size-1 and missing leading dimensions. */
-function read({ shape, data }: Nd, index: readonly number[]): number {
-  const strides = stridesOf(shape)
-  const lead = index.length - shape.length
-  return data[strides.reduce((at, stride, i) => at + (shape[i] === 1 ? 0 : stride * index[i + lead]!), 0)]!
+/** By how much an element's place moves with each axis: not at all where the axis is broadcast. */
+const steps = new WeakMap<Nd, readonly number[]>()
+function stepsOf(x: Nd): readonly number[] {
+  let known = steps.get(x)
+  if (!known) steps.set(x, (known = stridesOf(x.shape).map((stride, i) => (x.shape[i] === 1 ? 0 : stride))))
+  return known
 }
 
-function build(shape: Shape, f: (index: readonly number[]) => number): Float64Array {
+/** Place in `x` of the first axes' `index`, broadcasting size-1 and missing leading dimensions; `rank` axes in all. */
+function placeOf(x: Nd, index: readonly number[], rank: number): number {
+  const strides = stepsOf(x)
+  const lead = rank - strides.length
+  let at = 0
+  for (let i = Math.max(0, lead); i < index.length; i++) at += strides[i - lead]! * index[i]!
+  return at
+}
+
+/** Element of `x` at `index`, broadcasting size-1 and missing leading dimensions. */
+const read = (x: Nd, index: readonly number[]): number => x.data[placeOf(x, index, index.length)]!
+
+function build(shape: Shape, f: (index: readonly number[], flat: number) => number): Float64Array {
   const out = new Float64Array(sizeOf(shape))
-  eachIndex(shape, (index, flat) => (out[flat] = f(index)))
+  eachIndex(shape, (index, flat) => (out[flat] = f(index, flat)))
   return out
 }
 
 const map =
   (f: (...x: number[]) => number): Rule<OpName> =>
-  (inputs, _params, shape) =>
-    build(shape, (index) => f(...inputs.map((x) => read(x, index))))
+  (inputs, _params, shape) => {
+    const whole = inputs.map((x) => sizeOf(x.shape) === sizeOf(shape))
+    return build(shape, (index, flat) => f(...inputs.map((x, i) => (whole[i] ? x.data[flat]! : read(x, index)))))
+  }
 
 const isTrue = (condition: boolean): number => (condition ? 1 : 0)
 
 function reduceWith(f: (a: number, b: number) => number, start: number): Rule<'sum' | 'max'> {
   return ([x], { axes, keepDims }, shape) => {
     const out = new Float64Array(sizeOf(shape)).fill(start)
-    const strides = stridesOf(shape)
+    const kept = x!.shape.flatMap((_, i) => (axes.includes(i) ? [] : [i]))
+    const strides = stridesOf(keepDims ? kept.map((i) => shape[i]!) : shape)
     eachIndex(x!.shape, (index, flat) => {
-      const kept = index.flatMap((v, i) => (axes.includes(i) ? (keepDims ? [0] : []) : [v]))
-      const at = kept.reduce((n, v, i) => n + v * strides[i]!, 0)
+      let at = 0
+      for (const [place, axis] of kept.entries()) at += index[axis]! * strides[place]!
       out[at] = f(out[at]!, x!.data[flat]!)
     })
     return out
@@ -169,12 +185,18 @@ const rules: {
     }),
   dot: ([a, b], { transposeA, transposeB }, shape) => {
     const inner = a!.shape.at(transposeA ? -2 : -1)!
-    const at = (x: Nd, lead: readonly number[], row: number, col: number, turned: boolean) =>
-      read(x, [...lead, ...(turned ? [col, row] : [row, col])])
+    /** Steps of a row, and of a column, of the matrix as it is multiplied. */
+    const stepsIn = (x: Nd, turned: boolean): readonly [number, number] => {
+      const [row, col] = stepsOf(x).slice(-2) as [number, number]
+      return turned ? [col, row] : [row, col]
+    }
+    const [[rowA, innerA], [innerB, colB]] = [stepsIn(a!, transposeA), stepsIn(b!, transposeB)]
     return build(shape, (index) => {
       const [lead, m, n] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!]
+      const fromA = placeOf(a!, lead, index.length) + m * rowA
+      const fromB = placeOf(b!, lead, index.length) + n * colB
       let total = 0
-      for (let k = 0; k < inner; k++) total += at(a!, lead, m, k, transposeA) * at(b!, lead, k, n, transposeB)
+      for (let k = 0; k < inner; k++) total += a!.data[fromA + k * innerA]! * b!.data[fromB + k * innerB]!
       return total
     })
   },
