@@ -16,9 +16,9 @@ test('own work does not count as work of others', () => {
 test('beside a process that works, not all cores are free', async () => {
   const busy = spawn(process.execPath, ['-e', 'while (true);'])
   try {
-    await setTimeout(300) // until it works
+    await setTimeout(400) // until it works
     areCoresFree(1)
-    await setTimeout(300)
+    await setTimeout(400)
     expect(areCoresFree(cpus().length)).toBe(false)
   } finally {
     busy.kill('SIGKILL')

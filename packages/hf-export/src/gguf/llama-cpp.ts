@@ -8,7 +8,7 @@ import { ConfigError } from '@jora/lora'
 interface NodeLlamaCpp {
   getLlama(options: Readonly<Record<string, unknown>>): Promise<Llama>
 }
-interface Llama extends Disposable {
+interface Llama {
   loadModel(options: { modelPath: string; defaultContextFlashAttention: boolean }): Promise<LlamaModel>
 }
 interface Disposable {
@@ -65,21 +65,28 @@ async function importLlamaCpp(from: string | undefined): Promise<NodeLlamaCpp> {
   )
 }
 
-/** Loads the model on the CPU, by the prebuilt library only: nothing is compiled or fetched. */
+/** By the folder that was asked for first: opening the library tries it in a process of its own, which takes a second. */
+const opened = new Map<string | undefined, Promise<Llama>>()
+
+/** llama.cpp on the CPU, by the prebuilt library only: nothing is compiled or fetched. */
+function openLlamaCpp(from: string | undefined): Promise<Llama> {
+  const known = opened.get(from)
+  if (known) return known
+  const opening = importLlamaCpp(from).then(({ getLlama }) =>
+    getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: 'error' }),
+  )
+  opened.set(from, opening)
+  opening.catch(() => opened.delete(from)) // it may be installed meanwhile
+  return opening
+}
+
 async function withModel<T>({ gguf, from }: LlamaCppOptions, use: (model: LlamaModel) => Promise<T> | T): Promise<T> {
-  const { getLlama } = await importLlamaCpp(from)
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    logLevel: 'error',
-  })
+  const llama = await openLlamaCpp(from)
+  const model = await llama.loadModel({ modelPath: gguf, defaultContextFlashAttention: false })
   try {
-    const model = await llama.loadModel({ modelPath: gguf, defaultContextFlashAttention: false })
     return await use(model)
   } finally {
-    await llama.dispose() // and the model with it
+    await model.dispose() // and its contexts
   }
 }
 

@@ -1,7 +1,7 @@
 import { cpus, loadavg } from 'node:os'
 
-/** Below this many milliseconds the system's counters of 10 ms say too little. */
-const shortestSpan = 100
+/** In ms. The system counts in steps of 10 ms, and reading its counters costs as much as compiling a small program. */
+const shortestSpan = 250
 
 /** What the cores have done until a moment. */
 export interface CoreTimes {
@@ -36,8 +36,8 @@ let others: number | undefined
  * a load average would not give.
  */
 export const areCoresFree = (threads: number): boolean => {
-  const now = read()
-  if (now.at - last.at >= shortestSpan) {
+  if (performance.now() - last.at >= shortestSpan) {
+    const now = read()
     others = othersBusy(last, now)
     last = now
   }
