@@ -54,12 +54,12 @@ export function pnpm(args, options) {
  * @param {string} folder
  * @returns {Promise<(Package & { tarball: string })[]>}
  */
-export function packAll(packages, folder) {
-  return Promise.all(
-    packages.map(async (one) => {
-      await pnpm(['pack', '--pack-destination', folder], { cwd: one.dir })
-      const tarball = join(folder, `${one.name.replace('@', '').replace('/', '-')}-${one.version}.tgz`)
-      return { ...one, tarball }
-    }),
-  )
+export async function packAll(packages, folder) {
+  // One pnpm for all: each start of it takes seconds.
+  const filters = packages.flatMap(({ name }) => ['--filter', name])
+  await pnpm(['--recursive', ...filters, 'pack', '--pack-destination', folder], { cwd: root })
+  return packages.map((one) => ({
+    ...one,
+    tarball: join(folder, `${one.name.replace('@', '').replace('/', '-')}-${one.version}.tgz`),
+  }))
 }

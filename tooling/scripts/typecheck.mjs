@@ -46,7 +46,9 @@ const left = [
 let failed = 0
 async function worker() {
   for (let next = left.shift(); next !== undefined; next = left.shift()) {
-    const child = spawn(process.execPath, [compiler, '--noEmit', '--pretty', 'false', '-p', next.project], { cwd: root })
+    const child = spawn(process.execPath, [compiler, '--noEmit', '--pretty', 'false', '-p', next.project], {
+      cwd: root,
+    })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (text += piece))
     const code = await new Promise((resolve) => child.on('close', resolve))
