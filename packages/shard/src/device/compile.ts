@@ -1,7 +1,6 @@
 // Compiling a program for a mesh: partitioned by where its inputs and constants are, cut, and compiled on each device.
 import { dtypeBytes, sizeOf, Tensor, type Aval } from '@jora/tensor'
 import {
-  decompose,
   leafValue,
   removeDeadCode,
   showAval,
@@ -55,8 +54,7 @@ export function compileVariant(
   const parts = members.map(({ position }) => onDevice(position, inputs))
   const simplified = parts.map(({ graph: local }, m) => {
     const { device } = members[m]!
-    const defined = device.decomposes ? decompose(local, ({ op }) => !device.decomposes!(op)) : local
-    return simplify(removeDeadCode(defined))
+    return simplify(removeDeadCode(device.decomposed?.(local) ?? local))
   })
   const schedules = simplified.map((local) => schedule(local))
   const placed = simplified.map((local, m) =>

@@ -14,11 +14,12 @@ import type {
 } from '../backend/backend'
 import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
-import type { Aval, OpName } from '../ir/op'
+import type { Graph } from '../ir/graph'
+import type { Aval } from '../ir/op'
+import { decomposed } from './definitions'
 import { areCoresFree } from './free-cores'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
-import { onnxLowerings } from './op-table'
 import { requireRuntime } from './runtime'
 
 /** How the CPU device runs its programs. */
@@ -286,8 +287,8 @@ class CpuDevice implements Device {
     return buffer
   }
 
-  decomposes(op: OpName): boolean {
-    return onnxLowerings[op] === 'decompose'
+  decomposed<T>(graph: Graph<T>): Graph<T> {
+    return decomposed(graph)
   }
 
   async readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void> {

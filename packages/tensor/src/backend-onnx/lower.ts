@@ -4,8 +4,8 @@ import type { CompileGraph, CompileOptions, DeviceBuffer, FileRange } from '../b
 import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
 import { refuseCollective, type CollectiveOp, type OpName, type OpParams } from '../ir/op'
 import { simplify } from '../jit/execute'
-import { decompose } from '../jit/passes/decompose'
 import { OnnxBuilder } from './builder'
+import { decomposed } from './definitions'
 import { Draws, type Draw } from './draws'
 import { Int8Products, type Derived } from './int8'
 import { isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
@@ -74,8 +74,7 @@ export function lowerGraph(
   { fileOf, idOf, int8Levels }: Buffers,
   { donated = [], manyShapes = false }: CompileOptions = {},
 ): LoweredModel {
-  const keeps = (node: Node) => onnxLowerings[node.op] !== 'decompose' || (manyShapes && isAnyAttention(node))
-  const graph = simplify(decompose(source, keeps))
+  const graph = simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
   const b = new OnnxBuilder()
   const names = new Map<Value, string>()
   const inputs: OnnxValue[] = []

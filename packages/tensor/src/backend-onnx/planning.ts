@@ -4,10 +4,10 @@ import { dtypeBytes, hostArray, type HostArray } from '../dtype'
 import { isOp, type Graph, type Node, type Value } from '../ir/graph'
 import type { Aval, OpName } from '../ir/op'
 import { simplify } from '../jit/execute'
-import { decompose } from '../jit/passes/decompose'
 import { sizeOf } from '../shape'
+import { decomposed } from './definitions'
 import { productWeight } from './dequantise'
-import { onnxLowerings } from './op-table'
+import { takesRows } from './unpack'
 
 /** Ops that give their first input under another name. */
 const views = new Set<OpName>(['reshape', 'barrier', 'stopGradient', 'shardingConstraint'])
@@ -31,8 +31,15 @@ function stored(value: Value): Value {
 function peakOf(graph: Graph): number {
   const constants = new Set(graph.constants.map(({ value }) => value))
   /** Weights of 16 bits or fewer are f32 while a part of the model reads them, and only then. */
-  const isUnpacked = ({ node }: Value): boolean =>
-    node !== null && (node.op === 'cast' || node.op === 'dequantise') && node.inputs.every((v) => constants.has(v))
+  const isUnpacked = ({ node }: Value): boolean => {
+    if (takesRows(node)) {
+      const [table] = node.inputs as [Value]
+      return !table.node || (!takesRows(table.node) && isUnpacked(table))
+    }
+    return (
+      node !== null && (node.op === 'cast' || node.op === 'dequantise') && node.inputs.every((v) => constants.has(v))
+    )
+  }
   const changes = new Float64Array(graph.nodes.length + 1)
   const keep = (bytes: number, first: number, last: number): void => {
     changes[first]! += bytes
@@ -49,12 +56,13 @@ function peakOf(graph: Graph): number {
     places.set(place, { first: places.get(place)?.first ?? at, last: at })
   }
   graph.nodes.forEach((node, at) => {
+    if (node.outputs.some(isUnpacked)) return
     for (const input of node.inputs) {
       const value = stored(input)
       if (isUnpacked(value)) unpack(value, node, at)
       else last.set(value, at)
     }
-    for (const value of node.outputs) if (stored(value) === value && !isUnpacked(value)) made.set(value, at)
+    for (const value of node.outputs) if (stored(value) === value) made.set(value, at)
   })
   const outputs = new Set(graph.outputs.map(stored))
   // Outputs are written where they are kept: what holds them is counted by whoever asked.
@@ -119,7 +127,7 @@ class CpuPlan implements Device {
   }
 
   compile(source: CompileGraph): Executable {
-    const graph = simplify(decompose(source, (node) => onnxLowerings[node.op] !== 'decompose'))
+    const graph = simplify(decomposed(source))
     const kept = nodeBytes * graph.nodes.length
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
@@ -138,8 +146,8 @@ class CpuPlan implements Device {
     }
   }
 
-  decomposes(op: OpName): boolean {
-    return onnxLowerings[op] === 'decompose'
+  decomposed<T>(graph: Graph<T>): Graph<T> {
+    return decomposed(graph)
   }
 
   read(buffer: DeviceBuffer): Promise<HostArray> {

@@ -13,24 +13,33 @@ interface Lowered {
   readonly emit: (node: Node, inputs: readonly string[]) => readonly string[]
 }
 
+/** Whether `node` takes whole rows of a matrix. */
+export function takesRows(node: Node | null): node is Node<'slice'> {
+  if (!isOp(node, 'slice')) return false
+  const { shape } = node.inputs[0]!.aval
+  const { starts, limits } = node.params
+  return shape.length === 2 && starts[1] === 0 && limits[1] === shape[1]
+}
+
 export class Unpacker {
   /** What was unpacked last of each weight, and the part of the model that did so. */
   readonly #unpacked = new Map<Value, { readonly place: string; readonly name: string }>()
 
   constructor(readonly lowered: Lowered) {}
 
-  /** The node that converts a 16-bit weight, or unpacks a quantised one, into `value`. */
+  /** The node that converts a 16-bit weight, or unpacks a quantised one, into `value`; or that takes rows of a weight. */
   nodeOf({ node }: Value): Node | undefined {
     if (isOp(node, 'dequantise')) return node.inputs.some((v) => v.node) ? undefined : node
     const [stored] = node?.inputs ?? []
-    const isStored =
-      stored && this.lowered.constants.has(stored) && (stored.aval.dtype === 'bf16' || stored.aval.dtype === 'f16')
+    if (!stored) return undefined
+    if (takesRows(node)) return !stored.node || (!takesRows(stored.node) && this.nodeOf(stored)) ? node : undefined
+    const isStored = this.lowered.constants.has(stored) && (stored.aval.dtype === 'bf16' || stored.aval.dtype === 'f16')
     return isOp(node, 'cast') && isStored ? node : undefined
   }
 
   /** The name of `value` for `reader`: a weight's is new for each part of the model, forward and backward, that reads it. */
   nameFor(value: Value, reader?: Node): string {
-    const { b, constants, names, emit } = this.lowered
+    const { b, constants, names } = this.lowered
     const node = this.nodeOf(value)
     if (!node) return names.get(value)!
     const place = reader?.scope ? `${reader.scope} ${reader.region}` : ''
@@ -40,11 +49,35 @@ export class Unpacker {
     const token = reader?.inputs.find(
       (v) => v !== value && v.aval.dtype === 'f32' && !constants.has(v) && !this.nodeOf(v),
     )
-    const [stored, ...others] = node.inputs as [Value, ...Value[]]
-    const tied = token ? after(b, names.get(stored)!, stored.aval, names.get(token)!) : names.get(stored)!
-    const name = emit(node, [tied, ...others.map((v) => names.get(v)!)])[0]!
+    const tie = (stored: Value): string =>
+      token ? after(b, names.get(stored)!, stored.aval, names.get(token)!) : names.get(stored)!
+    const name = takesRows(node) ? this.#rowsWhole(node, tie) : this.#whole(node, tie)
     if (place) this.#unpacked.set(value, { place, name })
     return name
+  }
+
+  #whole(node: Node, tie: (stored: Value) => string): string {
+    const [stored, ...others] = node.inputs as [Value, ...Value[]]
+    return this.lowered.emit(node, [tie(stored), ...others.map((v) => this.lowered.names.get(v)!)])[0]!
+  }
+
+  /** Of a weight, the rows that `node` takes: they are unpacked alone. */
+  #rowsWhole(node: Node<'slice'>, tie: (stored: Value) => string): string {
+    const [table] = node.inputs as [Value]
+    const whole = this.nodeOf(table)
+    if (!whole) return this.#whole(node, tie)
+    const { emit, names } = this.lowered
+    const [from, to] = [node.params.starts[0]!, node.params.limits[0]!]
+    const parts = whole.inputs.map((v) => {
+      const [, ...others] = v.aval.shape
+      return makeNode('slice', { starts: [from, ...others.map(() => 0)], limits: [to, ...others] }, [leafValue(v.aval)])
+    })
+    const rows = parts.map((part, i) => {
+      const stored = whole.inputs[i]!
+      return emit(part, [i === 0 ? tie(stored) : names.get(stored)!])[0]!
+    })
+    const leaves = parts.map(({ outputs }) => leafValue(outputs[0]!.aval))
+    return emit(makeNode(whole.op, whole.params, leaves), rows)[0]!
   }
 
   /** The name of `node`'s result where one operator multiplies by a quantised weight as it is; undefined for any other node. */
@@ -62,7 +95,7 @@ export class Unpacker {
     const { b, names, emit } = this.lowered
     const [table, indices] = node.inputs as [Value, Value]
     const whole = this.nodeOf(table)
-    if (!whole) return undefined
+    if (!whole || takesRows(whole)) return undefined
     const rows = whole.inputs.map((v) => b.node('Gather', [names.get(v)!, names.get(indices)!], { axis: 0n }))
     const leaves = whole.inputs.map(({ aval }) =>
       leafValue({ ...aval, shape: [...indices.aval.shape, ...aval.shape.slice(1)] }),

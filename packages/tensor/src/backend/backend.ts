@@ -1,7 +1,7 @@
 // The interface every backend implements: a device that holds buffers and runs compiled graphs.
 import type { HostArray } from '../dtype'
 import type { Graph } from '../ir/graph'
-import type { Aval, OpName } from '../ir/op'
+import type { Aval } from '../ir/op'
 
 /** Bytes of a file that hold one tensor, row-major and little-endian. */
 export interface FileRange {
@@ -78,9 +78,9 @@ export interface Device {
   /** A tensor that stays in its file until a program needs it. */
   fromFile(range: FileRange, aval: Aval): DeviceBuffer
   compile(graph: CompileGraph, options?: CompileOptions): Executable
-  /** Ops it runs as their definitions say. Whoever cuts a graph up before it is compiled may decompose them first: parts of
-   * a definition that others have too are then computed once. Absent: it has kernels for all. */
-  decomposes?(op: OpName): boolean
+  /** `graph` without the ops it runs as their definitions say. Whoever cuts a graph up before it is compiled may ask for this
+   * first: parts of a definition that others have too are then computed once. Absent: it has kernels for all. */
+  decomposed?<T>(graph: Graph<T>): Graph<T>
   read(buffer: DeviceBuffer): Promise<HostArray>
   /** Copies the elements, row-major, into `target`, which is as long and may be on a SharedArrayBuffer. */
   readInto(buffer: DeviceBuffer, target: Uint8Array): Promise<void>

@@ -54,7 +54,7 @@ function seenByVisibility(visibility: Tensor, { from, to, low, high }: Attention
 }
 
 /** `x`, once all of `done` exist: blocks follow one another, so that one's scores are gone before the next one's are made. */
-const onceDone = (x: Tensor, done: readonly Tensor[]): Tensor =>
+export const onceDone = (x: Tensor, done: readonly Tensor[]): Tensor =>
   done.reduce((held, token) => apply('barrier', [held, token], {}), x)
 
 /** What causality and the window let a block see, [rows, keys]: its last query is at its last key. */
@@ -183,7 +183,7 @@ class KeySum {
 const cutKeys = (x: Tensor, from: number, to: number): Tensor[] => (from < to ? [sliceAxis(x, 3, from, to)] : [])
 
 /** What is summed or exponentiated is f32 whatever the tensors are. */
-const inF32 = (x: Tensor): Tensor => cast(x, 'f32')
+export const inF32 = (x: Tensor): Tensor => cast(x, 'f32')
 
 /** Rows of the head computed together: logits stay a few megabytes, products large enough to run at full rate. */
 const headRows = 256
@@ -284,7 +284,10 @@ function headPull(rows: HeadRows, probabilities: Tensor, w: Tensor): Tensor {
   return where(reshape(has, [-1, 1]), pull, 0)
 }
 
-export const decompositions: { readonly [K in FusedOp]: Decomposition<K> } = {
+/** A definition of each fused op in primitives. */
+export type Definitions = { readonly [K in FusedOp]: Decomposition<K> }
+
+export const decompositions: Definitions = {
   silu: ([x]) => [mul(x!, sigmoid(x!))],
   dropout: (inputs, { rate, stream, window }) => {
     const x = at(inputs, 0)
