@@ -1,43 +1,76 @@
-// A running `jora serve` under load: one client, then many at once, each with a context of its own and streamed answers.
-//   jora serve --model MODEL --port 8000 &
-//   node serve-load.mjs [--url http://127.0.0.1:8000] [--clients 32] [--seconds 120] [--words 700] [--max-tokens 32] [--pid PID]
-// Counts answers, refusals (429) and errors, tokens a second alone and together, and with --pid the server's memory before and
-// after. At temperature 0 an answer under load is the one that the same question got alone (tests hold this in f32); where the
-// CPU computes products of quantised weights in int8, near ties may fall otherwise in a batch: what differs is counted.
+// `jora serve` under load: one client, then many at once, with streamed answers on contexts that they share or have alone.
+//   node serve-load.mjs --model MODEL [--device cpu] [--clients 32] [--contexts 4] [--seconds 120] [--words 700] [--max-tokens 64]
+//   jora serve --model MODEL --port 8000 &  node serve-load.mjs --url http://127.0.0.1:8000 [--pid PID]
+// With --model it starts the server, and ends it. --contexts says how many contexts there are; as many as clients, and each has its own.
+// Prints tokens a second of one at a time and of all together, their ratio, answers, refusals (429) and errors, and the server's memory
+// at the start and the end of the load. At temperature 0 an answer under load is to be the one that the same question got alone.
+import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const { values: flags } = parseArgs({
   options: {
-    url: { type: 'string', default: 'http://127.0.0.1:8000' },
+    model: { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
+    dtype: { type: 'string', default: 'auto' },
+    jora: { type: 'string', default: fileURLToPath(new URL('../../apps/cli/bin/jora.mjs', import.meta.url)) },
+    url: { type: 'string' },
     clients: { type: 'string', default: '32' },
+    contexts: { type: 'string', default: '4' },
     seconds: { type: 'string', default: '120' },
-    words: { type: 'string', default: '700' },
-    'max-tokens': { type: 'string', default: '32' },
+    words: { type: 'string', default: '1000' },
+    'max-tokens': { type: 'string', default: '64' },
     pid: { type: 'string' },
   },
 })
-const [clients, seconds, words, maxTokens] = [flags.clients, flags.seconds, flags.words, flags['max-tokens']].map(
-  Number,
+const [clients, contexts, seconds, words, maxTokens] = /** @type {[number, number, number, number, number]} */ (
+  [flags.clients, flags.contexts, flags.seconds, flags.words, flags['max-tokens']].map(Number)
 )
 
-/** Contexts that share nothing. @param {number} client */
-const contextOf = (client) =>
-  Array.from({ length: words ?? 0 }, (_, i) => `word${(i * 7919 + client * 104_729) % 9973}`).join(' ')
+/** Starts a server. @param {string} model */
+async function start(model) {
+  const child = spawn(
+    process.execPath,
+    [flags.jora, 'serve', '--model', model, '--device', flags.device, '--dtype', flags.dtype, '--port', '0', '--json'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const [line] = /** @type {[Buffer]} */ (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]))
+  if (!Buffer.isBuffer(line)) throw new Error('the server did not start')
+  return { url: JSON.parse(line.toString()).address, pid: String(child.pid), end: () => child.kill('SIGINT') }
+}
+const server = flags.model === undefined ? undefined : await start(flags.model)
+const url = server?.url ?? flags.url ?? 'http://127.0.0.1:8000'
+const pid = server?.pid ?? flags.pid
 
-const tally = { answers: 0, tokens: 0, refused: 0, errors: /** @type {Record<string, number>} */ ({}) }
+const vocabulary =
+  'time year people way day man thing woman life child world school state family student group country problem hand part place case week company system program question work government number night point home water room mother area money story fact month lot right study book eye job word business issue side kind head house service friend father power hour game line end member law car city community name'.split(
+    ' ',
+  )
+
+/** Contexts begin differently; a word is about a token. @param {number} client */
+const contextOf = (client) => {
+  const context = client % contexts
+  return Array.from(
+    { length: words },
+    (_, i) => vocabulary[(i * 7919 + context * 31 + Math.floor((i * i) / (7 + context))) % vocabulary.length],
+  ).join(' ')
+}
+
+const tally = { answers: 0, tokens: 0, promptTokens: 0, refused: 0, errors: /** @type {Record<string, number>} */ ({}) }
 
 /** @param {number} client @returns {Promise<string | undefined>} what was said; undefined for a refusal or an error */
 async function ask(client) {
   const body = {
-    messages: [{ role: 'user', content: `${contextOf(client)}\nWhat is this about?` }],
+    messages: [{ role: 'user', content: `${contextOf(client)}\nWhat is number ${client} of this about?` }],
     temperature: 0,
     max_tokens: maxTokens,
     stream: true,
     stream_options: { include_usage: true },
   }
   try {
-    const response = await fetch(`${flags.url}/v1/chat/completions`, {
+    const response = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
@@ -54,7 +87,9 @@ async function ask(client) {
     const failed = chunks.find(({ error }) => error)
     if (failed) throw new Error(failed.error.message)
     tally.answers++
-    tally.tokens += chunks.at(-1).usage.completion_tokens
+    const { usage } = chunks.at(-1)
+    tally.tokens += usage.completion_tokens
+    tally.promptTokens += usage.prompt_tokens
     return chunks.map(({ choices }) => choices[0]?.delta?.content ?? '').join('')
   } catch (error) {
     const { message } = /** @type {Error} */ (error)
@@ -63,11 +98,14 @@ async function ask(client) {
   }
 }
 
-/** Resident memory of the server, in MiB. */
+/** Memory of the server in MiB: resident now, and at its highest so far. */
 async function memory() {
-  if (flags.pid === undefined) return undefined
-  const status = await readFile(`/proc/${flags.pid}/status`, 'utf8')
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024)
+  if (pid === undefined) return undefined
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  const [now, peak] = ['VmRSS', 'VmHWM'].map((name) =>
+    Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024),
+  )
+  return { now, peak }
 }
 
 /** @type {Map<number, string>} */
@@ -76,13 +114,13 @@ let differing = 0
 
 /** @param {number} many @param {number} length in seconds */
 async function phase(many, length) {
-  Object.assign(tally, { answers: 0, tokens: 0, refused: 0, errors: {} })
+  Object.assign(tally, { answers: 0, tokens: 0, promptTokens: 0, refused: 0, errors: {} })
   const began = performance.now()
   const until = began + 1000 * length
   const run = async (/** @type {number} */ client) => {
     for (let turn = 0; performance.now() < until; turn++) {
       // One asks what all will ask.
-      const who = many === 1 ? turn % (clients ?? 1) : client
+      const who = many === 1 ? turn % clients : client
       const said = await ask(who)
       if (said === undefined) continue
       const before = alone.get(who)
@@ -100,12 +138,15 @@ async function phase(many, length) {
   }
 }
 
-await ask(0) // compiles
-const one = await phase(1, (seconds ?? 0) / 2)
+for (let context = 0; context < contexts; context++) await ask(context) // compiles, and reads what is shared
+const one = await phase(1, seconds / 2)
 console.log(JSON.stringify(one))
+// What many need is compiled while the first few of them are answered.
+await phase(clients, Math.min(20, seconds / 6))
 const before = await memory()
-const all = await phase(clients ?? 1, seconds ?? 0)
+const all = await phase(clients, seconds)
 console.log(JSON.stringify(all))
 const ratio = Number((all.tokensPerSecond / one.tokensPerSecond).toFixed(2))
-console.log(JSON.stringify({ ratio, differing, megabytesBefore: before, megabytesAfter: await memory() }))
+console.log(JSON.stringify({ ratio, contexts, differing, megabytesBefore: before, megabytesAfter: await memory() }))
+server?.end()
 if (Object.keys(all.errors).length > 0) process.exitCode = 1

@@ -17,9 +17,13 @@ export const retrieverFlags = {
   embedder: text('sentence encoder of dense and hybrid: a folder or Hub id of a BERT', 'MODEL', {
     shown: defaultEmbedder,
   }),
-  indexDir: text('where vectors of passages are kept, so that they are made once', 'DIR', {
-    shown: 'a folder of the user’s cache',
-  }),
+  indexDir: text(
+    'where vectors of passages are kept, so that they are made once; chat and serve keep the passages too',
+    'DIR',
+    {
+      shown: 'a folder of the user’s cache',
+    },
+  ),
 }
 
 export interface RetrieverValues {

@@ -38,4 +38,5 @@ export {
   type OpenedRetriever,
   type RetrieverOptions,
 } from './encoder/open-retriever'
+export { readCollection, writeCollection, type Collection, type IndexEncoder } from './encoder/collection'
 export { denseRetriever, type DenseOptions, type DenseRetriever } from './encoder/dense-retriever'

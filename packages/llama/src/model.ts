@@ -44,8 +44,15 @@ export interface DecoderInput {
   readonly visibility?: Tensor
   /** No query sees a key that is this many positions before it, or more; see `attention`. */
   readonly window?: number
-  /** Keys and values so far; the new ones are written at `start` (i32 scalar). */
-  readonly cache?: { readonly layers: readonly LayerCache[]; readonly start: Tensor }
+  /**
+   * Keys and values so far; the new ones are written at `start` (i32 scalar). Before them come those of `shared`, of one row,
+   * `[1, kvHeads, columns, headDim]`, when there are any: all rows see them, and `visibility` counts columns from their first.
+   */
+  readonly cache?: {
+    readonly layers: readonly LayerCache[]
+    readonly start: Tensor
+    readonly shared?: readonly LayerCache[]
+  }
 }
 
 /** What {@link decode} returns. */
@@ -113,7 +120,8 @@ export function decode(
     const write = (old: Tensor | undefined, part: Tensor) =>
       old && cache ? t.dynamicUpdateSlice(old, part, cache.start, 2) : part
     const kv = { k: write(past?.k, newK), v: write(past?.v, newV) }
-    const mixed = t.attention(q, kv.k, kv.v, {
+    const common = cache?.shared?.[index]
+    const mixed = t.attention(q, behind(common?.k, kv.k), behind(common?.v, kv.v), {
       scale: config.queryScale,
       softcap: config.attentionSoftcap,
       ...sights.get(config.windows[index]),
@@ -227,6 +235,13 @@ function sightWithin(
   const inBranch = t.sub(index, branchStart)
   const begin = t.where(t.lt(inBranch, size), t.add(t.add(prefixEnd, inBranch), 1 - size), t.add(index, 1 - size))
   return { window, visibility: t.concat([index, t.maximum(first, begin), prefixEnd, branchStart], 2) }
+}
+
+/** Each row's own columns behind those that all rows share. */
+function behind(shared: Tensor | undefined, own: Tensor): Tensor {
+  if (!shared) return own
+  const everyRow = [own.shape[0]!, ...shared.shape.slice(1)]
+  return t.concat([t.broadcastTo(shared, everyRow), own], 2)
 }
 
 const floatOf = (x: Tensor): 'f32' | 'f16' => (x.dtype === 'f16' ? 'f16' : 'f32')

@@ -39,6 +39,8 @@ export function registerServe(program: Command, io: Session): void {
       'serve --adapter out',
       'serve --model models/llama --adapter notes=out --adapter mail=out-mail --documents notes/ --port 8000',
       'serve --adapter out --documents notes/ --retriever hybrid',
+      'serve --adapter out --documents notes/ --index-dir notes-index',
+      'serve --adapter out --index notes-index',
       'serve --adapter out --host 0.0.0.0 --api-key "$KEY"',
     ],
     run: serve,

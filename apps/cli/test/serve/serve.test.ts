@@ -1,5 +1,5 @@
 // jora serve and jora chat on a real model: what they answer is what generate answers, adapters together as each alone.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeTinyEncoder } from '../../../../packages/llama/test/tiny-encoder'
 import { jora, modelSource, rows, workspace } from '../harness'
@@ -101,6 +101,39 @@ describe.skipIf(!modelSource)('an adapter in use (needs the bundled model)', () 
         expect(citations![0]).toMatchObject({ text: 'Oslo is a town.' })
       },
     )
+  })
+
+  test('with --index the passages are those of the index, whose documents may be gone; what is none is refused', async () => {
+    mkdirSync(path('index-encoder'))
+    await writeTinyEncoder(path('index-encoder'))
+    mkdirSync(path('cities'))
+    for (const city of ['Lima', 'Rome', 'Oslo']) writeFileSync(path(`cities/${city}.txt`), `${city} is a city.`)
+    const dense = ['--retriever', 'dense', '--retrieve', '1']
+    const asked = { messages: [{ role: 'user', content: 'Oslo is a city.' }] }
+    const made = ['--documents', path('cities'), '--index-dir', path('index'), '--embedder', path('index-encoder')]
+    const cited = async (...argv: string[]) => {
+      let found: unknown
+      await serving(['--adapter', path('raft'), ...dense, ...argv], async (address) => {
+        found = (await ask(address, asked)).citations
+      })
+      return found
+    }
+    const before = await cited(...made)
+    expect(before).toMatchObject([{ text: 'Oslo is a city.' }])
+    rmSync(path('cities'), { recursive: true })
+    expect(await cited('--index', path('index'))).toEqual(before)
+
+    const refused = async (...argv: string[]) => {
+      const { code, err } = await jora(['serve', ...base, '--adapter', path('raft'), ...dense, ...argv])
+      expect(code).not.toBe(0)
+      return err
+    }
+    expect(await refused('--index', path('raft'))).toContain(`${path('raft')} is not an index of passages`)
+    expect(await refused('--index', path('index'), '--documents', path('rows.json'))).toContain('pass one of them')
+    const manifest = path('index/index.json')
+    const text = readFileSync(manifest, 'utf8')
+    writeFileSync(manifest, text.replace(/"digest": "...../, '"digest": "other'))
+    expect(await refused('--index', path('index'))).toContain('its vectors are of the encoder')
   })
 
   test('a host that others reach needs a key; adapters of one name are told apart', async () => {

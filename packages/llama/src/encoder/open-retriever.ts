@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { bm25Retriever, fusedRetriever, type OpenRetriever, type RetrieverName } from '@jora/data'
 import type { Device } from '@jora/tensor'
 import type { ResolveOptions } from '../hub'
+import type { IndexEncoder } from './collection'
 import { denseRetriever, type DenseOptions, type DenseRetriever } from './dense-retriever'
 import { openEmbedder } from './open'
 
@@ -24,6 +25,8 @@ export interface RetrieverOptions extends DenseOptions {
 /** Makes retrievers of collections; they work until it is disposed. */
 export interface OpenedRetriever {
   readonly open: OpenRetriever
+  /** The sentence encoder, where there is one. */
+  readonly encoder?: IndexEncoder
   dispose(): void
 }
 
@@ -37,6 +40,7 @@ export async function openRetriever(name: RetrieverName, options: RetrieverOptio
   const embedder = await openEmbedder(model, device, hub)
   const made: DenseRetriever[] = []
   return {
+    encoder: { model, digest: embedder.digest },
     async open(texts, words) {
       const byMeaning = await denseRetriever(embedder, texts, dense)
       made.push(byMeaning)

@@ -153,6 +153,22 @@ describe('beginnings', () => {
     engine.dispose()
   })
 
+  test('of long contexts are read where they are by those who ask at once: the tokens are those of each alone', async () => {
+    const engine = new Engine(generator, { maxRows: 4 })
+    const step = spied(generator)
+    const asked = Array.from({ length: 20 }, (_, n) => [...idsOf(300, 4 + (n % 2)), ...idsOf(2 + 3 * n, n)])
+    const prompts = [...asked, idsOf(90, 13)]
+    const all = await Promise.all(
+      prompts.map((prompt, n) => whole(engine.stream(prompt, { maxNewTokens: 10 + (n % 7), stopIds: [] }))),
+    )
+    const together = step.mock.calls.filter((args) => (args[7] as unknown[]).length > 0)
+    vi.restoreAllMocks()
+    // Sharing takes a quarter of a place: more are decoded together than there are places.
+    expect(Math.max(...together.map((args) => (args[2] as { shape: number[] }).shape[0]!))).toBeGreaterThan(4)
+    for (const [n, prompt] of prompts.entries())
+      expect(all[n], `request ${n}`).toEqual(await alone(prompt, 10 + (n % 7)))
+  })
+
   test('of fifty questions on one context of 2,000 tokens, at most 0.15 of fifty contexts are computed', async () => {
     const wide = { ...decoder, config: { ...config, maxPositions: 4096 } }
     const own = new Generator(wide, device)
@@ -185,7 +201,7 @@ describe('beginnings', () => {
 
   test('are kept within a budget of bytes', async () => {
     // Of one prompt: layers, keys and values, heads, columns, elements of a head, bytes of each.
-    const bytes = 3 * 2 * 2 * 512 * 8 * 4
+    const bytes = 3 * 2 * 2 * 256 * 8 * 4
     const engine = new Engine(new Generator(decoder, device), { prefixBytes: 1.5 * bytes })
     const count = counted(engine)
     const [a, b] = [idsOf(200, 1), idsOf(200, 2)]

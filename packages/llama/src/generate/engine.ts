@@ -1,6 +1,7 @@
 // The engine of answers: many who ask at once share one model. Prompts are computed in pieces, beginnings that were computed
 // before are used again, and answers are decoded together, each token for all of them at once.
 import { disposeTree } from '@jora/tensor'
+import type { Decoder } from '../model'
 import { Continuation } from './continuation'
 import { embed } from './embed'
 import type { Generator } from './generate'
@@ -8,12 +9,12 @@ import type { Token } from './logprobs'
 import { checkRequest, type AdapterTensors, type Generated, type GenerateOptions } from './options'
 import { readNext } from './next-tokens'
 import { Prefill } from './prefill'
-import { PrefixStore } from './prefix-store'
+import { commonLength, PrefixStore, tensorBytes, type Found, type Prefix } from './prefix-store'
 import { RowBatch } from './row-batch'
 
 /** How much an {@link Engine} computes and keeps at a time. */
 export interface EngineOptions {
-  /** Answers that are decoded at once (default 8). */
+  /** Answers that are decoded at once (default 8); of those that share most of their prompts, four times as many. */
   readonly maxRows?: number
   /** Bytes of keys and values that are kept of earlier prompts (default 256 MiB); 0 keeps none. */
   readonly prefixBytes?: number
@@ -34,14 +35,37 @@ const hasEnded = (job: Job): boolean => (job.kind === 'exclusive' ? job.ended : 
 const drop = (job: Job, error: unknown): void =>
   job.kind === 'exclusive' ? job.fail(error) : job.continuation.fail(error)
 
+/** A beginning is read where it is, for many at once, from so many tokens on. */
+const leastShared = 64
+
+/** Rows that share most of their prompts cost so much of a row with all of its own. */
+const sharedWeight = 1 / 4
+
+/**
+ * Beginnings are read where they are by programs that have prepared weights of their own: not for models whose matrices have more
+ * bytes than this.
+ */
+const mostWeightBytes = 2 ** 30
+
+const weightBytes = ({ weights }: Decoder): number =>
+  Object.values(weights).reduce((sum, weight) => sum + tensorBytes('codes' in weight ? weight.codes : weight), 0)
+
+/** Rows that are decoded together. */
+interface Batch {
+  readonly rows: RowBatch
+  /** What they share, lent by the store for as long as there are rows. */
+  readonly prefix: Prefix | undefined
+}
+
 /** Gives one generator to many who ask at once. Who is aborted leaves the queue, or the batch. */
 export class Engine {
   readonly generator: Generator
   readonly #maxRows: number
+  readonly #shares: boolean
   readonly #prefixes: PrefixStore
   readonly #queue: Job[] = []
-  readonly #batches = new Map<AdapterTensors, RowBatch>()
-  #prefill: Prefill | undefined
+  readonly #batches = new Map<AdapterTensors | Prefix, Batch>()
+  #prefill: { readonly computing: Prefill; readonly prefix: Prefix | undefined } | undefined
   #exclusive: Exclusive | undefined
   #looping = false
   #lastEmbedding: Promise<unknown> = Promise.resolve()
@@ -50,6 +74,7 @@ export class Engine {
   constructor(generator: Generator, { maxRows = 8, prefixBytes = 2 ** 28 }: EngineOptions = {}) {
     this.generator = generator
     this.#maxRows = maxRows
+    this.#shares = weightBytes(generator.decoder) <= mostWeightBytes
     this.#prefixes = new PrefixStore(prefixBytes)
   }
 
@@ -149,8 +174,10 @@ export class Engine {
     for (const job of this.#queue.splice(0)) drop(job, this.#closed)
     this.#exclusive?.fail(this.#closed)
     this.#dropPrefill(this.#closed)
-    for (const batch of this.#batches.values()) batch.fail(this.#closed)
-    this.#batches.clear()
+    for (const [key, { rows }] of this.#batches) {
+      rows.fail(this.#closed)
+      this.#dropBatch(key)
+    }
     this.#prefixes.dispose()
     this.generator.dispose()
   }
@@ -158,8 +185,15 @@ export class Engine {
   /** Rows that are computed. */
   get #rows(): number {
     let rows = this.#prefill ? 1 : 0
-    for (const { size } of this.#batches.values()) rows += size
+    for (const batch of this.#batches.values()) rows += batch.rows.size
     return rows
+  }
+
+  /** Places of {@link EngineOptions.maxRows} that are taken. */
+  get #load(): number {
+    let load = 0
+    for (const { rows, prefix } of this.#batches.values()) load += rows.size * (prefix ? sharedWeight : 1)
+    return load
   }
 
   #add(job: Job): void {
@@ -183,23 +217,49 @@ export class Engine {
         this.#exclusive = undefined
         continue
       }
-      if (head?.kind === 'continuation' && !this.#prefill && this.#rows < this.#maxRows) {
-        this.#queue.shift()
-        this.#begin(head.continuation)
+      if (head?.kind === 'continuation' && !this.#prefill) {
+        const shared = this.#sharedOf(head.continuation)
+        if (this.#load + (shared ? sharedWeight : 1) <= this.#maxRows) {
+          this.#queue.shift()
+          this.#begin(head.continuation, shared)
+        }
       }
       await this.#advance()
-      for (const [adapter, batch] of this.#batches) {
-        await batch.step().catch((error: unknown) => batch.fail(error))
-        if (batch.size === 0) this.#batches.delete(adapter)
+      for (const [key, { rows }] of this.#batches) {
+        await rows.step().catch((error: unknown) => rows.fail(error))
+        if (rows.size === 0) this.#dropBatch(key)
       }
     }
     this.#looping = false
   }
 
-  #begin(continuation: Continuation): void {
+  /**
+   * The beginning of a prompt that is read where it is: most of the prompt, which others read now or will. Alone, a row does
+   * better in the batch of all.
+   */
+  #sharedOf({ adapter, prompt }: Continuation): Found | undefined {
+    const found = this.#shares ? this.#prefixes.find(adapter, prompt) : undefined
+    if (!found || found.length < Math.max(leastShared, prompt.length / 2)) return undefined
+    const { prefix, length } = found
+    // Elsewhere it would be copied for each row of each step.
+    if (prefix.layers[0]?.k.buffer.device.kind !== 'cpu') return undefined
+    if (this.#prefixes.isLent(prefix)) return found
+    const [, ...others] = this.#queue
+    const isOther = (job: Job) =>
+      job.kind === 'continuation' &&
+      !job.continuation.ended &&
+      job.continuation.adapter === adapter &&
+      2 * commonLength(prefix.ids, length, job.continuation.prompt) >= length
+    return others.some(isOther) ? found : undefined
+  }
+
+  #begin(continuation: Continuation, found: Found | undefined): void {
     const { programs, device } = this.generator
+    const shared = found && { ...found.prefix, length: found.length }
     try {
-      this.#prefill = new Prefill(programs, device, this.#prefixes, continuation)
+      const computing = new Prefill(programs, device, this.#prefixes, continuation, shared)
+      this.#prefill = { computing, prefix: found?.prefix }
+      if (found) this.#prefixes.lend(found.prefix)
     } catch (error) {
       continuation.fail(error)
     }
@@ -209,38 +269,56 @@ export class Engine {
   async #advance(): Promise<void> {
     const prefill = this.#prefill
     if (!prefill) return
-    const { continuation } = prefill
+    const { computing, prefix } = prefill
+    const { continuation, shared } = computing
     const { adapter, prompt } = continuation
     try {
       if (continuation.ended) return this.#dropPrefill(undefined)
-      const computed = await prefill.advance()
+      const computed = await computing.advance()
       if (!computed) return
-      const [found] = await readNext(computed.scores, computed.best, continuation.needsScores)
       const { layers, capacity } = computed
+      const [found] = await readNext(computed.scores, computed.best, continuation.needsScores)
       // Closed meanwhile: nobody wants it.
       if (this.#prefill !== prefill) return disposeTree(layers)
-      this.#prefill = undefined
       const next = continuation.accept(found!)
-      if (next !== undefined) this.#batchOf(adapter).join(continuation, { layers, capacity }, next)
-      this.#prefixes.add({ adapter, ids: prompt, layers, capacity })
+      if (next !== undefined) this.#batchOf(adapter, prefix).join(continuation, computed, next, shared?.length)
+      this.#endPrefill()
+      if (shared) disposeTree(layers)
+      else this.#prefixes.add({ adapter, ids: prompt, layers, capacity })
     } catch (error) {
       this.#dropPrefill(error)
       continuation.fail(error)
     }
   }
 
-  /** Nothing more of the prompt is computed; who waits for it hears of the error. */
-  #dropPrefill(error: unknown): void {
-    const prefill = this.#prefill
+  #endPrefill(): void {
+    const prefix = this.#prefill?.prefix
     this.#prefill = undefined
-    prefill?.dispose()
-    prefill?.continuation.fail(error)
+    if (prefix) this.#prefixes.giveBack(prefix)
   }
 
-  #batchOf(adapter: AdapterTensors): RowBatch {
+  /** Nothing more of the prompt is computed; who waits for it hears of the error. */
+  #dropPrefill(error: unknown): void {
+    const computing = this.#prefill?.computing
+    computing?.dispose()
+    this.#endPrefill()
+    computing?.continuation.fail(error)
+  }
+
+  #batchOf(adapter: AdapterTensors, prefix: Prefix | undefined): RowBatch {
     const { programs, device } = this.generator
-    const batch = this.#batches.get(adapter) ?? new RowBatch(programs, device, adapter)
-    this.#batches.set(adapter, batch)
-    return batch
+    const key = prefix ?? adapter
+    const known = this.#batches.get(key)
+    if (known) return known.rows
+    const rows = new RowBatch(programs, device, adapter, prefix)
+    if (prefix) this.#prefixes.lend(prefix)
+    this.#batches.set(key, { rows, prefix })
+    return rows
+  }
+
+  #dropBatch(key: AdapterTensors | Prefix): void {
+    const prefix = this.#batches.get(key)?.prefix
+    this.#batches.delete(key)
+    if (prefix) this.#prefixes.giveBack(prefix)
   }
 }

@@ -71,6 +71,7 @@ export class Generator {
       this.#upload(visibilityOf(rows, 0, width), [batch, width, 4]),
       start,
       this.#upload(Int32Array.of(width - 1), [1]),
+      [],
     )
     return this.#finish({ prompts, rows, width, room, scores, best, cache }, options, onToken)
   }
@@ -112,6 +113,7 @@ export class Generator {
       this.#upload(visibilityOf(contextRows, 0, width), [contexts.length, width, 4]),
       start,
       this.#upload(Int32Array.of(width - 1), [1]),
+      [],
     )
     disposeTree([unused, unread])
     const filled = [...asked]
@@ -142,6 +144,7 @@ export class Generator {
       this.#upload(visibilityOf(rows, width, own), [batch, own, 4]),
       this.#upload(Int32Array.of(width), []),
       this.#upload(Int32Array.of(own - 1), [1]),
+      [],
     )
     return this.#finish({ prompts: wholes, rows, width: width + own, room, scores, best, cache }, options, onToken)
   }
@@ -192,6 +195,7 @@ export class Generator {
           this.#upload(visibilityOf(rows, at, 1), [batch, 1, 4]),
           this.#upload(Int32Array.of(at), []),
           this.#upload(Int32Array.of(0), [1]),
+          [],
         )
       }
     } finally {

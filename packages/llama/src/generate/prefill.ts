@@ -4,11 +4,17 @@ import type { Continuation } from './continuation'
 import { readNext } from './next-tokens'
 import type { PrefixStore } from './prefix-store'
 import type { GenerationPrograms } from './programs'
-import { nextSize, type Cache } from './sight'
+import { nextSize, type Cache, type Shared } from './sight'
 
 /** Tokens of a piece: the smallest of these that holds what is left, or the largest. */
 const pieces = [32, 64, 128, 256]
 const largest = pieces.at(-1)!
+
+/** Columns that hold `count` tokens in pieces. */
+function columnsFor(count: number): number {
+  const whole = largest * Math.max(0, Math.ceil(count / largest) - 1)
+  return whole + pieces.find((piece) => piece >= count - whole)!
+}
 
 /** The keys and values of a prompt, and scores of the token behind it. */
 export interface Computed {
@@ -16,7 +22,7 @@ export interface Computed {
   readonly scores: Tensor
   /** The likeliest, i32 `[1]`. */
   readonly best: Tensor
-  /** One row; token i is in column i. */
+  /** One row; token i is in column i, those before `shared` ends left out. */
   readonly layers: Cache
   readonly capacity: number
 }
@@ -24,32 +30,38 @@ export interface Computed {
 /** Computes one prompt, beginning with what is in the store. */
 export class Prefill {
   readonly continuation: Continuation
+  readonly shared: Shared | undefined
   readonly #programs: GenerationPrograms
   readonly #device: Device | undefined
   readonly #capacity: number
   #layers: Cache | undefined
-  /** Tokens that are in `#layers`. */
+  /** Tokens that are computed. */
   #done = 0
 
+  /** @param shared its beginning, which stays where it is */
   constructor(
     programs: GenerationPrograms,
     device: Device | undefined,
     prefixes: PrefixStore,
     continuation: Continuation,
+    shared: Shared | undefined,
   ) {
     this.#programs = programs
     this.#device = device
     this.continuation = continuation
+    this.shared = shared
     const { adapter, prompt } = continuation
-    const found = prefixes.find(adapter, prompt)
-    this.#done = found?.length ?? 0
+    const found = shared ? undefined : prefixes.find(adapter, prompt)
+    this.#done = shared?.length ?? found?.length ?? 0
+    const own = this.#done - (shared?.length ?? 0)
     // The last piece may have fill tokens behind the prompt.
-    const needed = nextSize(prompt.length + largest)
+    const needed = nextSize(own + columnsFor(prompt.length - this.#done))
     this.#capacity = Math.max(needed, found?.prefix.capacity ?? 0)
     if (!found) return
     const { layers, capacity } = found.prefix
-    if (found.taken && capacity === this.#capacity) this.#layers = layers
-    else this.#layers = programs[found.taken ? 'spread' : 'copy'](layers, this.#upload([0], [1]), this.#capacity)
+    const isTaken = prefixes.take(found)
+    if (isTaken && capacity === this.#capacity) this.#layers = layers
+    else this.#layers = programs[isTaken ? 'spread' : 'copy'](layers, this.#upload([0], [1]), this.#capacity)
   }
 
   /** Computes the next piece. @returns the whole once nothing is left */
@@ -59,22 +71,28 @@ export class Prefill {
     const ids = prompt.slice(from, from + largest)
     const size = pieces.find((piece) => piece >= ids.length)!
     const real = (n: number) => n < ids.length
-    const columns = Array.from({ length: size }, (_, n) => from + n)
+    const { length: seen, capacity: before, layers: context } = this.shared ?? { length: 0, capacity: 0, layers: [] }
+    const at = from - seen
+    const indices = Array.from({ length: size }, (_, n) => from + n)
     const piece = [
       this.#upload([...ids, ...Array.from({ length: size - ids.length }, () => 0)], [1, size]),
-      this.#upload(columns, [1, size]),
+      this.#upload(indices, [1, size]),
       // A fill token sees itself only, and later tokens are written over it.
       this.#upload(
-        columns.flatMap((at, n) => (real(n) ? [at, 0, 0, 0] : [at, at, 0, at])),
+        indices.flatMap((_, n) => {
+          const i = before + at + n
+          return real(n) ? [i, 0, seen, before] : [i, i, 0, i]
+        }),
         [1, size, 4],
       ),
     ] as const
     const isLast = from + ids.length === prompt.length
     const { empty, step } = this.#programs
-    const start = this.#upload([from], [])
+    const start = this.#upload([at], [])
     const layers = this.#layers ?? empty(start, 1, this.#capacity)
     this.#layers = undefined
-    const [scores, best, next] = step(adapter, layers, ...piece, start, this.#upload([ids.length - 1], [1]))
+    const last = this.#upload([ids.length - 1], [1])
+    const [scores, best, next] = step(adapter, layers, ...piece, start, last, context)
     this.#done += ids.length
     if (isLast) return { scores, best, layers: next, capacity: this.#capacity }
     this.#layers = next

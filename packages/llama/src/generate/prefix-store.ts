@@ -1,6 +1,6 @@
 // Caches of prompts that were computed, kept for prompts that begin alike: a conversation's next turn, or the next question
 // on one context.
-import { disposeTree, type Tensor } from '@jora/tensor'
+import { disposeTree, dtypeBytes, type Tensor } from '@jora/tensor'
 import type { AdapterTensors } from './options'
 import type { Cache } from './sight'
 
@@ -18,8 +18,6 @@ export interface Found {
   readonly prefix: Prefix
   /** So many tokens are the same. */
   readonly length: number
-  /** It was taken out of the store: whoever has it may change or release it. Otherwise it is only lent. */
-  readonly taken: boolean
 }
 
 /** Shorter beginnings are computed anew: a copy costs as much. */
@@ -29,6 +27,8 @@ const shortest = 16
 export class PrefixStore {
   /** Least recently used first. */
   readonly #prefixes: Prefix[] = []
+  /** How often each is lent. */
+  readonly #lent = new Map<Prefix, number>()
   readonly #budget: number
   #bytes = 0
 
@@ -42,10 +42,7 @@ export class PrefixStore {
     return this.#bytes
   }
 
-  /**
-   * What begins most like a prompt; at most all but its last token, whose scores are wanted. A prefix that is mostly the
-   * same is taken out, as the prompt replaces it; of another a copy is to be made.
-   */
+  /** What begins most like a prompt; at most all but its last token, whose scores are wanted. */
   find(adapter: AdapterTensors, ids: readonly number[]): Found | undefined {
     let best: { index: number; length: number } | undefined
     for (const [index, prefix] of this.#prefixes.entries()) {
@@ -55,10 +52,39 @@ export class PrefixStore {
     }
     if (!best) return undefined
     const [prefix] = this.#prefixes.splice(best.index, 1) as [Prefix]
-    const taken = 2 * best.length >= prefix.ids.length
-    if (taken) this.#bytes -= bytesOf(prefix)
-    else this.#prefixes.push(prefix)
-    return { prefix, length: best.length, taken }
+    this.#prefixes.push(prefix)
+    return { prefix, length: best.length }
+  }
+
+  /**
+   * Takes a prefix out of the store, where the prompt that begins like it replaces it: it is mostly the same.
+   *
+   * @returns whether it was taken, and is the caller's to change; otherwise a copy is to be made
+   */
+  take({ prefix, length }: Found): boolean {
+    const index = this.#prefixes.indexOf(prefix)
+    if (index < 0 || this.isLent(prefix) || 2 * length < prefix.ids.length) return false
+    this.#prefixes.splice(index, 1)
+    this.#bytes -= bytesOf(prefix)
+    return true
+  }
+
+  /** Whether somebody reads it. */
+  isLent(prefix: Prefix): boolean {
+    return this.#lent.has(prefix)
+  }
+
+  /** It stays as it is until it is given back as often as it was lent. */
+  lend(prefix: Prefix): void {
+    this.#lent.set(prefix, (this.#lent.get(prefix) ?? 0) + 1)
+  }
+
+  /** See {@link lend}. */
+  giveBack(prefix: Prefix): void {
+    const left = this.#lent.get(prefix)! - 1
+    if (left > 0) return void this.#lent.set(prefix, left)
+    this.#lent.delete(prefix)
+    if (!this.#prefixes.includes(prefix)) disposeTree(prefix.layers)
   }
 
   /** Keeps a prefix, or releases it if it alone is beyond the budget. */
@@ -68,24 +94,28 @@ export class PrefixStore {
     while (this.#bytes > this.#budget) this.#release(this.#prefixes.shift()!)
   }
 
-  /** Releases all. */
+  /** Releases all; what is lent, once it is given back. */
   dispose(): void {
     for (const prefix of this.#prefixes.splice(0)) this.#release(prefix)
   }
 
   #release(prefix: Prefix): void {
     this.#bytes -= bytesOf(prefix)
-    disposeTree(prefix.layers)
+    if (!this.isLent(prefix)) disposeTree(prefix.layers)
   }
 }
 
-function commonLength(a: readonly number[], limit: number, b: readonly number[]): number {
+/** How many of the first `limit` ids are the same. */
+export function commonLength(a: readonly number[], limit: number, b: readonly number[]): number {
   const most = Math.min(a.length, limit)
   let length = 0
   while (length < most && a[length] === b[length]) length++
   return length
 }
 
-const sizeOf = ({ shape, dtype }: Tensor): number => shape.reduce((a, b) => a * b, 1) * (dtype === 'f16' ? 2 : 4)
+/** Bytes of a tensor's elements. */
+export const tensorBytes = ({ shape, dtype }: Pick<Tensor, 'shape' | 'dtype'>): number =>
+  shape.reduce((a, b) => a * b, dtypeBytes[dtype])
 
-const bytesOf = ({ layers }: Prefix): number => layers.reduce((sum, { k, v }) => sum + sizeOf(k) + sizeOf(v), 0)
+const bytesOf = ({ layers }: Prefix): number =>
+  layers.reduce((sum, { k, v }) => sum + tensorBytes(k) + tensorBytes(v), 0)

@@ -31,7 +31,8 @@ export interface GenerationPrograms {
   /**
    * Tokens of every row, written from column `start` (i32 scalar) on; scores are those behind token `last` (i32 `[1]`) of
    * each row, as fill tokens may follow it. Everything that reads the weights is this one function: prompts, pieces of them, and one
-   * token after another.
+   * token after another. Columns of `visibility` count from the first of `shared`, the cache of one row that all rows
+   * see before their own, or nothing.
    */
   readonly step: Jitted<
     [
@@ -42,6 +43,7 @@ export interface GenerationPrograms {
       visibility: Tensor,
       start: Tensor,
       last: Tensor,
+      shared: Cache,
     ],
     Scored
   >
@@ -75,8 +77,8 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     spread: jit(rowsOf, { donate: [0, 1] }),
     copy: jit(rowsOf),
     step: jit(
-      (adapter, layers, tokens, positions, visibility, start, last) => {
-        const past = { layers: layers as readonly LayerCache[], start }
+      (adapter, layers, tokens, positions, visibility, start, last, shared) => {
+        const past = { layers: layers as readonly LayerCache[], start, ...(shared.length > 0 && { shared }) }
         const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
         const [rows = 0, , size = 0] = hidden.shape
         const scores = logits(decoder, reshape(gather(hidden, last, 1), [rows, size]))
@@ -96,6 +98,7 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     embedding: embeddingProgram(adapted),
     relayout: jit((batch, rows, columns) => each(batch, (x) => gather(gather(x, rows, 0), columns, 2)), {
       donate: [0],
+      manyShapes: true,
     }),
   }
 }

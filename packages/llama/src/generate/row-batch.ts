@@ -6,40 +6,58 @@ import type { AdapterTensors } from './options'
 import { readNext } from './next-tokens'
 import type { Computed } from './prefill'
 import type { GenerationPrograms } from './programs'
-import { nextSize, positionsOf, sightOf, visibilityOf, type Cache, type RowSight } from './sight'
+import { nextSize, positionsOf, visibilityOf, type Cache, type RowSight, type Shared } from './sight'
 
 interface Row {
   readonly continuation: Continuation
-  /** Tokens in the cache. */
+  /** Tokens that it reads in what is shared. */
+  readonly seen: number
+  /** Tokens of its own, in the cache. */
   length: number
   /** The token to be computed next. */
   next: number
 }
 
-/** A slot without a row: nothing of it is seen. */
-const emptySlot = (cursor: number): RowSight => ({ start: 0, contextEnd: 0, branchStart: cursor + 1 })
+/** What a slot sees whose own tokens are the last `length` before column `at`, and of a slot without a row: nothing. */
+const sightAt = (row: Row | undefined, at: number): RowSight =>
+  row
+    ? { start: 0, contextEnd: row.seen, branchStart: at - row.length }
+    : { start: 0, contextEnd: 0, branchStart: at + 1 }
 
-/** Slots for more than one row are a multiple of this, so that few numbers of rows are compiled. */
-const slotMultiple = 4
+/** Numbers of slots, few of which are compiled; beyond them, multiples of the last. */
+const slotCounts = [1, 4, 8, 12, 16, 24, 32]
+
+function slotsFor(rows: number): number {
+  const last = slotCounts.at(-1)!
+  return slotCounts.find((count) => count >= rows) ?? last * Math.ceil(rows / last)
+}
 
 /** Columns that are free behind the cursor after a change of the layout. */
 const spare = 64
 
-/** All rows have the same adapter. */
+/** All rows have the same adapter, and the same beginning where one is shared. */
 export class RowBatch {
   readonly #programs: GenerationPrograms
   readonly #device: Device | undefined
   readonly #adapter: AdapterTensors
+  /** The beginning of all rows, one row that is read for all of them; each row has so much of it as it has seen. */
+  readonly #shared: Omit<Shared, 'length'>
   #slots: (Row | undefined)[] = []
   #cache: Cache | undefined
   #capacity = 0
   /** The column that the next tokens are written to. */
   #cursor = 0
 
-  constructor(programs: GenerationPrograms, device: Device | undefined, adapter: AdapterTensors) {
+  constructor(
+    programs: GenerationPrograms,
+    device: Device | undefined,
+    adapter: AdapterTensors,
+    shared: Omit<Shared, 'length'> = { layers: [], capacity: 0 },
+  ) {
     this.#programs = programs
     this.#device = device
     this.#adapter = adapter
+    this.#shared = shared
   }
 
   /** Rows that are decoded. */
@@ -52,10 +70,16 @@ export class RowBatch {
    *
    * @param computed stays the caller's
    * @param next the first token of the answer
+   * @param seen tokens of the prompt that are in what is shared
    */
-  join(continuation: Continuation, { layers, capacity }: Pick<Computed, 'layers' | 'capacity'>, next: number): void {
-    const length = continuation.prompt.length
-    const row: Row = { continuation, length, next }
+  join(
+    continuation: Continuation,
+    { layers, capacity }: Pick<Computed, 'layers' | 'capacity'>,
+    next: number,
+    seen = 0,
+  ): void {
+    const length = continuation.prompt.length - seen
+    const row: Row = { continuation, seen, length, next }
     if (!this.#cache) {
       this.#slots = [row]
       this.#cursor = length
@@ -79,10 +103,11 @@ export class RowBatch {
     for (const [slot, row] of this.#slots.entries()) if (row?.continuation.ended) this.#slots[slot] = undefined
     const { size } = this
     if (size === 0) return this.dispose()
-    if (this.#cursor === this.#capacity || 4 * size <= this.#slots.length) this.#layOut(size, 0, 0)
+    if (this.#cursor === this.#capacity || 2 * slotsFor(size) <= this.#slots.length) this.#layOut(size, 0, 0)
     const count = this.#slots.length
     const at = this.#cursor
-    const sights = this.#slots.map((row) => (row ? sightOf(row.length, at) : emptySlot(at)))
+    const index = this.#shared.capacity + at
+    const sights = this.#slots.map((row) => sightAt(row, index))
     const cache = this.#cache!
     this.#cache = undefined
     const [scores, best, next] = this.#programs.step(
@@ -92,10 +117,11 @@ export class RowBatch {
         this.#slots.map((row) => row?.next ?? 0),
         [count, 1],
       ),
-      this.#upload(positionsOf(sights, at, 1), [count, 1]),
-      this.#upload(visibilityOf(sights, at, 1), [count, 1, 4]),
+      this.#upload(positionsOf(sights, index, 1), [count, 1]),
+      this.#upload(visibilityOf(sights, index, 1), [count, 1, 4]),
       this.#upload([at], []),
       this.#upload([0], [1]),
+      this.#shared.layers,
     )
     this.#cache = next
     this.#cursor++
@@ -139,7 +165,7 @@ export class RowBatch {
     const kept = [...this.#slots.entries()].filter(([, row]) => row !== undefined)
     const cursor = Math.max(length, ...kept.map(([, row]) => row!.length))
     const capacity = nextSize(cursor + Math.max(spare, behind))
-    const slots = rows === 1 ? 1 : slotMultiple * Math.ceil(rows / slotMultiple)
+    const slots = slotsFor(rows)
     const moved = this.#cursor - cursor
     const owners = Array.from({ length: slots }, (_, n) => kept[n]?.[0] ?? 0)
     // Columns from beyond either end are seen by no row.

@@ -58,6 +58,33 @@ function greatest(logits: Float32Array): number {
   return best
 }
 
+/** Ids within so many temperatures of the likeliest are looked through first, then within twice as many. */
+const margins = [8, 16, 32, Infinity]
+
+/**
+ * Ids from the likeliest on, equals in their order: at least `count`, and so many that their weights reach `mass`. Few of a vocabulary
+ * are sorted.
+ */
+function likeliest(
+  logits: Float32Array,
+  weights: Float64Array,
+  { top, temperature, count, mass }: Record<'top' | 'temperature' | 'count' | 'mass', number>,
+): number[] {
+  let ids: number[] = []
+  for (const margin of margins) {
+    const least = top - margin * temperature
+    ids = []
+    let reached = 0
+    for (let id = 0; id < logits.length; id++) {
+      if (logits[id]! < least) continue
+      ids.push(id)
+      reached += weights[id]!
+    }
+    if (ids.length >= count && reached >= mass) break
+  }
+  return ids.sort((a, b) => logits[b]! - logits[a]! || a - b)
+}
+
 /**
  * The next token id: penalties, then temperature, top-k and top-p in that order, as transformers applies them.
  * @param logits `[vocab]`, changed in place
@@ -72,26 +99,39 @@ export function sampleToken(
 ): number {
   penalise(logits, prompt, generated, options)
   const { temperature = 0, topK = 0, topP = 1 } = options
-  if (temperature === 0) return greatest(logits)
-  let candidates = Array.from(logits.keys())
-  if (topK > 0 || topP < 1) candidates.sort((a, b) => logits[b]! - logits[a]! || a - b)
-  if (topK > 0) candidates = candidates.slice(0, topK)
-  const top = candidates.reduce((m, id) => Math.max(m, logits[id]!), -Infinity)
-  const weights = candidates.map((id) => Math.exp((logits[id]! - top) / temperature))
-  let total = weights.reduce((a, b) => a + b, 0)
+  const best = greatest(logits)
+  if (temperature === 0) return best
+  const top = logits[best]!
+  const weights = new Float64Array(logits.length)
+  let total = 0
+  for (let id = 0; id < logits.length; id++) total += weights[id] = Math.exp((logits[id]! - top) / temperature)
+  if (topK === 0 && topP === 1) return drawn(weights.keys(), weights, random() * total)
+  const count = Math.min(topK, logits.length)
+  let candidates = likeliest(logits, weights, { top, temperature, count, mass: topK > 0 ? 0 : topP * total })
+  if (topK > 0) {
+    candidates = candidates.slice(0, topK)
+    total = candidates.reduce((sum, id) => sum + weights[id]!, 0)
+  }
   if (topP < 1) {
     let kept = 0
     let mass = 0
-    while (kept < weights.length && mass < topP * total) mass += weights[kept++]!
-    weights.length = kept
+    while (kept < candidates.length && mass < topP * total) mass += weights[candidates[kept++]!]!
+    candidates = candidates.slice(0, kept)
     total = mass
   }
-  let at = random() * total
-  for (const [i, weight] of weights.entries()) {
-    at -= weight
-    if (at < 0) return candidates[i]!
+  return drawn(candidates, weights, random() * total)
+}
+
+/** The id in which `at` falls, of weights one after another; the last beyond them. */
+function drawn(ids: Iterable<number>, weights: Float64Array, at: number): number {
+  let left = at
+  let last = 0
+  for (const id of ids) {
+    left -= weights[id]!
+    last = id
+    if (left < 0) break
   }
-  return candidates[weights.length - 1]!
+  return last
 }
 
 /** Numbers in [0, 1) of a seed, for {@link sampleToken}. */

@@ -50,5 +50,17 @@ export const positionsOf = (rows: readonly RowSight[], from: number, count: numb
 export const rightAligned = (lists: readonly (readonly number[])[], width: number): Int32Array =>
   Int32Array.from(lists.flatMap((ids) => [...Array.from({ length: width - ids.length }, () => 0), ...ids]))
 
-/** Sizes of caches, few of which are compiled: powers of two from 128 on. */
-export const nextSize = (n: number): number => Math.max(128, 2 ** Math.ceil(Math.log2(n)))
+/** Sizes of caches, few of which are compiled: 128, then four to each power of two. */
+export function nextSize(n: number): number {
+  if (n <= 128) return 128
+  const step = 2 ** (Math.ceil(Math.log2(n)) - 3)
+  return step * Math.ceil(n / step)
+}
+
+/** The beginning of a prompt in a cache of another's, which is read where it is. */
+export interface Shared {
+  readonly layers: Cache
+  readonly capacity: number
+  /** Tokens of it that are the prompt's. */
+  readonly length: number
+}

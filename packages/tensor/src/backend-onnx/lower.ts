@@ -8,7 +8,7 @@ import { OnnxBuilder } from './builder'
 import { decomposed } from './definitions'
 import { Draws, type Draw } from './draws'
 import { Int8Products, type Derived } from './int8'
-import { isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
+import { attentionInputs, isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
 import { encodeModel, type OnnxValue } from './model-proto'
 import { onnxLowerings, type LowerContext } from './op-table'
 import { PreparedWeights, type Prepared } from './prepared'
@@ -153,7 +153,8 @@ export function lowerGraph(
     const own = weights.rowsOf(node) ?? productOf(node)
     const same =
       isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
-    const inputsOf = () => node.inputs.map((value) => weights.nameFor(value, node))
+    const read = manyShapes && isAnyAttention(node) ? attentionInputs(node) : node.inputs
+    const inputsOf = () => read.map((value) => weights.nameFor(value, node))
     const outputs = own === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [own]
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
@@ -165,6 +166,7 @@ export function lowerGraph(
     const { dtype, shape: dims } = value.aval
     return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
+  if (manyShapes) b.dropUnread(outputs.map(({ name }) => name))
   const inPlace = manyShapes ? updatesInPlace(graph, useCounts(graph), donated) : []
   // Of what is prepared, the model reads nothing else; the keys of draws are read before it runs.
   const keys = draws.list.map(({ key }) => key)

@@ -1,0 +1,57 @@
+// Models that serve many shapes on the CPU: attention behind keys that all rows share.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { attention, broadcastTo, concat, jit, setDefaultDevice, tensor, type Device, type Tensor } from '../index'
+import { openCpuDevice } from './index'
+
+let device: Device
+beforeAll(async () => setDefaultDevice((device = await openCpuDevice({ threads: 1 }))))
+afterAll(async () => {
+  setDefaultDevice(undefined)
+  await device.close()
+})
+
+/** Numbers in [−1, 1) that look random. */
+const noise = (count: number, seed: number): Float32Array =>
+  Float32Array.from(
+    { length: count },
+    (_, i) => (((Math.imul(i + 1, 2654435761) ^ (seed * 40503)) >>> 8) % 2001) / 1000 - 1,
+  )
+
+test('attention behind keys that all rows share is that over both, for any rows and lengths', async () => {
+  const shapes = [
+    { rows: 1, queries: 1, shared: 7, own: 5 },
+    { rows: 3, queries: 1, shared: 12, own: 4 },
+    { rows: 2, queries: 3, shared: 1, own: 6 },
+  ]
+  const joined = (shared: Tensor, own: Tensor) =>
+    concat([broadcastTo(shared, [own.shape[0]!, ...shared.shape.slice(1)]), own], 2)
+  const attend = (q: Tensor, sharedK: Tensor, sharedV: Tensor, k: Tensor, v: Tensor, visibility: Tensor) =>
+    attention(q, joined(sharedK, k), joined(sharedV, v), { visibility, softcap: 5 })
+  const [anyShape, plain] = [jit(attend, { manyShapes: true }), jit(attend)]
+  for (const { rows, queries, shared, own } of shapes) {
+    const of = (shape: number[], seed: number) =>
+      tensor(
+        noise(
+          shape.reduce((a, b) => a * b),
+          seed,
+        ),
+        { shape },
+      )
+    // Of what is shared, each row sees more than the one before; of its own all but the first.
+    const sights = Array.from({ length: rows * queries }, (_, n) => {
+      const row = Math.floor(n / queries)
+      const index = shared + own - queries + (n % queries)
+      return [index, 0, Math.min(shared, 1 + 4 * row), shared + 1]
+    })
+    const inputs = [
+      of([rows, 6, queries, 8], 1),
+      of([1, 2, shared, 8], 2),
+      of([1, 2, shared, 8], 3),
+      of([rows, 2, own, 8], 4),
+      of([rows, 2, own, 8], 5),
+      tensor(Int32Array.from(sights.flat()), { shape: [rows, queries, 4] }),
+    ] as const
+    const [found, expected] = [await anyShape(...inputs).data(), await plain(...inputs).data()]
+    for (const [i, x] of found.entries()) expect(x, `${rows} rows, element ${i}`).toBeCloseTo(expected[i]!, 5)
+  }
+})
