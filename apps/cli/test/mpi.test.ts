@@ -230,7 +230,7 @@ describe.skipIf(needs.length > 0)(
         expect(seconds).toBeLessThan(10)
         const [, step] = /stopped after step (\d+) of 24;.*\n {2}mpirun … .*jora(\.mjs)? train/.exec(stderr) ?? []
         expect(lastCheckpoint(out)).toBe(`step-${step!.padStart(8, '0')}`)
-        await expectResumable(out)
+        if (signal === 'SIGTERM') await expectResumable(out) // the others leave the same, by the same code
       })
 
       test('mpirun that is told to end leaves the ranks some seconds; the last checkpoint stays', async () => {

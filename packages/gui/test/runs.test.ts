@@ -80,13 +80,14 @@ describe('events', () => {
     writeFileSync(join(folder, 'run.json'), '{"totalSteps":10000}')
     await until('it is found', async () => (await client.runs()).some(({ name }) => name === 'long'))
     const { id } = (await client.runs()).find(({ name }) => name === 'long')!
+    // Processor time of server and client, which are this process: other tests run beside this one.
+    const worked = () => Object.values(process.cpuUsage()).reduce((a, b) => a + b) / 1000
     const times: number[] = []
     for (let n = 0; n < 8; n++) {
-      const began = performance.now()
+      const began = worked()
       expect((await client.metrics(id)).steps.loss).toHaveLength(10_000)
-      times.push(performance.now() - began)
+      times.push(worked() - began)
     }
-    // The best of some: other tests run beside this one.
     expect(Math.min(...times)).toBeLessThan(200)
   })
 })

@@ -54,15 +54,15 @@ const flags = {
   }),
 }
 
-/** Short enough for a coffee, long enough to learn: every linear layer, five times over the training contexts. */
+/** Short enough for a coffee, long enough to learn: every linear layer, three times over the training contexts. */
 const settings = {
   targetModules: 'all-linear',
   loraR: 32,
   loraAlpha: 32,
   loraDropout: 0,
-  learningRate: 6e-3,
+  learningRate: 8e-3,
   warmupSteps: 20,
-  epochs: 5,
+  epochs: 3,
   batchSize: 8,
   gradientAccumulationSteps: 1,
   maxSeqLength: 1024,
