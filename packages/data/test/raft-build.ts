@@ -10,9 +10,12 @@ import type { RaftDocument } from '../src/raft/documents'
 import type { RaftQuestion } from '../src/raft/questions'
 
 let tokenizer: Tokenizer
-beforeAll(async () => {
-  tokenizer = await loadTokenizer(fileURLToPath(new URL('../../../apps/cli/assets/tiny-llama', import.meta.url)))
-})
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeAll(async () => {
+    tokenizer = await loadTokenizer(fileURLToPath(new URL('../../../apps/cli/assets/tiny-llama', import.meta.url)))
+  })
+}
 
 const topics = ['river', 'castle', 'engine', 'garden', 'school']
 /** Document `d<n>` tells of three things; each fact has a code that is nowhere else, and is long enough for a chunk. */

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { until } from './harness'
-import { space, server, limit, send, codeOf, post } from './security-harness'
+import { space, server, limit, send, codeOf, post, setUp } from './security-harness'
+
+setUp()
 
 describe('floods', () => {
   test('an upload of 1 GB is refused at once, or as soon as it is too long; nothing of it stays', async () => {

@@ -5,18 +5,22 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import { Space, type TestServer } from './harness'
 
-export const space = new Space()
+export let space: Space
 export let server: TestServer
 export const limit = 2_000_000
-beforeAll(async () => {
-  const staticDir = join(space.dir, 'web')
-  mkdirSync(join(staticDir, 'assets'), { recursive: true })
-  writeFileSync(join(staticDir, 'index.html'), '<!doctype html><title>the page</title>')
-  writeFileSync(join(staticDir, 'assets', 'page-1a2b.js'), 'export {}')
-  writeFileSync(join(space.dir, 'secret.jsonl'), '{"instruction":"secret","output":"secret"}\n')
-  server = await space.start({ staticDir, uploadLimitBytes: limit })
-})
-afterAll(() => space.remove())
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  space = new Space()
+  beforeAll(async () => {
+    const staticDir = join(space.dir, 'web')
+    mkdirSync(join(staticDir, 'assets'), { recursive: true })
+    writeFileSync(join(staticDir, 'index.html'), '<!doctype html><title>the page</title>')
+    writeFileSync(join(staticDir, 'assets', 'page-1a2b.js'), 'export {}')
+    writeFileSync(join(space.dir, 'secret.jsonl'), '{"instruction":"secret","output":"secret"}\n')
+    server = await space.start({ staticDir, uploadLimitBytes: limit })
+  })
+  afterAll(() => space.remove())
+}
 
 interface Answer {
   readonly status: number

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startGui } from '../src/index'
 import { signIn, until } from './harness'
-import { space, server, send, codeOf, post } from './security-harness'
+import { space, server, send, codeOf, post, setUp } from './security-harness'
+
+setUp()
 
 describe('who may ask', () => {
   test.each(['evil.example', 'evil.example:80', '127.0.0.1.evil.example', 'localhost.evil.example'])(

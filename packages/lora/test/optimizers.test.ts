@@ -28,7 +28,10 @@ import {
   samplesOf,
   saving,
   train,
+  setUp,
 } from '../src/train/trainer-harness'
+
+setUp()
 
 const heldOut = samplesOf(4, 100)
 const kinds: Readonly<Record<string, Partial<TrainConfig>>> = {

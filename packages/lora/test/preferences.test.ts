@@ -26,8 +26,10 @@ import {
   type TrainEvent,
 } from '../src/index'
 import { withPrompts } from '../src/train/objectives/answers'
-import { device } from '../src/train/trainer-harness'
+import { device, setUp } from '../src/train/trainer-harness'
 import { formula } from './formula'
+
+setUp()
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../shared')
 const modelDir = join(shared, 'models/stories260K')

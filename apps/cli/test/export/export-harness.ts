@@ -6,9 +6,19 @@ import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/g
 import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
 import { jora, workspace } from '../harness'
 
-export const space = workspace()
-export const { path } = space
-afterAll(() => space.remove())
+export let space: ReturnType<typeof workspace>
+export const path = (...parts: string[]): string => space.path(...parts)
+
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  space = workspace()
+  afterAll(() => space.remove())
+  beforeAll(async () => {
+    await writeFamily(path('base'), llama)
+    await writeTinyAdapter(path('lora'), parseConfig(llama.config), lora, { baseModel: 'org/base' })
+  })
+}
+
 export const told = (text: string) => text.replaceAll(space.dir, 'DIR')
 
 export const { config } = tinyFamilies.llama!
@@ -22,11 +32,6 @@ export const llama = { config, tokenizer: { ...tokenizer, decoder: { type: 'Sequ
 export const lora: LoraConfig = { r: 3, alpha: 6, dropout: 0, targetModules: ['q_proj', 'v_proj'], useRslora: false }
 export const formats = ['hf', 'peft', 'gguf', 'gguf-lora'] as const
 export type Format = (typeof formats)[number] | 'ollama'
-
-beforeAll(async () => {
-  await writeFamily(path('base'), llama)
-  await writeTinyAdapter(path('lora'), parseConfig(llama.config), lora, { baseModel: 'org/base' })
-})
 
 export interface Call {
   readonly model?: string

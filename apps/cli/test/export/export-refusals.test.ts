@@ -9,7 +9,21 @@ import { writeSafetensors, type SafetensorsDType } from '@jora/tensor/safetensor
 import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
 import { entry, noise, tinyWeights, writeTinyModel } from '../../../../packages/llama/test/tiny-model'
 import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
-import { space, told, llama, lora, formats, type Format, type Call, exportIt, path, config } from './export-harness'
+import {
+  space,
+  told,
+  llama,
+  lora,
+  formats,
+  type Format,
+  type Call,
+  exportIt,
+  path,
+  config,
+  setUp,
+} from './export-harness'
+
+setUp()
 
 async function refuses(format: Format, call: Partial<Call>, message: RegExp, more: readonly string[] = [], code = 1) {
   const before = readdirSync(space.dir)

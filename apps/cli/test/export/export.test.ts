@@ -7,7 +7,9 @@ import { openGguf } from '@jora/tensor/weights'
 import { tinyFamilies, writeFamily } from '../../../../packages/hf-export/test/gguf-models'
 import { writeTinyAdapter } from '../../../../packages/lora/test/tiny-adapter'
 import { jora } from '../harness'
-import { space, told, llama, lora, type Format, exportIt, path } from './export-harness'
+import { space, told, llama, lora, type Format, exportIt, path, setUp } from './export-harness'
+
+setUp()
 
 describe('each format is written, and read back by --check', () => {
   test('hf: a folder that generates', async () => {

@@ -5,7 +5,9 @@ import { hasShared, shared } from '../../test/shared'
 import { type RaftOptions } from './build'
 import type { RaftDocument } from './documents'
 import type { RaftQuestion } from './questions'
-import { documents, questions, build, idsOf, countQuestions, reasons } from '../../test/raft-build'
+import { documents, questions, build, idsOf, countQuestions, reasons, setUp } from '../../test/raft-build'
+
+setUp()
 
 describe('golden chunks', () => {
   const from: RaftDocument[] = [

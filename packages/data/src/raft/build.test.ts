@@ -16,7 +16,10 @@ import {
   documentOf,
   hasGolden,
   countQuestions,
+  setUp,
 } from '../../test/raft-build'
+
+setUp()
 
 describe('contexts', () => {
   test('every question stands in one row, with its golden chunk named, and rows are ones that training reads', () => {

@@ -10,7 +10,9 @@ import { entry, tinyWeights, writeTinyModel } from '../../../llama/test/tiny-mod
 import { checkGguf, checkGgufAdapter, exportGguf, exportGgufAdapter, type GgufOptions } from '../../src/index'
 import { openGguf } from '@jora/tensor/weights'
 import { interleaveRows } from '../../src/gguf/interleave'
-import { root, options, readAll } from './gguf-harness'
+import { root, options, readAll, setUp } from './gguf-harness'
+
+setUp()
 
 describe('an adapter', () => {
   test('has A and B under the weights they belong to, and the alpha llama.cpp divides by rank', async () => {

@@ -11,21 +11,24 @@ import { decodeRows, openGguf } from '@jora/tensor/weights'
 export let root: string
 let device: Device
 export let options: { modelDir: string; adapterDir: string; output: string }
-beforeAll(async () => {
-  device = await openCpuDevice({ threads: 1 })
-  setDefaultDevice(device)
-})
-afterAll(async () => {
-  setDefaultDevice(undefined)
-  await device.close()
-})
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'jora-gguf-'))
-  options = { modelDir: join(root, 'model'), adapterDir: join(root, 'adapter'), output: join(root, 'model.gguf') }
-  await writeFamily(options.modelDir, tinyFamilies.llama!)
-  await writeRandomAdapter(options.adapterDir, familyConfig(tinyFamilies.llama!))
-})
-afterEach(() => rmSync(root, { recursive: true }))
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeAll(async () => {
+    device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+  })
+  afterAll(async () => {
+    setDefaultDevice(undefined)
+    await device.close()
+  })
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'jora-gguf-'))
+    options = { modelDir: join(root, 'model'), adapterDir: join(root, 'adapter'), output: join(root, 'model.gguf') }
+    await writeFamily(options.modelDir, tinyFamilies.llama!)
+    await writeRandomAdapter(options.adapterDir, familyConfig(tinyFamilies.llama!))
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+}
 
 /** All tensors of a GGUF file as float32. */
 export async function readAll(

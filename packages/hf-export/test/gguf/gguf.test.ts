@@ -10,7 +10,9 @@ import { ropeFactors } from '../../src/gguf/architectures'
 import { f32, openGguf, strings, u32 } from '@jora/tensor/weights'
 import type { FileType } from '../../src/gguf/file-types'
 import { writeGguf } from '../../src/gguf/write'
-import { root, options, readAll } from './gguf-harness'
+import { root, options, readAll, setUp } from './gguf-harness'
+
+setUp()
 
 test('a file, byte for byte', async () => {
   const path = join(root, 'small.gguf')

@@ -13,17 +13,21 @@ import { adaptedModules, loraRank, parsePeftConfig, peftName } from '../index'
 
 export const model = parseConfig(tinyConfig)
 let device: Device
-beforeAll(async () => {
-  device = await openCpuDevice({ threads: 1 })
-  setDefaultDevice(device)
-})
-afterAll(async () => {
-  setDefaultDevice(undefined)
-  await device.close()
-})
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeAll(async () => {
+    device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+  })
+  afterAll(async () => {
+    setDefaultDevice(undefined)
+    await device.close()
+  })
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'jora-elsewhere-'))))
+  afterEach(() => rmSync(folder, { recursive: true }))
+}
+
 export let folder: string
-beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'jora-elsewhere-'))))
-afterEach(() => rmSync(folder, { recursive: true }))
 
 export const base = {
   auto_mapping: null,

@@ -16,7 +16,9 @@ import {
   readAdapter,
   savePeftAdapter,
 } from '../index'
-import { model, folder, base, type Name, write, settingsOf, kinds } from './elsewhere-harness'
+import { model, folder, base, type Name, write, settingsOf, kinds, setUp } from './elsewhere-harness'
+
+setUp()
 
 describe('PEFT adapters are read, and written again without loss', () => {
   for (const [what, change] of Object.entries(kinds)) {

@@ -15,7 +15,9 @@ import {
   uploadAdapter,
   type TargetSettings,
 } from '../index'
-import { model, folder } from './elsewhere-harness'
+import { model, folder, setUp } from './elsewhere-harness'
+
+setUp()
 
 describe('MLX adapters', () => {
   const settings = {

@@ -22,37 +22,41 @@ export let device: Device
 export let models: string
 export let modelPath: string
 export let datasetPath: string
-beforeAll(async () => {
-  device = await openCpuDevice({ threads: 1 })
-  setDefaultDevice(device)
-  models = mkdtempSync(join(tmpdir(), 'jora-train-model-'))
-  const tokenizer = llamaLike()
-  modelPath = await writeTinyModel(join(models, 'tiny'), {
-    ...tinyConfig,
-    num_hidden_layers: 2,
-    vocab_size: Object.keys(tokenizer.model.vocab).length,
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeAll(async () => {
+    device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+    models = mkdtempSync(join(tmpdir(), 'jora-train-model-'))
+    const tokenizer = llamaLike()
+    modelPath = await writeTinyModel(join(models, 'tiny'), {
+      ...tinyConfig,
+      num_hidden_layers: 2,
+      vocab_size: Object.keys(tokenizer.model.vocab).length,
+    })
+    await writeFile(join(modelPath, 'tokenizer.json'), JSON.stringify(tokenizer))
+    datasetPath = join(models, 'rows.json')
+    const rows = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word) => ({
+      instruction: 'Say it.',
+      input: word,
+      output: `the ${word}`,
+    }))
+    await writeFile(datasetPath, JSON.stringify(rows))
   })
-  await writeFile(join(modelPath, 'tokenizer.json'), JSON.stringify(tokenizer))
-  datasetPath = join(models, 'rows.json')
-  const rows = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'].map((word) => ({
-    instruction: 'Say it.',
-    input: word,
-    output: `the ${word}`,
-  }))
-  await writeFile(datasetPath, JSON.stringify(rows))
-})
-afterAll(async () => {
-  setDefaultDevice(undefined)
-  await device.close()
-  rmSync(models, { recursive: true })
-})
+  afterAll(async () => {
+    setDefaultDevice(undefined)
+    await device.close()
+    rmSync(models, { recursive: true })
+  })
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'jora-train-'))
+    out = join(root, 'run')
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+}
+
 export let root: string
 export let out: string
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'jora-train-'))
-  out = join(root, 'run')
-})
-afterEach(() => rmSync(root, { recursive: true }))
 
 export const configOf = (change: Partial<JoraSettings> = {}) =>
   new JoraConfig({

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '@jora/llama'
 import { JoraConfig, listCheckpoints, loadAdapter, type TrainEvent } from '../index'
-import { modelPath, root, out, configOf, train, begin, metrics, adapterBytes } from './train-lora-harness'
+import { modelPath, root, out, configOf, train, begin, metrics, adapterBytes, setUp } from './train-lora-harness'
+
+setUp()
 
 describe('a directory that holds a run', () => {
   test('is not written over', async () => {

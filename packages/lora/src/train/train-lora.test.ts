@@ -32,7 +32,10 @@ import {
   begin,
   metrics,
   adapterBytes,
+  setUp,
 } from './train-lora-harness'
+
+setUp()
 
 describe('the three calls', () => {
   test('leave the files of a run', async () => {

@@ -22,7 +22,10 @@ import {
   lossesByHand,
   meanOf,
   grown,
+  setUp,
 } from './trainer-harness'
+
+setUp()
 
 describe('resuming', () => {
   test('from every checkpoint ends in the very same adapter', async () => {

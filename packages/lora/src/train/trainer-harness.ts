@@ -49,23 +49,27 @@ export const train = samplesOf(9)
 
 export let device: Device
 export let model: Decoder
-beforeAll(async () => {
-  device = await openCpuDevice({ threads: 1 })
-  setDefaultDevice(device)
-  model = {
-    config: parseConfig(tinyConfig),
-    weights: Object.fromEntries(
-      tinyWeights().map(({ name, shape, data }) => [name, tensor(data, { shape, label: name })]),
-    ),
-  }
-})
-afterAll(async () => {
-  setDefaultDevice(undefined)
-  await device.close()
-})
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeAll(async () => {
+    device = await openCpuDevice({ threads: 1 })
+    setDefaultDevice(device)
+    model = {
+      config: parseConfig(tinyConfig),
+      weights: Object.fromEntries(
+        tinyWeights().map(({ name, shape, data }) => [name, tensor(data, { shape, label: name })]),
+      ),
+    }
+  })
+  afterAll(async () => {
+    setDefaultDevice(undefined)
+    await device.close()
+  })
+  beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'jora-trainer-'))))
+  afterEach(() => rmSync(dir, { recursive: true }))
+}
+
 export let dir: string
-beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'jora-trainer-'))))
-afterEach(() => rmSync(dir, { recursive: true }))
 
 export const inputs = (change: Partial<TrainInputs> = {}): TrainInputs => ({
   model,

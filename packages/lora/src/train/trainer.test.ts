@@ -17,7 +17,10 @@ import {
   firstStep,
   grown,
   expectEqual,
+  setUp,
 } from './trainer-harness'
+
+setUp()
 
 describe('steps', () => {
   test('are planned: micro-batches of each optimiser step, the last one smaller', () => {

@@ -6,7 +6,9 @@ import { treeSamples, type Sample, type Tree } from '@jora/data'
 import { expect, test } from 'vitest'
 import { noise, tinyWeights } from '../../../../llama/test/tiny-model'
 import type { TrainEvent } from '../../index'
-import { config, device, inputs, model, run, stepsOf } from '../trainer-harness'
+import { config, device, inputs, model, run, stepsOf, setUp } from '../trainer-harness'
+
+setUp()
 
 const draw = (name: string, length: number): Int32Array =>
   Int32Array.from(noise(name, length), (x) => 3 + Math.floor(((x + 1) / 2) * 40))

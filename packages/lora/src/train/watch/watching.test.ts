@@ -4,8 +4,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, JoraConfig, type EvalEvent, type JoraSettings, type TrainEvent } from '../../index'
-import { adapterBytes, configOf, datasetPath, metrics, modelPath, out, root, train } from '../train-lora-harness'
+import { adapterBytes, configOf, datasetPath, metrics, modelPath, out, root, train, setUp } from '../train-lora-harness'
 import { isExhausted, watch, watchedFrom } from './watching'
+
+setUp()
 
 const evaluation = (step: number, loss: number, f1?: number): EvalEvent => ({
   type: 'eval',
