@@ -23,7 +23,7 @@ import { checkDraw, drawKey, type Window } from './random'
  * Labels number the whole vocabulary. A part's loss is its own log-sum-exp less the label's logit where the label is
  * among its rows; its gradients are those of the log-sum-exp they are given, which may be the whole vocabulary's.
  */
-interface HeadParams {
+export interface HeadParams {
   readonly vocabStart?: number
   /** Logits z become softcap · tanh(z / softcap). */
   readonly softcap?: number
