@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { areCoresFree, othersBusy } from '../src/backend-onnx/free-cores'
+import { areCoresFree, othersBusy } from '../src/backend-onnx/process/free-cores'
 
 test('own work does not count as work of others', () => {
   const from = { at: 1000, busy: 50_000, own: 700 }

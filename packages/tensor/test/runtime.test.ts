@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
-import { requireRuntime } from '../src/backend-onnx/runtime'
+import { requireRuntime } from '../src/backend-onnx/process/runtime'
 
 test('the runtime that is installed is found, and is the one that the message names', () => {
   expect(() => requireRuntime()).not.toThrow()

@@ -17,10 +17,11 @@ import { SharedFile } from '../files/shared-file'
 import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
 import { decomposed } from './definitions'
-import { areCoresFree } from './free-cores'
+import { areCoresFree } from './process/free-cores'
+import { collectGarbage, mapLargeBlocks } from './process/give-back'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
-import { requireRuntime } from './runtime'
+import { requireRuntime } from './process/runtime'
 
 /** How the CPU device runs its programs. */
 export interface CpuDeviceOptions {
@@ -252,7 +253,9 @@ class CpuDevice implements Device {
       inPlace,
       ...model,
     }
-    const ready = this.#request(message).then(() => undefined)
+    const ready = this.#request(message).then(() => {
+      if (isLarge) collectGarbage()
+    })
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)
     return {
@@ -338,6 +341,7 @@ class CpuDevice implements Device {
  */
 export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
   requireRuntime()
+  await mapLargeBlocks()
   const device = new CpuDevice(options)
   await device.probe()
   return device
