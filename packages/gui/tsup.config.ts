@@ -5,5 +5,6 @@ export default preset({
   api: 'src/api.ts',
   client: 'src/client.ts',
   'inspect-worker': 'src/datasets/inspect-worker.ts',
+  'read-worker': 'src/documents/read-worker.ts',
   'playground-worker': 'src/playground/playground-worker.ts',
 })

@@ -11,6 +11,8 @@ import {
   inspectRequestSchema,
   learnStageSchema,
   reviewSchema,
+  runLabelSchema,
+  type ChatRequest,
   type CreateRun,
   type Job,
   type LearnStageRequest,
@@ -156,8 +158,14 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
       }
       case 'GET compare':
         return fixtures.comparisonOf((url.searchParams.get('ids') ?? '').split(',').flatMap((id) => find(id) ?? []))
-      case 'POST chat':
-        return chat(response, chatSchema.parse(await body()))
+      case 'POST documents':
+        await textOf(request)
+        return readDocument(url.searchParams.get('name') ?? '', response)
+      case 'POST chat': {
+        const asked = chatSchema.parse(await body())
+        asks.push(asked)
+        return chat(response, asked)
+      }
     }
     if (first === 'learn') return learnAnswer(`${method} ${third ?? ''}`, second, { request, response, url, startJob })
     const run = first === 'runs' ? find(second ?? '') : undefined
@@ -178,6 +186,14 @@ export async function startFakeServer(folder: string): Promise<FakeServer> {
       }
       case 'POST stop':
         return change(run.id, { state: 'stopped', actions: ['resume'], etaSeconds: null })
+      case 'PATCH ': {
+        const { name, note } = runLabelSchema.parse(await body())
+        return change(run.id, { ...(name !== undefined && { name }), note: note ?? null })
+      }
+      case 'DELETE files':
+        runs = runs.filter(({ id }) => id !== run.id)
+        for (const each of all) send(each, { event: 'removed', id: run.id })
+        return run
       case 'POST pause':
         return change(run.id, { state: 'paused', actions: ['resume', 'stop'] })
       case 'POST resume':
@@ -292,6 +308,9 @@ async function learnAnswer(
   return fail(response, 404, 'not_found', `There is no ${what} of a project.`)
 }
 
+/** Questions of the playground. */
+export const asks: ChatRequest[] = []
+
 /** Requests for stages of projects. */
 export const stages: LearnStageRequest[] = []
 
@@ -339,15 +358,27 @@ function logOf(url: URL): unknown {
   return { from, next: text.length, bytes: text.length, text: text.slice(from) }
 }
 
+/** A file as documents: `long.pdf` is longer than what is taken, `scan.pdf` has no text. */
+function readDocument(name: string, response: ServerResponse): unknown {
+  if (name.startsWith('scan'))
+    return fail(response, 400, 'bad_request', `${name}: is scanned: its 3 pages are pictures`)
+  const text = `# Rules\n\nShips of ${name} may lie here from sunset on.`
+  const characters = name.startsWith('long') ? 3_100_000 : text.length
+  return { documents: [{ title: null, text, characters }], total: 1, skipped: [] }
+}
+
 /** Two answers, word by word. */
-async function chat(
-  response: ServerResponse,
-  { documents = [], sides = ['base', 'tuned'] }: ReturnType<typeof chatSchema.parse>,
-) {
+async function chat(response: ServerResponse, { documents = [], sides = ['base', 'tuned'], ...asked }: ChatRequest) {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   const line = (event: object) => response.write(`${JSON.stringify(event)}\n`)
   if (documents.length > 0)
-    line({ type: 'context', documents: documents.map((_, index) => ({ index, score: 4.2 / (index + 1) })) })
+    line({
+      type: 'context',
+      documents: documents.map((_, index) => ({
+        index,
+        ...(!asked.asGiven && { score: 4.2 / (index + 1), text: `Passage ${index + 1}: ships may lie here.` }),
+      })),
+    })
   line({ type: 'prompt', text: '### Context:\n…\n### Response:\n', tokens: 118 })
   const answers = { base: ' "Portuguese."', tuned: ' Peru is in South America.' }
   for (const side of sides) {
@@ -355,7 +386,9 @@ async function chat(
       line({ type: 'token', side, text })
       await new Promise((resolve) => setTimeout(resolve, 15))
     }
-    line({ type: 'done', side, finishReason: 'stop', tokens: 7, seconds: 0.4 })
+    const right = asked.expected?.includes(answers[side].trim()) ?? false
+    const score = asked.expected === undefined ? {} : { score: { right, f1: right ? 1 : 0.25 } }
+    line({ type: 'done', side, finishReason: 'stop', tokens: 7, seconds: 0.4, ...score })
   }
   response.end()
   return undefined

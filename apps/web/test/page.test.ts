@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hasChromium, needsChromium } from './browser'
 import { openBuiltPage, type BuiltPage } from './built-page'
-import type { FakeServer } from './fake-server'
+import { asks, type FakeServer } from './fake-server'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Where pictures of the pages go for people to look at; without it none is taken. */
@@ -336,6 +336,62 @@ describe('what people do', () => {
     await page.getByRole('button', { name: 'Export GGUF q4_0' }).click()
     await page.getByRole('link', { name: 'Download model-q4_0.gguf' }).waitFor()
     await shoot(page, 'run-table.png', true)
+    await context.close()
+    expect(errors).toEqual([])
+  })
+
+  test('playground: files are read by the server, what is cut or not read is said; a row is read in its order, and its answer is known', async () => {
+    const { page, context, errors } = await open('/playground?run=quickstart')
+    const file = (name: string) => ({ name, mimeType: 'application/pdf', buffer: Buffer.from('%PDF') })
+    await page.getByLabel('Documents from files').setInputFiles(['rules.pdf', 'long.pdf', 'scan.pdf'].map(file))
+    const about = page.getByRole('list', { name: 'About the files' })
+    await about.getByText('long.pdf: the first 55 of its 3,100,000 characters are used.').waitFor()
+    await about.getByText('scan.pdf is not read: scan.pdf: is scanned').waitFor()
+    await page.getByLabel('Question').fill('When may ships lie here?')
+    await page.getByRole('button', { name: 'Ask' }).click()
+    await page.getByText('Passage 2: ships may lie here.').waitFor()
+    await page.getByText('read, no. 2').waitFor()
+    expect(asks.at(-1)).toMatchObject({ retrieve: 3, documents: [{ title: 'rules.pdf' }, { title: 'long.pdf' }] })
+    expect(asks.at(-1)).not.toHaveProperty('asGiven')
+    await shoot(page, 'playground-files.png', true)
+
+    await page.getByRole('button', { name: 'Where is Peru?' }).click()
+    await page.getByText('in the order of the row').waitFor()
+    await page.getByRole('button', { name: 'Ask' }).click()
+    await page.getByText('not the row’s answer, F1 25 %').waitFor()
+    await page.locator('.answer-tuned').getByText('right', { exact: true }).waitFor()
+    expect(asks.at(-1)).toMatchObject({ asGiven: true, expected: ['Peru is in South America.'] })
+    await context.close()
+    // What the server refuses, browsers tell.
+    expect(errors).toEqual([expect.stringContaining('400')])
+  })
+
+  test('playground: a conversation, in which each model goes on from what it said itself', async () => {
+    const { page, context, errors } = await open('/playground?run=quickstart')
+    await page.getByLabel('Written into the prompt as').selectOption('chat')
+    for (const question of ['Where is Peru?', 'And Kenya?', 'And Fiji?']) {
+      await page.getByLabel('Question').fill(question)
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await page.locator('.turn-asked', { hasText: question }).waitFor()
+      await expect.poll(() => page.getByText(/tokens in/).count()).toBe(2)
+    }
+    expect(asks.at(-1)).toMatchObject({
+      text: 'And Fiji?',
+      history: [
+        { role: 'user', content: 'Where is Peru?' },
+        { role: 'assistant', content: '"Portuguese."', side: 'base' },
+        { role: 'assistant', content: 'Peru is in South America.', side: 'tuned' },
+        { role: 'user', content: 'And Kenya?' },
+        { role: 'assistant', side: 'base' },
+        { role: 'assistant', side: 'tuned' },
+      ],
+    })
+    await shoot(page, 'playground-turns.png', true)
+    await page.getByRole('button', { name: 'Begin anew' }).click()
+    await page.getByLabel('Question').fill('Who?')
+    await page.getByRole('button', { name: 'Ask' }).click()
+    await expect.poll(() => page.getByText(/tokens in/).count()).toBe(2)
+    expect(asks.at(-1)).not.toHaveProperty('history')
     await context.close()
     expect(errors).toEqual([])
   })

@@ -123,6 +123,8 @@ export {
   type Row,
   type TokenRow,
 } from './rows/row-formats'
+export { blocksText } from './documents/blocks'
+export { markdownBlocks } from './documents/formats/markdown-blocks'
 export { columnsExpected, parseColumns, type Columns } from './rows/qa/columns'
 export { DEFAULT_REFUSAL } from './rows/refusal'
 export { checkRow, type RowFormatName } from './rows/check-row'

@@ -26,10 +26,12 @@ import type {
   Preview,
   Review,
   PushRequest,
+  ReadDocuments,
   Run,
   RunDetail,
   RunEvent,
   RunFile,
+  RunLabel,
   RunSettings,
   Session,
   Upload,
@@ -137,6 +139,13 @@ export class JoraClient {
    * @returns its last state
    */
   remove = (id: string): Promise<Run> => this.#http.json('DELETE', runPath(id))
+  /** Names a run, or notes something of it; what is absent stays. */
+  label = (id: string, label: RunLabel): Promise<Run> => this.#http.json('PATCH', runPath(id), label)
+  /**
+   * Deletes a run with all its files.
+   * @returns its last state
+   */
+  deleteRun = (id: string): Promise<Run> => this.#http.json('DELETE', `${runPath(id)}/files`)
   /**
    * A run's metrics as columns.
    * @param from the line to begin at, from 0; `next` of the answer is the `from` of {@link followRun}
@@ -227,6 +236,19 @@ export class JoraClient {
   /** Follows one run: every line of its metrics, from `from` on if it is given, and its state. */
   followRun = (id: string, options: StreamOptions<RunEvent>): Stream =>
     openStream<RunEvent>(this.#http, `${runPath(id)}/events`, options)
+
+  /**
+   * The documents of a file, read as `jora learn` reads it; the server keeps nothing of it.
+   * @param name the file's name, whose end says what it is
+   */
+  async readDocuments(name: string, body: Blob, signal?: AbortSignal): Promise<ReadDocuments> {
+    const response = await this.#http.send('POST', withQuery('/api/documents', { name }), {
+      body,
+      headers: { 'content-type': 'application/octet-stream' },
+      ...(signal && { signal }),
+    })
+    return (await response.json()) as ReadDocuments
+  }
 
   /** Asks a model; the events are those of the answer. Leaving the loop, or aborting, ends the generation. */
   async *chat(request: ChatRequest, signal?: AbortSignal): AsyncGenerator<ChatEvent, void> {

@@ -7,6 +7,7 @@ import { getRequestListener } from '@hono/node-server'
 import { hubClient } from '@jora/llama'
 import packageJson from '../package.json' with { type: 'json' }
 import { Inspector } from './datasets/inspect'
+import { DocumentReader } from './documents/read'
 import { Roots } from './files/roots'
 import { Jobs } from './jobs/jobs'
 import { LearnProjects } from './learn/projects'
@@ -118,6 +119,7 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
     devices: new DeviceList(commands, cwd),
     commands,
     inspector: new Inspector(cwd),
+    documents: new DocumentReader(cwd),
     playground: new Playground({ cwd, idleMs: options.playgroundIdleMs ?? 600_000 }),
     streams: new Streams(options.streamLimit ?? 64, options.heartbeatMs ?? 15_000),
     bundledDatasets: datasets,
@@ -149,7 +151,7 @@ export async function startGui(options: GuiOptions): Promise<Gui> {
         .length,
     async close() {
       services.streams.closeAll()
-      for (const part of [services.playground, services.commands, services.inspector]) part.close()
+      for (const part of [services.playground, services.commands, services.inspector, services.documents]) part.close()
       const closed = new Promise<void>((done) => server.close(() => done()))
       server.closeAllConnections()
       await Promise.all([closed, runs.close(), services.jobs.close()])

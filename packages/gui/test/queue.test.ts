@@ -129,3 +129,38 @@ test('a process is known by its id and its start', async () => {
   expect(await isAlive({ pid: process.pid, start: 'another' })).toBe(false)
   expect(await startOf(2 ** 30)).toBeUndefined()
 })
+
+test('a run is called otherwise and noted of, one of a terminal too; what was made here can be deleted with its files', async () => {
+  const space = new Space()
+  try {
+    const out = join(space.root, 'out')
+    mkdirSync(out)
+    writeFileSync(join(out, 'run.json'), JSON.stringify({ totalSteps: 9, settings: { modelPath: 'm' } }))
+    writeFileSync(join(out, 'metrics.jsonl'), '{"type":"done","steps":9,"seconds":1}\n')
+    const { client } = await space.start()
+    const { id, folder } = await client.createRun({ kind: 'train', settings: space.settings(1000, 50), name: 'mine' })
+    await until('it runs', async () => (await client.run(id)).run.state === 'running')
+    await expect(client.deleteRun(id)).rejects.toThrow('can be deleted')
+    await client.stop(id)
+    await until('it has stopped', async () => (await client.run(id)).run.state === 'stopped')
+    expect(await client.label(id, { name: 'The first', note: 'Too slow.' })).toMatchObject({
+      name: 'The first',
+      note: 'Too slow.',
+      canDelete: true,
+      folder,
+    })
+    expect(await client.label(id, { name: '' })).toMatchObject({ name: 'mine', note: 'Too slow.' })
+
+    const terminal = (await client.runs()).find((run) => run.source === 'terminal')!
+    await client.label(terminal.id, { note: 'From the terminal' })
+    const again = await space.start({ stateDir: join(space.dir, 'other') })
+    expect((await again.client.run(terminal.id)).run).toMatchObject({ name: 'out', note: 'From the terminal' })
+    await expect(client.deleteRun(terminal.id)).rejects.toThrow('made here')
+
+    await client.deleteRun(id)
+    expect([existsSync(folder), existsSync(out)]).toEqual([false, true])
+    expect((await client.runs()).map((run) => run.id)).toEqual([terminal.id])
+  } finally {
+    await space.remove()
+  }
+})

@@ -30,6 +30,8 @@ const run = (id: string, createdAt: string, over: Partial<Run> = {}): Run => ({
   tokensPerSecond: null,
   etaSeconds: null,
   hasAdapter: false,
+  note: null,
+  canDelete: false,
   hasCheckpoint: false,
   ...over,
 })

@@ -25,6 +25,9 @@ export function applyChange(known: Known, event: ChangeEvent): Known {
   }
 }
 
+/** Whether something of a run can be asked, exported and evaluated: its adapter, or that of a checkpoint. */
+export const canBeAsked = ({ hasAdapter, hasCheckpoint }: Run): boolean => hasAdapter || hasCheckpoint
+
 /** A change of a run that people want to hear of; undefined for progress. */
 export function newsOf(before: Run | undefined, after: Run): string | undefined {
   if (before === undefined || before.state === after.state) {

@@ -1,5 +1,5 @@
 // The table of routes: method, path, what is sent, what comes back. Server, client and README follow it.
-import { chatEventSchema, chatSchema } from './chat'
+import { chatEventSchema, chatSchema, readDocumentsSchema } from './chat'
 import {
   filesSchema,
   inspectionSchema,
@@ -39,6 +39,7 @@ import {
   runDetailSchema,
   runEventSchema,
   runFilesSchema,
+  runLabelSchema,
   runSchema,
   runsSchema,
 } from './runs'
@@ -86,6 +87,9 @@ export const routes = {
   run: { method: 'GET', path: '/api/runs/:id', answer: runDetailSchema, as: 'json' },
   /** Only from the queue: what a run has written stays on disk. */
   removeRun: { method: 'DELETE', path: '/api/runs/:id', answer: runSchema, as: 'json' },
+  labelRun: { method: 'PATCH', path: '/api/runs/:id', body: runLabelSchema, answer: runSchema, as: 'json' },
+  /** The run with all its files, for good. */
+  deleteRun: { method: 'DELETE', path: '/api/runs/:id/files', answer: runSchema, as: 'json' },
   pauseRun: { method: 'POST', path: '/api/runs/:id/pause', answer: runSchema, as: 'json' },
   resumeRun: { method: 'POST', path: '/api/runs/:id/resume', answer: runSchema, as: 'json' },
   stopRun: { method: 'POST', path: '/api/runs/:id/stop', answer: runSchema, as: 'json' },
@@ -128,6 +132,8 @@ export const routes = {
   job: { method: 'GET', path: '/api/jobs/:id', answer: jobSchema, as: 'json' },
   cancelJob: { method: 'DELETE', path: '/api/jobs/:id', answer: jobSchema, as: 'json' },
 
+  /** `?name=FILE`; the file itself is the body, as application/octet-stream. It is kept nowhere. */
+  readDocuments: { method: 'POST', path: '/api/documents', answer: readDocumentsSchema, as: 'json' },
   chat: { method: 'POST', path: '/api/chat', body: chatSchema, answer: chatEventSchema, as: 'lines' },
 } as const
 /** The type of {@link routes}. */

@@ -23,6 +23,15 @@ export type RunAction = (typeof runActions)[number]
 
 const optionalNumber = z.number().nullable()
 
+/** Body of `PATCH /api/runs/:id`: what is absent stays; an empty text takes it back. */
+export const runLabelSchema = z.strictObject({
+  /** What it is called; its folder stays as it is. */
+  name: z.union([z.literal(''), lineSchema(80)]).optional(),
+  note: z.string().max(5000).optional(),
+})
+/** A body that {@link runLabelSchema} accepts. */
+export type RunLabel = z.infer<typeof runLabelSchema>
+
 /** A run, as lists show it. Null stands for what is not known, or not known yet. */
 export const runSchema = z.object({
   /** Of the folder: the same after a restart. */
@@ -58,6 +67,10 @@ export const runSchema = z.object({
   /** Whether the trained adapter is there: it can be downloaded, exported and talked to. */
   hasAdapter: z.boolean(),
   hasCheckpoint: z.boolean(),
+  /** What someone noted of it. */
+  note: z.string().nullable(),
+  /** Whether it can be deleted with its files: it was made here, and is neither running nor waiting. */
+  canDelete: z.boolean(),
 })
 /** A run that {@link runSchema} describes. */
 export type Run = z.infer<typeof runSchema>

@@ -1,6 +1,5 @@
 // Folders of documents on their way to a model: a folder each, whose files are those that `jora learn` leaves.
-import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { writeJsonAtomic } from '@jora/tensor/files'
 import { z } from 'zod'
@@ -12,6 +11,7 @@ import {
   type LearnSettings,
   type LearnStageRequest,
 } from '../api'
+import { receive } from '../files/receive'
 import { newRunFolder } from '../runs/new-folder'
 import { idOf } from '../runs/managed-run'
 import { Failure } from '../server/failure'
@@ -161,32 +161,6 @@ export class LearnProjects {
     if (project.documents !== undefined) return
     await rm(project.source, { recursive: true, force: true })
     await mkdir(project.source)
-  }
-}
-
-async function receive(request: Request, target: string, limitBytes: number): Promise<number> {
-  const name = basename(target)
-  const tooLarge = () =>
-    new Failure('too_large', `${name} is larger than the ${Math.round(limitBytes / 1e6)} MB that may be sent.`)
-  if (Number(request.headers.get('content-length') ?? 0) > limitBytes) throw tooLarge()
-  const partial = join(dirname(target), `.${createHash('sha256').update(name).digest('hex').slice(0, 16)}.part`)
-  const file = await open(partial, 'w', 0o600)
-  let bytes = 0
-  try {
-    const reader = request.body?.getReader()
-    for (let next = await reader?.read(); next?.value; next = await reader?.read()) {
-      bytes += next.value.byteLength
-      if (bytes > limitBytes) throw tooLarge()
-      await file.write(next.value)
-    }
-    await file.close()
-    await rm(target, { force: true })
-    await rename(partial, target)
-    return bytes
-  } catch (error) {
-    await file.close().catch(() => {})
-    await rm(partial, { force: true })
-    throw error
   }
 }
 

@@ -48,7 +48,7 @@ export class LoadedModel {
       })
       const [base, tuned] = asked
       const answerers = { base: base!.answerer, ...(tuned && { tuned: tuned.answerer }) }
-      const passages = new Passages(device)
+      const passages = new Passages(device, tokenizer)
       return new LoadedModel(key, device, tokenizer, base!.prompt, answerers, passages, async () => {
         passages.dispose()
         dispose()

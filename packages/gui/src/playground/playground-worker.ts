@@ -1,5 +1,5 @@
 // The playground's process: it holds the last model and answers one ask after another, base and tuned side by side.
-import type { Ask as Question } from '@jora/data'
+import { scoreAnswer, type Ask as Question } from '@jora/data'
 import type { ChatEvent, Side } from '../api'
 import { keyOf, LoadedModel } from './loaded-model'
 import type { Ask, FromWorker, ToWorker } from './messages'
@@ -28,12 +28,12 @@ async function answer(ask: Ask, signal: AbortSignal, tell: (event: ChatEvent) =>
   const model = await modelFor(ask, tell)
   signal.throwIfAborted()
   const { tokenizer, answerers } = model
-  const question = await questionOf(ask, model, tell)
-  const ids = answerers.base!.promptIds(question)
+  const questionFor = await questionOf(ask, model, tell)
+  const sides = ask.sides.filter((side) => answerers[side] !== undefined)
+  const ids = answerers.base!.promptIds(questionFor(sides.at(-1) ?? 'base'))
   if (ids.length === 0) throw new Error('The prompt is empty.')
   tell({ type: 'prompt', text: tokenizer.decode(ids), tokens: ids.length })
-  const sides = ask.sides.filter((side) => answerers[side] !== undefined)
-  await Promise.all(sides.map((side) => speak(side, model, question, ask, signal, tell)))
+  await Promise.all(sides.map((side) => speak(side, model, questionFor(side), ask, signal, tell)))
 }
 
 async function speak(
@@ -45,7 +45,7 @@ async function speak(
   tell: (event: ChatEvent) => void,
 ): Promise<void> {
   const began = performance.now()
-  const { maxNewTokens = defaultNewTokens, temperature = 0, topK, topP, repetitionPenalty, seed } = ask
+  const { maxNewTokens = defaultNewTokens, temperature = 0, topK, topP, repetitionPenalty, seed, expected = [] } = ask
   const pieces = answerers[side]!.stream(question, {
     maxNewTokens,
     temperature,
@@ -59,7 +59,9 @@ async function speak(
     if (text !== '') tell({ type: 'token', side, text })
     if (!whole) continue
     const seconds = (performance.now() - began) / 1000
-    tell({ type: 'done', side, finishReason: whole.finishReason, tokens: whole.ids.length, seconds })
+    const { exactMatch: right, f1 } = scoreAnswer(whole.text, expected)
+    const score = expected.length === 0 ? {} : { score: { right, f1 } }
+    tell({ type: 'done', side, finishReason: whole.finishReason, tokens: whole.ids.length, seconds, ...score })
   }
 }
 

@@ -17,8 +17,9 @@ import {
   type RunSnapshot,
   type TrainEvent,
 } from '@jora/lora'
-import { runActions, type Run, type RunAction, type RunState } from '../api'
+import { runActions, type Run, type RunAction, type RunLabel, type RunState } from '../api'
 import type { GuiRecord } from './gui-record'
+import { readLabel } from './label'
 
 /** A run of a terminal counts as running while it has written this lately, or within so many of its steps. */
 const [quietMs, quietSteps] = [20_000, 8]
@@ -57,6 +58,8 @@ export class ManagedRun {
   /** Started by this process, whose end is told to it. */
   isChild = false
   json: RunJson | undefined
+  /** What people call it and note of it. */
+  label: RunLabel = {}
   /** As it was last told. */
   told = ''
   queuePosition: number | null = null
@@ -167,6 +170,7 @@ export class ManagedRun {
         ...['run.json', 'adapter_model.safetensors', 'checkpoints'].map((name) => join(this.folder, name)),
       ].map((path) => stat(path).catch(() => undefined)),
     )
+    this.label = await readLabel(this.folder)
     await this.#readMetrics()
     this.#metricsMs = metrics?.mtimeMs
     const seen = [run, adapter, checkpoints].map((found) => `${found?.ino}:${found?.mtimeMs}:${found?.size}`).join()
@@ -227,6 +231,11 @@ export class ManagedRun {
     })
   }
 
+  /** Whether nothing of it runs or waits, and its folder was made here. */
+  get canDelete(): boolean {
+    return this.isOwn && !this.isActive && this.state !== 'queued'
+  }
+
   toRun(): Run {
     const { record, json, state } = this
     const { step, totalSteps, epoch, loss, evalLoss, pending, startedAt } = this.#snapshot
@@ -238,7 +247,7 @@ export class ManagedRun {
     const settings = record?.settings
     return {
       id: this.id,
-      name: record?.name ?? basename(this.folder),
+      name: this.label.name || (record?.name ?? basename(this.folder)),
       folder: this.folder,
       source: record ? 'gui' : 'terminal',
       kind: record?.kind ?? (json?.dataset?.path?.endsWith('raft.jsonl') ? 'quickstart' : 'train'),
@@ -262,6 +271,8 @@ export class ManagedRun {
       etaSeconds: running && left !== null && speed.stepMs ? (left * speed.stepMs) / 1000 : null,
       hasAdapter: this.#hasAdapter,
       hasCheckpoint: this.hasCheckpoint,
+      note: this.label.note || null,
+      canDelete: this.canDelete,
     }
   }
 

@@ -1,13 +1,13 @@
 // All runs: those of this server, queued and one at a time, and those that others left or leave under the roots.
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { allows, type ControlEvent } from '@jora/lora'
-import type { ChangeEvent, CreateRun, Run, RunAction } from '../api'
+import type { ChangeEvent, CreateRun, Run, RunAction, RunLabel } from '../api'
 import type { Roots } from '../files/roots'
 import { isAlive, markOf } from '../process/alive'
 import type { Command } from '../process/command'
 import { Failure } from '../server/failure'
 import { readRecord, type GuiRecord, type Seal } from './gui-record'
+import { deleteFolder, writeLabel } from './label'
 import { idOf, ManagedRun } from './managed-run'
 import { newRunFolder } from './new-folder'
 import { interrupt } from './run-process'
@@ -173,15 +173,36 @@ export class RunManager {
   async remove(id: string): Promise<Run> {
     const { run } = this.#permitted(id, 'remove')
     const last = run.toRun()
-    if (run.snapshot.startedAt === 0) {
-      this.#removed.add(id)
-      this.#runs.delete(id)
-      await this.#store.settled(id)
-      await rm(run.folder, { recursive: true, force: true })
-      this.#tell({ event: 'removed', id })
-    } else await this.#happens(run, { type: 'unqueue', message: 'It was taken out of the queue.' })
+    if (run.snapshot.startedAt === 0) await this.#discard(run)
+    else await this.#happens(run, { type: 'unqueue', message: 'It was taken out of the queue.' })
     this.#numberQueue()
     return last
+  }
+
+  /** Names a run, or notes something of it. */
+  async label(id: string, label: RunLabel): Promise<Run> {
+    const run = this.get(id)
+    run.label = { ...run.label, ...label }
+    await writeLabel(run.folder, run.label)
+    this.#tellRun(run)
+    return run.toRun()
+  }
+
+  /** Deletes a run with all its files. @throws Failure while it runs or waits, or where it was not made here */
+  async delete(id: string): Promise<Run> {
+    const run = this.get(id)
+    if (!run.canDelete)
+      throw new Failure('conflict', 'Only runs that were made here, and neither run nor wait, can be deleted.')
+    await this.#discard(run)
+    return run.toRun()
+  }
+
+  async #discard(run: ManagedRun): Promise<void> {
+    await this.#store.settled(run.id)
+    await deleteFolder(run.folder, this.#options.roots)
+    this.#removed.add(run.id)
+    this.#runs.delete(run.id)
+    this.#tell({ event: 'removed', id: run.id })
   }
 
   /** @returns the run as it waits */

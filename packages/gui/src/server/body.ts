@@ -33,6 +33,12 @@ async function readText(request: Request, limit: number): Promise<string> {
   }
 }
 
+/** A file is sent as what it is. @throws Failure for another type: a form cannot send this one either, see {@link readJson} */
+export function checkOctets(c: Context): void {
+  if (!/^application\/octet-stream\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
+    throw new Failure('bad_request', 'Send the file itself, as application/octet-stream.', [], 415)
+}
+
 /** The body as `schema` has it. @throws Failure naming every value at fault */
 export async function readJson<T extends z.ZodType>(
   c: Context,

@@ -1,4 +1,5 @@
 // What routes work with: made once when the server starts.
+import type { DocumentReader } from '../documents/read'
 import type { Inspector } from '../datasets/inspect'
 import type { Roots } from '../files/roots'
 import type { Jobs } from '../jobs/jobs'
@@ -28,6 +29,7 @@ export interface Services {
   readonly devices: DeviceList
   readonly commands: Commands
   readonly inspector: Inspector
+  readonly documents: DocumentReader
   readonly playground: Playground
   readonly streams: Streams
   readonly bundledDatasets: readonly BundledDataset[]

@@ -11,6 +11,7 @@ const firstShown = 20
 
 export function RunList({ runs }: { readonly runs: readonly Run[] }) {
   const [all, setAll] = useState(false)
+  const [search, setSearch] = useState('')
   if (runs.length === 0)
     return (
       <p className="empty">
@@ -18,22 +19,45 @@ export function RunList({ runs }: { readonly runs: readonly Run[] }) {
         folders appear here too.
       </p>
     )
-  const shown = all ? runs : runs.slice(0, firstShown)
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+  const found = words.length === 0 ? runs : runs.filter((run) => words.every((word) => textOf(run).includes(word)))
+  const shown = all ? found : found.slice(0, firstShown)
   return (
     <>
+      {runs.length > 3 && (
+        <div className="row">
+          <input
+            className="input input-search"
+            type="search"
+            placeholder="Search"
+            aria-label="Search runs"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+          />
+          {words.length > 0 && (
+            <span className="soft small num" role="status">
+              {integer(found.length)} of {integer(runs.length)} runs
+            </span>
+          )}
+        </div>
+      )}
       <ul className="runs">
         {shown.map((run) => (
           <RunRow key={run.id} run={run} />
         ))}
       </ul>
-      {shown.length < runs.length && (
+      {shown.length < found.length && (
         <button type="button" className="button" onClick={() => setAll(true)}>
-          Show all {integer(runs.length)} runs
+          Show all {integer(found.length)} runs
         </button>
       )}
     </>
   )
 }
+
+/** What a run is searched by. */
+const textOf = ({ name, note, model, dataset, state, folder }: Run): string =>
+  [name, note, model, dataset, state, folder].join(' ').toLowerCase()
 
 function RunRow({ run }: { readonly run: Run }) {
   const active = run.state === 'starting' || run.state === 'running' || run.state === 'paused'
@@ -48,6 +72,7 @@ function RunRow({ run }: { readonly run: Run }) {
             (run.kind === 'quickstart' ? 'quickstart' : 'no model yet')}
           {run.source === 'terminal' && ' · from a terminal'}
         </p>
+        {run.note !== null && <p className="small run-note-line">{run.note}</p>}
       </div>
       <div className="run-row-state">
         <StateBadge run={run} />

@@ -1,4 +1,5 @@
 // The answers, side by side, as they are written; under them what the models read.
+import { percent } from '../../format'
 import { Notice } from '../../ui/notice'
 import type { Answer, Answers } from './answers'
 import type { Asked } from './ask-form'
@@ -38,13 +39,17 @@ export function AnswerPanels({ answers, asked, busy, onlyBase }: AnswerPanelsPro
         <section className="panel stack" aria-labelledby="read-title">
           <h2 id="read-title">What they read</h2>
           <ol className="read">
-            {context.map(({ index, score }) => {
+            {context.map(({ index, title, text, score }, i) => {
               const doc = asked.documents[index]
               return (
-                <li key={index}>
-                  <strong>{doc?.title ?? `Document ${index + 1}`}</strong>{' '}
-                  <span className="soft small num">score {score.toFixed(2)}</span>
-                  <p className="read-text">{doc?.text}</p>
+                <li key={i}>
+                  <strong className="wrap-anywhere">{title ?? doc?.title ?? `Document ${index + 1}`}</strong>{' '}
+                  <span className="soft small num">
+                    {text !== undefined && 'a passage'}
+                    {text !== undefined && score !== undefined && ', '}
+                    {score !== undefined && `score ${score.toFixed(2)}`}
+                  </span>
+                  <p className="read-text">{text ?? doc?.text}</p>
                 </li>
               )
             })}
@@ -85,6 +90,11 @@ function AnswerText({ answer, busy, asked, loading }: AnswerTextProps) {
         {busy && done === undefined && <span className="caret" aria-hidden="true" />}
       </p>
       <p className="soft small num answer-about">
+        {done?.score !== undefined && (
+          <span className={`tag ${done.score.right ? 'tag-right' : 'tag-wrong'}`}>
+            {done.score.right ? 'right' : `not the row’s answer, F1 ${percent(done.score.f1)}`}
+          </span>
+        )}{' '}
         {done === undefined
           ? busy
             ? 'writing …'

@@ -3,14 +3,22 @@ import type { ChatEvent, Side } from '@jora/gui/client'
 
 export interface Answer {
   readonly text: string
-  readonly done: { readonly reason: 'stop' | 'length'; readonly tokens: number; readonly seconds: number } | undefined
+  readonly done:
+    | {
+        readonly reason: 'stop' | 'length'
+        readonly tokens: number
+        readonly seconds: number
+        /** Against the right answer, where that is known. */
+        readonly score: { readonly right: boolean; readonly f1: number } | undefined
+      }
+    | undefined
 }
 
 export interface Answers {
   /** What is being waited for, before the first token. */
   readonly loading: string | undefined
-  /** Indices of the documents that the models see, best first. */
-  readonly context: readonly { readonly index: number; readonly score: number }[]
+  /** What the models see of the documents, best first or in their order; `text` where it is a passage of one. */
+  readonly context: Extract<ChatEvent, { type: 'context' }>['documents']
   readonly prompt: { readonly text: string; readonly tokens: number } | undefined
   readonly sides: Readonly<Partial<Record<Side, Answer>>>
   readonly error: string | undefined
@@ -43,8 +51,8 @@ export function addChatEvent(answers: Answers, event: ChatEvent): Answers {
       }
     }
     case 'done': {
-      const { finishReason: reason, tokens, seconds } = event
-      const side = { ...(answers.sides[event.side] ?? blank), done: { reason, tokens, seconds } }
+      const { finishReason: reason, tokens, seconds, score } = event
+      const side = { ...(answers.sides[event.side] ?? blank), done: { reason, tokens, seconds, score } }
       return { ...answers, loading: undefined, sides: { ...answers.sides, [event.side]: side } }
     }
     case 'error':

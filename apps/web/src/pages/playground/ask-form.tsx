@@ -12,6 +12,8 @@ export interface Asked {
   /** What an instruction is about; '' when there is nothing. */
   readonly input: string
   readonly documents: readonly Doc[]
+  /** They are those of a row: all are read, in its order. */
+  readonly asGiven: boolean
   readonly mode: NonNullable<ChatRequest['mode']>
   readonly temperature: number
   readonly maxNewTokens: number
@@ -40,6 +42,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
   const [text, setText] = useState('')
   const [input, setInput] = useState('')
   const [documents, setDocuments] = useState<readonly Doc[]>([])
+  const [given, setGiven] = useState<readonly Doc[]>()
   const [expected, setExpected] = useState<{
     readonly question: string
     readonly input: string
@@ -54,6 +57,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
   /** Only the Alpaca prompt has a place for it. */
   const takesInput = mode === 'instruction' && documents.length === 0
 
+  const asGiven = documents === given
   const submit = (event: FormEvent) => {
     event.preventDefault()
     if (busy || !ready || text.trim() === '') return
@@ -61,6 +65,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       text,
       input: takesInput ? input : '',
       documents: documents.filter((doc) => doc.text.trim() !== ''),
+      asGiven,
       mode,
       temperature,
       maxNewTokens: Math.min(4096, Math.max(1, Math.round(maxNewTokens) || 128)),
@@ -68,6 +73,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       retriever,
       expected: expected?.question === text && expected.input === input ? expected.answer : undefined,
     })
+    if (mode === 'chat') setText('')
   }
   const submitByKey = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.form?.requestSubmit()
@@ -77,10 +83,12 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       {dataset !== undefined && (
         <ExamplePicker
           dataset={dataset}
-          onChoose={({ question, input: about, documents: given, expected: answer }) => {
+          onChoose={({ question, input: about, documents: texts, expected: answer }) => {
             setText(question)
             setInput(about)
-            setDocuments(given.map((body, i) => ({ id: crypto.randomUUID(), title: `Document ${i + 1}`, text: body })))
+            const rows = texts.map((body, i) => ({ id: crypto.randomUUID(), title: `Document ${i + 1}`, text: body }))
+            setDocuments(rows)
+            setGiven(rows)
             setExpected({ question, input: about, answer })
           }}
         />
@@ -117,6 +125,7 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
       <Documents
         documents={documents}
         used={used}
+        asGiven={asGiven}
         retrieve={retrieve}
         onChange={setDocuments}
         retriever={retriever}
@@ -157,7 +166,10 @@ export function AskForm({ dataset, ready, busy, used, onAsk, onStop }: AskFormPr
           )}
         </Field>
       </div>
-      <Field label="Written into the prompt as">
+      <Field
+        label="Written into the prompt as"
+        hint={mode === 'chat' ? 'The turns before go along with each question.' : undefined}
+      >
         {(control) => (
           <select
             {...control}

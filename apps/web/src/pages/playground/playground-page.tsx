@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'react'
 import type { ChatRequest } from '@jora/gui/client'
 import { api } from '../../api/client'
+import { canBeAsked } from '../../api/changes'
 import { useKnown } from '../../api/store'
 import { useRequest } from '../../api/use-request'
 import { announce } from '../../shell/announce'
@@ -12,17 +13,20 @@ import { AnswerPanels } from './answer-panels'
 import { addChatEvent, noAnswers, type Answers } from './answers'
 import { AskForm, type Asked } from './ask-form'
 import { datasetOf } from './examples'
+import { sidesShown } from './sides'
 import { TalkTo } from './talk-to'
+import { historyOf, turnOf, type Turn } from './turns'
 
 export default function PlaygroundPage({ runId }: { readonly runId: string | undefined }) {
   const { runs, complete } = useKnown()
   const [model, setModel] = useState<string>()
-  const talkable = runs.filter(({ hasAdapter }) => hasAdapter)
+  const talkable = runs.filter(canBeAsked)
   const run = model === undefined ? (talkable.find(({ id }) => id === runId) ?? talkable[0]) : undefined
   const detail = useRequest(run?.id, () => api.run(run!.id))
   const dataset = detail.data?.run.id === run?.id ? datasetOf(detail.data?.settings, detail.data?.record) : undefined
   const [answers, setAnswers] = useState<Answers>(noAnswers)
   const [asked, setAsked] = useState<Asked>()
+  const [turns, setTurns] = useState<readonly Turn[]>([])
   const [error, setError] = useState<Error>()
   const asking = useRef<AbortController>(undefined)
   const [busy, setBusy] = useState(false)
@@ -34,6 +38,10 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
     asking.current?.abort()
     const controller = new AbortController()
     asking.current = controller
+    // The last question and its answers are a turn before this one.
+    const last = asked?.mode === 'chat' ? turnOf(asked.text, answers) : undefined
+    const before = question.mode === 'chat' ? [...turns, ...(last === undefined ? [] : [last])] : []
+    setTurns(before)
     setAsked(question)
     setError(undefined)
     setBusy(true)
@@ -48,7 +56,7 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
       })
     }
     try {
-      for await (const event of api.chat(requestOf(question, run?.id, model), controller.signal)) {
+      for await (const event of api.chat(requestOf(question, before, run?.id, model), controller.signal)) {
         grown = addChatEvent(grown, event)
         show()
       }
@@ -61,6 +69,12 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
         setBusy(false)
       }
     }
+  }
+  const beginAnew = () => {
+    asking.current?.abort()
+    setTurns([])
+    setAsked(undefined)
+    setAnswers(noAnswers)
   }
   const stop = () => {
     asking.current?.abort()
@@ -81,10 +95,14 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
             model={model}
             complete={complete}
             onRun={(id) => {
+              beginAnew()
               setModel(undefined)
               navigate(to.playground(id), { replace: true })
             }}
-            onModel={setModel}
+            onModel={(ref) => {
+              beginAnew()
+              setModel(ref)
+            }}
           />
           <AskForm
             dataset={dataset}
@@ -97,6 +115,31 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
         </div>
         <div className="stack">
           {error && <Problem what="There was no answer" error={error} />}
+          {turns.length > 0 && (
+            <section className="panel stack" aria-labelledby="turns-title">
+              <div className="row row-between">
+                <h2 id="turns-title">Said before</h2>
+                <button type="button" className="button button-small" onClick={beginAnew}>
+                  Begin anew
+                </button>
+              </div>
+              <ol className="turns">
+                {turns.map(({ question, answers: said }, i) => (
+                  <li key={i}>
+                    <strong className="wrap-anywhere">{question}</strong>
+                    {sidesShown(model !== undefined).map(({ side, title }) =>
+                      said[side] === undefined ? null : (
+                        <p key={side} className="small turn-answer">
+                          <span className="soft">{title}:</span> {said[side]}
+                        </p>
+                      ),
+                    )}
+                  </li>
+                ))}
+              </ol>
+            </section>
+          )}
+          {asked?.mode === 'chat' && <p className="turn-asked wrap-anywhere">{asked.text}</p>}
           <AnswerPanels answers={answers} asked={asked} busy={busy} onlyBase={model !== undefined} />
         </div>
       </div>
@@ -105,7 +148,8 @@ export default function PlaygroundPage({ runId }: { readonly runId: string | und
 }
 
 function requestOf(
-  { text, input, documents, mode, temperature, maxNewTokens, retrieve, retriever }: Asked,
+  { text, input, documents, asGiven, mode, temperature, maxNewTokens, retrieve, retriever, expected }: Asked,
+  turns: readonly Turn[],
   runId: string | undefined,
   model: string | undefined,
 ): ChatRequest {
@@ -115,9 +159,12 @@ function requestOf(
     maxNewTokens,
     ...(input.trim() !== '' && { input }),
     ...(mode !== 'instruction' && { mode }),
+    ...(turns.length > 0 && { history: historyOf(turns) }),
+    ...(expected !== undefined && { expected: [expected] }),
     ...(documents.length > 0 && {
       documents: documents.map(({ title, text: body }) => ({ title, text: body })),
       retrieve,
+      ...(asGiven && { asGiven }),
       ...(retriever !== 'bm25' && { retriever }),
     }),
     ...(runId !== undefined ? { runId } : { ...(model !== undefined && { model }), sides: ['base'] }),

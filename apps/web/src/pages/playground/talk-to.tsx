@@ -9,7 +9,7 @@ import { Field } from '../../ui/field'
 import { Notice } from '../../ui/notice'
 
 interface TalkToProps {
-  /** Those with an adapter. */
+  /** Those with an adapter, or a checkpoint. */
   readonly runs: readonly Run[]
   readonly run: Run | undefined
   readonly model: string | undefined
@@ -39,10 +39,11 @@ export function TalkTo({ runs, run, model, complete, onRun, onModel }: TalkToPro
             {value === '' && <option value="">Choose …</option>}
             {runs.length > 0 && (
               <optgroup label="Tuned here">
-                {runs.map(({ id, name, model: base }) => (
+                {runs.map(({ id, name, model: base, hasAdapter, step }) => (
                   <option key={id} value={`run ${id}`}>
                     {name}
                     {base !== null && ` (${lastPart(base)})`}
+                    {!hasAdapter && `, as of step ${step} or before`}
                   </option>
                 ))}
               </optgroup>

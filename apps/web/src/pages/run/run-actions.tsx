@@ -26,7 +26,7 @@ const resumeText = ({ state, hasCheckpoint }: Run): string => {
 
 export function RunActions({ run }: { readonly run: Run }) {
   const { busy, error, run: act, clear } = useAction()
-  const [asking, setAsking] = useState<'stop' | 'remove'>()
+  const [asking, setAsking] = useState<'stop' | 'remove' | 'delete'>()
   const perform = (action: RunAction) => {
     setAsking(undefined)
     markOwn(run.id)
@@ -55,7 +55,33 @@ export function RunActions({ run }: { readonly run: Run }) {
             </button>
           )
         })}
+        {run.canDelete && (
+          <button type="button" className="button" disabled={busy} onClick={() => setAsking('delete')}>
+            <Icon name="cross" />
+            Delete
+          </button>
+        )}
       </div>
+      {asking === 'delete' && (
+        <ConfirmDialog
+          title={`Delete ${run.name}?`}
+          confirm="Delete it with its files"
+          danger
+          onConfirm={() => {
+            setAsking(undefined)
+            act(async () => {
+              await api.deleteRun(run.id)
+              navigate(to.home)
+            })
+          }}
+          onClose={() => setAsking(undefined)}
+        >
+          <p>This folder and all that is in it goes, for good: adapter, checkpoints, exports, evaluations, log.</p>
+          <p>
+            <code className="wrap-anywhere">{run.folder}</code>
+          </p>
+        </ConfirmDialog>
+      )}
       {error && <Problem what="That did not work" error={error} again={clear} />}
       {asking === 'stop' && (
         <ConfirmDialog

@@ -16,6 +16,7 @@ import { LossChart } from './loss-chart'
 import { MoreCharts } from './more-charts'
 import { FailedNotice, QuickstartResult } from './outcome'
 import { RunActions } from './run-actions'
+import { RunLabel } from './run-label'
 import { RunProgress } from './run-progress'
 import { SettingsUsed } from './settings-used'
 import { TakeAway } from './take-away'
@@ -67,6 +68,7 @@ export default function RunPage({ id }: { readonly id: string }) {
         </div>
         <RunActions run={run} />
       </div>
+      <RunLabel run={run} />
       {foreign !== undefined && (
         <Notice
           tone="warn"
@@ -75,7 +77,7 @@ export default function RunPage({ id }: { readonly id: string }) {
             run.hasCheckpoint && { children: <p>It can continue from where it is.</p> })}
         />
       )}
-      {watched.removed && <Notice tone="warn" title="This run was taken out of the queue." alert />}
+      {watched.removed && <Notice tone="warn" title="This run was taken out of the queue, or deleted." alert />}
       {run.state === 'failed' && <FailedNotice run={run} />}
       {run.state !== 'failed' && run.message !== null && <Notice tone="info" title={run.message} />}
       {run.source === 'terminal' && run.state === 'running' && (

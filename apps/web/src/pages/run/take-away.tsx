@@ -1,6 +1,7 @@
 // What can be taken from a run: the adapter, exports of the whole model, and a push to the Hub.
 import type { ExportRequest, Job, Run } from '@jora/gui/client'
 import { api } from '../../api/client'
+import { canBeAsked } from '../../api/changes'
 import { learn, useJobs } from '../../api/store'
 import { useAction } from '../../api/use-request'
 import { lastPart } from '../../format'
@@ -45,11 +46,14 @@ function exportUrl(runId: string, job: Job): string | undefined {
 export function TakeAway({ run }: { readonly run: Run }) {
   const jobs = useJobs((job) => job.runId === run.id)
   const { busy, error, run: act, clear } = useAction()
-  if (!run.hasAdapter) return null
+  if (!canBeAsked(run)) return null
   const start = (request: ExportRequest) => act(async () => learn({ job: await api.exportRun(run.id, request) }))
   return (
     <section className="panel stack" aria-labelledby="take-title">
       <h2 id="take-title">Use what it has learned</h2>
+      {!run.hasAdapter && (
+        <p className="soft small">It has not come to its end: this is what its newest checkpoint has.</p>
+      )}
       <ul className="ways">
         <li className="way">
           <div>

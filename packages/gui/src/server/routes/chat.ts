@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { chatSchema, routes, sides, type ChatEvent, type ChatRequest } from '../../api'
 import type { Ask } from '../../playground/messages'
-import { readJson } from '../body'
+import { checkOctets, queryText, readJson } from '../body'
 import { badValue, Failure } from '../failure'
 import { modelDirOf } from '../model-of-run'
 import type { Services } from '../services'
@@ -65,6 +65,10 @@ function linesOf(events: AsyncGenerator<ChatEvent, void>, abort: AbortController
 
 export function chatRoutes(services: Services): Hono {
   const app = new Hono()
+  app.post(routes.readDocuments.path, async (c) => {
+    checkOctets(c)
+    return c.json(await services.documents.read(c.req.raw, queryText(c, 'name'), services.uploadLimitBytes))
+  })
   app.post(routes.chat.path, async (c) => {
     const ask = await askOf(await readJson(c, chatSchema, limitBytes), services)
     const abort = new AbortController()

@@ -5,8 +5,8 @@ import { asPreview, readPreview } from '../../datasets/preview'
 import { saveUpload } from '../../datasets/upload'
 import { browse } from '../../files/browse'
 import { checkSettings } from '../../runs/check-settings'
-import { queryText, readJson } from '../body'
-import { badValue, Failure } from '../failure'
+import { checkOctets, queryText, readJson } from '../body'
+import { badValue } from '../failure'
 import type { Services } from '../services'
 
 const shownRows = 5
@@ -16,9 +16,7 @@ export function datasetRoutes(services: Services): Hono {
   const app = new Hono()
   app.get(routes.files.path, async (c) => c.json(await browse(c.req.query('path'), roots)))
   app.post(routes.upload.path, async (c) => {
-    // A form cannot send this type either: see readJson.
-    if (!/^application\/octet-stream\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
-      throw new Failure('bad_request', 'Send the file itself, as application/octet-stream.', [], 415)
+    checkOctets(c)
     return c.json(await saveUpload(c.req.raw, queryText(c, 'name'), uploadsFolder, uploadLimitBytes), 201)
   })
   app.post(routes.inspect.path, async (c) => {

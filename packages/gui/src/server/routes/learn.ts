@@ -4,7 +4,7 @@ import { columnsExpected, parseColumns } from '@jora/data'
 import { Hono } from 'hono'
 import { createLearnSchema, learnStageSchema, reviewSchema, routes } from '../../api'
 import { answersOf, contextsOf, questionsOf, review, stageWork } from '../../learn/stages'
-import { queryCount, queryText, readJson } from '../body'
+import { checkOctets, queryCount, queryText, readJson } from '../body'
 import { badValue, Failure } from '../failure'
 import type { Services } from '../services'
 
@@ -33,9 +33,7 @@ export function learnRoutes(services: Services): Hono {
   })
   app.get(routes.learnProject.path, async (c) => c.json(await projects.describe(await find(c.req.param('id')))))
   app.post(routes.sendDocument.path, async (c) => {
-    // A form cannot send this type: see readJson.
-    if (!/^application\/octet-stream\s*(;|$)/i.test(c.req.header('content-type') ?? ''))
-      throw new Failure('bad_request', 'Send the file itself, as application/octet-stream.', [], 415)
+    checkOctets(c)
     const project = await find(c.req.param('id'))
     return c.json(await projects.take(project, queryText(c, 'path'), c.req.raw, uploadLimitBytes), 201)
   })

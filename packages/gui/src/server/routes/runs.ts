@@ -1,7 +1,7 @@
 // Routes on runs: what there is, what is done with them, what they tell.
 import { open } from 'node:fs/promises'
 import { Hono, type Context } from 'hono'
-import { createRunSchema, routes, type LogPiece, type RunDetail } from '../../api'
+import { createRunSchema, routes, runLabelSchema, type LogPiece, type RunDetail } from '../../api'
 import { inRun, listFiles, sendFile, sendZip } from '../../files/run-files'
 import { checkSettings } from '../../runs/check-settings'
 import { readColumns } from '../../runs/columns'
@@ -30,6 +30,8 @@ export function runRoutes(services: Services): Hono {
   })
   app.get(routes.run.path, async (c) => c.json(await detailOf(runs.get(idOf(c)))))
   app.delete(routes.removeRun.path, async (c) => c.json(await runs.remove(idOf(c))))
+  app.patch(routes.labelRun.path, async (c) => c.json(await runs.label(idOf(c), await readJson(c, runLabelSchema))))
+  app.delete(routes.deleteRun.path, async (c) => c.json(await runs.delete(idOf(c))))
   app.post(routes.pauseRun.path, async (c) => c.json(await runs.pause(idOf(c))))
   app.post(routes.resumeRun.path, async (c) => {
     const { settings } = runs.get(idOf(c)).record ?? {}
