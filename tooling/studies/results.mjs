@@ -1,6 +1,6 @@
 // A page of docs/results remade: `npm run results -- NAME`. Stages are kept on disk; a study that was stopped goes on.
 //   node results.mjs NAME [--questions N] [--epochs N] [--seed N] [--max-seq-length N] [--data DIR] [--model FILE.gguf or DIR] [--venv DIR]
-//     [--work DIR] [--output FILE.md]
+//     [--drafter FILE.gguf or DIR] [--work DIR] [--output FILE.md]
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -21,6 +21,7 @@ const { values: flags, positionals } = parseArgs({
     'max-seq-length': { type: 'string', default: '1536' },
     data: { type: 'string', default: join(root, '../shared/data') },
     model: { type: 'string', default: join(root, '.models/SmolLM2-135M-Instruct.Q4_1.gguf') },
+    drafter: { type: 'string' },
     venv: { type: 'string' },
     work: { type: 'string', default: join(root, '.results') },
     output: { type: 'string' },
@@ -37,6 +38,7 @@ const wanted = {
   epochs: whole('epochs', flags.epochs ?? String(study.epochs), 1),
   seed: whole('seed', flags.seed, 0),
   maxLength: whole('max-seq-length', flags['max-seq-length'], 64),
+  drafter: flags.drafter === undefined ? undefined : existing('drafter', flags.drafter),
   venv: flags.venv === undefined ? undefined : existing('venv', flags.venv),
 }
 const lab = new Lab(resolve(flags.work))
@@ -52,7 +54,7 @@ writeFileSync(
   page({
     title: study.title,
     about: study.about,
-    command: `npm run results -- ${name} ${size.join(' ')}${wanted.venv === undefined ? '' : ' --venv DIR'}`,
+    command: `npm run results -- ${name} ${size.join(' ')}${wanted.drafter === undefined ? '' : ` --drafter ${basename(wanted.drafter)}`}${wanted.venv === undefined ? '' : ' --venv DIR'}`,
     model: basename(wanted.model),
     versions: versions(wanted.venv),
     body,

@@ -22,7 +22,7 @@ export async function modelFolder(lab, { model }) {
  * The held-out questions come in four files: `distractors`, `golden` alone, `missing` (its document taken out, right is the
  * refusal), and `closed`, without any context.
  * @param {Lab} lab @param {StudyFlags} flags
- * @returns {Promise<{ train: string, heldOut: Record<'closed' | 'golden' | 'distractors' | 'missing', string>, questions: { train: number, heldOut: number } }>}
+ * @returns {Promise<{ documents: string, train: string, heldOut: Record<'closed' | 'golden' | 'distractors' | 'missing', string>, questions: { train: number, heldOut: number } }>}
  */
 export async function xquadRows(lab, { data, model, questions: most, seed }) {
   /** @type {{ data: { paragraphs: { context: string, qas: { id: string, question: string, answers: { text: string }[] }[] }[] }[] }} */
@@ -73,6 +73,7 @@ export async function xquadRows(lab, { data, model, questions: most, seed }) {
   /** @type {(row: any, keep: (id: string) => boolean) => any[]} */
   const documentsOf = (row, keep) => row.context.filter((/** @type {any} */ { id }) => keep(id))
   return {
+    documents,
     train: await write(
       'train',
       training.map(({ split: _split, ...row }) => row),

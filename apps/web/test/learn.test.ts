@@ -191,7 +191,7 @@ test('a run is renamed, noted of, found by its note, and deleted with its files'
   await shoot(page, 'run-search')
   await page.getByRole('link', { name: 'Countries, wide' }).click()
   await page.getByRole('button', { name: 'Delete' }).click()
-  await page.getByText('jora-runs/rank-32').waitFor()
+  await page.getByRole('dialog').getByText('jora-runs/rank-32').waitFor()
   await page.getByRole('button', { name: 'Delete it with its files' }).click()
   await page.waitForURL(server.url)
   await expect.poll(() => server.runs().some(({ id }) => id === 'rank-32')).toBe(false)

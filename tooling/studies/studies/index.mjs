@@ -1,4 +1,5 @@
 // The table of studies: what each asks, its size when none is given, and what makes its page.
+import * as drafts from './drafts.mjs'
 import * as forgetting from './forgetting.mjs'
 import * as irc from './irc.mjs'
 import * as peers from './peers.mjs'
@@ -15,6 +16,7 @@ import * as xquad from './xquad.mjs'
  * @property {number} epochs
  * @property {number} seed
  * @property {number} maxLength Longest sample, in tokens.
+ * @property {string | undefined} drafter GGUF file or folder of the model that drafts questions; absent: the model itself.
  * @property {string | undefined} venv Python environment with torch, transformers and peft.
  */
 
@@ -28,4 +30,4 @@ import * as xquad from './xquad.mjs'
  */
 
 /** @type {Readonly<Record<string, Study>>} */
-export const studies = { xquad, recipes, forgetting, tables, irc, peers }
+export const studies = { xquad, drafts, recipes, forgetting, tables, irc, peers }

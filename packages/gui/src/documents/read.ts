@@ -33,12 +33,8 @@ export class DocumentReader {
         timeoutMs: 300_000,
       })
       if (code === 0) return readDocumentsSchema.parse(JSON.parse(stdout))
-      const told =
-        stderr
-          .trim()
-          .split('\n')
-          .at(-1)
-          ?.replace(/^error: /, '') || `${name} cannot be read.`
+      const line = stderr.split('\n').findLast((each) => each.startsWith('error: '))
+      const told = line?.slice('error: '.length) ?? `${name} cannot be read: its reader has ended.`
       throw new Failure('bad_request', byName(told, [file]).replaceAll(`document${ending}`, name))
     } finally {
       await rm(folder, { recursive: true, force: true })
