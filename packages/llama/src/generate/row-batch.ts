@@ -25,7 +25,7 @@ const sightAt = (row: Row | undefined, at: number): RowSight =>
     : { start: 0, contextEnd: 0, branchStart: at + 1 }
 
 /** Numbers of slots, few of which are compiled; beyond them, multiples of the last. */
-const slotCounts = [1, 4, 8, 12, 16, 24, 32]
+const slotCounts = [1, 4, 8, 16, 24, 32]
 
 function slotsFor(rows: number): number {
   const last = slotCounts.at(-1)!

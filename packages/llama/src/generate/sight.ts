@@ -50,10 +50,10 @@ export const positionsOf = (rows: readonly RowSight[], from: number, count: numb
 export const rightAligned = (lists: readonly (readonly number[])[], width: number): Int32Array =>
   Int32Array.from(lists.flatMap((ids) => [...Array.from({ length: width - ids.length }, () => 0), ...ids]))
 
-/** Sizes of caches, few of which are compiled: 128, then four to each power of two. */
+/** Sizes of caches, few of which are compiled: 128, 256, 512, then multiples of 256 up to 2,048, of 512 up to 4,096, and so forth. */
 export function nextSize(n: number): number {
-  if (n <= 128) return 128
-  const step = 2 ** (Math.ceil(Math.log2(n)) - 3)
+  const power = 2 ** Math.max(7, Math.ceil(Math.log2(n)))
+  const step = power <= 512 ? power : Math.max(256, power / 8)
   return step * Math.ceil(n / step)
 }
 
