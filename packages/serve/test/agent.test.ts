@@ -12,7 +12,7 @@ const script = join(import.meta.dirname, '../../../tooling/clients/agent.py')
 
 test(
   'an agent of LangChain calls its tool, hears its results and answers from them',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (ctx) => {
     ctx.skip(!python, 'JORA_LANGCHAIN names no Python with langchain')
     const speaker = new Speaker()

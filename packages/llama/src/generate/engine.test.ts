@@ -49,6 +49,7 @@ afterAll(async () => {
   await device.close()
 })
 
+const patience = { timeout: 60_000 }
 const idsOf = (length: number, seed: number) => Array.from({ length }, (_, i) => (seed + i * (7 + (seed % 5))) % 48)
 
 async function whole(stream: AsyncGenerator<number, unknown>): Promise<number[]> {
@@ -270,7 +271,7 @@ describe('an engine that is disposed', () => {
       whole(engine.stream(idsOf(9, 1), options)),
       engine.exclusively(async () => 'never'),
     ].map((asked) => asked.then(String, (error: Error) => error.message))
-    await vi.waitFor(() => expect(tokens()).toBeGreaterThan(0))
+    await vi.waitFor(() => expect(tokens()).toBeGreaterThan(0), patience)
     engine.dispose()
     expect(await Promise.all(all)).toEqual(Array.from({ length: 4 }, () => 'the model was closed'))
     await expect(whole(engine.stream([1], options))).rejects.toThrow('the model was closed')
@@ -288,7 +289,7 @@ describe('an engine that is disposed', () => {
   test('fails work that has the generator alone', async () => {
     const engine = new Engine(new Generator(decoder, device))
     const work = engine.exclusively(() => new Promise<void>(() => {}))
-    await vi.waitFor(() => expect(engine.running).toBe(true))
+    await vi.waitFor(() => expect(engine.running).toBe(true), patience)
     engine.dispose()
     await expect(work).rejects.toThrow('the model was closed')
   })
@@ -372,7 +373,7 @@ describe('work that needs the generator alone', () => {
       engine.exclusively(async () => void order.push('second')),
       whole(engine.stream([3, 4], options)).then(() => order.push('later answer')),
     ]
-    await vi.waitFor(() => expect(order).toEqual(['answer']))
+    await vi.waitFor(() => expect(order).toEqual(['answer']), patience)
     expect({ running: engine.running, waiting: engine.waiting }).toEqual({ running: true, waiting: 2 })
     first.release()
     await Promise.all(all)
