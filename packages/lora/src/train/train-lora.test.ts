@@ -59,6 +59,7 @@ describe('the three calls', () => {
     expect(run).toMatchObject({
       node: process.version,
       device: device.name,
+      computes: { dtype: 'f32' },
       settings: JSON.parse(JSON.stringify(config.settings)) as object,
       model: { folder: modelPath, id: null, revision: null, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
       dataset: {

@@ -1,7 +1,7 @@
 // trainLora: the third of the paper's three calls: a run with its files, from its settings to its adapter.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openModel, type Decoder, type DecoderConfig, type OpenModel } from '@jora/llama'
+import { openModel, type Decoder, type DecoderConfig, type DTypeSetting, type OpenModel } from '@jora/llama'
 import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import { disposeTree, type Device } from '@jora/tensor'
@@ -107,6 +107,10 @@ export function trainLora(
   )
 }
 
+/** What products are computed in, for run.json: in 8 bits, how many an activation has depends on the processor. */
+const computesIn = (setting: DTypeSetting, { dtype = 'f32' }: Decoder, { activationBits }: Device) =>
+  setting === 'int8' ? { dtype: setting, ...(activationBits && { activationBits }) } : { dtype }
+
 /** @throws ConfigError when there is no such device or mesh */
 const openDeviceOf = (config: JoraConfig): Promise<Device> =>
   openMesh(config.settings.device, config.deviceOptions).catch((error: unknown) => {
@@ -149,6 +153,7 @@ async function train(
     device: device.name,
     deviceKind: device.kind,
     mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
+    computes: computesIn(settings.dtype, model, device),
     settings,
     ...(checkpointLayers !== undefined && { checkpointLayers }),
     model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },

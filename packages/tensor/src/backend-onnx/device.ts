@@ -185,6 +185,10 @@ class CpuDevice implements Device {
     this.#int8Levels = exact === true ? 127 : 63
   }
 
+  get activationBits(): 7 | 8 {
+    return this.#int8Levels === 127 ? 8 : 7
+  }
+
   /** The session of a model: programs whose models are equal, as those of equal layers are, have one together. */
   #session(bytes: Uint8Array, options: string): Session {
     const key = `${createHash('sha256').update(bytes).digest('hex')} ${options}`

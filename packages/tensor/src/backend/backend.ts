@@ -73,6 +73,8 @@ export interface Device {
   readonly name: string
   /** What it computes in, the one that suits it best first. */
   readonly computeDTypes: readonly ('f32' | 'f16')[]
+  /** Bits that activations are rounded to in products of 8 bits: 7 where the processor would not add products of 8 exactly. */
+  readonly activationBits?: 7 | 8
   /** Copies `data`; what is on a SharedArrayBuffer must stay as it is until a later read or synchronize resolves. */
   upload(data: HostArray, aval: Aval): DeviceBuffer
   /** A tensor that stays in its file until a program needs it. */

@@ -223,6 +223,8 @@ export const cases: readonly Case[] = [
   smooth('quantised, 4 bits', [f(2, 3, 32), bytes(32, 16), frozen(32, 2), frozen(32, 2)], quantisedLinear(4)),
   smooth('quantised, 4 bits, no minima', [f(5, 32), bytes(32, 16), frozen(32, 1)], quantisedLinear(4)),
   smooth('quantised, nf4', [f(5, 32), bytes(32, 16), frozen(32, 1)], quantisedLinear(4, 'nf4')),
+  smooth('quantised, iq4', [f(5, 32), bytes(32, 16), frozen(32, 1)], quantisedLinear(4, 'iq4')),
+  smooth('quantised, 8 bits, no minima', [f(5, 32), bytes(32, 32), frozen(32, 2)], quantisedLinear(8)),
   smooth('quantised, odd groups', [f(5, 6), bytes(6, 6), frozen(6, 2)], quantisedLinear(8)),
   smooth('quantised rows', [f(3, 8), bytes(9, 8), frozen(9, 2), ints(9, 3)], (x, codes, scales, at) =>
     j.mul(x, j.gather(weight(codes, 8, scales), at)),
