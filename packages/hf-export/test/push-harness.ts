@@ -17,31 +17,34 @@ export let hub: WritableHub
 export let root: string
 export let adapter: string
 export let model: string
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'jora-push-'))
-  hub = new WritableHub()
-  await hub.start()
-  adapter = join(root, 'adapter')
-  await write(adapter, {
-    'adapter_config.json': '{"peft_type": "LORA"}',
-    'adapter_model.safetensors': noise(200_000, 1),
-    'README.md': '# mine\n',
+/** What the tests of a file need, made before them and removed after; each file calls it, as hooks belong to a file. */
+export function setUp(): void {
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'jora-push-'))
+    hub = new WritableHub()
+    await hub.start()
+    adapter = join(root, 'adapter')
+    await write(adapter, {
+      'adapter_config.json': '{"peft_type": "LORA"}',
+      'adapter_model.safetensors': noise(200_000, 1),
+      'README.md': '# mine\n',
+    })
+    model = join(root, 'model')
+    const index = { weight_map: { a: shard(1), b: shard(2), c: shard(3) } }
+    await write(model, {
+      'config.json': '{}',
+      'tokenizer.json': '{}',
+      'model.safetensors.index.json': JSON.stringify(index),
+      [shard(1)]: noise(300_000, 1),
+      [shard(2)]: noise(300_000, 2),
+      [shard(3)]: noise(300_000, 3),
+    })
   })
-  model = join(root, 'model')
-  const index = { weight_map: { a: shard(1), b: shard(2), c: shard(3) } }
-  await write(model, {
-    'config.json': '{}',
-    'tokenizer.json': '{}',
-    'model.safetensors.index.json': JSON.stringify(index),
-    [shard(1)]: noise(300_000, 1),
-    [shard(2)]: noise(300_000, 2),
-    [shard(3)]: noise(300_000, 3),
+  afterEach(async () => {
+    await hub.stop()
+    await rm(root, { recursive: true, force: true })
   })
-})
-afterEach(async () => {
-  await hub.stop()
-  await rm(root, { recursive: true, force: true })
-})
+}
 
 export async function write(folder: string, files: Record<string, string | Buffer>): Promise<void> {
   await mkdir(folder, { recursive: true })

@@ -3,7 +3,9 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fail } from './hub-server'
-import { shard, isCommit, hub, root, adapter, model, write, push, refused, served, again } from './push-harness'
+import { shard, isCommit, hub, root, adapter, model, write, push, refused, served, again, setUp } from './push-harness'
+
+setUp()
 
 describe('refusals', () => {
   test.each(['../x', 'a/b/c', 'x', 'a b/c', 'a/..', '/a', 'a/', '', 'a/b--c', 'https://h/a', 'a/-b'])(

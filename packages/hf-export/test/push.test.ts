@@ -4,7 +4,23 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type PushEvent, type PushOptions } from '../src/index'
 import { fail } from './hub-server'
-import { noise, shard, isCommit, hub, root, adapter, model, write, push, refused, served, again } from './push-harness'
+import {
+  noise,
+  shard,
+  isCommit,
+  hub,
+  root,
+  adapter,
+  model,
+  write,
+  push,
+  refused,
+  served,
+  again,
+  setUp,
+} from './push-harness'
+
+setUp()
 
 describe('a push', () => {
   test('makes a private repository and sends all in one commit, files from disk with their length', async () => {
