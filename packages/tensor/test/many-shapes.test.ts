@@ -1,7 +1,7 @@
 // Models that serve many shapes on the CPU: attention behind keys that all rows share.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { attention, broadcastTo, concat, jit, setDefaultDevice, tensor, type Device, type Tensor } from '../index'
-import { openCpuDevice } from './index'
+import { attention, broadcastTo, concat, jit, setDefaultDevice, tensor, type Device, type Tensor } from '../src/index'
+import { openCpuDevice } from '../src/backend-onnx/index'
 
 let device: Device
 beforeAll(async () => setDefaultDevice((device = await openCpuDevice({ threads: 1 }))))
