@@ -58,6 +58,14 @@ export {
   type PromptEnds,
   type PromptSource,
 } from './adapter/prompt-file'
+export {
+  combineAdapterFolders,
+  combineAdapters,
+  type CombinationName,
+  type CombineFoldersOptions,
+  type CombineOptions,
+  type WeightedAdapter,
+} from './adapter/combine'
 export { savePeftAdapter } from './adapter/peft/peft-folder'
 export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './adapter/read-adapter'
 export type { TrainRun } from './train/iterable-run'

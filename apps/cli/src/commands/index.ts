@@ -52,6 +52,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'write base model and adapter as one model',
     load: async () => (await import('./merge')).registerMerge,
   },
+  combine: {
+    summary: 'make one adapter of several, each with its weight',
+    load: async () => (await import('./combine')).registerCombine,
+  },
   export: {
     summary: 'write model and adapter for other programs: Hugging Face, PEFT, GGUF',
     load: async () => (await import('./export')).registerExport,
