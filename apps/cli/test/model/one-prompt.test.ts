@@ -163,7 +163,10 @@ const ways = {
       ...(template.chat === undefined ? [] : [{ text: next, history }]),
       { text: question, documents: [{ text: document }] },
     ]
-    for (const ask of asks) await loaded.answerers.tuned!.ask(await questionOf(ask, loaded, () => {}))
+    for (const ask of asks) {
+      const asksOf = await questionOf(ask, loaded, () => {})
+      await loaded.answerers.tuned!.ask(asksOf('tuned'))
+    }
     await loaded.dispose()
     return { asked, expected: [...saw.asked.slice(0, asks.length - 1), saw.onDocument] }
   },
