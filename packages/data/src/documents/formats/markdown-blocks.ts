@@ -19,6 +19,7 @@ const RULE = /^ {0,3}([-*_])[^\S\n]*(?:\1[^\S\n]*){2,}$/
 const DELIMITERS = /^ {0,3}\|?[^\S\n]*:?-+:?[^\S\n]*(?:\|[^\S\n]*:?-+:?[^\S\n]*)*\|?[^\S\n]*$/
 const LIST_ITEM = /^\s*(?:[-*+]|\d+[.)])\s/
 
+/** Blocks of a Markdown document without its front matter: headings, paragraphs, lists, tables and code, in its order. */
 export function markdownBlocks(source: string): Block[] {
   const lines = source.split(/\r\n?|\n/)
   const blocks: Block[] = []
