@@ -50,15 +50,15 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   merge: {
     summary: 'write base model and adapter as one model',
-    load: async () => (await import('./merge')).registerMerge,
+    load: async () => (await import('./export/merge')).registerMerge,
   },
   combine: {
     summary: 'make one adapter of several, each with its weight',
-    load: async () => (await import('./combine')).registerCombine,
+    load: async () => (await import('./export/combine')).registerCombine,
   },
   export: {
     summary: 'write model and adapter for other programs: Hugging Face, PEFT, GGUF',
-    load: async () => (await import('./export')).registerExport,
+    load: async () => (await import('./export/export')).registerExport,
   },
   import: {
     summary: 'convert a llama2.c model or an MLX adapter',
@@ -66,7 +66,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   push: {
     summary: 'send an adapter or model to the Hugging Face Hub',
-    load: async () => (await import('./push')).registerPush,
+    load: async () => (await import('./export/push')).registerPush,
   },
   'data preview': {
     summary: 'show what the model is trained on: tokens, which are learned, figures of the file',

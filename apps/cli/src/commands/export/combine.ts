@@ -1,14 +1,14 @@
 // jora combine: several adapters of one model as one.
 import type { Command } from 'commander'
 import { baseOfAdapter, combineAdapterFolders } from '@jora/lora'
-import { defineCommand, type CommandContext } from '../flags/define-command'
-import { choice, expected, integer, required, text, withDefault, type Flag, type ValuesOf } from '../flags/flag'
-import { baseFlag } from '../flags/model-flags'
-import type { Session } from '../io'
-import { describeBase } from '../open-base'
-import { plural, shellWord } from '../ui/format'
-import { program } from '../ui/next-command'
-import { styleFor } from '../ui/style'
+import { defineCommand, type CommandContext } from '../../flags/define-command'
+import { choice, expected, integer, required, text, withDefault, type Flag, type ValuesOf } from '../../flags/flag'
+import { baseFlag } from '../../flags/model-flags'
+import type { Session } from '../../io'
+import { describeBase } from '../../open-base'
+import { plural, shellWord } from '../../ui/format'
+import { program } from '../../ui/next-command'
+import { styleFor } from '../../ui/style'
 
 interface Weighted {
   readonly folder: string

@@ -1,15 +1,15 @@
 // jora merge: base model and adapter as one Hugging Face model.
 import type { Command } from 'commander'
 import { mergeAdapter } from '@jora/hf-export'
-import { defineCommand, type CommandContext } from '../flags/define-command'
-import { choice, required, text, type ValuesOf } from '../flags/flag'
-import type { Session } from '../io'
-import { adapterFlag, modelFlag } from '../flags/model-flags'
-import { describeBase } from '../open-base'
-import { program } from '../ui/next-command'
-import { bytes, plural, shellWord } from '../ui/format'
-import { bar, StatusLine } from '../ui/status-line'
-import { styleFor } from '../ui/style'
+import { defineCommand, type CommandContext } from '../../flags/define-command'
+import { choice, required, text, type ValuesOf } from '../../flags/flag'
+import type { Session } from '../../io'
+import { adapterFlag, modelFlag } from '../../flags/model-flags'
+import { describeBase } from '../../open-base'
+import { program } from '../../ui/next-command'
+import { bytes, plural, shellWord } from '../../ui/format'
+import { bar, StatusLine } from '../../ui/status-line'
+import { styleFor } from '../../ui/style'
 
 const flags = {
   model: modelFlag,
