@@ -18,7 +18,7 @@ import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
 import { decomposed } from './definitions'
 import { areCoresFree } from './process/free-cores'
-import { collectGarbage, mapLargeBlocks } from './process/give-back'
+import { giveBack, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
 import { requireRuntime } from './process/runtime'
@@ -258,7 +258,7 @@ class CpuDevice implements Device {
       ...model,
     }
     const ready = this.#request(message).then(() => {
-      if (isLarge) collectGarbage()
+      if (isLarge) giveBack()
     })
     ready.catch(() => {}) // also told by every result of the program
     const avals = graph.outputs.map((v) => v.aval)
@@ -345,7 +345,7 @@ class CpuDevice implements Device {
  */
 export async function openCpuDevice(options: CpuDeviceOptions = {}): Promise<Device> {
   requireRuntime()
-  await mapLargeBlocks()
+  await openGiveBack()
   const device = new CpuDevice(options)
   await device.probe()
   return device

@@ -2,47 +2,55 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Blocks of this many bytes and more are mapped: glibc's own default, before it adapts. */
-const mappedBytes = 2 ** 17
-
-/** M_MMAP_THRESHOLD of glibc's malloc.h. */
-const mapThreshold = -3
-
-let asked: Promise<boolean> | undefined
+/** glibc's malloc_trim, which gives the pages back that lie free between blocks in use; undefined where there is none. */
+let trim: ((pad: number) => number) | undefined
 
 /**
- * Has large blocks mapped from now on, each on its own, so that they go back when they are freed. By default glibc takes blocks up
- * to the largest freed so far, at most 32 MB, from heaps that shrink only at their ends: after a model is read and compiled
- * these hold some hundred megabytes that nothing uses.
- * @returns whether it does: not without koffi, elsewhere than on Linux, or where the environment says otherwise
+ * Readies {@link giveBack}. glibc takes blocks of up to 32 MB from heaps that shrink only at their ends: after a model is
+ * read and compiled these hold some hundred megabytes that nothing uses. To map every larger block on its own instead
+ * would cost each run its page faults, a quarter of the time of a small model.
+ * @returns whether free pages can be given back: not without koffi, nor elsewhere than on Linux
  */
-export const mapLargeBlocks = (): Promise<boolean> => (asked ??= askLibrary())
+export const openGiveBack = (): Promise<boolean> => (opening ??= open())
+let opening: Promise<boolean> | undefined
 
-async function askLibrary(): Promise<boolean> {
-  if (process.platform !== 'linux' || process.env.MALLOC_MMAP_THRESHOLD_ !== undefined) return false
+async function open(): Promise<boolean> {
+  if (process.platform !== 'linux') return false
   try {
     const { default: koffi } = await import('koffi')
-    return koffi.load('libc.so.6').func('int mallopt(int, int)')(mapThreshold, mappedBytes) === 1
+    trim = koffi.load('libc.so.6').func('int malloc_trim(size_t)') as (pad: number) => number
+    return true
   } catch {
     return false // it only takes more memory then
   }
 }
 
+/** Gives free memory back to the system, garbage of this thread's heap included. */
+export function giveBack(): void {
+  collectGarbage()
+  trim?.(0)
+}
+
 /** Less garbage than this is not worth the time of a collection. */
 const worthBytes = 2 ** 25
 
-/** What this thread's heap held after the last collection. */
+/** What this thread's heap and its arrays held after the last collection. */
 let heldBytes = 0
+
+const bytesHeld = (): number => {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
 
 /**
  * Collects this thread's garbage, when it may be much: of tracing and lowering a step tens of megabytes are left, which V8 would keep
  * for as long as nothing else is made.
  */
-export function collectGarbage(): void {
-  if (process.memoryUsage().heapUsed - heldBytes < worthBytes) return
+function collectGarbage(): void {
+  if (bytesHeld() - heldBytes < worthBytes) return
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   setFlagsFromString('--no-expose-gc')
   collect()
-  heldBytes = process.memoryUsage().heapUsed
+  heldBytes = bytesHeld()
 }
