@@ -7,7 +7,7 @@ import { bundleForPage } from './bundle'
 /** Entries that are Node's alone, with what keeps them out of a page. */
 const nodeOnly: Record<string, RegExp> = {
   '@jora/tensor/files': /files\/\w+\.ts:\d+:\d+: ERROR: Could not resolve "node:fs/,
-  '@jora/tensor/onnx': /backend-onnx\/device\.ts:\d+:\d+: ERROR: Could not resolve "node:worker_threads"/,
+  '@jora/tensor/onnx': /backend-onnx\/device\.ts:\d+:\d+: ERROR: Could not resolve "node:\w+"/,
 }
 /** The npm packages that an entry brings into a page; none unless named here. */
 const packages: Record<string, readonly string[]> = {
