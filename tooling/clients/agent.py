@@ -4,7 +4,7 @@ python -m venv .venv && .venv/bin/pip install langchain langchain-openai numpy
 .venv/bin/python tooling/clients/agent.py http://127.0.0.1:8000/v1 ["question"]
 
 The model's chat template must show tools; another is refused by name, which is told. Whether it calls the tool is the model's to say;
-packages/serve/test/agent.test.ts runs this script on a model that does, with --expect-call.
+packages/serve/test/client.test.ts runs this script on a model that does, with --expect-call.
 """
 
 import sys

@@ -1,4 +1,7 @@
 // OpenAI's own client, over HTTP: answers, streams, errors, and clients that leave.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createServe, listen, type Listening } from '../src/index'
@@ -64,4 +67,24 @@ test('who leaves, streaming or not, disturbs nobody and leaves the place to othe
   release()
   const [a, b] = await Promise.all([0, 1].map(() => client.chat.completions.create({ model: 'tiny', messages })))
   expect([a, b].map((answer) => answer!.choices[0]!.message.content)).toEqual(['ONE TWO THREE', 'ONE TWO THREE'])
+})
+
+// A check by hand, as all in tooling/clients: JORA_LANGCHAIN names a Python with langchain and langchain-openai. What the model
+// says is fixed, as no model that is small enough for a test calls tools reliably.
+const pythons = [process.env.JORA_LANGCHAIN].filter((path) => path !== undefined)
+test.each(pythons)('an agent of LangChain calls its tool, hears its results and answers from them', async (python) => {
+  const scripted = new Speaker()
+  const own = await listen(createServe({ models: [{ name: 'speaker', answerer: scripted }] }).fetch)
+  try {
+    const script = join(import.meta.dirname, '../../../tooling/clients/agent.py')
+    const { stdout } = await promisify(execFile)(python, [script, `${own.address}/v1`, 'call look_up', '--expect-call'])
+    expect(stdout).toContain('ok  langchain: the same streamed')
+    const roles = scripted.asked.flatMap(({ ask }) =>
+      'messages' in ask ? [ask.messages.map(({ role }) => role).join()] : [],
+    )
+    // Both calls and both results went back to the model.
+    expect(roles).toContain('system,user,assistant,tool,tool')
+  } finally {
+    await own.close()
+  }
 })
