@@ -97,11 +97,11 @@ async function besidePeft(lab, { venv, epochs: passes, seed, maxLength }, { mode
 /** Samples as token ids, in the order of the file. @param {import('../lab.mjs').Lab} lab @param {{ model: string, train: string, seed: number, maxLength: number }} options */
 const idsOf = (lab, { model, train, seed, maxLength }) =>
   lab.rows('peft-ids', [train, model, maxLength], async (path) =>
-    writeFileSync(path, await samplesText(model, train, { seed, maxLength })),
+    writeFileSync(path, samplesText((await preparedOf(model, train, { seed, maxLength })).prepared)),
   )
 
-/** @param {string} model @param {string} file @param {{ seed: number, maxLength: number }} options */
-async function samplesText(model, file, { seed, maxLength }) {
+/** Rows of a file, and their samples: those that are too long are left out. @param {string} model @param {string} file @param {{ seed: number, maxLength: number }} options */
+async function preparedOf(model, file, { seed, maxLength }) {
   const tokenizer = await loadTokenizer(model)
   const rows = await loadRows(file)
   const prepared = prepareDataset({
@@ -112,24 +112,19 @@ async function samplesText(model, file, { seed, maxLength }) {
     onOverflow: 'drop',
     seed,
   })
-  return prepared.train.map(({ ids, labels }) => `${JSON.stringify({ ids: [...ids], labels: [...labels] })}\n`).join('')
+  return { tokenizer, rows, prepared }
 }
+
+/** @param {Awaited<ReturnType<typeof preparedOf>>['prepared']} prepared */
+const samplesText = ({ train }) =>
+  train.map(({ ids, labels }) => `${JSON.stringify({ ids: [...ids], labels: [...labels] })}\n`).join('')
 
 /**
  * Held-out questions as prompts, and the samples that their loss is of.
  * @param {import('../lab.mjs').Lab} lab @param {{ model: string, dataset: string, maxLength: number }} options
  */
 async function askedOf(lab, { model, dataset, maxLength }) {
-  const tokenizer = await loadTokenizer(model)
-  const rows = await loadRows(dataset)
-  const prepared = prepareDataset({
-    rows: rows.map(({ split: _split, ...row }) => row),
-    tokenizer,
-    template: 'auto',
-    maxSeqLength: maxLength,
-    onOverflow: 'drop',
-    seed: 0,
-  })
+  const { tokenizer, rows, prepared } = await preparedOf(model, dataset, { seed: 0, maxLength })
   const questions = rows.flatMap((row) => questionsOf(row, tokenizer, { template: prepared.prompt }))
   const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'))
   const stops = stopIdsOf(prepared.prompt, tokenizer, [config.eos_token_id].flat())
@@ -143,7 +138,7 @@ async function askedOf(lab, { model, dataset, maxLength }) {
     ),
   )
   const samples = await lab.rows('peft-heldout-ids', [dataset, model, maxLength], async (file) =>
-    writeFileSync(file, await samplesText(model, dataset, { seed: 0, maxLength })),
+    writeFileSync(file, samplesText(prepared)),
   )
   return { path, samples, questions }
 }
