@@ -1,3 +1,4 @@
+// Whether the cores of this machine are free of other processes.
 import { cpus, loadavg } from 'node:os'
 
 /** In ms. The system counts in steps of 10 ms, and reading its counters costs as much as compiling a small program. */
