@@ -22,6 +22,9 @@ export default defineConfig({
     ],
     // Software Vulkan compiles shaders for minutes where its cache is cold and other tests run beside it.
     retry: process.env.CI ? 1 : 0,
+    // The workers share the cores: two threads of a product beside another worker's would wait for each other. What is about
+    // threads asks for them itself.
+    env: { OMP_NUM_THREADS: '1' },
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // One more than the suite is made for: tests that start processes, devices and browsers wait for much of their time.

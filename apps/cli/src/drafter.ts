@@ -3,7 +3,7 @@ import { BudgetError, Endpoint, EndpointError, type Drafter } from '@jora/data'
 import { UsageError } from './errors'
 import { checked, expected, grouped, integer, number, onUnless, text, withDefault, type ValuesOf } from './flags/flag'
 import type { Io, Session } from './io'
-import { closeDevice, deviceFlags } from './open-device'
+import { deviceFlags } from './open-device'
 import { openAsked } from './open-asked'
 import { count, duration, plural } from './ui/format'
 import type { StatusLine } from './ui/status-line'
@@ -115,6 +115,6 @@ async function openLocal(model: string, { maxRequests, maxTokens }: DrafterValue
       },
     },
     used: () => `${count(asked)} answers`,
-    dispose: () => closeDevice(opened.device),
+    dispose: () => opened.device.close(),
   }
 }

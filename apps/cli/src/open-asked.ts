@@ -11,7 +11,7 @@ import {
   type OpenAnswerers,
   type OpenAnswerersOptions,
 } from '@jora/lora'
-import { setDefaultDevice, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import { UsageError } from './errors'
 import type { Io } from './io'
 import { rankOf } from './job'
@@ -115,7 +115,6 @@ export async function openServed(
     models: asked.map(({ answerer }, i) => ({ name: names[i]!, answerer })),
     async dispose() {
       dispose()
-      setDefaultDevice(undefined)
       await device.close()
     },
   }

@@ -2,7 +2,7 @@
 import type { DTypeSetting } from '@jora/lora'
 import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh, type DeviceName, type Launcher } from '@jora/shard/open'
-import { setDefaultDevice, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from './errors'
 import { settingFlags } from './flags/setting-flags'
@@ -52,13 +52,6 @@ export const speaking = (device: Device, session: Session): Session => (leads(de
 export const leave = async (device: Device): Promise<void> => {
   if (!(device instanceof MeshDevice)) return
   await device.close()
-  setDefaultDevice(undefined)
-}
-
-/** Closes a device that a later one takes the place of. */
-export async function closeDevice(device: Device | undefined): Promise<void> {
-  setDefaultDevice(undefined)
-  await device?.close()
 }
 
 /** @throws UsageError when there is no such device, or it cannot run JORA */

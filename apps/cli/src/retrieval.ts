@@ -1,7 +1,7 @@
 // Which passages fit a question: the retriever that flags name, opened.
 import { retrieverNames, type RetrieverName } from '@jora/data'
 import { defaultEmbedder, openRetriever, vectorsDir, type OpenedRetriever } from '@jora/llama'
-import { closeDevice, deviceFlags, openDeviceFor } from './open-device'
+import { deviceFlags, openDeviceFor } from './open-device'
 import type { Device } from '@jora/tensor'
 import { choice, text, withDefault } from './flags/flag'
 import type { Io } from './io'
@@ -78,6 +78,6 @@ export async function withRetriever<T>(
       opened.dispose()
     }
   } finally {
-    await closeDevice(device)
+    await device?.close()
   }
 }

@@ -9,6 +9,7 @@ export type {
   Mailbox,
   MemoryStats,
 } from './backend/backend'
+export { forgetDevice } from './backend/registry'
 export {
   isOp,
   leafValue,

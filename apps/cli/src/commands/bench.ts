@@ -10,7 +10,7 @@ import {
   plannedShape,
   type Workload,
 } from '@jora/lora'
-import { setDefaultDevice, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -116,7 +116,6 @@ async function bench(values: Values, { io, json }: CommandContext<typeof flags>)
     try {
       return await use(device)
     } finally {
-      setDefaultDevice(undefined)
       await device.close()
     }
   }

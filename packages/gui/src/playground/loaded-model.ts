@@ -5,7 +5,7 @@ import type { PromptTemplate, Tokenizer } from '@jora/data'
 import { openModel } from '@jora/llama'
 import { openAnswerers, type LocalAnswerer } from '@jora/lora'
 import { openDevice } from '@jora/shard/open'
-import { setDefaultDevice, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import type { Side } from '../api'
 import type { Ask } from './messages'
 import { Passages } from './passages'
@@ -52,11 +52,9 @@ export class LoadedModel {
       return new LoadedModel(key, device, tokenizer, base!.prompt, answerers, passages, async () => {
         passages.dispose()
         dispose()
-        setDefaultDevice(undefined)
         await device.close()
       })
     } catch (error) {
-      setDefaultDevice(undefined)
       await device.close()
       throw error
     }

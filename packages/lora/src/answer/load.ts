@@ -13,7 +13,7 @@ import {
 } from '@jora/data'
 import { openModel, type DTypeSetting, type OpenModelOptions } from '@jora/llama'
 import { openDevice, type DeviceName } from '@jora/shard/open'
-import { setDefaultDevice, type Device } from '@jora/tensor'
+import type { Device } from '@jora/tensor'
 import { adapterConfigFile } from '../adapter/peft/peft-config'
 import { baseOfAdapter } from '../adapter/prompt-file'
 import { openAnswerers } from './open'
@@ -117,7 +117,6 @@ function usedBy(device: Device): () => Promise<void> {
     users.set(device, left)
     if (left > 0) return
     users.delete(device)
-    setDefaultDevice(undefined)
     await device.close()
   }
 }

@@ -1,6 +1,7 @@
 // The mesh as a device: tensors are placed on it in parts, and a program for one device runs on all of them.
 import { hostArray, sizeOf, type Aval, type HostArray } from '@jora/tensor'
 import {
+  forgetDevice,
   showAval,
   type CompileGraph,
   type CompileOptions,
@@ -279,6 +280,7 @@ export class MeshDevice implements Device {
   }
 
   async close(): Promise<void> {
+    forgetDevice(this)
     await this.#turns.settled()
     await Promise.all(this.#members.map(({ device }) => device.close()))
     await this.transport?.close()

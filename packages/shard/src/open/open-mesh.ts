@@ -1,7 +1,6 @@
 // The mesh of a run: devices of this process, and of a job's other processes where a launcher started several.
-import { availableParallelism } from 'node:os'
 import { setDefaultDevice, type Device } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import { openCpuDevice, threadsGiven } from '@jora/tensor/onnx'
 import { parseMesh, ShardingError } from '../mesh/mesh'
 import { MeshDevice } from '../device/mesh-device'
 import type { Transport } from '../device/transport'
@@ -59,7 +58,7 @@ async function openGpus(count: number, { localRank, localSize }: Place, options:
 
 /** CPU devices for `count` positions: the host's cores are shared out. */
 async function openCpus(count: number, { localSize }: Place): Promise<Device[]> {
-  const threads = Math.max(1, Math.floor(availableParallelism() / (count * localSize)))
+  const threads = Math.max(1, Math.floor(threadsGiven() / (count * localSize)))
   const devices: Device[] = []
   for (let i = 0; i < count; i++) devices.push(await openCpuDevice({ threads, manyPrograms: true }))
   return devices

@@ -1,6 +1,6 @@
 // The CPU device: ONNX Runtime in a worker thread behind the backend interface.
 import { createHash } from 'node:crypto'
-import { availableParallelism, cpus } from 'node:os'
+import { cpus } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type {
   CompileGraph,
@@ -12,6 +12,7 @@ import type {
   Mailbox,
   MemoryStats,
 } from '../backend/backend'
+import { forgetDevice } from '../backend/registry'
 import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
 import type { Graph } from '../ir/graph'
@@ -22,10 +23,11 @@ import { giveBack, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
 import { requireRuntime } from './process/runtime'
+import { threadsGiven } from './process/threads-given'
 
 /** How the CPU device runs its programs. */
 export interface CpuDeviceOptions {
-  /** Threads for the operators of one program; all cores when absent. */
+  /** Threads for the operators of one program; absent: as many as {@link threadsGiven} says. */
   readonly threads?: number
   /** Many programs make one step, as on a mesh: none keeps memory of its own, and they share random draws. */
   readonly manyPrograms?: boolean
@@ -90,7 +92,7 @@ class CpuDevice implements Device {
   #favoured: number | undefined
   #failure: Error | undefined
 
-  constructor({ threads = availableParallelism(), manyPrograms = false }: CpuDeviceOptions) {
+  constructor({ threads = threadsGiven(), manyPrograms = false }: CpuDeviceOptions) {
     this.#manyPrograms = manyPrograms
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
     const workerData = { threads, manyPrograms }
@@ -329,6 +331,7 @@ class CpuDevice implements Device {
   }
 
   async close(): Promise<void> {
+    forgetDevice(this)
     if (this.#failure) return
     // Terminating inside a native run would abort the process: let the queue drain first, and take nothing more.
     const drained = this.#request({ type: 'synchronize' }).catch(() => {})

@@ -1,3 +1,4 @@
 // @jora/tensor/onnx: the CPU backend.
 export { openCpuDevice, type CpuDeviceOptions } from './device'
 export { openCpuPlan } from './planning'
+export { threadsGiven } from './process/threads-given'

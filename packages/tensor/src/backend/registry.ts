@@ -11,6 +11,11 @@ export function setDefaultDevice(device: Device | undefined): Device | undefined
   return previous
 }
 
+/** Of a device that is being closed: it is the default no longer. */
+export function forgetDevice(device: Device): void {
+  if (current === device) current = undefined
+}
+
 /** The default device. Throws when none has been set. */
 export function defaultDevice(): Device {
   return current ?? fail('defaultDevice', 'no device is open; call setDefaultDevice(await openCpuDevice()) first')

@@ -126,7 +126,6 @@ async function cpuRate(): Promise<number> {
   try {
     return (await squareProduct(device, 'f32')).flopPerSecond
   } finally {
-    setDefaultDevice(undefined)
     await device.close()
   }
 }

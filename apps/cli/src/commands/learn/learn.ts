@@ -10,7 +10,7 @@ import { defineCommand, type CommandContext } from '../../flags/define-command'
 import type { ValuesOf } from '../../flags/flag'
 import { interruptible } from '../../interrupt'
 import type { Session } from '../../io'
-import { closeDevice, openDeviceFor } from '../../open-device'
+import { openDeviceFor } from '../../open-device'
 import { openBase } from '../../open-base'
 import { tellSkipped } from '../../reading'
 import { withRetriever } from '../../retrieval'
@@ -146,6 +146,6 @@ async function learnCommand(
   } finally {
     release()
     display.close()
-    await closeDevice(device)
+    await device?.close()
   }
 }

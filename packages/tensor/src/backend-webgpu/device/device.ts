@@ -8,6 +8,7 @@ import type {
   FileRange,
   MemoryStats,
 } from '../../backend/backend'
+import { forgetDevice } from '../../backend/registry'
 import { hostArray, type HostArray } from '../../dtype'
 import type { Aval } from '../../ir/op'
 import { sizeOf } from '../../shape'
@@ -378,6 +379,7 @@ export class WebGpuDevice implements Device {
   }
 
   async close(): Promise<void> {
+    forgetDevice(this)
     await this.#queue.idle()
     await Promise.all(this.#reads)
     this.#fail(new Error(`${this.name} is closed`))
