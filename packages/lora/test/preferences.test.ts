@@ -179,9 +179,8 @@ describe('a toy preference', () => {
       }
       await run(`${objective}-stopped`, { signal: stop.signal, onEvent })
       const after = await run(`${objective}-stopped`, { resume: 'auto' })
-      // ONNX Runtime's sums may differ in their last bits with where arrays lie in memory.
-      for (const [i, each] of after.values.entries())
-        each.forEach((value, k) => expect(Math.abs(value - values[i]![k]!)).toBeLessThan(1e-4))
+      // The resumed run compiles its programs in another order, and computes the same bits.
+      expect(after.values).toEqual(values)
     },
   )
 

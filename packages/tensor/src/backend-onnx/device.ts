@@ -36,8 +36,13 @@ export interface CpuDeviceOptions {
 /** Programs of more nodes than this are whole training or decoding steps. */
 const largeProgram = 200
 
-/** Weights up to this size may be held twice for speed. */
-const packedWeightBytes = 2 ** 28
+/**
+ * A program whose weights take up to this has them packed for its products (3% of a step), a copy of its own; and where many
+ * programs make one step. It goes by the program alone: packed products round otherwise, so that a program would compute other
+ * bits than in a run that compiled it at another time.
+ */
+const packedWeightBytes = 2 ** 26
+const packedWeightBytesOfMany = 2 ** 28
 
 class CpuBuffer implements DeviceBuffer {
   constructor(
@@ -225,8 +230,8 @@ class CpuDevice implements Device {
       ...lowered.fed.map(({ name, buffer }) => ({ name, id: this.#fed(buffer) })),
       ...lowered.derived.map((derived) => ({ name: derived.name, id: this.#derive(derived) })),
     ]
-    // An arena (6% of a step) and packed weights (3%) are for one program: each keeps its own for ever, and nine batch
-    // shapes held 7 GB of arenas. The programs of further shapes share the process's heap and read the mapped file.
+    // An arena (6% of a step) is for one program: each keeps its own for ever, and nine batch shapes held 7 GB of them. The
+    // programs of further shapes share the process's heap.
     const { manyShapes = false } = options
     const isLarge = graph.nodes.length > largeProgram && !manyShapes
     if (isLarge) this.#favoured ??= program
@@ -235,7 +240,7 @@ class CpuDevice implements Device {
     const memory = {
       arena: !this.#manyPrograms && (isFirst || !isLarge),
       // One model for many shapes has its weights prepared once, in place of what they are prepared from.
-      prepack: manyShapes || ((isFirst || this.#manyPrograms) && weightBytes <= packedWeightBytes),
+      prepack: manyShapes || weightBytes <= (this.#manyPrograms ? packedWeightBytesOfMany : packedWeightBytes),
     }
     const { bytes, folder, inputNames, outputs, draws, inPlace } = lowered
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)
