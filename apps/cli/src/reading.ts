@@ -12,16 +12,26 @@ export const chunkFlags = grouped('Documents:', {
   tableFormat: withDefault(choice('how a table is written', tableFormats), 'markdown'),
 })
 
+/** Told how many items of a stage are done, of how many, and how many of these an earlier call did. */
+type StageProgress = (done: number, total: number, stage: string, earlier?: number) => void
+
 /** Shows how far a stage is and how long it will take: on a terminal as it goes, in a log every ten seconds. */
-export function stageProgress(line: StatusLine, style: Style): (done: number, total: number, stage: string) => void {
-  let [current, started, shown]: [string, number, number] = ['', 0, 0]
-  return (done, total, stage) => {
+export function stageProgress(line: StatusLine, style: Style): StageProgress {
+  let [current, started, shown, before] = ['', 0, 0, 0]
+  return (done, total, stage, earlier = 0) => {
     const now = performance.now()
-    if (stage !== current) [current, started, shown] = [stage, now, 0]
+    if (stage !== current) [current, started, shown, before] = [stage, now, 0, 0]
+    if (earlier > before) [started, before] = [now, earlier]
+    // The last one of those, which is followed by what is done now.
+    if (before > 0 && (done === before + 1 || (done === total && before === total)))
+      line.log(`${stage}: ${count(before)} of ${count(total)} done before`)
     if (now - shown < 100 && done < total) return
     shown = now
     const seconds = (now - started) / 1000
-    const left = done < total && seconds > 2 ? `, ${duration((seconds / done) * (total - done))} left` : ''
+    const left =
+      done < total && done > before && seconds > 2
+        ? `, ${duration((seconds / (done - before)) * (total - done))} left`
+        : ''
     const at = `${stage} ${count(done)}/${count(total)}${left}`
     line.show(`${bar(done / total, 24, style)}  ${at}`, at)
   }

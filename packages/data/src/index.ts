@@ -18,8 +18,12 @@ export {
   questionRecords,
   readDocuments,
   readQuestions,
+  type FileRead,
   type ReadDocumentsOptions,
   type ReadQuestionsOptions,
   type SkippedDocument,
 } from './documents/read-documents'
+export { documentsDigest, fileDigest } from './documents/digest'
 export { openReplyCache } from './drafts/cache-file'
+export { openRaftWork, type KeptRaftWork, type RaftInputs } from './work/raft-work'
+export { WorkFolder } from './work/work-folder'

@@ -81,10 +81,14 @@ export {
   raftStages,
   type RaftData,
   type RaftOptions,
+  type RaftRunOptions,
   type RaftStage,
+  type RaftWork,
   type RefusedQuestion,
 } from './raft/build'
+export type { Kept } from './work/kept'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
+export { chunkDocuments, type ChunkAllOptions } from './raft/corpus'
 export type { Block } from './documents/blocks'
 export {
   parseDocuments,
@@ -103,7 +107,14 @@ export {
   type Ranking,
   type RetrieverName,
 } from './retrieval/retriever'
-export { bm25Retriever, fusedRetriever, scoredRetriever, type FusionOptions, type Scorer } from './retrieval/retrievers'
+export {
+  bm25Retriever,
+  fusedRetriever,
+  openBm25,
+  scoredRetriever,
+  type FusionOptions,
+  type Scorer,
+} from './retrieval/retrievers'
 export type { RankedText } from './retrieval/best-first'
 export type { RaftStatistics, SideStatistics } from './raft/statistics'
 export { parseTable, type Table } from './raft/table'

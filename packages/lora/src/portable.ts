@@ -14,7 +14,7 @@ export {
 export { methodOf } from './adapter/methods'
 export type { AdaptedLayer, AdapterMethod, Parts, PartName } from './adapter/methods/method'
 export { LocalAnswerer, type LocalModel } from './answer/local'
-export { answerQuestions, type AnsweredQuestion, type ScoreOptions } from './answer/scored'
+export { answerQuestions, type AnsweredQuestion, type KeptAnswer, type ScoreOptions } from './answer/scored'
 export { chooseDType, type DTypeSetting } from '@jora/llama'
 export { Evaluator, type EvaluateOptions, type Evaluation } from './train/evaluate'
 export type {

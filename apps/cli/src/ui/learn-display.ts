@@ -59,8 +59,8 @@ export class LearnDisplay {
     this.log(`${this.style.bold(`${++this.#stages}  ${titles[stage]}`)}${why[state]}`)
   }
 
-  progress(done: number, total: number, what: LearnProgress): void {
-    this.#progress(done, total, names[what] ?? what)
+  progress(done: number, total: number, what: LearnProgress, earlier?: number): void {
+    this.#progress(done, total, names[what] ?? what, earlier)
   }
 
   train(event: Parameters<NonNullable<LearnOptions['onTrain']>>[0]): void {

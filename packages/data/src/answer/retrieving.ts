@@ -2,7 +2,7 @@
 
 import { Bm25Index, type RetrievedText } from '../retrieval/lexical'
 import type { OpenRetriever, Ranking, Retriever } from '../retrieval/retriever'
-import { bm25Retriever, wordRanking } from '../retrieval/retrievers'
+import { bm25Retriever, openBm25, wordRanking } from '../retrieval/retrievers'
 import type { ChatMessage, ContextDocument } from '../rows/row-formats'
 import type { Ask } from '../prompt/ask'
 import { answerOf, type Answer, type Answerer, type AnswerOptions, type Passage, type Piece } from './answerer'
@@ -25,7 +25,7 @@ const textsOf = (documents: readonly ContextDocument[]): RetrievedText[] =>
  */
 export async function documentRetriever(
   documents: readonly ContextDocument[],
-  open: OpenRetriever = (_texts, words) => Promise.resolve(bm25Retriever(words)),
+  open: OpenRetriever = openBm25,
 ): Promise<Retriever> {
   const texts = textsOf(documents)
   return open(texts, new Bm25Index(texts))

@@ -13,7 +13,8 @@ import { asText, asRecord, type JsonRecord } from '../records/json'
 import { valueOf } from '../records/records'
 import { extensionOf, readerOf, readExtensions } from './readers/index'
 import type { Content, Unread } from './readers/reader'
-import { walkFolder } from './walk'
+import type { Kept } from '../work/kept'
+import { statDocuments, walkFolder } from './walk'
 
 /** A file, or a row of one, that gave no document. */
 export interface SkippedDocument {
@@ -29,8 +30,18 @@ export interface SkippedDocument {
 export interface ReadDocumentsOptions {
   /** Called with each file or row that is skipped, and why. Without it such a row is an error. */
   onSkipped?: (skipped: SkippedDocument) => void
-  /** Called after each file of a folder with how many are read, and how many there are. */
-  onProgress?: (done: number, total: number) => void
+  /** What an earlier call read of the same folder, and where this one keeps what it reads. */
+  kept?: Kept<FileRead> | undefined
+  /** Aborting it ends the reading behind a file, which throws its reason. */
+  signal?: AbortSignal | undefined
+  /** Called after each file of a folder: how many are read, of how many, and how many of these an earlier call read. */
+  onProgress?: (done: number, total: number, earlier: number) => void
+}
+
+/** What a file of a folder gave. */
+export interface FileRead {
+  readonly documents: readonly RaftDocument[]
+  readonly skipped: readonly SkippedDocument[]
 }
 
 /**
@@ -40,9 +51,7 @@ export interface ReadDocumentsOptions {
  * @throws DatasetError when there are none, or one cannot be read
  */
 export async function readDocuments(path: string, options: ReadDocumentsOptions = {}): Promise<RaftDocument[]> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new DatasetError({ file: path, problem: error.code === 'ENOENT' ? 'no such file or folder' : error.message })
-  })
+  const found = await statDocuments(path)
   if (found.isDirectory()) return readFolder(path, options)
   const reader = readerOf(path)
   if (typeof reader === 'string') {
@@ -71,34 +80,49 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
   const stems = new Map<string, number>()
   for (const name of readable) stems.set(stemOf(name), (stems.get(stemOf(name)) ?? 0) + 1)
   const documents: RaftDocument[] = []
+  let earlier = 0
   for (const [i, name] of readable.entries()) {
+    options.signal?.throwIfAborted()
     const file = join(root, name)
+    const kept = options.kept?.take()
+    // What could not be read may be by now: what reads it was missing, or whoever calls may not.
+    const known = kept?.skipped.some(({ refused }) => refused) ? undefined : kept
     const id = stems.get(stemOf(name)) === 1 ? stemOf(name) : name
-    const reader = readerOf(name)
-    if (typeof reader === 'string') continue
-    const [before, unread]: [number, Unread[]] = [documents.length, []]
-    try {
-      for await (const content of reader.read(readBytes(file), file)) {
-        const part = 'problem' in content ? undefined : partOf(content)
-        if ('problem' in content) unread.push(content)
-        else documents.push(documentOf(content, file, part === undefined ? id : `${id}/${part}`))
-      }
-    } catch (error) {
-      if (!(error instanceof DatasetError) || options.onSkipped === undefined) throw error
-      onSkipped({ file, ...(error.row === undefined ? {} : { row: error.row }), reason: error.problem, refused: true })
-      documents.length = before
-      continue
-    }
-    const [first] = unread
-    // A folder may hold rows of something else beside its documents.
-    if (first?.row !== undefined && documents.length === before)
-      onSkipped({ file, reason: `its rows are not documents: ${first.problem}` })
-    else for (const each of unread) skip(file, each, options)
-    onProgress?.(i + 1, readable.length)
+    const found = known ?? (await readOne(file, id, options.onSkipped === undefined))
+    if (kept === undefined) options.kept?.add(found)
+    if (known !== undefined) earlier++
+    for (const document of found.documents) documents.push(document)
+    for (const each of found.skipped) onSkipped(each)
+    onProgress?.(i + 1, readable.length, earlier)
   }
   if (readable.length === 0)
     throw new DatasetError({ file: root, problem: `holds no file that ends in ${readExtensions()}` })
   return documents
+}
+
+/** @param strict whether what cannot be read is an error. @throws DatasetError then */
+async function readOne(file: string, id: string, strict: boolean): Promise<FileRead> {
+  const reader = readerOf(file)
+  if (typeof reader === 'string') return { documents: [], skipped: [{ file, reason: reader }] }
+  const [documents, unread]: [RaftDocument[], Unread[]] = [[], []]
+  try {
+    for await (const content of reader.read(readBytes(file), file)) {
+      const part = 'problem' in content ? undefined : partOf(content)
+      if ('problem' in content) unread.push(content)
+      else documents.push(documentOf(content, file, part === undefined ? id : `${id}/${part}`))
+    }
+  } catch (error) {
+    if (!(error instanceof DatasetError) || strict) throw error
+    const { row, problem: reason } = error
+    return { documents: [], skipped: [{ file, ...(row === undefined ? {} : { row }), reason, refused: true }] }
+  }
+  const [first] = unread
+  // A folder may hold rows of something else beside its documents.
+  if (first?.row !== undefined && documents.length === 0)
+    return { documents, skipped: [{ file, reason: `its rows are not documents: ${first.problem}` }] }
+  const skipped: SkippedDocument[] = []
+  for (const each of unread) skip(file, each, strict ? {} : { onSkipped: (one) => void skipped.push(one) })
+  return { documents, skipped }
 }
 
 /**
@@ -107,9 +131,7 @@ async function readFolder(root: string, options: ReadDocumentsOptions): Promise<
  * @throws DatasetError when there is no such file or folder
  */
 export async function listDocuments(path: string): Promise<{ name: string; size: number; changedMs: number }[]> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new DatasetError({ file: path, problem: error.code === 'ENOENT' ? 'no such file or folder' : error.message })
-  })
+  const found = await statDocuments(path)
   if (!found.isDirectory()) return [{ name: basename(path), size: found.size, changedMs: found.mtimeMs }]
   const listed: { name: string; size: number; changedMs: number }[] = []
   for (const name of (await walkFolder(path)).names) {

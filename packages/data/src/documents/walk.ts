@@ -1,7 +1,9 @@
 // The files below a folder, however it is linked.
 
+import type { Stats } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatasetError } from '../errors'
 
 export interface Walked {
   /** Paths below the folder, with `/` on every system, sorted. */
@@ -39,3 +41,9 @@ export async function walkFolder(root: string): Promise<Walked> {
   walked.names.sort()
   return walked
 }
+
+/** What a path of documents is. @throws DatasetError when there is nothing */
+export const statDocuments = (path: string): Promise<Stats> =>
+  stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new DatasetError({ file: path, problem: error.code === 'ENOENT' ? 'no such file or folder' : error.message })
+  })

@@ -1,19 +1,17 @@
 // RAFT data (Zhang et al. 2024): questions with the document that answers them among documents that do not.
 
-import { blocksText } from '../documents/blocks'
-import { DatasetError } from '../errors'
 import { deriveSeed, shuffle } from '../random'
-import { canonical } from '../retrieval/canonical'
-import { Bm25Index } from '../retrieval/lexical'
-import type { OpenRetriever, Ranking } from '../retrieval/retriever'
+import type { OpenRetriever, Ranking, Retriever } from '../retrieval/retriever'
 import { wordRanking } from '../retrieval/retrievers'
+import { nextOf, type Kept } from '../work/kept'
+import { turns } from '../work/turns'
 import { DEFAULT_REFUSAL } from '../rows/refusal'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
-import { chunkDocument, type ChunkOptions } from './chunk'
+import type { ChunkOptions } from './chunk'
+import { chunkAll } from './corpus'
 import { distractorFinder, queryOf } from './distractors'
-import { checkIds, type RaftDocument } from './documents'
-import { findGolden, sourceOf, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
-import { nameFinder } from './nearest-name'
+import type { RaftDocument } from './documents'
+import { findGolden, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
 import type { RaftQuestion } from './questions'
 import { splitDocuments, type Side } from './split-documents'
 import { statisticsOf, type RaftStatistics } from './statistics'
@@ -41,8 +39,20 @@ export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTo
   allowAbstractive?: boolean
   /** Questions that could not be read: they are added to `refused` and counted there. */
   unread?: readonly RefusedQuestion[]
-  /** Called after each item of a stage: how many are done, of how many. */
-  onProgress?: (done: number, total: number, stage: RaftStage) => void
+  /** What an earlier call with the same documents, questions and options did, and where this one keeps what it does. */
+  kept?: RaftWork
+  /** Called after each item of a stage: how many are done, of how many, and how many of these an earlier call did. */
+  onProgress?: (done: number, total: number, stage: RaftStage, earlier: number) => void
+}
+
+/** Work on contexts, stage by stage, of which each result can be kept. */
+export interface RaftWork {
+  /** The chunks of each document. */
+  readonly chunks: Kept<readonly Omit<Source, 'index'>[]>
+  /** For each question the number of its golden chunk, or why it has none. */
+  readonly golden: Kept<number | string>
+  /** The contexts of each golden chunk. */
+  readonly rows: Kept<readonly ContextRow[]>
 }
 
 /** What is being done, in this order: each goes through documents, chunks, questions or contexts. */
@@ -88,46 +98,70 @@ export function buildRaft(
   questions: readonly RaftQuestion[],
   options: RaftOptions,
 ): RaftData {
-  const { corpus, assemble } = planRaft(documents, questions, options)
-  const steps = assemble()
-  let step = steps.next()
-  while (step.done !== true) step = steps.next(step.value.map((query) => wordRanking(corpus.words, query)))
+  const steps = raftSteps(documents, questions, options)
+  let step = steps.next([])
+  while (step.done !== true) {
+    const asking = step.value
+    step = steps.next(asking?.queries.map((query) => wordRanking(asking.corpus.words, query)) ?? [])
+  }
   return step.value
 }
 
+/** How {@link buildRaftWith} runs, beside what it makes. */
+export interface RaftRunOptions extends RaftOptions {
+  /** Aborting it ends the work, which throws its reason; what is kept of it is whole. */
+  signal?: AbortSignal | undefined
+}
+
 /**
- * Builds contexts as {@link buildRaft} does, with distractors that another retriever finds.
+ * Builds contexts as {@link buildRaft} does, with distractors that another retriever finds, and lets others have their turn
+ * meanwhile.
  *
- * @throws as {@link buildRaft}, and what the retriever throws
+ * @throws as {@link buildRaft}, what the retriever throws, and the signal's reason
  */
 export async function buildRaftWith(
   openRetriever: OpenRetriever,
   documents: readonly RaftDocument[],
   questions: readonly RaftQuestion[],
-  options: RaftOptions,
+  { signal, ...options }: RaftRunOptions,
 ): Promise<RaftData> {
-  const { corpus, assemble } = planRaft(documents, questions, options)
-  const retriever = await openRetriever(corpus.sources, corpus.words)
-  const steps = assemble()
-  let step = steps.next()
-  while (step.done !== true) step = steps.next(await retriever.rank(step.value))
+  const steps = raftSteps(documents, questions, options)
+  let retriever: Retriever | undefined
+  const turn = turns(signal)
+  let step = steps.next([])
+  while (step.done !== true) {
+    await turn()
+    if (step.value === undefined) step = steps.next([])
+    else {
+      const { corpus, queries } = step.value
+      retriever ??= await openRetriever(corpus.sources, corpus.words)
+      step = steps.next(await retriever.rank(queries))
+    }
+  }
   return step.value
 }
 
 /** Groups of questions whose distractors are looked for at once: a ranking may hold a number for every chunk. */
 const groupsAtOnce = 32
 
-/** All of {@link buildRaft} up to the distractors: `assemble` gives queries, and takes their rankings. */
-function planRaft(
+/** Queries whose rankings the work goes on with. */
+interface Asking {
+  readonly corpus: Corpus
+  readonly queries: readonly string[]
+}
+
+/** All of {@link buildRaft}, step by step; at those without queries it may be left to itself for a while. */
+function* raftSteps(
   documents: readonly RaftDocument[],
   questions: readonly RaftQuestion[],
   options: RaftOptions,
-): { corpus: Corpus; assemble: () => Generator<readonly string[], RaftData, readonly Ranking[]> } {
+): Generator<Asking | undefined, RaftData, readonly Ranking[]> {
   const { chunkTokens = 256, distractors = 4, goldenProbability = 0.8, split = 0.8, seed = 420 } = options
   const {
     withoutGolden = 'keep',
     refusal = DEFAULT_REFUSAL,
     allowAbstractive = false,
+    kept,
     onProgress,
     unread = [],
   } = options
@@ -135,9 +169,9 @@ function planRaft(
     throw new RangeError(`distractors: got ${distractors}, expected an integer ≥ 0`)
   for (const [name, share] of Object.entries({ goldenProbability, split }))
     if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: got ${share}, expected a number from 0 to 1`)
-  const corpus = chunkAll(documents, { ...options, chunkTokens })
+  const corpus = yield* chunkAll(documents, { ...options, chunkTokens })
   const { sources, byDocument, formOf } = corpus
-  const { groups, refused: lost } = groupByGolden(questions, { ...corpus, allowAbstractive }, onProgress)
+  const { groups, refused: lost } = yield* groupByGolden(questions, { ...corpus, allowAbstractive }, options)
   const refused = [...unread, ...lost]
   const asked = new Set(groups.map(({ golden }) => golden.document))
   const contents = new Map([...byDocument].map(([id, of]) => [id, of.map(({ content }) => content).join()]))
@@ -181,96 +215,49 @@ function planRaft(
     ]
   }
 
-  function* assemble(): Generator<readonly string[], RaftData, readonly Ranking[]> {
-    const rows: ContextRow[] = []
-    for (let from = 0; from < ordered.length; from += groupsAtOnce) {
-      const some = ordered.slice(from, from + groupsAtOnce)
-      const rankings = yield some.map((group) => queryOf(group.questions))
-      for (const [i, group] of some.entries()) {
-        rows.push(...rowsOf(group, rankings[i]!))
-        onProgress?.(from + i + 1, ordered.length, 'context')
-      }
-    }
-    const statistics = statisticsOf({
-      documents,
-      sources,
-      byDocument,
-      sides,
-      rows,
-      refused: refused.length,
-      distractors,
-    })
-    return { rows, refused, statistics }
+  const rows: ContextRow[] = []
+  let from = 0
+  for (let done = kept?.rows.take(); done !== undefined; done = kept?.rows.take()) {
+    rows.push(...done)
+    from++
+    onProgress?.(from, ordered.length, 'context', from)
   }
-  return { corpus, assemble }
+  const earlier = from
+  for (; from < ordered.length; from += groupsAtOnce) {
+    const some = ordered.slice(from, from + groupsAtOnce)
+    const rankings = yield { corpus, queries: some.map((group) => queryOf(group.questions)) }
+    for (const [i, group] of some.entries()) {
+      const made = rowsOf(group, rankings[i]!)
+      kept?.rows.add(made)
+      rows.push(...made)
+      onProgress?.(from + i + 1, ordered.length, 'context', earlier)
+      yield
+    }
+  }
+  const statistics = statisticsOf({ documents, sources, byDocument, sides, rows, refused: refused.length, distractors })
+  return { rows, refused, statistics }
 }
 
-function chunkAll(documents: readonly RaftDocument[], options: ChunkOptions & Pick<RaftOptions, 'onProgress'>): Corpus {
-  checkIds(documents)
-  const { onProgress } = options
-  const sources: Source[] = []
-  const byDocument = new Map<string, readonly Source[]>()
-  const ids = new Set<string>()
-  documents.forEach((document, i) => {
-    const own = chunkDocument(document, options).map((chunk, n) => sourceOf(chunk, sources.length + n))
-    for (const source of own) {
-      sources.push(source)
-      ids.add(source.id)
-    }
-    byDocument.set(document.id, own)
-    onProgress?.(i + 1, documents.length, 'chunk')
-  })
-  if (sources.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
-  if (ids.size < sources.length) {
-    const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
-    throw new DatasetError({ problem })
-  }
-  const words = new Bm25Index(sources, { onProgress: (done) => onProgress?.(done, sources.length, 'index') })
-  return {
-    sources,
-    byDocument,
-    texts: new Map(
-      documents.flatMap((each) => {
-        if ('table' in each) return []
-        return [[each.id, 'text' in each ? each.text : blocksText(each.blocks)] as const]
-      }),
-    ),
-    words,
-    formOf: remembered(),
-    nearestId: nameFinder([...byDocument.keys()]),
-  }
-}
-
-/** Forms are made again rather than all kept: they take as much as the documents do. */
-const mostRemembered = 10_000
-
-function remembered(): (source: Source) => string {
-  const known = new Map<number, string>()
-  return ({ index, text }) => {
-    let form = known.get(index)
-    if (form === undefined) {
-      form = canonical(text)
-      if (known.size >= mostRemembered) known.clear()
-      known.set(index, form)
-    }
-    return form
-  }
-}
-
-function groupByGolden(
+function* groupByGolden(
   questions: readonly RaftQuestion[],
   search: GoldenSearch,
-  onProgress: RaftOptions['onProgress'],
-): { groups: Group[]; refused: RefusedQuestion[] } {
+  { kept, onProgress }: Pick<RaftOptions, 'kept' | 'onProgress'>,
+): Generator<undefined, { groups: Group[]; refused: RefusedQuestion[] }, unknown> {
   const groups = new Map<string, Group>()
   const refused: RefusedQuestion[] = []
+  let earlier = 0
   for (const [i, question] of questions.entries()) {
-    onProgress?.(i + 1, questions.length, 'golden')
-    const golden = findGolden(question, search)
-    if (typeof golden === 'string') {
-      refused.push({ question, reason: golden })
+    const { result, isEarlier } = nextOf(kept?.golden, () => {
+      const found = findGolden(question, search)
+      return typeof found === 'string' ? found : found.index
+    })
+    onProgress?.(i + 1, questions.length, 'golden', (earlier += Number(isEarlier)))
+    yield
+    if (typeof result === 'string') {
+      refused.push({ question, reason: result })
       continue
     }
+    const golden = search.sources[result]!
     const group = groups.get(golden.id) ?? { golden, questions: [] }
     const answer = question.unanswerable ? '' : withQuotesOf(question.answer, golden.text)
     group.questions.push({ ...question, answer, id: question.id ?? String(question.origin?.row ?? i + 1) })

@@ -52,9 +52,8 @@ export interface Source extends Chunk {
   content: number
 }
 
-export const sourceOf = (chunk: Chunk, index: number): Source => ({
+export const withContent = (chunk: Chunk): Omit<Source, 'index'> => ({
   ...chunk,
-  index,
   content: textHash(canonical(chunk.text)),
 })
 

@@ -21,8 +21,25 @@ export interface Bm25Parameters {
   b?: number
   /** What a word counts at least where it is (default 0.5; 0 is plain BM25). */
   d?: number
+  /** The index of the texts, where it is made already (see {@link indexing}). */
+  index?: TermIndex
   /** Called as texts are indexed. */
   onProgress?: (done: number) => void
+}
+
+/** Indexes texts and their titles. Yields now and then, with how many are done. */
+export function indexing(texts: readonly RetrievedText[]): Generator<number, TermIndex, void> {
+  function* whole(): Generator<string> {
+    for (const { title, text } of texts) yield title === undefined ? text : `${title}\n${text}`
+  }
+  return TermIndex.of(whole(), texts.length)
+}
+
+function indexAll(texts: readonly RetrievedText[], onProgress?: (done: number) => void): TermIndex {
+  const steps = indexing(texts)
+  let step = steps.next()
+  for (; step.done !== true; step = steps.next()) onProgress?.(step.value)
+  return step.value
 }
 
 /** What {@link Bm25Index.search} may find. */
@@ -79,12 +96,9 @@ export class Bm25Index {
   readonly #best = new Map<string, readonly RankedText[]>()
   #last: { readonly query: string; readonly terms: readonly QueryTerm[] } | undefined
 
-  constructor(texts: readonly RetrievedText[], { k = 1.2, b = 0.75, d = 0.5, onProgress }: Bm25Parameters = {}) {
+  constructor(texts: readonly RetrievedText[], { k = 1.2, b = 0.75, d = 0.5, ...options }: Bm25Parameters = {}) {
     this.#ids = texts.map(({ id }) => id)
-    const index = new TermIndex(
-      texts.map(({ title, text }) => (title === undefined ? text : `${title}\n${text}`)),
-      onProgress,
-    )
+    const index = options.index ?? indexAll(texts, options.onProgress)
     this.index = index
     ;[this.#k, this.#d] = [k, d]
     this.#damping = Float64Array.from(index.lengths, (length) => k * (1 - b + (b * length) / index.meanLength))

@@ -2,7 +2,7 @@
 
 import { isBefore, type RankedText } from './best-first'
 import type { Bm25Index } from './lexical'
-import type { BestOptions, Ranking, Retriever } from './retriever'
+import type { BestOptions, OpenRetriever, Ranking, Retriever } from './retriever'
 
 /** The ranking of a question by its words. */
 export const wordRanking = (index: Bm25Index, question: string): Ranking => ({
@@ -15,6 +15,9 @@ export const bm25Retriever = (index: Bm25Index): Retriever => ({
   size: index.index.size,
   rank: (questions) => Promise.resolve(questions.map((question) => wordRanking(index, question))),
 })
+
+/** Opens {@link bm25Retriever}. */
+export const openBm25: OpenRetriever = (_texts, words) => Promise.resolve(bm25Retriever(words))
 
 /** Scores all texts of a collection for questions. */
 export interface Scorer {

@@ -36,6 +36,20 @@ class Growing {
 
 const blockSize = 2 ** 18
 
+/** What an index is made of. */
+interface IndexParts {
+  readonly lengths: Uint32Array
+  /** Numbers of terms. */
+  readonly ids: ReadonlyMap<string, number>
+  /** By term, where its texts begin in the two lists; one more at the end. */
+  readonly starts: Uint32Array
+  readonly texts: Uint32Array
+  readonly counts: Uint16Array
+}
+
+/** Texts that are indexed in one go. */
+const textsAtOnce = 1000
+
 /** An inverted index of texts in canonical form. */
 export class TermIndex {
   /** How many texts there are. */
@@ -43,7 +57,7 @@ export class TermIndex {
   /** Distinct terms of each text. */
   readonly lengths: Uint32Array
   readonly meanLength: number
-  readonly #ids = new Map<string, number>()
+  readonly #ids: ReadonlyMap<string, number>
   readonly #starts: Uint32Array
   readonly #texts: Uint32Array
   readonly #counts: Uint16Array
@@ -52,20 +66,27 @@ export class TermIndex {
   /** Where each begins in it. */
   #offsets = new Uint32Array(0)
 
-  /** @param onProgress called now and then with how many texts are done */
-  constructor(texts: readonly string[], onProgress?: (done: number) => void) {
-    this.size = texts.length
-    this.lengths = new Uint32Array(texts.length)
+  private constructor({ lengths, ids, starts, texts, counts }: IndexParts) {
+    this.size = lengths.length
+    ;[this.lengths, this.#ids, this.#starts, this.#texts, this.#counts] = [lengths, ids, starts, texts, counts]
+    this.meanLength = texts.length / Math.max(1, this.size)
+  }
+
+  /** Indexes `size` texts. Yields now and then, with how many are done: whoever runs it may pause. */
+  static *of(texts: Iterable<string>, size: number): Generator<number, TermIndex, void> {
+    const lengths = new Uint32Array(size)
+    const ids = new Map<string, number>()
     const [entryTerms, entryCounts] = [new Growing(), new Growing()]
     // By term: the last text that had it, plus 1, and its entry there.
     const [lastText, lastEntry] = [new Growing(), new Growing()]
     const frequencies = new Growing()
-    texts.forEach((text, t) => {
+    let t = 0
+    for (const text of texts) {
       for (const term of termsOf(canonical(text))) {
-        let id = this.#ids.get(term)
+        let id = ids.get(term)
         if (id === undefined) {
-          id = this.#ids.size
-          this.#ids.set(ownText(term), id)
+          id = ids.size
+          ids.set(ownText(term), id)
           for (const numbers of [lastText, lastEntry, frequencies]) numbers.push(0)
         }
         if (lastText.at(id) === t + 1) {
@@ -77,23 +98,22 @@ export class TermIndex {
         frequencies.add(id)
         entryTerms.push(id)
         entryCounts.push(1)
-        this.lengths[t]!++
+        lengths[t]!++
       }
-      if (t % 1000 === 999) onProgress?.(t + 1)
-    })
-    this.meanLength = entryTerms.length / Math.max(1, texts.length)
-    this.#starts = new Uint32Array(this.#ids.size + 1)
-    for (let id = 0; id < this.#ids.size; id++) this.#starts[id + 1] = this.#starts[id]! + frequencies.at(id)
-    this.#texts = new Uint32Array(entryTerms.length)
-    this.#counts = new Uint16Array(entryTerms.length)
-    const next = this.#starts.slice()
-    for (let t = 0, entry = 0; t < texts.length; t++) {
-      for (let n = this.lengths[t]!; n > 0; n--, entry++) {
+      if (++t % textsAtOnce === 0) yield t
+    }
+    const starts = new Uint32Array(ids.size + 1)
+    for (let id = 0; id < ids.size; id++) starts[id + 1] = starts[id]! + frequencies.at(id)
+    const parts = { texts: new Uint32Array(entryTerms.length), counts: new Uint16Array(entryTerms.length) }
+    const next = starts.slice()
+    for (let text = 0, entry = 0; text < size; text++) {
+      for (let n = lengths[text]!; n > 0; n--, entry++) {
         const place = next[entryTerms.at(entry)]!++
-        this.#texts[place] = t
-        this.#counts[place] = Math.min(entryCounts.at(entry), 0xffff)
+        parts.texts[place] = text
+        parts.counts[place] = Math.min(entryCounts.at(entry), 0xffff)
       }
     }
+    return new TermIndex({ lengths, ids, starts, ...parts })
   }
 
   postings(term: string): Postings {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { bm25Retriever, fusedRetriever, type OpenRetriever, type RetrieverName } from '@jora/data'
+import { bm25Retriever, fusedRetriever, openBm25, type OpenRetriever, type RetrieverName } from '@jora/data'
 import type { Device } from '@jora/tensor'
 import type { ResolveOptions } from '../hub'
 import type { IndexEncoder } from './collection'
@@ -35,7 +35,7 @@ export interface OpenedRetriever {
  * @throws ModelError | HubError for an encoder that cannot be used
  */
 export async function openRetriever(name: RetrieverName, options: RetrieverOptions): Promise<OpenedRetriever> {
-  if (name === 'bm25') return { open: (_texts, words) => Promise.resolve(bm25Retriever(words)), dispose: () => {} }
+  if (name === 'bm25') return { open: openBm25, dispose: () => {} }
   const { embedder: model = defaultEmbedder, device, hub, ...dense } = options
   const embedder = await openEmbedder(model, device, hub)
   const made: DenseRetriever[] = []

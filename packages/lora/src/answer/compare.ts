@@ -5,6 +5,7 @@ import {
   stopIdsOf,
   type AskedQuestion,
   type Estimate,
+  type Kept,
   type PromptTemplate,
   type Row,
   type ScoreName,
@@ -16,7 +17,7 @@ import type { Adapter } from '../adapter/adapter'
 import { loraLinear } from '../adapter/adapter'
 import type { LoraConfig } from '../settings/lora-config'
 import { LocalAnswerer } from './local'
-import { answerQuestions, type AnsweredQuestion } from './scored'
+import { answerQuestions, type AnsweredQuestion, type KeptAnswer } from './scored'
 
 /** What {@link compareTuned} compares, and on what. */
 export interface CompareOptions {
@@ -37,8 +38,10 @@ export interface CompareOptions {
   readonly batchSize?: number
   /** Aborting it ends the comparison, which throws its reason. */
   readonly signal?: AbortSignal | undefined
-  /** Called after each answer with who gave it, how many are done, and how many there are. */
-  readonly onProgress?: (who: 'base' | 'tuned', done: number, total: number) => void
+  /** Answers of an earlier call that compared the same, and where this one keeps its own. */
+  readonly kept?: Readonly<Record<'base' | 'tuned', Kept<KeptAnswer>>>
+  /** Called after each answer: who gave it, how many there are, of how many, and how many of these an earlier call gave. */
+  readonly onProgress?: (who: 'base' | 'tuned', done: number, total: number, earlier: number) => void
 }
 
 /** The scores that answers have, each with its interval. */
@@ -60,7 +63,7 @@ export interface Comparison {
 
 /** Asks base and tuned model the questions of rows. @throws the signal's reason once it is aborted */
 export async function compareTuned(options: CompareOptions): Promise<Comparison> {
-  const { decoder, device, tokenizer, prompt, adapter, lora, rows, limit, signal, onProgress } = options
+  const { decoder, device, tokenizer, prompt, adapter, lora, rows, limit, kept, signal, onProgress } = options
   const rules = { template: prompt, vocabSize: decoder.config.vocabSize }
   const asked = rows.flatMap((row) => questionsOf(row, tokenizer, rules)).slice(0, limit)
   const stopIds = stopIdsOf(prompt, tokenizer, decoder.config.eosTokenIds)
@@ -71,7 +74,8 @@ export async function compareTuned(options: CompareOptions): Promise<Comparison>
         maxNewTokens: options.maxNewTokens ?? 64,
         batchSize: options.batchSize ?? 8,
         ...(signal && { signal }),
-        onProgress: (done, total) => onProgress?.(who, done, total),
+        kept: kept?.[who],
+        onProgress: (done, total, earlier) => onProgress?.(who, done, total, earlier),
       })
     } finally {
       engine.dispose()

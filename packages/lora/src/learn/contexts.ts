@@ -1,12 +1,14 @@
 // Contexts for the questions, after RAFT: the document that answers among others that do not.
 import {
-  buildRaft,
   buildRaftWith,
   DatasetError,
+  fileDigest,
+  openBm25,
+  openRaftWork,
   readQuestions,
   readText,
   type RaftDocument,
-  type RaftOptions,
+  type RaftRunOptions,
   type RefusedQuestion,
 } from '@jora/data'
 import { writeLinesAtomic } from '@jora/tensor/files'
@@ -35,15 +37,12 @@ export async function readDocumentRows(file: string): Promise<RaftDocument[]> {
   })
 }
 
-/** @throws DatasetError when no question is left */
-export async function contextStage({
-  path,
-  model,
-  config,
-  raft,
-  retriever,
-  onProgress,
-}: StageContext): Promise<ContextFigures> {
+/**
+ * Builds the contexts; what a call that was stopped built is gone on with.
+ * @throws DatasetError when no question is left; the signal's reason
+ */
+export async function contextStage(context: StageContext): Promise<ContextFigures> {
+  const { path, model, config, raft = {}, retriever, signal, onProgress } = context
   const { seed, split } = config.settings
   const documents = await readDocumentRows(path('read'))
   const unread: RefusedQuestion[] = []
@@ -53,29 +52,43 @@ export async function contextStage({
       unread.push({ question: { question: '', answer: '', origin }, reason: problem })
     },
   })
-  const options: RaftOptions = {
+  const work = await openRaftWork(path('contexts'), {
+    documents: await fileDigest(path('read')),
+    questions: await fileDigest(path('draft')),
+    tokenizer: model.tokenizer,
+    options: { ...raft, seed, split, retriever: retriever?.name },
+  })
+  const options: RaftRunOptions = {
     ...raft,
     tokenizer: model.tokenizer,
     seed,
     split,
     unread,
-    onProgress: (done, total, what) => onProgress?.(done, total, what),
+    kept: work,
+    signal,
+    onProgress: (done, total, what, earlier) => onProgress?.(done, total, what, earlier),
   }
-  const { rows, refused, statistics } = retriever
-    ? await retriever.use(({ open }) => buildRaftWith(open, documents, questions, options))
-    : buildRaft(documents, questions, options)
-  if (rows.length === 0)
-    throw new DatasetError({
-      file: path('draft'),
-      problem:
-        refused[0] === undefined
-          ? 'no question was accepted'
-          : `no question is left, the first one for: ${refused[0].reason}`,
-    })
-  await writeLinesAtomic(
-    path('contexts'),
-    rows.map((row) => `${JSON.stringify(row)}\n`),
-  )
-  const told = refused.slice(0, mostTold).map(({ question: { question }, reason }) => ({ question, reason }))
-  return { ...statistics, refused: told }
+  try {
+    const { rows, refused, statistics } =
+      retriever === undefined
+        ? await buildRaftWith(openBm25, documents, questions, options)
+        : await retriever.use(({ open }) => buildRaftWith(open, documents, questions, options))
+    if (rows.length === 0)
+      throw new DatasetError({
+        file: path('draft'),
+        problem:
+          refused[0] === undefined
+            ? 'no question was accepted'
+            : `no question is left, the first one for: ${refused[0].reason}`,
+      })
+    await writeLinesAtomic(
+      path('contexts'),
+      rows.map((row) => `${JSON.stringify(row)}\n`),
+    )
+    await work.remove()
+    const told = refused.slice(0, mostTold).map(({ question: { question }, reason }) => ({ question, reason }))
+    return { ...statistics, refused: told }
+  } finally {
+    work.close()
+  }
 }

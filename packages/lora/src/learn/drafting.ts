@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  chunkDocument,
+  chunkDocuments,
   draftLine,
   draftQuestions,
   isTableFile,
@@ -20,10 +20,10 @@ import { readDocumentRows } from './contexts'
 import type { QuestionFigures, StageContext } from './options'
 
 /** The passages that questions are drafted on. */
-async function passagesOf({ path, model, raft = {} }: StageContext): Promise<Chunk[]> {
+async function passagesOf({ path, model, raft = {}, signal, onProgress }: StageContext): Promise<Chunk[]> {
   const { chunkTokens = 256, overlapTokens = 0, tableFormat = 'markdown' } = raft
-  const options = { tokenizer: model.tokenizer, chunkTokens, overlapTokens, tableFormat }
-  return (await readDocumentRows(path('read'))).flatMap((document) => chunkDocument(document, options))
+  const options = { tokenizer: model.tokenizer, chunkTokens, overlapTokens, tableFormat, signal }
+  return chunkDocuments(await readDocumentRows(path('read')), { ...options, ...(onProgress && { onProgress }) })
 }
 
 /** Questions as the later stages read them: JSON as it is, a table or other columns as JSON lines. @throws DatasetError */

@@ -1,12 +1,13 @@
 // Base against tuned on documents that training never saw, and the report of it all.
 import { join } from 'node:path'
-import { loadRows } from '@jora/data'
+import { loadRows, WorkFolder } from '@jora/data'
 import { answeringDType, weightShapes } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import { writeFileAtomic, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { compareTuned, type ComparedQuestion, type Comparison } from '../answer/compare'
+import type { KeptAnswer } from '../answer/scored'
 import type { EarlierFigures, EvaluationFigures, StageContext } from './options'
 import { reportText } from './report'
 
@@ -21,11 +22,20 @@ const lineOf = ({ asked: { row, id, text, answers, grounds }, base, tuned }: Com
     tuned: { answer: tuned.prediction, ...tuned.score },
   })}\n`
 
-/** Asks the held-out questions, all of them or the first ones, and writes answers and report. */
+/** What is evaluated: what answers kept by an earlier call must be of, and what the stages before came to. */
+interface Evaluated {
+  readonly key: string
+  readonly earlier: EarlierFigures
+}
+
+/**
+ * Asks the held-out questions, all of them or the first ones, and writes answers and report. Questions that a call before, which
+ * was stopped, has answers to are not asked again.
+ */
 export async function evaluateStage(
   context: StageContext,
   device: Device,
-  earlier: EarlierFigures,
+  { key, earlier }: Evaluated,
 ): Promise<{ figures: EvaluationFigures; compared: Comparison }> {
   const { path, model, config, outputDir, signal, onProgress, maxNewTokens = 64, evalQuestions = 200 } = context
   const all = await loadRows(path('contexts'))
@@ -38,6 +48,8 @@ export async function evaluateStage(
     tokenizer: model.tokenizer,
   })
   const { adapter, config: lora } = await loadAdapter(path('train'), decoder.config, device)
+  const work = await WorkFolder.open(path('evaluate'), key)
+  const kept = { base: work.stage<KeptAnswer>('base'), tuned: work.stage<KeptAnswer>('tuned') }
   const compared = await compareTuned({
     decoder,
     device,
@@ -48,9 +60,10 @@ export async function evaluateStage(
     rows,
     limit: evalQuestions,
     maxNewTokens,
+    kept,
     signal,
-    onProgress: (who, done, total) => onProgress?.(done, total, who),
-  })
+    onProgress: (who, done, total, before) => onProgress?.(done, total, who, before),
+  }).finally(() => work.close())
   const { base, tuned, questions } = compared
   const figures: EvaluationFigures = { questions: questions.length, base, tuned }
   await writeLinesAtomic(join(outputDir, 'answers.jsonl'), questions.map(lineOf))
@@ -59,5 +72,6 @@ export async function evaluateStage(
     reportText(context, { ...earlier, evaluation: figures, compared: questions }),
   )
   await writeJsonAtomic(path('evaluate'), { ...earlier, evaluation: figures })
+  await work.remove()
   return { figures, compared }
 }

@@ -1,5 +1,5 @@
 // learn, stopped while it trains and while it drafts: the next call goes on where it was.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -103,18 +103,58 @@ test('a run goes on after it was stopped while drafting, and while training', as
   expect(second.asked.count).toBe(4)
   expect(steps).toEqual([1, 2])
 
+  const asking = new AbortController()
+  const answering = learn({
+    ...options,
+    openDrafter: drafter(0).open,
+    signal: asking.signal,
+    onTrain: (event) => void (event.type === 'step' && steps.push(event.step)),
+    onProgress: (_done, _total, what) => what === 'base' && asking.abort(new Error('asked one')),
+  })
+  await expect(answering).rejects.toThrow('asked one')
+
   const stages: string[] = []
+  const answers: string[] = []
   const learned = await learn({
     ...options,
     openDrafter: drafter(0).open,
     onStage: (stage, state) => void stages.push(`${stage} ${state}`),
-    onTrain: (event) => void (event.type === 'step' && steps.push(event.step)),
+    onProgress: (done, _total, what, earlier) => void answers.push(`${what} ${done}, ${earlier} before`),
   })
-  expect(stages).toEqual(['read stands', 'draft stands', 'contexts stands', 'train begins', 'evaluate begins'])
+  expect(answers[0]).toBe('base 1, 1 before')
+  expect(answers.at(-1)).toBe(`tuned ${learned.evaluation.questions}, 0 before`)
+  expect(readdirSync(join(dir, 'out')).filter((name) => name.startsWith('.'))).toEqual([])
+  expect(stages).toEqual(['read stands', 'draft stands', 'contexts stands', 'train stands', 'evaluate begins'])
   expect(steps).toEqual(Array.from({ length: learned.training.steps }, (_, i) => i + 1))
   expect(learned.questions).toMatchObject({ accepted: 6, drafter: 'scripted' })
   expect(readFileSync(join(dir, 'out/report.md'), 'utf8')).toContain('are drafts of scripted')
 }, 120_000)
+
+test('reading and contexts go on behind the file, and the document, at which they were stopped', async () => {
+  const questions = join(dir, 'asked.jsonl')
+  writeFileSync(questions, '{"question":"How many live in Arl?","answer":"1000","document":"Arl"}\n')
+  const seen: string[] = []
+  const until = async (at = '') => {
+    const stop = new AbortController()
+    return learnUntil('contexts', {
+      documents: join(dir, 'docs'),
+      outputDir: join(dir, 'stopped'),
+      model,
+      config: new JoraConfig({ modelPath, device: 'cpu', split: 0.6 }),
+      questions,
+      openDevice: async () => device,
+      signal: stop.signal,
+      onProgress(done, _total, what, earlier) {
+        if (earlier !== done) seen.push(`${what} ${done}`)
+        if (`${what} ${done}` === at) stop.abort(new Error(at))
+      },
+    })
+  }
+  const one = (what: string, count: number) => Array.from({ length: count }, (_, i) => `${what} ${i + 1}`)
+  for (const moment of ['file 2', 'file 5', 'chunk 1', 'chunk 4']) await expect(until(moment)).rejects.toThrow(moment)
+  expect((await until()).contexts).toMatchObject({ chunks: 6, contexts: 1 })
+  expect(seen).toEqual([...one('file', 6), ...one('chunk', 6), ...one('golden', 1), ...one('context', 1)])
+})
 
 test('questions of a table, by its own columns or by others; a row that cannot be read is named', async () => {
   const config = new JoraConfig({ modelPath, device: 'cpu', split: 0.6 })

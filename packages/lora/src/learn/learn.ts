@@ -85,12 +85,11 @@ export async function learnUntil(
   })
   if (last === 'train') return { ...done, questions: drafted, contexts, training }
   let comparison: Comparison | undefined
-  const evaluation = await stage('evaluate', keyOf(trainKey, options.maxNewTokens, options.evalQuestions), async () => {
+  const evaluateKey = keyOf(trainKey, options.maxNewTokens, options.evalQuestions)
+  const evaluation = await stage('evaluate', evaluateKey, async () => {
     const { figures, compared } = await evaluateStage(context, await device(), {
-      documents,
-      drafted,
-      contexts,
-      training,
+      key: evaluateKey,
+      earlier: { documents, drafted, contexts, training },
     })
     comparison = compared
     return figures

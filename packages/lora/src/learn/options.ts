@@ -32,7 +32,7 @@ export interface LearnOptions {
   /** How questions are drafted; the defaults of {@link DraftOptions} when absent. */
   readonly drafting?: Omit<DraftOptions, 'name' | 'cache' | 'signal' | 'onProgress'>
   /** How contexts are made; the defaults of {@link RaftOptions} when absent. */
-  readonly raft?: Omit<RaftOptions, 'tokenizer' | 'onProgress' | 'unread' | 'split' | 'seed'>
+  readonly raft?: Omit<RaftOptions, 'tokenizer' | 'kept' | 'onProgress' | 'unread' | 'split' | 'seed'>
   /** What finds distractors (default: BM25): its name, and how it is opened and disposed around `use`. */
   readonly retriever?:
     | {
@@ -50,8 +50,8 @@ export interface LearnOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with each stage: `stands` where an earlier call did it, from the same. */
   readonly onStage?: (stage: LearnStage, state: 'begins' | 'stands' | 'again') => void
-  /** Called as a stage goes on: how many items are done, of how many, and what they are. */
-  readonly onProgress?: (done: number, total: number, what: LearnProgress) => void
+  /** Called as a stage goes on: how many items are done, of how many, what they are, and how many of them an earlier call did. */
+  readonly onProgress?: (done: number, total: number, what: LearnProgress, earlier?: number) => void
   /** Called with the number of steps when training begins, then with each of its events. */
   readonly onTrain?: (event: TrainEvent | { readonly type: 'begin'; readonly totalSteps: number }) => void
 }

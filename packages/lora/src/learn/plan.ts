@@ -1,6 +1,6 @@
 // What a run from documents to a model would do and take, before it does.
 import { cpus } from 'node:os'
-import { chunkDocument, readQuestions } from '@jora/data'
+import { chunkDocuments, readQuestions } from '@jora/data'
 import { stepFlops } from '../estimate/flops'
 import { estimateStep } from '../estimate/estimate'
 import { plannedModel } from '../estimate/plan'
@@ -37,9 +37,8 @@ export async function planLearning(options: LearnOptions): Promise<LearnPlan> {
   const { chunkTokens = 256, overlapTokens = 0, tableFormat = 'markdown', distractors = 4 } = raft
   const { perChunk = 2, maxQuestions = Infinity, unanswerable = 0.15, leastTokens = 24 } = drafting
   const { documents, figures } = await readWithFigures(options)
-  const chunks = documents.flatMap((each) =>
-    chunkDocument(each, { tokenizer: model.tokenizer, chunkTokens, overlapTokens, tableFormat }),
-  )
+  const cut = { tokenizer: model.tokenizer, chunkTokens, overlapTokens, tableFormat, signal: options.signal }
+  const chunks = await chunkDocuments(documents, cut)
   const long = chunks.filter(({ tokens }) => tokens >= leastTokens).length
   const given = file === undefined ? undefined : (await readQuestions(file, { onRefused: () => {} })).length
   const asked = Math.min(long, Math.ceil(maxQuestions / perChunk))

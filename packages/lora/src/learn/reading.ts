@@ -1,5 +1,13 @@
 // Documents as one file of rows: what was read, what not, and why.
-import { listDocuments, readDocuments, type RaftDocument, type SkippedDocument } from '@jora/data'
+import {
+  listDocuments,
+  readDocuments,
+  WorkFolder,
+  type FileRead,
+  type Kept,
+  type RaftDocument,
+  type SkippedDocument,
+} from '@jora/data'
 import { writeLinesAtomic } from '@jora/tensor/files'
 import { keyOf, type LearnStage } from './journal'
 import type { DocumentFigures, LearnOptions, StageContext } from './options'
@@ -8,14 +16,16 @@ import type { DocumentFigures, LearnOptions, StageContext } from './options'
 export type RunStage = <T>(name: LearnStage, key: string, run: () => Promise<T>) => Promise<T>
 
 /** Reads documents and counts them. @throws DatasetError when there are none */
-export async function readWithFigures({
-  documents: path,
-  onProgress,
-}: Pick<LearnOptions, 'documents' | 'onProgress'>): Promise<{ documents: RaftDocument[]; figures: DocumentFigures }> {
+export async function readWithFigures(
+  { documents: path, signal, onProgress }: Pick<LearnOptions, 'documents' | 'signal' | 'onProgress'>,
+  kept?: Kept<FileRead>,
+): Promise<{ documents: RaftDocument[]; figures: DocumentFigures }> {
   const skipped: SkippedDocument[] = []
   const documents = await readDocuments(path, {
     onSkipped: (each) => void skipped.push(each),
-    onProgress: (done, total) => onProgress?.(done, total, 'file'),
+    kept,
+    signal,
+    onProgress: (done, total, earlier) => onProgress?.(done, total, 'file', earlier),
   })
   const byKind: Record<string, number> = {}
   for (const { origin } of documents) {
@@ -25,14 +35,21 @@ export async function readWithFigures({
   return { documents, figures: { documents: documents.length, byKind, skipped } }
 }
 
-/** Reads the documents anew only where a file changed. */
+/** Reads the documents anew only where a file changed; what a call that was stopped read is gone on with. */
 export async function readStage(context: StageContext, stage: RunStage): Promise<DocumentFigures> {
-  return stage('read', keyOf(await listDocuments(context.documents)), async () => {
-    const { documents, figures } = await readWithFigures(context)
-    await writeLinesAtomic(
-      context.path('read'),
-      documents.map((document) => `${JSON.stringify(document)}\n`),
-    )
-    return figures
+  const key = keyOf(await listDocuments(context.documents))
+  return stage('read', key, async () => {
+    const work = await WorkFolder.open(context.path('read'), key)
+    try {
+      const { documents, figures } = await readWithFigures(context, work.stage('files'))
+      await writeLinesAtomic(
+        context.path('read'),
+        documents.map((document) => `${JSON.stringify(document)}\n`),
+      )
+      await work.remove()
+      return figures
+    } finally {
+      work.close()
+    }
   })
 }

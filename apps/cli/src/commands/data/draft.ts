@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
-  chunkDocument,
+  chunkDocuments,
   draftLine,
   draftQuestions,
   openReplyCache,
@@ -80,12 +80,14 @@ async function draft(values: Values, { io, json }: CommandContext<typeof flags>)
     const skipped: SkippedDocument[] = []
     const read = await readDocuments(documents, {
       onSkipped: (each) => void skipped.push(each),
+      signal,
       onProgress: (done, total) => progress(done, total, 'file'),
     })
     line.clear()
     tellSkipped(skipped, io)
     const { tokenizer } = await describeBase(model, io)
-    const chunks = read.flatMap((each) => chunkDocument(each, { tokenizer, chunkTokens, overlapTokens, tableFormat }))
+    const cut = { tokenizer, chunkTokens, overlapTokens, tableFormat, signal, onProgress: progress }
+    const chunks = await chunkDocuments(read, cut)
     const drafted = await draftQuestions(chunks, opened.drafter, {
       name: opened.name,
       perChunk: values.perPassage,

@@ -2,26 +2,31 @@
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import {
-  buildRaft,
   buildRaftWith,
   DatasetError,
   DEFAULT_REFUSAL,
+  documentsDigest,
+  fileDigest,
+  openBm25,
+  openRaftWork,
   readDocuments,
   readQuestions,
+  type KeptRaftWork,
   type RaftData,
-  type RaftDocument,
-  type RaftQuestion,
+  type RaftInputs,
+  type RaftRunOptions,
   type RaftStatistics,
   type RefusedQuestion,
   type SkippedDocument,
 } from '@jora/data'
 import { columnsOf } from '@jora/lora'
-import { makeFolder, writeLinesAtomic } from '@jora/tensor/files'
-import { UsageError } from '../../errors'
+import { isStream, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
+import { Interrupted, UsageError } from '../../errors'
 import { checkOutputFile, overwriteFlag } from '../../output-file'
 import { defineCommand, type CommandContext } from '../../flags/define-command'
 import { choice, grouped, integer, number, required, text, toggle, withDefault, type ValuesOf } from '../../flags/flag'
 import { settingFlags } from '../../flags/setting-flags'
+import { interruptible } from '../../interrupt'
 import type { Io, Session } from '../../io'
 import { modelFlag } from '../../flags/model-flags'
 import { describeBase } from '../../open-base'
@@ -88,6 +93,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   const {
     documents,
     questions,
+    model,
     output,
     strict,
     overwrite: _overwrite,
@@ -101,17 +107,29 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
   } = values
   const style = styleFor(io.stderr, io.env)
   const line = new StatusLine(io.stderr)
+  const progress = stageProgress(line, style)
   const skipped: SkippedDocument[] = []
   const unread: RefusedQuestion[] = []
-  const progress = stageProgress(line, style)
-  let sources: RaftDocument[]
-  let asked: RaftQuestion[]
+  const { tokenizer } = await describeBase(model, io)
+  const { signal, release } = interruptible(io, () => line.log(style.yellow('stopping; what is done is kept')))
+  let work: KeptRaftWork | undefined
+  let built: RaftData
   try {
-    sources = await readDocuments(documents, {
+    // What comes through a pipe can be read once only, and what goes into one cannot be replaced.
+    if (![output, documents, questions].some(isStream))
+      work = await openWork(output, line, async () => ({
+        documents: await documentsDigest(documents, signal),
+        questions: await fileDigest(questions),
+        tokenizer,
+        options: { ...options, overlapTokens, refusal, named, retriever, embedder, documents, questions },
+      }))
+    const sources = await readDocuments(documents, {
       onSkipped: (each) => void skipped.push(each),
-      onProgress: (done, total) => progress(done, total, 'file'),
+      kept: work?.files,
+      signal,
+      onProgress: (done, total, earlier) => progress(done, total, 'file', earlier),
     })
-    asked = await readQuestions(questions, {
+    const asked = await readQuestions(questions, {
       columns: columnsOf(named),
       onRefused: ({ origin, id, reason }) =>
         void unread.push({
@@ -119,45 +137,81 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
           reason,
         }),
     })
-  } finally {
     line.clear()
-  }
-  tellSkipped(skipped, io)
-  const firstSkippedRow = skipped.find(({ row, refused }) => row !== undefined || refused)
-  if (strict && firstSkippedRow !== undefined)
-    throw new DatasetError({
-      file: firstSkippedRow.file,
-      row: firstSkippedRow.row,
-      problem: `--strict: ${firstSkippedRow.reason}`,
-    })
-  const { tokenizer } = await describeBase(values.model, io)
-  let built: RaftData
-  try {
-    const raftOptions = { ...options, tokenizer, overlapTokens, unread, onProgress: progress }
-    const whole = refusal === undefined ? raftOptions : { ...raftOptions, refusal }
+    tellSkipped(skipped, io)
+    checkSkipped(skipped, strict)
+    const raftOptions: RaftRunOptions = {
+      ...options,
+      ...(refusal === undefined ? {} : { refusal }),
+      ...(work === undefined ? {} : { kept: work }),
+      tokenizer,
+      overlapTokens,
+      unread,
+      signal,
+      onProgress: progress,
+    }
     built =
       retriever === 'bm25'
-        ? buildRaft(sources, asked, whole)
+        ? await buildRaftWith(openBm25, sources, asked, raftOptions)
         : await withRetriever({ retriever, embedder, indexDir }, documents, io, ({ open }) =>
-            buildRaftWith(open, sources, asked, whole),
+            buildRaftWith(open, sources, asked, raftOptions),
           )
-  } finally {
     line.clear()
+    tellRefused(built.refused, built.statistics, io)
+    checkRefused(built, questions, strict)
+    await makeFolder(dirname(resolve(output)))
+    await writeLinesAtomic(
+      output,
+      built.rows.map((row) => `${JSON.stringify(row)}\n`),
+    )
+    await work?.remove()
+  } catch (error) {
+    line.clear()
+    if (signal.aborted) {
+      line.log('stopped; the same command goes on from there')
+      throw new Interrupted('stopped')
+    }
+    // What is wrong with the input is changed before there is another call.
+    if (error instanceof DatasetError) await work?.remove()
+    throw error
+  } finally {
+    release()
+    line.clear()
+    work?.close()
   }
-  const { rows, refused, statistics } = built
-  tellRefused(refused, statistics, io)
-  checkRefused(built, questions, strict)
-  await makeFolder(dirname(resolve(output)))
-  await writeLinesAtomic(
-    output,
-    rows.map((row) => `${JSON.stringify(row)}\n`),
-  )
+  const { refused, statistics } = built
   io.stderr.write(`${summary(statistics, style).join('\n')}\n`)
   if (json) io.stdout.write(`${JSON.stringify({ output, statistics, refused: refused.map(flat), skipped })}\n`)
   else
     io.stderr.write(
-      `\nThe contexts are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(values.model)} --dataset ${shellWord(output)}`)}\n`,
+      `\nThe contexts are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(model)} --dataset ${shellWord(output)}`)}\n`,
     )
+}
+
+/** Opens what a call before did of the work. Where nothing can be kept, that is told. */
+async function openWork(
+  output: string,
+  line: StatusLine,
+  inputs: () => Promise<RaftInputs>,
+): Promise<KeptRaftWork | undefined> {
+  const from = await inputs()
+  try {
+    const work = await openRaftWork(output, from)
+    if (work.found === 'same') line.log('going on where the call before was stopped')
+    if (work.found === 'other')
+      line.log('the call before, which was stopped, had other documents, questions or settings: beginning anew')
+    return work
+  } catch (error) {
+    line.log(`what is done cannot be kept for another call: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+/** @throws DatasetError when something was skipped that --strict asks for */
+function checkSkipped(skipped: readonly SkippedDocument[], strict: boolean): void {
+  const first = skipped.find(({ row, refused }) => row !== undefined || refused)
+  if (strict && first !== undefined)
+    throw new DatasetError({ file: first.file, row: first.row, problem: `--strict: ${first.reason}` })
 }
 
 /** @returns whether a file is replaced */

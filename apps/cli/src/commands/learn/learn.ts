@@ -101,7 +101,7 @@ async function learnCommand(
     evalQuestions: values.evalQuestions,
     signal,
     onStage: (stage, state) => display.stage(stage, state),
-    onProgress: (done, total, what) => display.progress(done, total, what),
+    onProgress: (done, total, what, earlier) => display.progress(done, total, what, earlier),
     onTrain: (event) => display.train(event),
   }
   try {

@@ -1,0 +1,172 @@
+// Work that is stopped at any moment: the next call goes on behind what was done, and what comes of it is the same.
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadTokenizer } from '../rows/files'
+import { documents, questions } from '../../test/raft-build'
+import { documentsDigest } from '../documents/digest'
+import { readDocuments } from '../documents/read-documents'
+import { buildRaft, buildRaftWith, type RaftOptions } from '../raft/build'
+import { Random } from '../random'
+import { openBm25 } from '../retrieval/retrievers'
+import type { Tokenizer } from '../tokenizer/tokenizer'
+import type { Kept } from './kept'
+import { openRaftWork } from './raft-work'
+import { WorkFolder } from './work-folder'
+
+let [dir, tokenizer]: [string, Tokenizer] = ['', undefined as never]
+const path = (name: string) => join(dir, name)
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'jora-work-'))
+  tokenizer = await loadTokenizer(join(import.meta.dirname, '../../../../apps/cli/assets/tiny-llama'))
+})
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+/** All results that are left of a stage. */
+const all = <T>(kept: Kept<T>): T[] => {
+  const results: T[] = []
+  for (let next = kept.take(); next !== undefined; next = kept.take()) results.push(next)
+  return results
+}
+
+test('results come back in their order, whatever a kill left of the last one', async () => {
+  const first = await WorkFolder.open(path('out.jsonl'), 'a')
+  expect(first.found).toBe('nothing')
+  const stage = first.stage<string>('words')
+  expect(stage.take()).toBeUndefined()
+  for (const word of ['one', 'zwölf', 'three\n', '四']) stage.add(word)
+  first.close()
+  const file = path('.out.jsonl.work/words.jsonl')
+  // In the middle of a character of three bytes.
+  truncateSync(file, readFileSync(file).length - 5)
+
+  const second = await WorkFolder.open(path('out.jsonl'), 'a')
+  expect(second.found).toBe('same')
+  const again = second.stage<string>('words')
+  expect(all(again)).toEqual(['one', 'zwölf', 'three\n'])
+  again.add('vier')
+  second.close()
+  // Another process that did the same at the same time, and lines that are none.
+  appendFileSync(file, '[2,"three\\n"]\n[9,"later"]\nnull\n[4,"five"]\n{"a":')
+  const third = await WorkFolder.open(path('out.jsonl'), 'a')
+  expect(all(third.stage('words'))).toEqual(['one', 'zwölf', 'three\n', 'vier', 'five'])
+  third.close()
+
+  const other = await WorkFolder.open(path('out.jsonl'), 'b')
+  expect(other.found).toBe('other')
+  expect(all(other.stage('words'))).toEqual([])
+  await other.remove()
+  expect(existsSync(path('.out.jsonl.work'))).toBe(false)
+})
+
+test('contexts: stopped at ten moments, the rows are those of an unbroken call, and no result is made twice', async () => {
+  const options: RaftOptions = { tokenizer, chunkTokens: 48 }
+  const whole = buildRaft(documents, questions, options)
+  const groups = new Set(whole.rows.map((row) => row.questions[0]!.golden![0])).size
+  const made = { chunks: 0, golden: 0, rows: 0 }
+  const total = documents.length + questions.length + groups
+  const random = new Random(7)
+  const moments = Array.from({ length: 10 }, () => 1 + random.below(total - 10)).sort((a, b) => a - b)
+
+  /** One call, which is stopped once so many results are made in all. */
+  async function call(stopAfter: number) {
+    const inputs = { documents: 'd', questions: 'q', tokenizer, options: { chunkTokens: 48 } }
+    const work = await openRaftWork(path('rows.jsonl'), inputs)
+    const stop = new AbortController()
+    const counted = <T>(name: keyof typeof made, kept: Kept<T>): Kept<T> => ({
+      take: () => kept.take(),
+      add(result) {
+        kept.add(result)
+        made[name]++
+        if (made.chunks + made.golden + made.rows >= stopAfter) stop.abort(new Error('enough'))
+      },
+    })
+    const kept = {
+      chunks: counted('chunks', work.chunks),
+      golden: counted('golden', work.golden),
+      rows: counted('rows', work.rows),
+    }
+    try {
+      return await buildRaftWith(openBm25, documents, questions, { ...options, kept, signal: stop.signal })
+    } finally {
+      work.close()
+    }
+  }
+  let stopped = 0
+  for (const moment of moments)
+    await call(moment).catch((error: Error) => (stopped += Number(error.message === 'enough')))
+  expect(stopped).toBe(10)
+  expect(await call(Infinity)).toEqual(whole)
+  expect(made).toEqual({ chunks: documents.length, golden: questions.length, rows: groups })
+})
+
+test('other documents, questions, settings or tokens are other work', async () => {
+  const open = async (change: object) => {
+    const inputs = { documents: 'd', questions: 'q', tokenizer, options: { seed: 1, split: 0.5 }, ...change }
+    const work = await openRaftWork(path('same.jsonl'), inputs)
+    work.close()
+    return work.found
+  }
+  expect(await open({})).toBe('nothing')
+  expect(await open({ options: { split: 0.5, seed: 1 } })).toBe('same')
+  const otherWords: Tokenizer = { ...tokenizer, vocabSize: tokenizer.vocabSize, idToToken: (id) => `${id}` }
+  const otherCuts: Tokenizer = { ...otherWords, idToToken: tokenizer.idToToken.bind(tokenizer), encode: () => [1] }
+  for (const change of [
+    { documents: 'e' },
+    { questions: 'r' },
+    { options: { seed: 2, split: 0.5 } },
+    { tokenizer: otherWords },
+    { tokenizer: otherCuts },
+  ]) {
+    expect(await open(change), Object.keys(change).join()).toBe('other')
+    await open({})
+  }
+})
+
+test('documents: files that are read already are not read again, but for those that could not be', async () => {
+  const docs = path('docs')
+  mkdirSync(docs)
+  for (const name of ['a.txt', 'b.txt', 'd.txt']) writeFileSync(join(docs, name), `This is ${name}.`)
+  writeFileSync(join(docs, 'c.docx'), 'no archive')
+  const before = await documentsDigest(docs)
+  const read = async (stopAfter: number) => {
+    const work = await WorkFolder.open(path('read.jsonl'), before)
+    const stop = new AbortController()
+    const seen: number[][] = []
+    try {
+      const found = await readDocuments(docs, {
+        kept: work.stage('files'),
+        signal: stop.signal,
+        onSkipped: () => {},
+        onProgress(done, _total, earlier) {
+          seen.push([done, earlier])
+          if (done === stopAfter) stop.abort(new Error('enough'))
+        },
+      }).catch(() => [])
+      return { seen, ids: found.map(({ id }) => id) }
+    } finally {
+      work.close()
+    }
+  }
+  expect((await read(3)).seen).toEqual([
+    [1, 0],
+    [2, 0],
+    [3, 0],
+  ])
+  writeFileSync(join(docs, 'a.txt'), 'Something else.')
+  const { seen, ids } = await read(9)
+  // c.docx is looked at again.
+  expect(seen.map(([, earlier]) => earlier)).toEqual([1, 2, 2, 2])
+  expect(ids).toEqual(['a', 'b', 'd'])
+  expect(await documentsDigest(docs)).not.toBe(before)
+})
