@@ -24,11 +24,14 @@ const shape: Readonly<Record<DraftKind, string>> = {
   unanswerable: '[{"question": "…", "answer": "", "quote": ""}]',
 }
 
-/** The passage between marks of its own. */
+/** The passage, and where it is from, between marks that neither holds. */
 function marked({ title, text }: Pick<Chunk, 'title' | 'text'>): string {
-  const mark = `passage-${(textHash(text) >>> 0).toString(36)}`
-  const about = title === undefined ? '' : `It is from: ${JSON.stringify(title)}\n`
-  return `${about}<${mark}>\n${text}\n</${mark}>`
+  const data = title === undefined ? text : `It is from: ${JSON.stringify(title)}\n\n${text}`
+  const markOf = (salt: string) => `passage-${(textHash(salt + data) >>> 0).toString(36)}`
+  let mark = markOf('')
+  // A document may be written for the mark that it would be given.
+  for (let i = 1; data.includes(mark); i++) mark = markOf(String(i))
+  return `<${mark}>\n${data}\n</${mark}>`
 }
 
 /** What a reply looks like, on a passage that no document has: small models copy a form better than they read of it. */
