@@ -56,6 +56,7 @@ export const longest: Meaning = {
 /** Optimisers by a part of their names; the first that fits. */
 const optimisers = [
   [/schedule_?free/i, 'schedule_free_adamw'],
+  [/adamw.*8bit/i, 'adamw_8bit'],
   [/adamw/i, undefined],
   [/lion/i, 'lion'],
   [/muon/i, 'muon'],

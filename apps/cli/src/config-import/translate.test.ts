@@ -198,6 +198,10 @@ describe('examples of the tools’ own documentation', () => {
   })
 })
 
+test.each(['adamw_8bit', 'adamw_bnb_8bit', 'paged_adamw_8bit'])('%s is AdamW in 8 bits', (name) => {
+  expect(read(axolotlYaml.replace('adamw_8bit', name)).flags).toMatchObject({ optimizer: 'adamw_8bit' })
+})
+
 describe('what cannot be had', () => {
   const change = (yaml: string, more: string) =>
     oursOf(parseConfigText(`${yaml}${more}`, 'x.yaml'), 'x.yaml', new Set(), () => {})
