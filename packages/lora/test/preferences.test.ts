@@ -83,7 +83,7 @@ describe.skipIf(!existsSync(modelDir))('against TRL on stories260K (needs ../sha
         lora,
         adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
         maxGradNorm: 0,
-        preference: { rule: preferences[name], beta: golden.beta, samples },
+        preference: { rule: preferences[name], beta: golden.beta, samples, mostSamples: samples.length },
       },
       device,
     )

@@ -1,7 +1,7 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import { collate, countSamples, packSamples, planShapes, type Sample } from '@jora/data'
+import { collate, countSamples, packSamples, planShapes, type Batch, type BatchRow, type Sample } from '@jora/data'
 import { loraLinear, type Adapter } from '../adapter/adapter'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
@@ -53,17 +53,16 @@ export class Evaluator {
   async run(samples: readonly Sample[], adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
     const { batchSize, padId, groups = 1, signal, onProgress } = options
     let [total, targetTokens, done] = [0, 0, 0]
-    const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
-    const [shape] = planShapes(samples, batches, { most: 1, groups })
+    const { batches, batchOf } = planEvaluation(samples, { batchSize, padId, groups })
     for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = collate(samples, rows, { padId, groups, shape })
+      const batch = batchOf(rows)
       const inputs = uploadBatch(batch, this.#device)
       const loss = this.#losses(adapter, inputs)
       total += await loss.item()
       disposeTree([loss, inputs])
       targetTokens += batch.targetTokens
-      done += rows.flat().length
+      done += batch.samples.length
       onProgress?.(done, samples.length)
     }
     const loss = total / targetTokens
@@ -79,6 +78,16 @@ export class Evaluator {
   dispose(): void {
     this.#losses.dispose()
   }
+}
+
+/** Batches of one shape that hold these samples with little padding: the rows of each, and how they are made. */
+export function planEvaluation(
+  samples: readonly Sample[],
+  { batchSize, padId, groups = 1 }: Pick<EvaluateOptions, 'batchSize' | 'padId' | 'groups'>,
+) {
+  const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
+  const [shape] = planShapes(samples, batches, { most: 1, groups })
+  return { batches, batchOf: (rows: readonly BatchRow[]): Batch => collate(samples, rows, { padId, groups, shape }) }
 }
 
 const longestOf = (samples: readonly Sample[]): number => samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)

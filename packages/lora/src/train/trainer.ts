@@ -164,7 +164,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
       sumsBatches: plan.sumsBatches,
-      preference: preference && { ...preference, samples: train },
+      preference: preference && { ...preference, samples: train, mostSamples: plan.mostSamples },
     },
     device,
   )

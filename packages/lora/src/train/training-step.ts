@@ -72,10 +72,18 @@ export interface StepConfig {
   readonly maxGradNorm: number
   /** Steps of one batch go the way of those of several, where a run has both: a shape is one program then. */
   readonly sumsBatches?: boolean | undefined
-  /** What preferences are learned by, and the samples of which batches are made; absent: answers are learned. */
-  readonly preference?:
-    | { readonly rule: Preference; readonly beta: number; readonly samples: readonly Sample[] }
-    | undefined
+  /** How preferences are learned; absent: answers are. */
+  readonly preference?: PreferenceConfig | undefined
+}
+
+/** How a run learns preferences. */
+export interface PreferenceConfig {
+  readonly rule: Preference
+  readonly beta: number
+  /** The samples of which batches are made. */
+  readonly samples: readonly Sample[]
+  /** Samples of the batch that has the most: all are filled up to as many, so that a shape is one program. */
+  readonly mostSamples: number
 }
 
 /** Programs of so many shapes are kept; the one longest unused gives its memory back first. */
@@ -210,7 +218,7 @@ export class TrainingStep {
       yield {
         ...uploadBatch(batch, this.#device),
         keys,
-        ...(preference && uploadAnswers(batch, preference.samples, this.#device)),
+        ...(preference && uploadAnswers(batch, preference.samples, preference.mostSamples, this.#device)),
       }
       first += batch.rowCount
     }
