@@ -63,7 +63,7 @@ interface Target {
 
 /** The tensor's bytes: as stored when nothing changes, else merged and rounded block by block. */
 async function produce({ name, stored, dtype, bytes }: Target, source: MergedTensors): Promise<Uint8Array> {
-  if (!source.delta(name) && dtype === stored) return source.stored(name)
+  if (!source.changed(name) && dtype === stored) return source.stored(name)
   if (!isFloatDType(dtype)) throw new TypeError(`${name} is ${dtype}, expected F32, F16 or BF16`)
   const out = new Uint8Array(bytes)
   let at = 0
@@ -108,7 +108,7 @@ async function checkFolders({ modelDir, adapterDir, outputDir }: MergeOptions): 
  * Writes the model in `modelDir` with W + scale · B·A in place of each adapted weight W, summed in float32 or better and
  * rounded once to the stored type, to nearest even (blocks of a GGUF file are unpacked, and become f16 unless `dtype` says
  * otherwise). Config, tokenizer, generation settings and chat template come along;
- * a tied head stays absent. Tensors are streamed: memory stays near the largest tensor. `outputDir` appears whole or not
+ * a tied head stays absent, unless the adapter has one apart. Tensors are streamed: memory stays near the largest tensor. `outputDir` appears whole or not
  * at all.
  * @throws ConfigError | ModelError | HubError | SafetensorsError for a model, adapter or folder that cannot be used;
  *   RangeError for a weight that does not fit `dtype`
@@ -124,7 +124,7 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const targets = planTensors(source, wanted)
   const shards = planShards(targets, maxShardBytes)
 
-  const beside = await modelFiles(source.model, wanted)
+  const beside = await modelFiles(source.model, wanted, source.config)
   const files = shards.map(({ file }) => file)
   const fill = async (folder: string) => {
     let done = 0
@@ -161,6 +161,6 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
     outputDir,
     files: files.sort(),
     totalBytes: targets.reduce((n, { bytes }) => n + bytes, 0),
-    mergedModules: source.deltas.size,
+    mergedModules: source.changedModules,
   }
 }

@@ -14,6 +14,7 @@ import {
   type EvalEvent,
   type StepConfig,
   type TrainConfig,
+  lowRankOf,
 } from '../src/index'
 import {
   config,
@@ -72,7 +73,7 @@ describe.each(Object.entries(kinds))('%s', (_name, change) => {
     expect(await dataOf(resumed.result.adapter)).toEqual(kept)
     // What a checkpoint's folder holds as an adapter is what is evaluated.
     const { adapter } = await readAdapter(folders.at(-1)!, model.config)
-    const files = Object.values(adapter).flatMap(({ loraA, loraB }) => [loraA, loraB])
+    const files = Object.values(lowRankOf(adapter)).flatMap(({ loraA, loraB }) => [loraA, loraB])
     expect(files.map((values) => new Uint8Array(values.buffer.slice(0)))).toEqual(kept)
   })
 })

@@ -27,6 +27,7 @@ import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
+const { modulesToSave, ensureWeightTying, trainableTokenIndices } = trainFlags
 const { batchSize, gradientAccumulationSteps, mesh, optimizer } = trainFlags
 
 const flags = {
@@ -50,6 +51,9 @@ const flags = {
     useRslora,
     useDora,
     initLoraWeights,
+    modulesToSave,
+    ensureWeightTying,
+    trainableTokenIndices,
     optimizer,
   }),
   ...grouped('Device:', {

@@ -92,6 +92,21 @@ export const initialisation: Meaning = {
   },
 }
 
+/** Modules that are trained whole. */
+export const wholeModules: Meaning = {
+  make: (written) => {
+    const items = Array.isArray(written.value) ? (written.value as readonly Written[]) : [written]
+    const names = items
+      .flatMap((item) => textOf(item).split(/[\s,]+/))
+      .filter(Boolean)
+      .map((name) => name.split('.').at(-1)!)
+    const other = names.find((name) => !['embed_tokens', 'lm_head'].includes(name))
+    return other === undefined
+      ? { modulesToSave: names.join(',') }
+      : [`${other} trained whole; JORA trains embed_tokens and lm_head so`]
+  },
+}
+
 export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isOn(text) ? 'on' : 'off'))
 /** A number of steps where −1 and 0 mean none. */
 const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))

@@ -2,8 +2,7 @@
 import { collate, type Batch } from '@jora/data'
 import type { Decoder } from '@jora/llama'
 import type { Device, OptimizerName } from '@jora/tensor'
-import { emptyAdapter, initAdapter } from '../adapter/adapter'
-import { methodOf } from '../adapter/methods'
+import { emptyAdapter, initAdapter, startsFromBase } from '../adapter/adapter'
 import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
 import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
@@ -46,7 +45,7 @@ export class StepLoop {
     const { lora, optimizer } = work
     this.stepper = new TrainingStep(decoder, { lora, adamw, optimizer, maxGradNorm: 1 }, device)
     // A method that starts from the base would read weights that a plan has not.
-    const adapter = methodOf(work.lora).readsBase
+    const adapter = startsFromBase(work.lora)
       ? emptyAdapter(decoder.config, work.lora, device)
       : initAdapter(decoder.config, work.lora, 1, device)
     this.state = initState(placeAdapter(adapter, decoder.config, device), { optimizer })

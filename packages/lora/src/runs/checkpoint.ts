@@ -13,7 +13,7 @@ import { treeEntries, treeOf } from './packed-slot'
 import { fold, newRun } from './state'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
-import { restored } from '../adapter/adapter'
+import { restored } from '../adapter/host'
 import { methodOf } from '../adapter/methods'
 import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
 import { peftConfig } from '../adapter/peft/peft-config'
@@ -175,7 +175,7 @@ export async function loadCheckpoint(
     }
   }
   const arraysOf = (file: string, config: LoraConfig) =>
-    tensorsOf(file, (tensors, path) => adapterArrays(tensors, path, modules, config))
+    tensorsOf(file, (tensors, path) => adapterArrays(tensors, path, modules, config, model))
   const written = methodOf(lora).converted?.config(lora) ?? lora
   const adapter = restored(await arraysOf(adapterWeightsFile, written), lora)
   const slots: [SlotName, Tree][] = []

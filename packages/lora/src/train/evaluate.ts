@@ -2,7 +2,8 @@
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import { collate, countSamples, packSamples, planShapes, type Batch, type BatchRow, type Sample } from '@jora/data'
-import { loraLinear, type Adapter } from '../adapter/adapter'
+import type { Adapter } from '../adapter/adapter'
+import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 
@@ -39,8 +40,8 @@ export class Evaluator {
     this.#device = device
     this.#losses = jit(
       (adapter: Adapter, batch: DeviceBatch) => {
-        const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
-        return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
+        const model = lora ? withAdapter(decoder, adapter, lora) : decoder
+        return sum(tokenLosses(model, ...lossInputs(batch)))
       },
       { maxPrograms: 2 },
     )

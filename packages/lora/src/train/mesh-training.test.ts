@@ -196,6 +196,8 @@ describe('the bundled model', () => {
   describe.each<[string, Partial<LoraConfig>]>([
     ['DoRA', { useDora: true }],
     ['PiSSA', { initLoraWeights: 'pissa' }],
+    ['embedding and head', { modulesToSave: ['embed_tokens', 'lm_head'] }],
+    ['rows of tokens', { trainableTokenIndices: [9, 700, 1535] }],
   ])('%s', (_name, method) => {
     const few = () => ({
       folder: bundled,

@@ -20,9 +20,13 @@ export const dataGroups = (device: Device): number => (device instanceof MeshDev
 const partSpec = (name: PartName, out: readonly string[], input: readonly string[]): PartitionSpec =>
   name === 'magnitude' || name === 'lengths'
     ? P(out)
-    : name === 'loraA' || name === 'initialA'
-      ? P(null, input)
-      : P(out, null)
+    : name === 'weight'
+      ? P(out, input)
+      : name === 'rows'
+        ? P()
+        : name === 'loraA' || name === 'initialA'
+          ? P(null, input)
+          : P(out, null)
 
 /**
  * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row

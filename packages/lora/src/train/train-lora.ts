@@ -6,7 +6,7 @@ import { MeshDevice, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import { disposeTree, type Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Adapter } from '../adapter/adapter'
+import { lowRankOf, trainedNumbers, type Adapter } from '../adapter/adapter'
 import {
   checkpointFolder,
   listCheckpoints,
@@ -61,7 +61,10 @@ export const joraVersion: string = packageJson.version
 /** Rank and scale, for an error. */
 function described(config: LoraConfig): string {
   const { r, alpha, useRslora, rankPattern, alphaPattern } = config
+  const { modulesToSave, ensureWeightTying, trainableTokenIndices: tokens } = config
   const patterns = [
+    modulesToSave && `modules to save ${modulesToSave.join(' and ')}${ensureWeightTying ? ', tied' : ''}`,
+    tokens && `tokens ${JSON.stringify(tokens)}`,
     rankPattern && `ranks ${JSON.stringify(rankPattern)}`,
     alphaPattern && `alphas ${JSON.stringify(alphaPattern)}`,
   ]
@@ -132,6 +135,7 @@ async function train(
   await using own = open ? undefined : await openModel(settings.modelPath, config.modelOptions)
   const opened = open ?? own!
   const { path, id, revision } = opened.ref
+  trainedNumbers(opened.config, config.train.lora) // What does not fit the model is refused before its weights are read.
   const model = await opened.decoder(device, settings.dtype)
   const modelHash = await opened.digest()
   const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
@@ -279,8 +283,12 @@ async function initialAdapter(
   device: Device,
 ): Promise<Adapter> {
   const { adapter, config } = await loadAdapter(folder, model, device)
-  const same = Object.keys(adapter).every(
+  const replaced = (of: LoraConfig) =>
+    JSON.stringify([of.modulesToSave, of.ensureWeightTying, of.trainableTokenIndices].map((value) => value ?? null))
+  const sameModules = replaced(config) === replaced(want)
+  const same = Object.keys(lowRankOf(adapter)).every(
     (module) =>
+      sameModules &&
       methodName(config) === methodName(want) &&
       loraRank(config, module) === loraRank(want, module) &&
       loraScaling(config, module) === loraScaling(want, module),

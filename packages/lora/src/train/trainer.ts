@@ -157,7 +157,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         epsilon: config.adamEpsilon,
         weightDecay: config.weightDecay,
         momentum: config.momentum,
-        rateOf: plus === undefined ? undefined : (path) => (path.at(-1) === 'loraA' ? 1 : plus),
+        rateOf: plus === undefined ? undefined : (path) => (['loraB', 'magnitude'].includes(path.at(-1)!) ? plus : 1),
       },
       optimizer,
       emaDecay,

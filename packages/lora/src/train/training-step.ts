@@ -33,7 +33,8 @@ import {
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch, Sample } from '@jora/data'
 import { devicePut } from '@jora/shard'
-import { joinTrained, loraLinear, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
+import { joinTrained, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
+import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 import { neftune } from './neftune'
@@ -138,9 +139,9 @@ export class TrainingStep {
     this.#config = config
     const { neftuneAlpha } = config
     const lossSum = (trained: Adapter, frozen: FrozenParts, { keys, ...batch }: TrainingBatch): Tensor => {
-      const linear = loraLinear(joinTrained(trained, frozen), config.lora, config.lora.dropout > 0 ? keys : undefined)
-      const noisy = neftuneAlpha === undefined ? {} : { embedded: neftune(neftuneAlpha, keys) }
-      const policy = { ...decoder, linear, ...noisy }
+      const noisy = neftuneAlpha === undefined ? decoder : { ...decoder, embedded: neftune(neftuneAlpha, keys) }
+      const dropoutKeys = config.lora.dropout > 0 ? keys : undefined
+      const policy = withAdapter(noisy, joinTrained(trained, frozen), config.lora, dropoutKeys)
       const { members, signs, ...inputs } = batch
       if (!config.preference || !members || !signs) return sum(tokenLosses(policy, ...lossInputs(inputs)))
       const { rule, beta } = config.preference

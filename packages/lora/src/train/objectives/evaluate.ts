@@ -2,7 +2,8 @@
 import { add, cast, concat, disposeTree, gt, jit, mul, reshape, sum, type Device, type Tensor } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
 import type { PreferenceSample } from '@jora/data'
-import { loraLinear, type Adapter } from '../../adapter/adapter'
+import type { Adapter } from '../../adapter/adapter'
+import { withAdapter } from '../../adapter/apply'
 import type { LoraConfig } from '../../settings/lora-config'
 import { uploadBatch } from '../device-batch'
 import { planEvaluation, type EvaluateOptions } from '../evaluate'
@@ -30,7 +31,7 @@ export class PreferenceEvaluator {
   constructor(decoder: Decoder, lora: LoraConfig, device: Device, { rule, beta }: { rule: Preference; beta: number }) {
     this.#device = device
     const figures = (adapter: Adapter, inputs: AnswerBatch): Tensor => {
-      const policy = { ...decoder, linear: loraLinear(adapter, lora) }
+      const policy = withAdapter(decoder, adapter, lora)
       const batch = preferenceBatch(rule, policy, decoder, inputs)
       const margin = rule.margin(batch, beta)
       const right = cast(gt(mul(margin, batch.signs), 0), 'f32')
