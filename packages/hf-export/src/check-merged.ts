@@ -34,8 +34,13 @@ const shapeOf = (shape: readonly number[]): string => `[${shape.join(',')}]`
 async function checkTensor(source: MergedTensors, name: string, { weights }: OpenModel): Promise<number> {
   const { type: dtype, file: path } = weights.entries.get(name)!
   if (!isFloatDType(dtype)) {
-    if (Buffer.compare(await source.stored(name), await weights.read(name)) !== 0)
-      throw new ExportError(`${path}: ${name} differs from the model's`)
+    let from = 0
+    for await (const part of source.stored(name)) {
+      const to = from + part.length
+      if (Buffer.compare(part, await weights.read(name, from, to)) !== 0)
+        throw new ExportError(`${path}: ${name} differs from the model's`)
+      from = to
+    }
     return 0
   }
   let at = 0

@@ -11,7 +11,7 @@ import {
   type Parts,
   type ReplacedWeight,
 } from '@jora/lora'
-import { isFloatDType } from '@jora/tensor/safetensors'
+import { isFloatDType, isSafetensorsDType, safetensorsBytes } from '@jora/tensor/safetensors'
 import { allFinite, blockBytesOf, decodeRows, type WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
 
@@ -100,12 +100,19 @@ export class MergedTensors implements AsyncDisposable {
     return this.changes.deltas.get(name.replace(/\.weight$/, ''))
   }
 
-  /** The tensor's bytes as stored, without what the adapter changes. @throws ExportError when a float is not finite */
-  async stored(name: string): Promise<Uint8Array> {
-    const bytes = await this.model.weights.read(this.#stored(name))
-    const { type } = this.tensors.get(name)!
-    if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
-    return bytes
+  /**
+   * The bytes of a tensor that safetensors can hold, as stored, without what the adapter changes, 4 MB at a time.
+   * @throws ExportError when a float is not finite
+   */
+  async *stored(name: string): AsyncGenerator<Uint8Array> {
+    const { type, shape } = this.tensors.get(name)!
+    const length = isSafetensorsDType(type) ? safetensorsBytes(type, shape) : undefined
+    if (length === undefined) throw new TypeError(`${name} is stored as ${type}, which safetensors does not hold`)
+    for (let at = 0; at < length; at += blockBytes) {
+      const bytes = await this.model.weights.read(this.#stored(name), at, Math.min(length, at + blockBytes))
+      if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
+      yield bytes
+    }
   }
 
   #notFinite(name: string): never {
