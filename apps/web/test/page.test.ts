@@ -36,11 +36,8 @@ interface Opened {
   readonly errors: string[]
 }
 
-/** Of a window, and of a phone. */
-const heightOf = (width: number): number => (width < 500 ? 844 : 860)
-
 async function open(path: string): Promise<Opened> {
-  const viewport = { width: 1280, height: heightOf(1280) }
+  const viewport = { width: 1280, height: 860 }
   const context = await browser.newContext({ colorScheme: 'light', viewport, reducedMotion: 'reduce' })
   const page = await context.newPage()
   const errors: string[] = []
@@ -136,7 +133,7 @@ describe('every page', () => {
       await page.evaluate(`(() => { const module = undefined; const define = undefined; ${axe} })()`)
       for (const { look, colorScheme, width, rules } of looks) {
         await page.emulateMedia({ colorScheme })
-        await page.setViewportSize({ width, height: heightOf(width) })
+        await page.setViewportSize({ width, height: 860 })
         await page.waitForTimeout(150)
         await shoot(page, `${name}-${look}.png`, true)
         const found = await page.evaluate<AxeResults>(`axe.run(document, ${JSON.stringify(rules)})`)
@@ -144,7 +141,9 @@ describe('every page', () => {
           .filter(({ impact }) => impact === 'serious' || impact === 'critical')
           .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n  ')}`)
         expect(bad, look).toEqual([])
-        expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), look).toBeLessThanOrEqual(0)
+        expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), look).toBeLessThanOrEqual(
+          0,
+        )
       }
       const broken = await page.evaluate(() => 'broken' in window)
       await context.close()
