@@ -1,15 +1,14 @@
 // The page in a real browser against a fake server: every page in both themes and on a phone, under the security policy.
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AxeResults } from 'axe-core'
+import type { RunOptions } from 'axe-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { hasChromium, needsChromium } from './browser'
+import { loadAxe, seriousFindings } from './axe'
 import { openBuiltPage, type BuiltPage } from './built-page'
 import { asks, type FakeServer } from './fake-server'
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Where pictures of the pages go for people to look at; without it none is taken. */
 const shots = process.env.JORA_SCREENSHOTS
 
@@ -118,11 +117,11 @@ const pages: readonly {
 ]
 
 /** `rules`: what axe is asked besides the whole of it in light: contrast is another in dark, all else on a phone. */
-const looks = [
+const looks: readonly { look: string; colorScheme: 'light' | 'dark'; width: number; rules: RunOptions }[] = [
   { look: 'light', colorScheme: 'light', width: 1280, rules: {} },
   { look: 'dark', colorScheme: 'dark', width: 1280, rules: { runOnly: ['color-contrast'] } },
   { look: 'phone', colorScheme: 'light', width: 390, rules: { rules: { 'color-contrast': { enabled: false } } } },
-] as const
+]
 
 describe('every page', () => {
   test.each(pages)(
@@ -130,20 +129,15 @@ describe('every page', () => {
     async ({ name, path, ready }) => {
       const { page, context, errors } = await open(path)
       await ready(page)
-      await page.evaluate(`(() => { const module = undefined; const define = undefined; ${axe} })()`)
+      await loadAxe(page)
       for (const { look, colorScheme, width, rules } of looks) {
         await page.emulateMedia({ colorScheme })
         await page.setViewportSize({ width, height: 860 })
         await page.waitForTimeout(150)
         await shoot(page, `${name}-${look}.png`, true)
-        const found = await page.evaluate<AxeResults>(`axe.run(document, ${JSON.stringify(rules)})`)
-        const bad = found.violations
-          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n  ')}`)
-        expect(bad, look).toEqual([])
-        expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), look).toBeLessThanOrEqual(
-          0,
-        )
+        expect(await seriousFindings(page, rules), look).toEqual([])
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+        expect(Math.max(0, wide), look).toBe(0)
       }
       const broken = await page.evaluate(() => 'broken' in window)
       await context.close()
