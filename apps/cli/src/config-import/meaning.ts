@@ -113,6 +113,10 @@ const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? t
 
 export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
 export const reports = note('reports only')
+/** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
+export const tracker: Meaning = {
+  make: (written) => (/tensorboard|all/.test(textOf(written)) ? { reportTo: 'tensorboard' } : {}),
+}
 export const speed = note('speed and memory only')
 const quantised = (method: string): Meaning => to('quantize', (text) => (isOn(text) ? method : undefined))
 
@@ -153,7 +157,7 @@ export const trainingArguments = {
   logging_first_step: reports,
   logging_strategy: reports,
   logging_dir: reports,
-  report_to: reports,
+  report_to: tracker,
   run_name: reports,
   plot_loss: reports,
   push_to_hub: note('JORA uploads by `jora push`'),

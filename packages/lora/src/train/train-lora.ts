@@ -174,7 +174,10 @@ async function train(
   const keeps = writesFiles(device)
   const resumeStep = resume === undefined ? undefined : (resumed?.progress.step ?? 0)
   const directory = keeps
-    ? await RunDirectory.open(outputDir, record, resumeStep, resumed?.progress.owesEvaluation)
+    ? await RunDirectory.open(outputDir, record, resumeStep, {
+        evaluatesAgain: resumed?.progress.owesEvaluation,
+        reportTo: settings.reportTo,
+      })
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
   const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }

@@ -71,11 +71,13 @@ export function preferenceBatch(
     return rows(neg(dot(flat, reshape(losses, [slots, 1]))))
   }
   const pairs = (values: Tensor): Pairs => ({ first: part(values, 0), second: part(values, 1) })
+  // The reference first: what it computes is gone before the policy keeps activations for its gradient.
+  const reference = preference.hasReference ? pairs(stopGradient(summed(base))) : undefined
   const own = summed(policy)
   const tokens = rows(sum(flat, { axis: 1 }))
   return {
     policy: pairs(own),
-    reference: preference.hasReference ? pairs(stopGradient(summed(base))) : undefined,
+    reference,
     tokens: pairs(tokens),
     prompt: { logps: part(own, 2), tokens: part(tokens, 2) },
     signs,
