@@ -117,11 +117,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
   const groups = dataGroups(device)
-  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
-  if (preference && groups > 1)
-    throw new ConfigError(
-      `objective is ${config.objective}, which rows cannot be split for: mesh has data=${groups}, expected data=1`,
-    )
+  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps, config.objective)
   // An evaluation is one program; what is left of three are the training step's.
   const plan = planRun(train, config, { rowTokens, padId, groups, mostShapes: heldOut.length > 0 ? 2 : 3 })
   const { totalSteps } = plan
