@@ -1,8 +1,9 @@
 // How often the right passage is among the first five, by words, by meaning and by both, and how long a search takes.
-//   node retrieval.mjs --encoder DIR [--data ../../shared/data] [--chunk-tokens 256] [--passages 100000] [--only xquad,tables,time]
+//   node retrieval.mjs [--encoder DIR] [--data ../../shared/data] [--chunk-tokens 256] [--passages 100000] [--only xquad,tables,time]
 // XQuAD: questions on paragraphs of Wikipedia; WikiTableQuestions: questions on tables, as Markdown. Documents are cut into passages as
 // `data raft` cuts them; a question is right when a passage of its document is among the first five. The time of a search is
-// measured on made-up passages with random vectors, of which no more is asked than how many there are.
+// measured on made-up passages with random vectors, of which no more is asked than how many there are. Without an encoder it is that by
+// words alone.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -27,12 +28,13 @@ const { values: flags } = parseArgs({
     only: { type: 'string', default: 'xquad,tables,time' },
   },
 })
-if (!flags.encoder) throw new Error('--encoder is required')
+const parts = flags.only.split(',')
+if (flags.encoder === undefined && flags.only !== 'time') throw new Error('--encoder is required but for --only time')
 const device = await openDevice('cpu')
-const embedder = await openEmbedder(flags.encoder, device)
-const tokenizer = await loadTokenizer(flags.encoder)
+const embedder = flags.encoder === undefined ? undefined : await openEmbedder(flags.encoder, device)
 const first = 5
 
+/** @typedef {Awaited<ReturnType<typeof openEmbedder>>} Embedder */
 /** @typedef {{ documents: { id: string, text: string }[], questions: { question: string, document: string }[] }} Collection */
 
 /** @returns {Collection} */
@@ -65,6 +67,8 @@ async function tables() {
  * @param {Collection} collection
  */
 async function measure(name, { documents, questions }) {
+  if (flags.encoder === undefined || embedder === undefined) return
+  const tokenizer = await loadTokenizer(flags.encoder)
   const chunks = documents.flatMap((document) =>
     chunkDocument(document, { tokenizer, chunkTokens: Number(flags['chunk-tokens']) }),
   )
@@ -103,33 +107,10 @@ async function time(count) {
   const word = () => vocabulary[Math.floor(vocabulary.length ** (random.below(2 ** 30) / 2 ** 30)) - 1] ?? 'w0'
   const sentence = (/** @type {number} */ length) => Array.from({ length }, word).join(' ')
   const texts = Array.from({ length: count }, (_, i) => ({ id: String(i), text: sentence(150) }))
-  /** @type {any} */
-  const known = {
-    width: embedder.width,
-    device,
-    digest: 'random',
-    /**
-     * @param {string[]} some
-     * @param {{ onBatch?: (positions: number[], vectors: Float32Array) => Promise<void> }} options
-     */
-    async embed(some, options = {}) {
-      if (some.length < 1000) return embedder.embed(some)
-      const vectors = new Float32Array(some.length * embedder.width)
-      for (let i = 0; i < vectors.length; i++) vectors[i] = (random.below(2001) - 1000) / 1000 / embedder.width
-      await options.onBatch?.(
-        some.map((_, i) => i),
-        vectors,
-      )
-      return vectors
-    },
-  }
   const words = bm25Retriever(new Bm25Index(texts))
-  const meaning = await denseRetriever(known, texts)
-  for (const [kind, retriever] of Object.entries({
-    bm25: words,
-    dense: meaning,
-    hybrid: fusedRetriever([words, meaning]),
-  })) {
+  const meaning = embedder === undefined ? undefined : await denseRetriever(randomly(embedder, random), texts)
+  const retrievers = { bm25: words, ...(meaning && { dense: meaning, hybrid: fusedRetriever([words, meaning]) }) }
+  for (const [kind, retriever] of Object.entries(retrievers)) {
     /** @type {number[]} */
     const times = []
     for (let i = 0; i < 23; i++) {
@@ -147,12 +128,41 @@ async function time(count) {
       `${kind}: ${times[10]?.toFixed(1)} ms a question among ${count} passages (slowest of 20 ${times[19]?.toFixed(1)} ms)`,
     )
   }
-  meaning.dispose()
+  meaning?.dispose()
 }
 
-const parts = flags.only.split(',')
+/**
+ * An embedder that draws the vectors of a collection, and makes those of questions.
+ * @param {Embedder} embedder
+ * @param {Random} random
+ */
+function randomly(embedder, random) {
+  const { width } = embedder
+  /** @type {any} */
+  const drawn = {
+    width,
+    device,
+    digest: 'random',
+    /**
+     * @param {string[]} some
+     * @param {{ onBatch?: (positions: number[], vectors: Float32Array) => Promise<void> }} options
+     */
+    async embed(some, options = {}) {
+      if (some.length < 1000) return embedder.embed(some)
+      const vectors = new Float32Array(some.length * width)
+      for (let i = 0; i < vectors.length; i++) vectors[i] = (random.below(2001) - 1000) / 1000 / width
+      await options.onBatch?.(
+        some.map((_, i) => i),
+        vectors,
+      )
+      return vectors
+    },
+  }
+  return drawn
+}
+
 if (parts.includes('xquad')) await measure('XQuAD', xquad())
 if (parts.includes('time')) await time(Number(flags.passages))
 if (parts.includes('tables')) await measure('WikiTableQuestions sample', await tables())
-embedder.dispose()
+embedder?.dispose()
 await device.close()

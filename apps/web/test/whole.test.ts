@@ -1,81 +1,14 @@
 // The whole of it, as a person who never saw a terminal meets it: the real command, its server, its runs, in a browser.
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { hasChromium, launch, needsChromium } from './browser'
+import { readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { ground } from './real-server'
 
-const cli = join(import.meta.dirname, '../../cli')
-const isBuilt = existsSync(join(cli, 'dist/main.js')) && existsSync(join(cli, 'dist/web/index.html'))
-const shots = process.env.JORA_SCREENSHOTS ?? join(tmpdir(), 'jora-screenshots')
-
-let folder: string
-let browser: Browser
-/** Errors of consoles and pages; none is right. */
-const errors: string[] = []
-
-interface Server {
-  readonly url: string
-  readonly address: string
-  readonly process: ChildProcess
-}
-const servers = new Set<ChildProcess>()
-
-/** `jora gui` on `port`, with its state and runs in `folder`. */
-async function startServer(port = 0): Promise<Server> {
-  const child = spawn(
-    process.execPath,
-    [join(cli, 'bin/jora.mjs'), 'gui', '--no-open', '--json', `--port=${port}`, `--root=${folder}`],
-    { cwd: folder, env: { ...process.env, XDG_STATE_HOME: join(folder, '.state'), HF_HUB_OFFLINE: '1' } },
-  )
-  servers.add(child)
-  let told = ''
-  child.stderr.on('data', (data) => (told += String(data)))
-  const line = await new Promise<string>((resolve, reject) => {
-    child.stdout.once('data', (data) => resolve(String(data)))
-    child.once('exit', () => reject(new Error(`jora gui ended: ${told}`)))
-  })
-  return { ...(JSON.parse(line) as { url: string; address: string }), process: child }
-}
-
-async function endServer({ process: child }: Server): Promise<void> {
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGINT')
-  await ended
-  servers.delete(child)
-}
-
-async function newPage(context: BrowserContext): Promise<Page> {
-  const page = await context.newPage()
-  page.on('console', (message) => message.type() === 'error' && errors.push(`${page.url()}: ${message.text()}`))
-  page.on('pageerror', (error) => errors.push(String(error)))
-  return page
-}
-
-const newContext = (): Promise<BrowserContext> => browser.newContext({ reducedMotion: 'reduce' })
-const shoot = (page: Page, name: string) => page.screenshot({ path: join(shots, `whole-${name}.png`), fullPage: true })
+const { errors, newContext, newPage, shoot, start: startServer, end: endServer } = ground()
 const state = (page: Page, text: string) => page.locator('main h1').locator('..').getByText(text, { exact: true })
 /** Steps done, as the page shows them. */
 const stepsOf = async (page: Page): Promise<number> =>
   Number(/(\d+) \/ \d+/.exec((await page.getByLabel('Progress').textContent()) ?? '')?.[1] ?? 0)
-
-beforeAll(async () => {
-  if (!hasChromium || !isBuilt) return
-  folder = mkdtempSync(join(tmpdir(), 'jora-whole-'))
-  mkdirSync(shots, { recursive: true })
-  browser = await launch()
-})
-beforeEach((ctx) => {
-  ctx.skip(!hasChromium, needsChromium)
-  ctx.skip(!isBuilt, 'needs the built command (npm run build)')
-})
-afterAll(async () => {
-  await browser?.close()
-  for (const child of servers) child.kill('SIGKILL')
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
-})
 
 test(
   'two people: one starts the quickstart, its curve moves; the other stops it within five seconds, and the first is told',

@@ -1,34 +1,18 @@
 // The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
 export {
+  adapterArgument,
+  argumentLinear,
   initAdapter,
-  lowRankOf,
+  loraLinear,
   startAdapter,
   trainedNumbers,
   type Adapter,
-  type LoraPair,
-  type LowRankAdapter,
-} from './adapter/adapter'
-export {
-  adapterArgument,
-  argumentLinear,
-  loraLinear,
-  withAdapter,
-  withArgument,
   type AdapterArgument,
-} from './adapter/apply'
-export type { AdapterArrays, HostMatrix, LowRankArrays, ModuleArrays } from './adapter/host'
+  type AdapterArrays,
+  type LoraPair,
+} from './adapter/adapter'
 export { methodOf } from './adapter/methods'
-export {
-  isLowRank,
-  type AdaptedLayer,
-  type AdapterMethod,
-  type ModuleParts,
-  type Parts,
-  type PartName,
-  type Replaced,
-} from './adapter/methods/method'
-export type { ReplacedArgument } from './adapter/replaced/apply'
-export { replacedWeights, type ReplacedWeight } from './adapter/replaced/merge'
+export type { AdaptedLayer, AdapterMethod, Parts, PartName } from './adapter/methods/method'
 export { LocalAnswerer, type LocalModel } from './answer/local'
 export { answerQuestions, type AnsweredQuestion, type KeptAnswer, type ScoreOptions } from './answer/scored'
 export { chooseDType, type DTypeSetting } from '@jora/llama'

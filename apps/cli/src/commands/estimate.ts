@@ -27,8 +27,7 @@ import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
-const { modulesToSave, ensureWeightTying, trainableTokenIndices } = trainFlags
-const { batchSize, gradientAccumulationSteps, mesh, optimizer } = trainFlags
+const { batchSize, gradientAccumulationSteps, mesh } = trainFlags
 
 const flags = {
   ...grouped('Model and rows:', {
@@ -43,19 +42,7 @@ const flags = {
     batchSize: { ...batchSize, aliases: ['batch', ...(batchSize.aliases ?? [])] },
     gradientAccumulationSteps,
   }),
-  ...grouped('Adapter:', {
-    loraR,
-    loraAlpha,
-    loraDropout,
-    targetModules,
-    useRslora,
-    useDora,
-    initLoraWeights,
-    modulesToSave,
-    ensureWeightTying,
-    trainableTokenIndices,
-    optimizer,
-  }),
+  ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights }),
   ...grouped('Device:', {
     ...weightFlags,
     device: withDefault(choice('where training will run; auto is a GPU', ['auto', 'webgpu', 'cpu']), 'auto'),
@@ -97,8 +84,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const mesh = parseMesh(values.mesh)
   try {
     for (const seq of values.seq) {
-      const { batchSize: batch, gradientAccumulationSteps: accumulation, optimizer } = values
-      const work = { batch, seq, accumulation, lora, optimizer }
+      const work = { batch: values.batchSize, seq, accumulation: values.gradientAccumulationSteps, lora }
       const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
       const options = {
         profile,

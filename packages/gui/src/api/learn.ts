@@ -105,6 +105,8 @@ const questionFiguresSchema = z.object({
 })
 const contextFiguresSchema = z.object({
   refused: z.array(z.object({ question: z.string(), reason: z.string() })),
+  shortContexts: z.number().optional(),
+  borrowingContexts: z.number().optional(),
 })
 const trainFiguresSchema = z.object({
   steps: z.number(),

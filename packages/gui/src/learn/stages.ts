@@ -193,7 +193,8 @@ export async function answersOf(project: OpenProject): Promise<LearnAnswer[]> {
   const text = await readFile(join(project.folder, 'answers.jsonl'), 'utf8').catch(() => '')
   const side = ({ answer, exactMatch, f1, denotation, refusal }: z.infer<typeof scored>) => ({
     answer,
-    right: refusal ?? (exactMatch || denotation === true),
+    // All words and no others, as SQuAD compares them, are right to whoever reads them.
+    right: refusal ?? (exactMatch || denotation === true || f1 === 1),
     f1: f1 ?? null,
   })
   return text.split('\n').flatMap((line) => {

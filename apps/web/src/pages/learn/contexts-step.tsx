@@ -1,6 +1,6 @@
 // Step 3: contexts as a picture: each a row of its documents, the one that answers in colour among those that do not.
 import { useState } from 'react'
-import type { LearnContext } from '@jora/gui/client'
+import type { LearnContext, LearnProject } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { useRequest } from '../../api/use-request'
 import { integer, plural } from '../../format'
@@ -77,6 +77,12 @@ export function ContextsStep({ project, job, onStart }: StepProps) {
           </ul>
         </details>
       )}
+      {contexts !== undefined &&
+        notesOn(contexts).map((note) => (
+          <p key={note} className="soft small">
+            {note}
+          </p>
+        ))}
       {shown.error && <Problem what="The contexts could not be read" error={shown.error} again={shown.again} />}
       {shown.data !== undefined && shown.data.contexts.length > 0 && (
         <>
@@ -113,21 +119,39 @@ export function ContextsStep({ project, job, onStart }: StepProps) {
   )
 }
 
+/** What one should know of them before training. */
+const notesOn = ({
+  shortContexts = 0,
+  borrowingContexts = 0,
+}: NonNullable<LearnProject['figures']['contexts']>): string[] => [
+  ...(shortContexts > 0
+    ? [`${plural(shortContexts, 'context')} with fewer distractors: all other documents hold the answer, too.`]
+    : []),
+  ...(borrowingContexts > 0
+    ? [
+        `${plural(borrowingContexts, 'held-out context')} with distractors that training sees: too few documents are held out.`,
+      ]
+    : []),
+]
+
 /** A bar of documents, as wide as their texts are long; opened, the texts. */
 function ContextPicture({ context }: { readonly context: LearnContext }) {
   const { documents, questions, split, row } = context
   const length = documents.reduce((sum, { text }) => sum + text.length, 0)
   const golden = documents.findIndex((document) => document.golden)
   const said =
-    golden < 0
-      ? `${plural(documents.length, 'document')}, none of which answers`
-      : `${plural(documents.length, 'document')}, the ${ordinal(golden + 1)} answers`
+    documents.length === 0
+      ? 'no document'
+      : golden < 0
+        ? `${plural(documents.length, 'document')}, none of which answers`
+        : `${plural(documents.length, 'document')}, the ${ordinal(golden + 1)} answers`
   return (
     <li>
       <details className={`context ${split === 'test' ? 'context-held' : ''}`}>
         <summary>
           <span className="context-number num soft">{row + 1}</span>
           <span className="context-bar" role="img" aria-label={said}>
+            {documents.length === 0 && <span className="soft small">no document</span>}
             {documents.map((document) => (
               <svg
                 key={document.id}

@@ -41,6 +41,10 @@ const WORD_GAP = 0.15
 /** Columns of prose have so many letters a line at the least; those of tables fewer. */
 const PROSE = 18
 const LEAST_COLUMN_LINES = 5
+/** Columns of short lines have so many, and share so few of their baselines, in points. */
+const LEAST_APART_LINES = 15
+const MOST_SHARED = 0.4
+const SAME_BASELINE = 0.5
 
 /** The lines of a page, in reading order. */
 export function linesOf(runs: readonly Run[]): Line[] {
@@ -108,25 +112,53 @@ function inColumns(segments: readonly Segment[]): Line[] {
   return lines
 }
 
-/** Where a page is parted into columns: what few lines cross, with prose on both sides of it. */
+/** Where a page is parted into columns: what few lines cross, with columns of their own on both sides of it. */
 function gutterOf(segments: readonly Segment[]): number | undefined {
   if (segments.length < 2 * LEAST_COLUMN_LINES) return undefined
   const [left, right] = [
     Math.min(...segments.map((each) => each.left)),
     Math.max(...segments.map((each) => each.right)),
   ]
-  let best: { at: number; score: number } | undefined
-  for (const { left: at } of segments) {
-    const x = at - 1
-    if (x < left + 0.2 * (right - left) || x > left + 0.8 * (right - left)) continue
-    const [before, after] = [segments.filter((each) => each.right <= x), segments.filter((each) => each.left >= x)]
-    if (!isProse(before) || !isProse(after)) continue
-    const crossing = segments.length - before.length - after.length
-    if (crossing > 0.3 * segments.length) continue
-    const score = Math.min(before.length, after.length) - crossing
-    if (best === undefined || score > best.score) best = { at: x, score }
+  const places = new Set(segments.map((each) => Math.round(each.left) - 1))
+  for (const { score: scoreOf, mostCrossing } of columnKinds) {
+    let best: { at: number; score: number } | undefined
+    for (const x of places) {
+      if (x < left + 0.2 * (right - left) || x > left + 0.8 * (right - left)) continue
+      const [before, after] = [segments.filter((each) => each.right <= x), segments.filter((each) => each.left >= x)]
+      const crossing = segments.length - before.length - after.length
+      if (crossing > mostCrossing * segments.length) continue
+      const score = scoreOf(before, after) - crossing
+      if (score > (best?.score ?? -Infinity)) best = { at: x, score }
+    }
+    if (best !== undefined) return best.at
   }
-  return best?.at
+  return undefined
+}
+
+interface ColumnKind {
+  /** How well a place parts columns, by what is on both sides of it; −∞ where these are cells of one table. */
+  readonly score: (before: readonly Segment[], after: readonly Segment[]) => number
+  /** Share of the lines that may run across. */
+  readonly mostCrossing: number
+}
+
+/** How columns of a page are told from those of a table, the surest first. */
+const columnKinds: readonly ColumnKind[] = [
+  {
+    score: (before, after) => (isProse(before) && isProse(after) ? Math.min(before.length, after.length) : -Infinity),
+    mostCrossing: 0.3,
+  },
+  { score: apart, mostCrossing: 0.05 },
+]
+
+/** Columns of short lines, as cards of commands have them: rows of a table share their baselines, these hardly any. */
+function apart(before: readonly Segment[], after: readonly Segment[]): number {
+  const [fewer, more] = before.length < after.length ? [before, after] : [after, before]
+  if (fewer.length < LEAST_APART_LINES) return -Infinity
+  const baselines = more.map(({ y }) => y)
+  const shared = fewer.filter(({ y }) => baselines.some((other) => Math.abs(other - y) < SAME_BASELINE)).length
+  // Between the cells of a column there are as many baselines that both sides share.
+  return shared < MOST_SHARED * fewer.length ? fewer.length - shared / MOST_SHARED : -Infinity
 }
 
 function isProse(segments: readonly Segment[]): boolean {

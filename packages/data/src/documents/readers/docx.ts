@@ -12,6 +12,7 @@ import {
   type Document,
   type Element,
 } from '../formats/markup'
+import { Numbering } from '../formats/numbering'
 import { openPackage, requiredPart } from '../formats/office'
 import type { Reader } from './reader'
 
@@ -25,6 +26,7 @@ export const docxReader = {
       headingStyles(await office.part('word/styles.xml')),
       notesOf(await office.part('word/footnotes.xml'), 'w:footnote'),
       notesOf(await office.part('word/endnotes.xml'), 'w:endnote'),
+      new Numbering(await office.part('word/numbering.xml')),
     )
     const body = firstNamed(document, 'w:body')
     const [title, blocks] = [await office.title(), body === undefined ? [] : reading.blocks(body)]
@@ -69,6 +71,7 @@ class DocxReading {
   readonly #styles: ReadonlyMap<string, number>
   readonly #footnotes: ReadonlyMap<string, Element>
   readonly #endnotes: ReadonlyMap<string, Element>
+  readonly #numbering: Numbering
   /** Notes of the paragraph at hand, which follow it. */
   #notes: string[] = []
   #noteCount = 0
@@ -77,10 +80,12 @@ class DocxReading {
     styles: ReadonlyMap<string, number>,
     footnotes: ReadonlyMap<string, Element>,
     endnotes: ReadonlyMap<string, Element>,
+    numbering: Numbering,
   ) {
     this.#styles = styles
     this.#footnotes = footnotes
     this.#endnotes = endnotes
+    this.#numbering = numbering
   }
 
   blocks(body: Element): Block[] {
@@ -98,10 +103,12 @@ class DocxReading {
       for (const element of elementsOf(parent)) {
         if (element.name === 'w:p') {
           const text = this.#text(element).trim()
-          const { level, indent } = this.#kindOf(element)
+          const { level, item } = this.#kindOf(element)
           if (text === '') continue
-          if (indent !== undefined && level === undefined) list.push(`${'  '.repeat(indent)}- ${foldSpace(text)}`)
-          else {
+          if (item !== undefined && level === undefined) {
+            const mark = this.#numbering.next(item.list, item.indent)
+            list.push(`${'  '.repeat(Math.min(item.indent, 8))}${mark} ${foldSpace(text)}`)
+          } else {
             endList()
             blocks.push(
               level === undefined ? { kind: 'text', text } : { kind: 'heading', level, text: foldSpace(text) },
@@ -122,21 +129,17 @@ class DocxReading {
     return blocks
   }
 
-  #kindOf(paragraph: Element): { level?: number; indent?: number } {
+  #kindOf(paragraph: Element): { level?: number; item?: { list: string; indent: number } } {
     const format = childNamed(paragraph, 'w:pPr')
     const style = childNamed(format, 'w:pStyle')?.attribs['w:val'] ?? ''
     const outline = childNamed(format, 'w:outlineLvl')?.attribs['w:val']
     const level = outline !== undefined && Number(outline) < 9 ? Number(outline) + 1 : this.#styles.get(style)
     const numbering = childNamed(format, 'w:numPr')
-    const indent = numbering
-      ? Number(childNamed(numbering, 'w:ilvl')?.attribs['w:val'] ?? 0)
-      : style.startsWith('List')
-        ? 0
-        : undefined
-    return {
-      ...(level === undefined ? {} : { level }),
-      ...(indent === undefined ? {} : { indent: Math.min(indent, 8) }),
-    }
+    const list = childNamed(numbering, 'w:numId')?.attribs['w:val'] ?? ''
+    const indent = Number(childNamed(numbering, 'w:ilvl')?.attribs['w:val'] ?? 0)
+    // List 0 takes a paragraph out of that of its style.
+    const isItem = numbering === undefined ? style.startsWith('List') : list !== '0'
+    return { ...(level === undefined ? {} : { level }), ...(isItem ? { item: { list, indent } } : {}) }
   }
 
   /** A row of cells each; one that spans columns is in the first, one that spans rows in each. */

@@ -22,7 +22,7 @@ const relations = (targets: Readonly<Record<string, string>>, type = 'x') =>
 const p = (text: string, format = '') =>
   `<w:p><w:pPr>${format}</w:pPr><w:r><w:t xml:space="preserve">${text}</w:t></w:r></w:p>`
 const style = (name: string) => `<w:pStyle w:val="${name}"/>`
-const item = (level: number) => `<w:numPr><w:ilvl w:val="${level}"/><w:numId w:val="1"/></w:numPr>`
+const item = (level: number, list = 1) => `<w:numPr><w:ilvl w:val="${level}"/><w:numId w:val="${list}"/></w:numPr>`
 const cell = (text: string, format = '') => `<w:tc><w:tcPr>${format}</w:tcPr>${p(text)}</w:tc>`
 const word = (body: string, more: Readonly<Record<string, string>> = {}) =>
   zipOf({
@@ -65,6 +65,49 @@ describe('docx', () => {
         ],
       },
     ])
+  })
+
+  test('numbered lists have their numbers: counted on by lists of one kind, anew where a list says so', async () => {
+    const level = (n: number, format: string) =>
+      `<w:lvl w:ilvl="${n}"><w:start w:val="1"/><w:numFmt w:val="${format}"/></w:lvl>`
+    const numbering = [
+      `<w:abstractNum w:abstractNumId="0">${level(0, 'decimal')}${level(1, 'lowerLetter')}</w:abstractNum>`,
+      `<w:abstractNum w:abstractNumId="1">${level(0, 'bullet')}</w:abstractNum>`,
+      ...[1, 2, 3].map((n) => {
+        const anew = n === 3 ? '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>' : ''
+        return `<w:num w:numId="${n}"><w:abstractNumId w:val="0"/>${anew}</w:num>`
+      }),
+      '<w:num w:numId="4"><w:abstractNumId w:val="1"/></w:num>',
+    ]
+    const body = [
+      [
+        p('one', item(0)),
+        p('of it', item(1)),
+        p('and more', item(1)),
+        p('two', item(0)),
+        p('of that', item(1)),
+        p('a text'),
+      ],
+      [
+        p('three', item(0, 2)),
+        p('point', item(0, 4)),
+        p('no item', item(0, 0)),
+        p('first', item(0, 3)),
+        p('second', item(0, 3)),
+      ],
+    ]
+    const [content] = await read(
+      docxReader,
+      word(body.flat().join(''), { 'word/numbering.xml': `<w:numbering>${numbering.join('')}</w:numbering>` }),
+    )
+    const texts = [
+      '1. one\n  a. of it\n  b. and more\n2. two\n  a. of that',
+      'a text',
+      '3. three\n- point',
+      'no item',
+      '1. first\n2. second',
+    ]
+    expect(content).toEqual({ title: 'A report', blocks: texts.map((text) => ({ kind: 'text', text })) })
   })
 
   test.each<[string, Uint8Array, string]>([

@@ -119,6 +119,30 @@ describe('pdf', () => {
     ])
   })
 
+  test('three narrow columns of commands are read one after the other; a table with as many cells is one table', async () => {
+    const columns = ['file', 'edit', 'view'].map((menu, c) =>
+      Array.from({ length: 18 }, (_, i) => [
+        { text: `${menu}${i}`, x: 40 + 190 * c, y: 740 - 12.5 * i - 3.7 * c },
+        { text: `does ${menu} ${i}`, x: 100 + 190 * c, y: 740 - 12.5 * i - 3.7 * c },
+      ]),
+    )
+    const [table] = await read(pdfOf([columns.flat(2)]))
+    const rowsOf = (menu: string) => Array.from({ length: 18 }, (_, i) => [`${menu}${i}`, `does ${menu} ${i}`])
+    expect(table).toMatchObject({ kind: 'table', table: { header: ['file0', 'does file 0'] } })
+    const card = blocksText(await read(pdfOf([columns.flat(2)])))
+    const places = ['file', 'edit', 'view'].flatMap(rowsOf).map(([name]) => card.indexOf(`| ${name} |`))
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
+    expect(places[0]).toBeGreaterThanOrEqual(0)
+
+    const aligned = columns.flatMap((column, c) => column.flat().map((cell) => ({ ...cell, y: cell.y + 3.7 * c })))
+    const [one, ...others] = await read(pdfOf([aligned]))
+    expect(others).toEqual([])
+    expect(one).toMatchObject({
+      kind: 'table',
+      table: { header: ['file0', 'does file 0', 'edit0', 'does edit 0', 'view0', 'does view 0'] },
+    })
+  })
+
   test('a scanned PDF, an encrypted one, and what is none are named', async () => {
     await expect(read(pdfOf([[], []]))).rejects.toThrow(
       'x.pdf: is scanned: its 2 pages are pictures without text; run a text recognition such as ocrmypdf first',

@@ -1,13 +1,12 @@
 // Evaluation of preferences: the loss, and how often the model finds the better answer better.
 import { add, cast, concat, disposeTree, gt, jit, mul, reshape, sum, type Device, type Tensor } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
-import type { PreferenceSample } from '@jora/data'
-import type { Adapter } from '../../adapter/adapter'
-import { withAdapter } from '../../adapter/apply'
+import { collate, planSteps, type PreferenceSample } from '@jora/data'
+import { loraLinear, type Adapter } from '../../adapter/adapter'
 import type { LoraConfig } from '../../settings/lora-config'
 import { uploadBatch } from '../device-batch'
-import { planEvaluation, type EvaluateOptions } from '../evaluate'
-import { mostSamplesOf, preferenceBatch, uploadAnswers, type AnswerBatch } from './answers'
+import type { EvaluateOptions } from '../evaluate'
+import { preferenceBatch, uploadAnswers, type AnswerBatch } from './answers'
 import { sumOf } from './math'
 import type { Preference } from './objective'
 
@@ -30,8 +29,8 @@ export class PreferenceEvaluator {
 
   constructor(decoder: Decoder, lora: LoraConfig, device: Device, { rule, beta }: { rule: Preference; beta: number }) {
     this.#device = device
-    const figures = (adapter: Adapter, inputs: AnswerBatch): Tensor => {
-      const policy = withAdapter(decoder, adapter, lora)
+    this.#figures = jit((adapter: Adapter, inputs: AnswerBatch) => {
+      const policy = { ...decoder, linear: loraLinear(adapter, lora) }
       const batch = preferenceBatch(rule, policy, decoder, inputs)
       const margin = rule.margin(batch, beta)
       const right = cast(gt(mul(margin, batch.signs), 0), 'f32')
@@ -46,8 +45,7 @@ export class PreferenceEvaluator {
         sums.map((each) => reshape(add(each, 0), [1])),
         0,
       )
-    }
-    this.#figures = jit(figures, { maxPrograms: 2 })
+    })
   }
 
   /** Figures over `samples`. @throws the signal's reason once it is aborted */
@@ -56,15 +54,14 @@ export class PreferenceEvaluator {
     adapter: Adapter,
     options: EvaluateOptions,
   ): Promise<PreferenceEvaluation> {
-    const { signal, onProgress } = options
+    const { batchSize, padId, signal, onProgress } = options
     const totals = [0, 0, 0, 0, 0]
     let done = 0
-    const { batches, batchOf } = planEvaluation(samples, options)
-    const most = mostSamplesOf(batches)
-    for (const rows of batches) {
+    const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
+    for (const rows of plan.flat()) {
       signal?.throwIfAborted()
-      const batch = batchOf(rows)
-      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, samples, most, this.#device) }
+      const batch = collate(samples, rows, { padId })
+      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, samples, this.#device) }
       const figures = this.#figures(adapter, inputs)
       for (const [i, value] of (await figures.data()).entries()) totals[i]! += value
       disposeTree([figures, inputs])
