@@ -37,13 +37,16 @@ export const evalFlags = ({ maxLength }, { model, dataset, adapter, tokens = 48,
 ]
 
 /** @param {Trained} trained */
-export const trainingCells = ({ seconds, samples, peakPssMb }) => [
+export const trainingCells = ({ seconds, samples, peakPssMb, cpuSeconds }) => [
   minutes(seconds),
+  minutes(cpuSeconds),
   figure(samples / seconds),
   megabytes(peakPssMb),
 ]
+/** Of a row that was not trained. */
+export const noTraining = ['', '', '', '']
 /** Heads of {@link trainingCells}. */
-export const trainingHead = ['training', 'samples a second', 'most memory']
+export const trainingHead = ['training', 'processor time', 'samples a second', 'most memory']
 
 /** @param {Evaluated} evaluated */
 export const answerCells = ({ loss, scores }) => [figure(loss, 3), percent(scores.exactMatch), percent(scores.f1)]
@@ -57,7 +60,7 @@ export const answerHead = ['held-out loss', 'exact match', 'F1']
  */
 export async function compareRecipes(lab, flags, { model, train, heldOut, recipes }) {
   const base = await lab.evaluate('base', evalFlags(flags, { model, dataset: heldOut }))
-  const rows = [['the base', ...answerCells(base), '', '', '']]
+  const rows = [['the base', ...answerCells(base), ...noTraining]]
   for (const [name, recipe] of Object.entries(recipes)) {
     const id = name.replaceAll(/[^a-z0-9.]+/gi, '-').toLowerCase()
     const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe }))

@@ -36,26 +36,7 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     for (const [file, content] of Object.entries(files)) expect(readFileSync(join(folder, file), 'utf8')).toBe(content)
   })
 
-  test('stopped while it trains, it goes on from its checkpoint', async () => {
-    const folder = path('stopped')
-    const first = spawnJora(['quickstart', '--output-dir', folder], space.dir)
-    await first.says('step ')
-    first.child.kill('SIGINT')
-    const stopped = await first.ended
-    expect(stopped.code).toBe(130)
-    const [, step] = /stopped after step (\d+) of \d+; quickstart continues from there/.exec(stopped.err)!
-    const again = spawnJora(['quickstart', '--output-dir', folder], space.dir)
-    await again.says(`going on from the checkpoint of step ${step}\n`)
-    again.child.kill('SIGINT')
-    await again.ended
-    const steps = readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
-      .split('\n')
-      .flatMap((line) => (line.startsWith('{"type":"step"') ? [(JSON.parse(line) as { step: number }).step] : []))
-    expect(steps).toEqual(steps.map((_, i) => i + 1))
-    expect(steps.length).toBeGreaterThanOrEqual(Number(step))
-  }, 300_000)
-
-  test('replaces an earlier one, retrieves, learns, leaves rows, adapter, merged model and figures', async () => {
+  test('replaces an earlier one, retrieves, is stopped and goes on, learns, leaves rows, adapter, merged model and figures', async () => {
     const folder = make('quick', {
       'run.json': runOf(asset('tiny-llama')),
       'metrics.jsonl': '{"type":"step","step":1,"loss":9}\n',
@@ -63,8 +44,20 @@ describe.skipIf(!isBuilt)('jora quickstart (needs a build)', () => {
     })
     mkdirSync(join(folder, 'merged'))
     writeFileSync(join(folder, 'merged/old.txt'), '')
+    const first = spawnJora(['quickstart', '--output-dir', folder], space.dir)
+    await first.says('step ')
+    first.child.kill('SIGINT')
+    const stopped = await first.ended
+    expect(stopped.code).toBe(130)
+    const [, step] = /stopped after step (\d+) of \d+; quickstart continues from there/.exec(stopped.err)!
     const result = await spawnJora(['quickstart', '--output-dir', folder, '--json'], space.dir).ended
     expect(result).toMatchObject({ code: 0 })
+    expect(result.err).toContain(`going on from the checkpoint of step ${step}\n`)
+    const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n')
+    const steps = lines.map((line) => JSON.parse(line) as { type: string; step: number })
+    const trained = steps.flatMap(({ type, step: number }) => (type === 'step' ? [number] : []))
+    expect(trained).toEqual(trained.map((_, i) => i + 1))
+    expect(trained.length).toBeGreaterThan(Number(step))
 
     const figures = JSON.parse(readFileSync(join(folder, 'quickstart.json'), 'utf8')) as {
       exactMatch: { base: number; tuned: number }

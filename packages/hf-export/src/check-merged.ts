@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describeModel, openModel, type OpenModel } from '@jora/llama'
-import { loraScaling, readAdapter } from '@jora/lora'
+import { loraScaling, readAdapter, type ModuleArrays } from '@jora/lora'
 import { decodeFloats, encodeFloats, floatBytes, isFloatDType } from '@jora/tensor/safetensors'
 import type { WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
@@ -34,8 +34,13 @@ const shapeOf = (shape: readonly number[]): string => `[${shape.join(',')}]`
 async function checkTensor(source: MergedTensors, name: string, { weights }: OpenModel): Promise<number> {
   const { type: dtype, file: path } = weights.entries.get(name)!
   if (!isFloatDType(dtype)) {
-    if (Buffer.compare(await source.stored(name), await weights.read(name)) !== 0)
-      throw new ExportError(`${path}: ${name} differs from the model's`)
+    let from = 0
+    for await (const part of source.stored(name)) {
+      const to = from + part.length
+      if (Buffer.compare(part, await weights.read(name, from, to)) !== 0)
+        throw new ExportError(`${path}: ${name} differs from the model's`)
+      from = to
+    }
     return 0
   }
   let at = 0
@@ -89,7 +94,7 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
     throw new ExportError(
       `${join(outputDir, 'config.json')} describes another model than ${join(modelDir, 'config.json')}`,
     )
-  for (const [name, bytes] of await modelFiles(source.model, undefined)) {
+  for (const [name, bytes] of await modelFiles(source.model, undefined, source.config)) {
     if (name === 'config.json') continue
     const written = await readFile(join(outputDir, name)).catch(() => undefined)
     if (!written?.equals(bytes)) throw new ExportError(`${join(outputDir, name)} is not the model's`)
@@ -112,6 +117,15 @@ export async function checkMerged({ modelDir, adapterDir, outputDir }: CheckMerg
   return { tensors: stored.size, bytes, maxError }
 }
 
+/** The numbers of an adapter's module, by the name of each part. */
+const partsOf = (parts: ModuleArrays): Map<string, Float32Array> =>
+  new Map(
+    Object.entries(parts).map(([part, values]: [string, Float32Array | { readonly data: Float32Array }]) => [
+      part,
+      'data' in values ? values.data : values,
+    ]),
+  )
+
 /**
  * Reads an adapter that exportPeft wrote and compares it with the one it came from: modules, scales and every value.
  * @throws ExportError at the first difference
@@ -124,6 +138,9 @@ export async function checkPeft({
   const { config: model } = await describeModel(modelDir, { local: true })
   const [from, to] = [await readAdapter(adapterDir, model), await readAdapter(outputDir, model)]
   const modules = [...new Set([...Object.keys(from.adapter), ...Object.keys(to.adapter)])]
+  const [before, after] = [from, to].map(({ config }) => JSON.stringify(config.trainableTokenIndices))
+  if (before !== after)
+    throw new ExportError(`${outputDir}: trainable_token_indices is ${after ?? 'null'}, expected ${before ?? 'null'}`)
   let [tensors, bytes] = [0, 0]
   for (const module of modules) {
     const [before, after] = [from.adapter[module], to.adapter[module]]
@@ -132,9 +149,9 @@ export async function checkPeft({
     const [scale, expected] = [loraScaling(to.config, module), loraScaling(from.config, module)]
     if (scale !== expected)
       throw new ExportError(`${outputDir}: the scale of ${module} is ${scale}, expected ${expected}`)
-    for (const part of ['loraA', 'loraB', 'magnitude'] as const) {
-      const [from, to] = [before[part], after[part]]
-      if (from === undefined && to === undefined) continue
+    const [ofFrom, ofTo] = [partsOf(before), partsOf(after)]
+    for (const part of new Set([...ofFrom.keys(), ...ofTo.keys()])) {
+      const [from, to] = [ofFrom.get(part), ofTo.get(part)]
       const wrong = from?.findIndex((value, i) => !Object.is(value, to?.[i])) ?? 0
       if (wrong >= 0 || from?.length !== to?.length)
         throw new ExportError(

@@ -61,22 +61,19 @@ interface Target {
   readonly bytes: number
 }
 
-/** The tensor's bytes: as stored when nothing changes, else merged and rounded block by block. */
-async function produce({ name, stored, dtype, bytes }: Target, source: MergedTensors): Promise<Uint8Array> {
-  if (!source.delta(name) && dtype === stored) return source.stored(name)
+/** The tensor's bytes, block by block: as stored when nothing changes, else merged and rounded. */
+async function* produce({ name, stored, dtype }: Target, source: MergedTensors): AsyncGenerator<Uint8Array> {
+  if (!source.changed(name) && dtype === stored) return yield* source.stored(name)
   if (!isFloatDType(dtype)) throw new TypeError(`${name} is ${dtype}, expected F32, F16 or BF16`)
-  const out = new Uint8Array(bytes)
-  let at = 0
   for await (const { values } of source.rows(name)) {
+    let encoded: Uint8Array
     try {
-      const encoded = encodeFloats(values, dtype)
-      out.set(encoded, at)
-      at += encoded.length
+      encoded = encodeFloats(values, dtype)
     } catch (error) {
       throw new RangeError(`${name}: ${(error as Error).message}; merge with dtype bf16 or f32`, { cause: error })
     }
+    yield encoded
   }
-  return out
 }
 
 function planTensors({ tensors }: MergedTensors, wanted: FloatDType | undefined): Target[] {
@@ -108,7 +105,7 @@ async function checkFolders({ modelDir, adapterDir, outputDir }: MergeOptions): 
  * Writes the model in `modelDir` with W + scale · B·A in place of each adapted weight W, summed in float32 or better and
  * rounded once to the stored type, to nearest even (blocks of a GGUF file are unpacked, and become f16 unless `dtype` says
  * otherwise). Config, tokenizer, generation settings and chat template come along;
- * a tied head stays absent. Tensors are streamed: memory stays near the largest tensor. `outputDir` appears whole or not
+ * a tied head stays absent, unless the adapter has one apart. Tensors are streamed in blocks: memory does not grow with their size. `outputDir` appears whole or not
  * at all.
  * @throws ConfigError | ModelError | HubError | SafetensorsError for a model, adapter or folder that cannot be used;
  *   RangeError for a weight that does not fit `dtype`
@@ -124,7 +121,7 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const targets = planTensors(source, wanted)
   const shards = planShards(targets, maxShardBytes)
 
-  const beside = await modelFiles(source.model, wanted)
+  const beside = await modelFiles(source.model, wanted, source.config)
   const files = shards.map(({ file }) => file)
   const fill = async (folder: string) => {
     let done = 0
@@ -133,10 +130,9 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
         name: target.name,
         dtype: target.dtype,
         shape: target.shape,
-        data: async () => {
-          const bytes = await produce(target, source)
+        async *data() {
+          yield* produce(target, source)
           onProgress?.(++done, targets.length)
-          return bytes
         },
       }))
       await writeSafetensors(join(folder, file), entries, { format: 'pt' })
@@ -161,6 +157,6 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
     outputDir,
     files: files.sort(),
     totalBytes: targets.reduce((n, { bytes }) => n + bytes, 0),
-    mergedModules: source.deltas.size,
+    mergedModules: source.changedModules,
   }
 }

@@ -1,9 +1,22 @@
 // A model's weights with a LoRA adapter added, read in blocks of rows: what every export writes from.
 import { openModel, storedType, weightShapes, type DecoderConfig, type OpenModel } from '@jora/llama'
-import { loraRank, loraScaling, methodOf, readAdapter, type AdapterMethod, type Parts } from '@jora/lora'
-import { isFloatDType } from '@jora/tensor/safetensors'
+import {
+  loraRank,
+  loraScaling,
+  lowRankOf,
+  methodOf,
+  readAdapter,
+  replacedWeights,
+  type AdapterMethod,
+  type Parts,
+  type ReplacedWeight,
+} from '@jora/lora'
+import { isFloatDType, isSafetensorsDType, safetensorsBytes } from '@jora/tensor/safetensors'
 import { allFinite, blockBytesOf, decodeRows, type WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
+
+const embeddingName = 'model.embed_tokens.weight'
+const headName = 'lm_head.weight'
 
 /** Bytes of float32 a tensor is worked on at a time. */
 const blockBytes = 2 ** 22
@@ -16,6 +29,14 @@ export interface Delta {
   readonly r: number
   /** The factor on B·A. */
   readonly scale: number
+}
+
+/** What an adapter changes in a model. */
+export interface Changes {
+  /** Updates of low rank by module, e.g. `model.layers.0.self_attn.q_proj`. */
+  readonly deltas: ReadonlyMap<string, Delta>
+  /** Embedding and head, or rows of them, that are the adapter's own, by the name of their tensor. */
+  readonly replaced: ReadonlyMap<string, ReplacedWeight>
 }
 
 /** Consecutive rows of a tensor. */
@@ -37,37 +58,61 @@ export class MergedTensors implements AsyncDisposable {
 
   private constructor(
     readonly model: OpenModel,
-    /** By module, e.g. `model.layers.0.self_attn.q_proj`. */
-    readonly deltas: ReadonlyMap<string, Delta>,
+    readonly changes: Changes,
   ) {
-    this.config = model.config
+    // A head that the adapter has apart from the embedding is tied to it no more.
+    const { tiedHead } = model.config
+    const [embedding, head] = [embeddingName, headName].map((name) => changes.replaced.get(name))
+    this.config = tiedHead && embedding !== head ? { ...model.config, tiedHead: false } : model.config
     const { entries } = model.weights
-    const names = new Set([...weightShapes(model.config).keys(), ...[...entries.keys()].sort()])
-    this.tensors = new Map([...names].map((name) => [name, entries.get(name)!]))
+    const names = new Set([...weightShapes(this.config).keys(), ...[...entries.keys()].sort()])
+    this.tensors = new Map([...names].map((name) => [name, entries.get(this.#stored(name))!]))
+  }
+
+  /** The tensor of the model that a tensor is made of. */
+  #stored(name: string): string {
+    return name === headName && this.model.config.tiedHead && !this.config.tiedHead ? embeddingName : name
+  }
+
+  /** Modules that the adapter changes. */
+  get changedModules(): number {
+    return this.changes.deltas.size + new Set(this.changes.replaced.values()).size
   }
 
   /** @throws ExportError | ConfigError | ModelError | HubError | SafetensorsError for a model or adapter that cannot be used */
   static async open(modelDir: string, adapterDir?: string): Promise<MergedTensors> {
     const model = await openModel(modelDir, { local: true })
     try {
-      return new MergedTensors(model, adapterDir === undefined ? new Map() : await readDeltas(adapterDir, model.config))
+      const none: Changes = { deltas: new Map(), replaced: new Map() }
+      return new MergedTensors(model, adapterDir === undefined ? none : await readChanges(adapterDir, model.config))
     } catch (error) {
       await model[Symbol.asyncDispose]()
       throw error
     }
   }
 
-  /** What the adapter adds to the tensor of that name. */
-  delta(name: string): Delta | undefined {
-    return this.deltas.get(name.replace(/\.weight$/, ''))
+  /** Whether the adapter changes the tensor of that name. */
+  changed(name: string): boolean {
+    return this.changes.replaced.has(name) || this.#delta(name) !== undefined
   }
 
-  /** The tensor's bytes as stored, without what the adapter adds. @throws ExportError when a float is not finite */
-  async stored(name: string): Promise<Uint8Array> {
-    const bytes = await this.model.weights.read(name)
-    const { type } = this.tensors.get(name)!
-    if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
-    return bytes
+  #delta(name: string): Delta | undefined {
+    return this.changes.deltas.get(name.replace(/\.weight$/, ''))
+  }
+
+  /**
+   * The bytes of a tensor that safetensors can hold, as stored, without what the adapter changes, 4 MB at a time.
+   * @throws ExportError when a float is not finite
+   */
+  async *stored(name: string): AsyncGenerator<Uint8Array> {
+    const { type, shape } = this.tensors.get(name)!
+    const length = isSafetensorsDType(type) ? safetensorsBytes(type, shape) : undefined
+    if (length === undefined) throw new TypeError(`${name} is stored as ${type}, which safetensors does not hold`)
+    for (let at = 0; at < length; at += blockBytes) {
+      const bytes = await this.model.weights.read(this.#stored(name), at, Math.min(length, at + blockBytes))
+      if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
+      yield bytes
+    }
   }
 
   #notFinite(name: string): never {
@@ -76,7 +121,7 @@ export class MergedTensors implements AsyncDisposable {
   }
 
   /**
-   * The tensor, W + scale · B·A, in blocks of whole rows, about 4 MB each: the sum of ranks in float64, the result in
+   * The tensor, W + scale · B·A or what the adapter has in its place, in blocks of whole rows, about 4 MB each: the sum of ranks in float64, the result in
    * float32. A vector is one row.
    * @param multiple rows of each block are a multiple of this, where the tensor's rows are
    * @throws ExportError when a value of the tensor is not finite
@@ -88,12 +133,16 @@ export class MergedTensors implements AsyncDisposable {
     const rows = columns === 0 ? 0 : shape.reduce((n, d) => n * d, 1) / columns
     const step = Math.max(1, Math.floor(blockBytes / 4 / columns / multiple)) * multiple
     const rowBytes = blockBytesOf(stored, columns)
-    const delta = this.delta(name)
+    const [delta, replaced] = [this.#delta(name), this.changes.replaced.get(name)]
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(rows, from + step)
-      const values = decodeRows(await this.model.weights.read(name, from * rowBytes, to * rowBytes), stored)
+      const values = decodeRows(
+        await this.model.weights.read(this.#stored(name), from * rowBytes, to * rowBytes),
+        stored,
+      )
       if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32')) this.#notFinite(name)
       if (delta) delta.method.merge(delta.parts, values, from, delta.r, delta.scale)
+      replaced?.put(values, from)
       yield { from, values }
     }
   }
@@ -104,13 +153,12 @@ export class MergedTensors implements AsyncDisposable {
 }
 
 /** The adapter in `folder`; rank and scale may differ from module to module. */
-export async function readDeltas(folder: string, model: DecoderConfig): Promise<Map<string, Delta>> {
+export async function readChanges(folder: string, model: DecoderConfig): Promise<Changes> {
   const { adapter, config } = await readAdapter(folder, model)
   const method = methodOf(config)
-  return new Map(
-    Object.entries(adapter).map(([module, parts]) => [
-      module,
-      { parts, method, r: loraRank(config, module), scale: loraScaling(config, module) },
-    ]),
+  const deltas = Object.entries(lowRankOf(adapter)).map(
+    ([module, parts]) =>
+      [module, { parts, method, r: loraRank(config, module), scale: loraScaling(config, module) }] as const,
   )
+  return { deltas: new Map(deltas), replaced: replacedWeights(adapter, model, config) }
 }

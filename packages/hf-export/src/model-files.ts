@@ -1,7 +1,7 @@
 // The files of a Hugging Face model folder that are beside its weights.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { companionFiles, configJson, textConfig, type ModelDescription } from '@jora/llama'
+import { companionFiles, configJson, textConfig, type DecoderConfig, type ModelDescription } from '@jora/llama'
 import { isLicence } from '@jora/lora'
 import type { FloatDType } from '@jora/tensor/safetensors'
 
@@ -13,16 +13,23 @@ const torchNames: Readonly<Record<FloatDType, string>> = { F32: 'float32', F16: 
 
 const jsonBytes = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
 
-/** config.json of the decoder alone, with the element type that its weights are given, which are quantised no more. */
-function rewritten(said: Readonly<Record<string, unknown>>, dtype: FloatDType | undefined): Buffer {
+/**
+ * config.json of the decoder alone, with the element type that its weights are given, which are quantised no more.
+ * @param untied whether the head, which was tied to the embedding, is so no more
+ */
+function rewritten(said: Readonly<Record<string, unknown>>, dtype: FloatDType | undefined, untied: boolean): Buffer {
   const { quantization_config: _was, ...config } = textConfig(said)
   // transformers 5 writes "dtype" where earlier versions wrote "torch_dtype"; both are read.
   const key = 'dtype' in config ? 'dtype' : 'torch_dtype'
-  return jsonBytes({ ...config, ...(dtype && { [key]: torchNames[dtype] }) })
+  return jsonBytes({
+    ...config,
+    ...(dtype && { [key]: torchNames[dtype] }),
+    ...(untied && { tie_word_embeddings: false }),
+  })
 }
 
 /** What a GGUF file says, as a folder's files. */
-function filesOfGguf({ config, gguf, ref }: ModelDescription, dtype: FloatDType): Map<string, Buffer> {
+function filesOfGguf({ gguf, ref }: ModelDescription, dtype: FloatDType, config: DecoderConfig): Map<string, Buffer> {
   const { tokenizerJson, configJson: tokenizerConfig } = gguf!.tokenizerFiles()
   const { path } = ref
   const tokenizer = {
@@ -46,18 +53,24 @@ function filesOfGguf({ config, gguf, ref }: ModelDescription, dtype: FloatDType)
  * Files of the model, weights apart, by name: config.json, and what comes along. Those of a GGUF file are made of its
  * header.
  * @param dtype what the weights are given; as config.json has it when absent
+ * @param config of the model as it is written, whose head may be tied no more
  */
-export async function modelFiles(model: ModelDescription, dtype: FloatDType | undefined): Promise<Map<string, Buffer>> {
-  if (model.gguf) return filesOfGguf(model, dtype ?? ggufDType)
+export async function modelFiles(
+  model: ModelDescription,
+  dtype: FloatDType | undefined,
+  config: DecoderConfig,
+): Promise<Map<string, Buffer>> {
+  if (model.gguf) return filesOfGguf(model, dtype ?? ggufDType, config)
   const { dir } = model.ref
   const files = new Map<string, Buffer>()
-  const config = await readFile(join(dir, 'config.json'))
-  const text = config.toString('utf8')
+  const bytes = await readFile(join(dir, 'config.json'))
+  const text = bytes.toString('utf8')
   const said = JSON.parse(text) as Record<string, unknown>
   // What is written are floats, and of a model that sees pictures too its text part.
   const isOther = 'quantization_config' in said || textConfig(said) !== said
+  const untied = model.config.tiedHead && !config.tiedHead
   const written = dtype ?? ('quantization_config' in said ? ggufDType : undefined)
-  files.set('config.json', isOther || written !== undefined ? rewritten(said, written) : config)
+  files.set('config.json', isOther || untied || written !== undefined ? rewritten(said, written, untied) : bytes)
   for (const name of companionsOf(await readdir(dir))) files.set(name, await readFile(join(dir, name)))
   return files
 }

@@ -4,6 +4,7 @@ import * as t from '@jora/tensor'
 import type { Tensor, Weight } from '@jora/tensor'
 import type { DecoderConfig } from './config/config'
 import { layerTables } from './config/rope-frequencies'
+import { embedRows, matrixWith, scoresWith, type TokenRows } from './token-rows'
 
 /** Weights by Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight` `[out, in]`; matrices may be quantised. */
 export type Weights = Readonly<Record<string, Weight>>
@@ -20,6 +21,8 @@ export interface Decoder {
   readonly weights: Weights
   /** Replaces the linear layers: where adapters come in (default {@link denseLinear}). */
   readonly linear?: Linear
+  /** Rows in place of those of the embedding and of the head: where adapters train some tokens. */
+  readonly tokenRows?: { readonly embedding?: TokenRows | undefined; readonly head?: TokenRows | undefined }
   /** Changes what the first layer reads, `[batch, seq, hiddenSize]`: noise while training. */
   readonly embedded?: (x: Tensor) => Tensor
   /** The dtype of activations (default f32). Statistics, attention scores and the loss are f32 in either case. */
@@ -159,6 +162,8 @@ export function decode(
 
   // Of the table, the rows that are read are converted or unpacked, no others.
   let x = t.gather(t.valuesOf(weight('model.embed_tokens.weight'), dtype), tokens)
+  const own = decoder.tokenRows?.embedding
+  if (own) x = embedRows(x, tokens, own, config.vocabSize)
   if (config.embeddingScale !== 1) x = t.mul(x, config.embeddingScale)
   if (decoder.embedded) x = decoder.embedded(x)
   const { checkpointLayers = false } = decoder
@@ -176,15 +181,25 @@ export function decode(
   return { hidden: config.logitScale === 1 ? hidden : t.mul(hidden, config.logitScale), cache: layers }
 }
 
-/** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
-export function headWeight({ config, weights, dtype = 'f32' }: Pick<Decoder, 'config' | 'weights' | 'dtype'>): Tensor {
+type Headed = Pick<Decoder, 'config' | 'weights' | 'tokenRows' | 'dtype'>
+
+/** The matrix that is in the files. */
+function headMatrix({ config, weights, dtype = 'f32' }: Headed): Tensor {
   const name = config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'
   return t.valuesOf(weights[name] ?? missing(name), dtype)
 }
 
+/** The output matrix `[vocab, hidden]`: the embedding itself when the head is tied. */
+export function headWeight(decoder: Headed): Tensor {
+  const own = decoder.tokenRows?.head
+  return own ? matrixWith(headMatrix(decoder), own) : headMatrix(decoder)
+}
+
 /** Scores of every token, f32 `[…, vocab]`, for hidden states `[…, hidden]` of {@link decode}. */
 export function logits(decoder: Decoder, hidden: Tensor): Tensor {
-  const scores = t.cast(t.linear(hidden, headWeight(decoder)), 'f32')
+  const own = decoder.tokenRows?.head
+  const plain = t.cast(t.linear(hidden, headMatrix(decoder)), 'f32')
+  const scores = own ? scoresWith(plain, hidden, own) : plain
   const cap = decoder.config.logitSoftcap
   return cap === undefined ? scores : t.mul(t.tanh(t.div(scores, cap)), cap)
 }

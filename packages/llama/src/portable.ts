@@ -30,6 +30,7 @@ export {
   type Linear,
   type Weights,
 } from './model'
+export type { TokenRows } from './token-rows'
 export { inverseFrequencies } from './config/rope-frequencies'
 export { checkSampling, sampleToken, type SamplingOptions } from './generate/sampling'
 export { modelAxis, modelSplits, partitionPlan, weightSharding } from './partition'

@@ -1,18 +1,34 @@
 // The part of @jora/lora that runs in a page too: all of it but files, checkpoints and the run that keeps them.
 export {
-  adapterArgument,
-  argumentLinear,
   initAdapter,
-  loraLinear,
+  lowRankOf,
   startAdapter,
   trainedNumbers,
   type Adapter,
-  type AdapterArgument,
-  type AdapterArrays,
   type LoraPair,
+  type LowRankAdapter,
 } from './adapter/adapter'
+export {
+  adapterArgument,
+  argumentLinear,
+  loraLinear,
+  withAdapter,
+  withArgument,
+  type AdapterArgument,
+} from './adapter/apply'
+export type { AdapterArrays, HostMatrix, LowRankArrays, ModuleArrays } from './adapter/host'
 export { methodOf } from './adapter/methods'
-export type { AdaptedLayer, AdapterMethod, Parts, PartName } from './adapter/methods/method'
+export {
+  isLowRank,
+  type AdaptedLayer,
+  type AdapterMethod,
+  type ModuleParts,
+  type Parts,
+  type PartName,
+  type Replaced,
+} from './adapter/methods/method'
+export type { ReplacedArgument } from './adapter/replaced/apply'
+export { replacedWeights, type ReplacedWeight } from './adapter/replaced/merge'
 export { LocalAnswerer, type LocalModel } from './answer/local'
 export { answerQuestions, type AnsweredQuestion, type KeptAnswer, type ScoreOptions } from './answer/scored'
 export { chooseDType, type DTypeSetting } from '@jora/llama'

@@ -1,9 +1,11 @@
 // A run's course for other programs: TensorBoard's event files, CSV, a page.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { ConfigError, eventFileName, readRun, runCsv, runHtml, seriesOf, tensorboardEvents } from '../src/index'
+import { tensorboardEvent, tensorboardRestart } from '../src/logs/tensorboard'
 
 const folder = join(mkdtempSync(join(tmpdir(), 'jora-logs-')), 'a <run>')
 afterAll(() => rmSync(join(folder, '..'), { recursive: true }))
@@ -110,4 +112,50 @@ test('event files are records with right checksums, of scalars at their steps', 
   expect(texts.filter((text) => text.includes('train/loss'))).toHaveLength(2)
   // The last byte of each is that of its value: 1 is 0x3f800000.
   expect(texts.findLast((text) => text.includes('train/loss'))!.endsWith('\u0000\u0000\u0080\u003f')).toBe(true)
+})
+
+test('TensorBoard reads the files of a run that was killed and goes on, no step twice', async () => {
+  const record = await run()
+  const began = tensorboardEvents({ ...record, steps: [], evals: [] })
+  const seconds = record.startedAt! / 1000
+  const first = [...record.steps, ...record.evals].map((event, i) => tensorboardEvent(event, seconds + i))
+  // Killed within a record, after a step that the checkpoint does not have.
+  const lost = { ...record.steps[0]!, step: 4, loss: 9 }
+  const whole = tensorboardEvent(lost, seconds + 9)
+  const cut = whole.subarray(0, whole.length - 5)
+  const again = { steps: record.steps.filter(({ step }) => step <= 2), evals: record.evals }
+  const further = [3, 4, 5].map((n) =>
+    tensorboardEvent({ ...record.steps[0]!, step: n, loss: n / 2 }, seconds + 20 + n),
+  )
+  const parts = [
+    [began, ...first, cut],
+    [tensorboardRestart({ ...record, ...again }, 2, seconds + 20), ...further],
+  ]
+  const files = parts.map((each, i) => [
+    eventFileName({ startedAt: record.startedAt! + 20_000 * i }),
+    Buffer.concat(each).toString('base64'),
+  ])
+  const goldens = join(import.meta.dirname, 'goldens')
+  await expect(`${JSON.stringify(Object.fromEntries(files), undefined, 1)}\n`).toMatchFileSnapshot(
+    join(goldens, 'tensorboard-files.json'),
+  )
+  const source = readFileSync(join(goldens, 'tensorboard-files.json'))
+  const golden = JSON.parse(readFileSync(join(goldens, 'tensorboard.json'), 'utf8')) as {
+    files: string
+    after: Record<string, [number, number | string][]>[]
+  }
+  expect(golden.files, 'make_tensorboard_golden.py was not run on these files').toBe(
+    createHash('sha256').update(source).digest('hex'),
+  )
+  const [killed, resumed] = golden.after as [(typeof golden.after)[0], (typeof golden.after)[0]]
+  const expected = (series: ReturnType<typeof seriesOf>) =>
+    Object.fromEntries(
+      [...series].map(([tag, points]) => [tag, points.map(({ step, value }) => [step, Math.fround(value)])]),
+    )
+  const text = { 'settings/text_summary': [[0, '| setting | value |\n|---|---|\n| loraR | 16 |\n| note | <b>&" |']] }
+  const seen = expected(seriesOf({ steps: [...record.steps, lost], evals: record.evals }))
+  expect(seen['train/tokens_per_second']!.pop()![0]).toBe(4)
+  expect(killed).toEqual({ ...seen, ...text })
+  const steps = [...again.steps, ...[3, 4, 5].map((n) => ({ ...record.steps[0]!, step: n, loss: n / 2 }))]
+  expect(resumed).toEqual({ ...expected(seriesOf({ steps, evals: record.evals })), ...text })
 })

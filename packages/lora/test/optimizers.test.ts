@@ -14,6 +14,7 @@ import {
   type EvalEvent,
   type StepConfig,
   type TrainConfig,
+  lowRankOf,
 } from '../src/index'
 import {
   config,
@@ -26,7 +27,7 @@ import {
   resuming,
   run,
   samplesOf,
-  saving,
+  savingAs,
   train,
   setUp,
 } from '../src/train/trainer-harness'
@@ -36,6 +37,8 @@ setUp()
 const heldOut = samplesOf(4, 100)
 const kinds: Readonly<Record<string, Partial<TrainConfig>>> = {
   SGD: { optimizer: 'sgd', learningRate: 0.1 },
+  // At rank 128 the moments of both parts of every module are packed.
+  'AdamW in 8 bits': { optimizer: 'adamw_8bit', lora: { ...lora, r: 128 }, learningRate: 0.005 },
   Lion: { optimizer: 'lion', learningRate: 0.002 },
   Muon: { optimizer: 'muon' },
   'schedule-free AdamW': { optimizer: 'schedule_free_adamw', scheduler: 'constant', warmupSteps: 2 },
@@ -51,23 +54,26 @@ const kinds: Readonly<Record<string, Partial<TrainConfig>>> = {
 describe.each(Object.entries(kinds))('%s', (_name, change) => {
   test('learns; stopped at a checkpoint and resumed it is the same run, whose held-out loss is that of the adapter kept', async () => {
     const changed = { ...config, ...change }
-    const whole = await run(inputs({ config: changed, heldOut, ...saving }))
+    const whole = await run(inputs({ config: changed, heldOut, ...savingAs(changed.lora) }))
     const evaluated = whole.events.filter((event): event is EvalEvent => event.type === 'eval').at(-1)!
-    const evaluator = new Evaluator(model, lora)
+    const evaluator = new Evaluator(model, changed.lora)
     const { loss } = await evaluator.run(heldOut, whole.result.adapter, { batchSize: 8, padId: 0 })
     expect(evaluated.loss).toBeCloseTo(loss, 6)
-    const before = await evaluator.run(train, initAdapter(model.config, lora, config.seed), { batchSize: 8, padId: 0 })
+    const before = await evaluator.run(train, initAdapter(model.config, changed.lora, config.seed), {
+      batchSize: 8,
+      padId: 0,
+    })
     const after = await evaluator.run(train, whole.result.adapter, { batchSize: 8, padId: 0 })
     expect(after.loss).toBeLessThan(before.loss)
     evaluator.dispose()
     const kept = await dataOf(whole.result.adapter)
 
     const folders = await listCheckpoints(dir)
-    const resumed = await run(inputs({ config: changed, heldOut, ...(await resuming(folders[3]!)) }))
+    const resumed = await run(inputs({ config: changed, heldOut, ...(await resuming(folders[3]!, changed.lora)) }))
     expect(await dataOf(resumed.result.adapter)).toEqual(kept)
     // What a checkpoint's folder holds as an adapter is what is evaluated.
     const { adapter } = await readAdapter(folders.at(-1)!, model.config)
-    const files = Object.values(adapter).flatMap(({ loraA, loraB }) => [loraA, loraB])
+    const files = Object.values(lowRankOf(adapter)).flatMap(({ loraA, loraB }) => [loraA, loraB])
     expect(files.map((values) => new Uint8Array(values.buffer.slice(0)))).toEqual(kept)
   })
 })
@@ -105,7 +111,10 @@ test.each([
   [{ optimizer: 'muon', useDora: true }, 'optimizer is muon beside useDora'],
   [{ optimizer: 'schedule_free_adamw', emaDecay: 0.9 }, 'emaDecay is 0.9 beside schedule_free_adamw'],
   [{ loraPlusRatio: 0.5 }, 'loraPlusRatio is 0.5, expected a number ≥ 1'],
-  [{ optimizer: 'adam' as 'adamw' }, 'optimizer is adam, expected adamw, sgd, lion, schedule_free_adamw or muon'],
+  [
+    { optimizer: 'adam' as 'adamw' },
+    'optimizer is adam, expected adamw, adamw_8bit, sgd, lion, schedule_free_adamw or muon',
+  ],
 ] as const)('%j is refused before anything is loaded', (change, message) => {
   const refused = () => new JoraConfig({ modelPath: 'm', ...change })
   expect(refused).toThrow(ConfigError)

@@ -20,6 +20,7 @@ import {
   plannedModel,
   TrainingStep,
   type LoraConfig,
+  lowRankOf,
 } from '../src/index'
 
 await softwareVulkan()
@@ -114,7 +115,7 @@ async function train(decoder: Decoder, device: Device): Promise<Run> {
     losses.push(await result.loss.item())
     disposeTree([result.loss, result.gradNorm])
   }
-  const tensors = Object.values(state.adapter).flatMap(({ loraA, loraB }) => [loraA, loraB])
+  const tensors = Object.values(lowRankOf(state.adapter)).flatMap(({ loraA, loraB }) => [loraA, loraB])
   const parts = await Promise.all(tensors.map((each) => each.data()))
   stepper.dispose()
   setDefaultDevice(previous)

@@ -1,5 +1,5 @@
 // What a model unlearns when it is tuned on one task, and what general rows mixed in do against it.
-import { evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
 import { figure, percent, table } from '../page.mjs'
 import { generalRows, modelFolder, xquadRows } from '../rows.mjs'
 
@@ -27,7 +27,7 @@ export async function run(lab, flags) {
     const task = await lab.evaluate(`${name}-xquad`, evalFlags(flags, { ...arm, dataset: heldOut.distractors }))
     return [...(await general('tasks', tasks)), ...(await general('sums', sums)), percent(task.scores.f1)]
   }
-  const rows = [['the base', ...(await measured('base', '')), '', '', '']]
+  const rows = [['the base', ...(await measured('base', '')), ...noTraining]]
   for (const [name, recipe] of Object.entries(recipes)) {
     const id = name === 'XQuAD alone' ? 'alone' : 'mixed'
     const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe }))

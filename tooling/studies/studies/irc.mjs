@@ -1,5 +1,5 @@
 // The shape of the paper's Table 2: tables first, then whom a post answers.
-import { evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
 import { figure, percent, table } from '../page.mjs'
 import { modelFolder, tableRows, threadRows } from '../rows.mjs'
 
@@ -25,7 +25,7 @@ export async function run(lab, flags) {
   const after = [...raftRecipe, '--init-adapter', first.adapter]
   const both = await lab.train('tables-threads', trainFlags(flags, { model, dataset: train, recipe: after }))
   const rows = [
-    ['the base', ...(await cells('base', '')), '', '', ''],
+    ['the base', ...(await cells('base', '')), ...noTraining],
     ['tables', ...(await cells('tables', first.adapter)), ...trainingCells(first)],
     ['threads', ...(await cells('threads', alone.adapter)), ...trainingCells(alone)],
     ['tables, then threads', ...(await cells('both', both.adapter)), ...trainingCells(both)],

@@ -1,5 +1,5 @@
 // Questions on tables of Wikipedia: the first phase of the paper's recipe.
-import { evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
 import { figure, percent, table } from '../page.mjs'
 import { modelFolder, tableRows } from '../rows.mjs'
 
@@ -20,7 +20,7 @@ export async function run(lab, flags) {
   }
   const trained = await lab.train('tables', trainFlags(flags, { model, dataset: train, recipe: raftRecipe }))
   const rows = [
-    ['the base', ...(await cells('base', '')), '', '', ''],
+    ['the base', ...(await cells('base', '')), ...noTraining],
     ['tuned', ...(await cells('tuned', trained.adapter)), ...trainingCells(trained)],
   ]
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their tables; those of more than ${flags.maxLength} tokens are left out;

@@ -27,7 +27,8 @@ import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
-const { batchSize, gradientAccumulationSteps, mesh } = trainFlags
+const { modulesToSave, ensureWeightTying, trainableTokenIndices } = trainFlags
+const { batchSize, gradientAccumulationSteps, mesh, optimizer } = trainFlags
 
 const flags = {
   ...grouped('Model and rows:', {
@@ -42,7 +43,19 @@ const flags = {
     batchSize: { ...batchSize, aliases: ['batch', ...(batchSize.aliases ?? [])] },
     gradientAccumulationSteps,
   }),
-  ...grouped('Adapter:', { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights }),
+  ...grouped('Adapter:', {
+    loraR,
+    loraAlpha,
+    loraDropout,
+    targetModules,
+    useRslora,
+    useDora,
+    initLoraWeights,
+    modulesToSave,
+    ensureWeightTying,
+    trainableTokenIndices,
+    optimizer,
+  }),
   ...grouped('Device:', {
     ...weightFlags,
     device: withDefault(choice('where training will run; auto is a GPU', ['auto', 'webgpu', 'cpu']), 'auto'),
@@ -84,7 +97,8 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const mesh = parseMesh(values.mesh)
   try {
     for (const seq of values.seq) {
-      const work = { batch: values.batchSize, seq, accumulation: values.gradientAccumulationSteps, lora }
+      const { batchSize: batch, gradientAccumulationSteps: accumulation, optimizer } = values
+      const work = { batch, seq, accumulation, lora, optimizer }
       const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
       const options = {
         profile,

@@ -37,7 +37,8 @@ export const withRecipe = <V extends { readonly recipe: RecipeName }>(values: V,
 
 /** The adapter that flags describe. */
 export const loraOf = (
-  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora' | 'useDora' | 'initLoraWeights'>,
+  values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora' | 'useDora' | 'initLoraWeights'> &
+    Partial<Pick<TrainValues, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices'>>,
 ): Omit<LoraConfig, 'dropout'> => ({
   r: values.loraR,
   alpha: values.loraAlpha,
@@ -45,7 +46,12 @@ export const loraOf = (
   useRslora: values.useRslora,
   ...(values.useDora && { useDora: true }),
   ...(values.initLoraWeights !== 'default' && { initLoraWeights: values.initLoraWeights }),
+  ...(values.modulesToSave && { modulesToSave: values.modulesToSave }),
+  ...(values.ensureWeightTying && { ensureWeightTying: true }),
+  ...(values.trainableTokenIndices !== undefined && { trainableTokenIndices: tokenList(values.trainableTokenIndices) }),
 })
+
+const tokenList = <T>(indices: T | number): T | number[] => (typeof indices === 'number' ? [indices] : indices)
 
 /** Rank, scale and modules of the adapter that training starts from. */
 async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> {
@@ -56,6 +62,7 @@ async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> 
   const config = parsePeftConfig(parseJsonFile(source, path, ConfigError), path)
   const { rankPattern, alphaPattern, targetModules, useRslora, useDora = false } = config
   const { excludeModules, layersToTransform, layersPattern } = config
+  const { modulesToSave, ensureWeightTying, trainableTokenIndices } = config
   return {
     loraR: config.r,
     loraAlpha: config.alpha,
@@ -64,6 +71,9 @@ async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> 
     targetModules,
     useRslora,
     useDora,
+    modulesToSave,
+    ensureWeightTying,
+    trainableTokenIndices,
     excludeModules,
     layersToTransform,
     layersPattern,

@@ -57,6 +57,7 @@ async function train(
 ): Promise<void> {
   const values = withRecipe(typed, given)
   let config = await trainSettings(values, given)
+  checkSteps(values)
   const { outputDir, resume } = values
   // A run goes on as it was begun, whatever `auto` would come to today.
   const begun = resume !== undefined && values.promptTemplate === 'auto' ? await templateOfRun(outputDir) : undefined
@@ -70,7 +71,6 @@ async function train(
   await using model = await openBase(values.model, session, values.quantize)
   const parameters = countParameters(model.config, config)
   checkSplit(model.config, values.mesh)
-  checkSteps(values)
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
   const explained = values.explain ? explainTo(device, io) : () => {}
@@ -157,10 +157,10 @@ async function train(
   }
 }
 
-/** @throws UsageError when a step has fewer samples than the mesh has parts for them */
-function checkSteps({ mesh, batchSize, gradientAccumulationSteps }: TrainValues): void {
+/** @throws UsageError when a step's rows cannot be split over the mesh */
+function checkSteps({ mesh, batchSize, gradientAccumulationSteps, objective }: TrainValues): void {
   try {
-    checkDataParallel(parseMesh(mesh).along('data'), batchSize, gradientAccumulationSteps)
+    checkDataParallel(parseMesh(mesh).along('data'), batchSize, gradientAccumulationSteps, objective)
   } catch (error) {
     throw asUsageError(error)
   }

@@ -11,6 +11,7 @@ import {
   reports,
   speed,
   to,
+  wholeModules,
   trainingArguments,
   type Tool,
 } from './meaning'
@@ -55,7 +56,7 @@ export const llamaFactory: Tool = {
     val_size: heldOut,
     lora_rank: to('loraR'),
     lora_target: to('targetModules'),
-    additional_target: lack('modules that are trained whole'),
+    additional_target: wholeModules,
     pissa_init: to('initLoraWeights', (text) => (isOff(text) ? undefined : 'pissa')),
     pissa_iter: note('JORA takes as many steps as the singular vectors need'),
     pissa_convert: note('JORA saves a plain LoRA always'),

@@ -56,6 +56,7 @@ export const longest: Meaning = {
 /** Optimisers by a part of their names; the first that fits. */
 const optimisers = [
   [/schedule_?free/i, 'schedule_free_adamw'],
+  [/adamw.*8bit/i, 'adamw_8bit'],
   [/adamw/i, undefined],
   [/lion/i, 'lion'],
   [/muon/i, 'muon'],
@@ -91,12 +92,31 @@ export const initialisation: Meaning = {
   },
 }
 
+/** Modules that are trained whole. */
+export const wholeModules: Meaning = {
+  make: (written) => {
+    const items = Array.isArray(written.value) ? (written.value as readonly Written[]) : [written]
+    const names = items
+      .flatMap((item) => textOf(item).split(/[\s,]+/))
+      .filter(Boolean)
+      .map((name) => name.split('.').at(-1)!)
+    const other = names.find((name) => !['embed_tokens', 'lm_head'].includes(name))
+    return other === undefined
+      ? { modulesToSave: names.join(',') }
+      : [`${other} trained whole; JORA trains embed_tokens and lm_head so`]
+  },
+}
+
 export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isOn(text) ? 'on' : 'off'))
 /** A number of steps where −1 and 0 mean none. */
 const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))
 
 export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
 export const reports = note('reports only')
+/** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
+export const tracker: Meaning = {
+  make: (written) => (/tensorboard|all/.test(textOf(written)) ? { reportTo: 'tensorboard' } : {}),
+}
 export const speed = note('speed and memory only')
 const quantised = (method: string): Meaning => to('quantize', (text) => (isOn(text) ? method : undefined))
 
@@ -137,7 +157,7 @@ export const trainingArguments = {
   logging_first_step: reports,
   logging_strategy: reports,
   logging_dir: reports,
-  report_to: reports,
+  report_to: tracker,
   run_name: reports,
   plot_loss: reports,
   push_to_hub: note('JORA uploads by `jora push`'),

@@ -198,6 +198,17 @@ describe('examples of the tools’ own documentation', () => {
   })
 })
 
+test.each(['adamw_8bit', 'adamw_bnb_8bit', 'paged_adamw_8bit'])('%s is AdamW in 8 bits', (name) => {
+  expect(read(axolotlYaml.replace('adamw_8bit', name)).flags).toMatchObject({ optimizer: 'adamw_8bit' })
+})
+
+test('report_to: tensorboard is taken, other trackers are not', () => {
+  expect(read(llamaFactoryYaml.replace('report_to: none', 'report_to: tensorboard')).flags).toMatchObject({
+    reportTo: ['tensorboard'],
+  })
+  expect(read(llamaFactoryYaml.replace('report_to: none', 'report_to: wandb')).flags).not.toHaveProperty('reportTo')
+})
+
 describe('what cannot be had', () => {
   const change = (yaml: string, more: string) =>
     oursOf(parseConfigText(`${yaml}${more}`, 'x.yaml'), 'x.yaml', new Set(), () => {})

@@ -1,5 +1,16 @@
 // Configs of TRL's `trl sft --config`.
-import { adapterKeys, lack, longest, note, numbers, speed, to, trainingArguments, type Tool } from './meaning'
+import {
+  adapterKeys,
+  lack,
+  longest,
+  note,
+  numbers,
+  speed,
+  to,
+  trainingArguments,
+  wholeModules,
+  type Tool,
+} from './meaning'
 
 const dtypes: Readonly<Record<string, string>> = { float32: 'f32', float16: 'f16' }
 
@@ -30,7 +41,7 @@ export const trl: Tool = {
     use_peft: lack('all weights are trained, and no adapter', 'true'),
     lora_r: to('loraR'),
     lora_target_modules: to('targetModules', (text) => text.replace(/\s+/g, ',')),
-    lora_modules_to_save: lack('modules that are trained whole'),
+    lora_modules_to_save: wholeModules,
     lora_task_type: lack('another task than answering', 'causal_lm'),
     max_length: longest,
     max_seq_length: longest,

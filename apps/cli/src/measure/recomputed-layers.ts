@@ -33,6 +33,7 @@ export async function recomputedLayers(
     seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples),
     accumulation: values.gradientAccumulationSteps,
     lora: values.lora,
+    optimizer: values.optimizer,
   }
   const { dtype, deviceMemory } = values
   const mesh = parseMesh(values.mesh)

@@ -1,7 +1,7 @@
 // Settings of a run, held against the rules that training itself applies, before any process is started.
 import { isAbsolute } from 'node:path'
 import { describeModel, hubClient, weightSharding } from '@jora/llama'
-import { adaptedModules, checkDataParallel, ConfigError, JoraConfig } from '@jora/lora'
+import { checkDataParallel, ConfigError, JoraConfig, trainedNumbers } from '@jora/lora'
 import { fromNames, nameOf, settings, type Setting, type Settings } from '@jora/lora/settings'
 import { parseMesh, ShardingError } from '@jora/shard'
 import { settingsDefaults, type RunSettings } from '../api'
@@ -57,7 +57,7 @@ export async function checkSettings(given: RunSettings, roots: Roots, models: Mo
       const model = (await describeModel(modelDir, { local: true })).config
       weightSharding(model, parseMesh(mesh))
       // An adapter to start from brings its own modules.
-      if (checked.initAdapter === undefined) adaptedModules(model, config.train.lora)
+      if (checked.initAdapter === undefined) trainedNumbers(model, config.train.lora)
     }
   } catch (error) {
     if (error instanceof Error && error.name === 'ModelError') throw badValue('settings.model', error.message)

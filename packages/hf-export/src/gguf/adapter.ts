@@ -1,7 +1,7 @@
 // exportGgufAdapter: a PEFT LoRA adapter as a GGUF file that llama.cpp lays over the GGUF file of its base model.
 import { architectureOf, describeModel, interleavedHeads, tensorName, type DecoderConfig } from '@jora/llama'
 import { ExportError } from '../export-error'
-import { readDeltas, type Delta } from '../merged-tensors'
+import { readChanges, type Delta } from '../merged-tensors'
 import { checkArchitecture } from './architectures'
 import { checkDtype, writePlan, type GgufOptions, type GgufResult } from './export'
 import { f32, string } from '@jora/tensor/weights'
@@ -53,7 +53,13 @@ export async function planAdapter(
 ): Promise<Plan & { readonly modules: number }> {
   const { config } = await describeModel(modelDir, { local: true })
   const notes = checkArchitecture(config)
-  const deltas = [...(await readDeltas(adapterDir, config))]
+  const changes = await readChanges(adapterDir, config)
+  const [replaced] = changes.replaced.keys()
+  if (replaced !== undefined)
+    throw new ExportError(
+      `${adapterDir} has ${replaced} of its own (modules_to_save, trainable_token_indices), which an adapter of llama.cpp cannot hold; merge it (jora merge), or export the merged model (jora export --format gguf)`,
+    )
+  const deltas = [...changes.deltas]
   if (deltas.some(([, { parts }]) => parts.magnitude !== undefined))
     throw new ExportError(
       `${adapterDir} is a DoRA adapter, which llama.cpp cannot add to a model; merge it (jora merge), or export the merged model (jora export --format gguf)`,

@@ -1,6 +1,6 @@
 // compareWithLlamaCpp: llama.cpp runs an exported file, and JORA's own decoder says whether it would have gone on the same way.
 import { decode, logits, openModel, type Decoder } from '@jora/llama'
-import { loadAdapter, loraLinear } from '@jora/lora'
+import { loadAdapter, withAdapter } from '@jora/lora'
 import { jit, tensor, type Device, type Tensor } from '@jora/tensor'
 import { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type LlamaCppOptions } from './llama-cpp'
 
@@ -54,7 +54,7 @@ export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comp
   // llama.cpp's tokenize leaves BOS to the caller.
   const sameIds = prompts.filter(({ ids }, i) => bare(ids, bosTokenId).join() === bare(theirs[i]!, bosTokenId).join())
   const adapter = adapterDir === undefined ? undefined : await loadAdapter(adapterDir, model.config, device)
-  const decoder: Decoder = adapter ? { ...model, linear: loraLinear(adapter.adapter, adapter.config) } : model
+  const decoder: Decoder = adapter ? withAdapter(model, adapter.adapter, adapter.config) : model
   const forward = jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))
   let [tokens, sameTokens, largestGap] = [0, 0, 0]
   for (const { ids: prompt } of prompts) {

@@ -68,5 +68,5 @@ export async function exportGguf(options: GgufOptions): Promise<GgufResult> {
     throw new ConfigError(`output ${options.output} is the model's own file; choose another name`)
   await using source = await MergedTensors.open(modelDir, adapterDir)
   const result = await writePlan(options, await planModel(source, options, dtype))
-  return { ...result, mergedModules: source.deltas.size }
+  return { ...result, mergedModules: source.changedModules }
 }

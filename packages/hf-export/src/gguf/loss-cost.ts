@@ -1,6 +1,6 @@
 // measureLoss: what rounding a model into a GGUF file costs, as the mean loss on a text before and after.
 import { openModel, tokenLosses, type Decoder } from '@jora/llama'
-import { loadAdapter, loraLinear } from '@jora/lora'
+import { loadAdapter, withAdapter } from '@jora/lora'
 import { disposeTree, jit, sum, tensor, type Device, type Tensor } from '@jora/tensor'
 
 /** What {@link measureLoss} compares. */
@@ -61,7 +61,7 @@ export async function measureLoss(options: LossOptions): Promise<LossCost> {
   const tokens = rows.reduce((n, ids) => n + ids.length - 1, 0)
   const base = await model.decoder(device, 'f32')
   const adapter = adapterDir === undefined ? undefined : await loadAdapter(adapterDir, model.config, device)
-  const tuned: Decoder = adapter ? { ...base, linear: loraLinear(adapter.adapter, adapter.config) } : base
+  const tuned: Decoder = adapter ? withAdapter(base, adapter.adapter, adapter.config) : base
   const before = await lossOf(tuned, rows, device)
   disposeTree([base.weights, adapter?.adapter ?? {}])
   await using written = await openModel(gguf, { local: true })

@@ -1,7 +1,7 @@
 // What a request for a continuation may say, and what comes of it.
 import type { Tensor } from '@jora/tensor'
 import type { DecoderConfig } from '../config/config'
-import type { Linear } from '../model'
+import type { Decoder, Linear } from '../model'
 import { checkSampling, type SamplingOptions } from './sampling'
 
 /** How a Generator continues a prompt. */
@@ -28,8 +28,8 @@ export interface AdapterTensors {
   readonly [module: string]: { readonly [part: string]: Tensor }
 }
 
-/** Makes the linear layers of a decoder with the adapter added. */
-export type Adapt = (adapter: AdapterTensors) => Linear
+/** The decoder with the adapter added; or its linear layers, where the adapter changes no others. */
+export type Adapt = (adapter: AdapterTensors, decoder: Decoder) => Decoder | Linear
 
 /** One continuation. */
 export interface Generated {

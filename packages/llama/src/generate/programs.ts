@@ -60,7 +60,8 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
   const adapted = (adapter: AdapterTensors): Decoder => {
     if (Object.keys(adapter).length === 0) return decoder
     if (!adapt) throw new Error('this generator cannot use adapters: it was made without a function that applies them')
-    return { ...decoder, linear: adapt(adapter) }
+    const made = adapt(adapter, decoder)
+    return typeof made === 'function' ? { ...decoder, linear: made } : made
   }
   const each = (layers: Cache, change: (x: Tensor, layer: number, part: 'k' | 'v') => Tensor): Cache =>
     layers.map(({ k, v }, layer) => ({ k: change(k, layer, 'k'), v: change(v, layer, 'v') }))
@@ -79,9 +80,10 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     step: jit(
       (adapter, layers, tokens, positions, visibility, start, last, shared) => {
         const past = { layers: layers as readonly LayerCache[], start, ...(shared.length > 0 && { shared }) }
-        const { hidden, cache } = decode(adapted(adapter), { tokens, positions, visibility, cache: past })
+        const model = adapted(adapter)
+        const { hidden, cache } = decode(model, { tokens, positions, visibility, cache: past })
         const [rows = 0, , size = 0] = hidden.shape
-        const scores = logits(decoder, reshape(gather(hidden, last, 1), [rows, size]))
+        const scores = logits(model, reshape(gather(hidden, last, 1), [rows, size]))
         return [scores, argmax(scores, 1), cache as Cache]
       },
       { donate: [1, 2, 3, 4, 5, 6], manyShapes: true },

@@ -7,7 +7,7 @@ import { describeModel } from '@jora/llama'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { formula } from '../../test/formula'
 import type { LoraConfig } from '../settings/lora-config'
-import type { AdapterArrays } from './adapter'
+import type { LowRankArrays } from './host'
 import { combineAdapterFolders, combineAdapters, type CombinationName, type WeightedAdapter } from './combine'
 import { arrayEntries } from './peft/peft'
 import { peftConfig } from './peft/peft-config'
@@ -35,7 +35,7 @@ const decoded = (text: string) => new Float32Array(Uint8Array.from(Buffer.from(t
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), a.length === b.length ? 0 : Infinity)
 /** B A, `[out, in]`. */
-const productOf = ({ loraA, loraB }: AdapterArrays[string], r: number) => {
+const productOf = ({ loraA, loraB }: LowRankArrays[string], r: number) => {
   const columns = loraA.length / r
   return Float32Array.from({ length: (loraB.length / r) * columns }, (_, at) => {
     let sum = 0

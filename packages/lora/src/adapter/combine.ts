@@ -4,8 +4,10 @@ import type { DecoderConfig } from '@jora/llama'
 import { writeFolderAtomic } from '@jora/tensor/files'
 import { ConfigError } from '../settings/config-error'
 import { loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
-import type { AdapterArrays } from './adapter'
+import { lowRankOf } from './adapter'
+import type { LowRankArrays } from './host'
 import { addLowRank } from './low-rank'
+import { isLowRank } from './methods/method'
 import { arrayEntries, type PeftAdapter } from './peft/peft'
 import { peftConfig } from './peft/peft-config'
 import { writePeftFiles } from './peft/peft-folder'
@@ -122,19 +124,24 @@ export interface CombineOptions {
 /**
  * One adapter whose update is Σ weight · update of the adapters. A module that only some of them adapt takes those.
  * @param model the model that all of them are for
- * @throws ConfigError for adapters with DoRA, ranks that the method cannot have, or a rank where it does not choose one
+ * @throws ConfigError for adapters with DoRA, or with embeddings or heads of their own, ranks that the method cannot have, or a rank where it does not choose one
  */
 export function combineAdapters(
   adapters: readonly WeightedAdapter[],
   model: DecoderConfig,
   { method = 'cat', rank }: CombineOptions = {},
-): { readonly adapter: AdapterArrays; readonly config: LoraConfig } {
+): { readonly adapter: LowRankArrays; readonly config: LoraConfig } {
   if (adapters.length === 0) throw new ConfigError('there is no adapter, expected one or more')
   if (rank !== undefined && method !== 'svd')
     throw new ConfigError(`rank is ${rank} beside ${method}, expected none: only svd chooses its rank`)
   for (const { name, weight, adapter } of adapters) {
     if (!Number.isFinite(weight)) throw new ConfigError(`the weight of ${name} is ${weight}, expected a finite number`)
-    if (Object.values(adapter).some(({ magnitude }) => magnitude !== undefined))
+    const whole = Object.entries(adapter).find(([, parts]) => !isLowRank(parts))
+    if (whole)
+      throw new ConfigError(
+        `${name} has ${whole[0]} of its own (modules_to_save, trainable_token_indices), which is no update that could be added; merge it into its model`,
+      )
+    if (Object.values(lowRankOf(adapter)).some(({ magnitude }) => magnitude !== undefined))
       throw new ConfigError(
         `${name} is a DoRA adapter, whose update is no product that could be added; merge it into its model`,
       )
@@ -150,7 +157,7 @@ export function combineAdapters(
   const made = modules.map(({ name: module }) => {
     const updates = adapters.flatMap(({ adapter, config, weight }) => {
       const parts = adapter[module]
-      if (parts === undefined) return []
+      if (parts === undefined || !isLowRank(parts)) return []
       return [{ ...parts, r: loraRank(config, module), factor: weight * loraScaling(config, module) }]
     })
     const own = updates.map((update) => update.r)

@@ -15,6 +15,7 @@ import {
   peftName,
   readAdapter,
   savePeftAdapter,
+  lowRankOf,
 } from '../index'
 import { model, folder, base, type Name, write, settingsOf, kinds, setUp } from './elsewhere-harness'
 
@@ -26,9 +27,9 @@ describe('PEFT adapters are read, and written again without loss', () => {
       await write(change)
       const read = await readAdapter(folder, model)
       const expected = adaptedModules(model, parsePeftConfig({ ...base, ...change }, 'a'))
+      const low = lowRankOf(read.adapter)
       expect(Object.keys(read.adapter)).toEqual(expected.map(({ name }) => name))
-      for (const { name } of expected)
-        expect(read.adapter[name]!.loraA).toEqual(noise(`${name}a`, read.adapter[name]!.loraA.length))
+      for (const { name } of expected) expect(low[name]!.loraA).toEqual(noise(`${name}a`, low[name]!.loraA.length))
 
       const again = async (from: string, name: string) => {
         const { adapter, config, baseModel = '', revision, kept } = await loadAdapter(from, model)
@@ -83,7 +84,7 @@ describe('PEFT adapters are read, and written again without loss', () => {
       ['model.layers.1.mlp.down_proj', 5 / Math.sqrt(3)],
       ['model.layers.2.self_attn.q_proj', 8 / Math.sqrt(2)],
     ] as const) {
-      const { loraA, loraB } = adapter[name]!
+      const { loraA, loraB } = lowRankOf(adapter)[name]!
       const [r, width] = [loraA.shape[0]!, loraA.shape[1]!]
       const [a, b] = [await loraA.data(), await loraB.data()]
       const one = Float32Array.from({ length: width }, (_, i) => (i === 3 ? 1 : 0))
@@ -110,11 +111,17 @@ describe('PEFT adapters that are refused', () => {
     [{ bias: 'lora_only' }, /"bias" is "lora_only"; expected "none": trained biases are not supported/],
     [{ lora_bias: true }, /"lora_bias" is true/],
     [
-      { modules_to_save: ['embed_tokens'] },
-      /"modules_to_save" is \["embed_tokens"\]; expected null: only low-rank updates/,
+      { modules_to_save: ['norm'] },
+      /"modules_to_save" is \["norm"\]; expected names of embed_tokens and lm_head: .*merge it/,
     ],
+    [{ modules_to_save: ['embed_tokens'] }, /tensor \S+model\.embed_tokens\.weight is missing/],
     [{ fan_in_fan_out: true }, /"fan_in_fan_out" is true/],
-    [{ trainable_token_indices: [3] }, /"trainable_token_indices" is \[3\]; expected null: .* trained embeddings/],
+    [{ trainable_token_indices: [3] }, /tensor \S+embed_tokens\.token_adapter\.trainable_tokens_delta is missing/],
+    [
+      { trainable_token_indices: { wte: [3] } },
+      /"trainable_token_indices" is .*; expected ids of tokens, or such ids by/,
+    ],
+    [{ trainable_token_indices: [48] }, /trainableTokenIndices has 48, expected ids of tokens, 0 to 47/],
     [{ layer_replication: [[0, 2]] }, /"layer_replication" is/],
     [{ use_qalora: true }, /"use_qalora" is true/],
     [{ alora_invocation_tokens: [1] }, /"alora_invocation_tokens" is/],
@@ -151,9 +158,13 @@ describe('PEFT adapters that are refused', () => {
   })
 
   test.each([
-    ['base_model.model.model.embed_tokens.lora_embedding_A', 'of an adapted or trained embedding or head'],
-    ['base_model.model.lm_head.lora_A.weight', 'of an adapted or trained embedding or head'],
-    ['base_model.model.model.embed_tokens.weight', 'of an adapted or trained embedding or head'],
+    ['base_model.model.model.embed_tokens.lora_embedding_A', 'of an embedding or head that is adapted by low rank'],
+    ['base_model.model.lm_head.lora_A.weight', 'of an embedding or head that is adapted by low rank'],
+    ['base_model.model.model.embed_tokens.weight', 'of a trained embedding or head that the adapter'],
+    [
+      'base_model.model.lm_head.token_adapter.trainable_tokens_delta',
+      'of a trained embedding or head that the adapter',
+    ],
     ['base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias', 'a trained bias'],
     ['base_model.model.model.layers.0.input_layernorm.weight', 'a whole trained weight'],
     ['base_model.model.model.layers.0.mlp.up_proj.hada_w1_a', 'of another kind of adapter'],

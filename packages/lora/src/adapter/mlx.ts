@@ -4,8 +4,8 @@ import { showValue } from '@jora/tensor'
 import { checkModulesExist } from './adapter-fit'
 import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
-import type { AdapterArrays } from './adapter'
 import { readMatrix, type AdapterWeights, type PeftAdapter } from './peft/peft'
+import type { Parts } from './methods/method'
 import { isTarget, linearModules, type TargetSettings } from './target-modules'
 
 export const mlxWeightsFile = 'adapters.safetensors'
@@ -137,7 +137,7 @@ export async function mlxAdapter(
     )
   const absent = keys && linearModules(model).find(({ name }) => isNamed(name) && !modules.has(name))
   if (absent) throw new ConfigError(`${path} has no tensors of ${absent.name}, which the adapter's settings name`)
-  const adapter: Record<string, AdapterArrays[string]> = {}
+  const adapter: Record<string, Parts<Float32Array>> = {}
   for (const { name, inFeatures, outFeatures } of linearModules(model)) {
     if (!modules.has(name)) continue
     const read = async (part: Part, rows: number, columns: number) =>

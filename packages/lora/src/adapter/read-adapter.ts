@@ -10,7 +10,7 @@ import type { Adapter } from './adapter'
 import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
 import { isMlxConfig, mlxAdapter, mlxWeightsFile, parseMlxConfig } from './mlx'
-import { adapterWeightsFile, arrayEntries, peftAdapter, uploadAdapter, type PeftAdapter } from './peft/peft'
+import { adapterWeightsFile, peftAdapter, uploadAdapter, writtenEntries, type PeftAdapter } from './peft/peft'
 import { adapterConfigFile, parseAdapterJson, parsePeftConfig, peftConfig, type PeftInfo } from './peft/peft-config'
 import { writePeftFiles } from './peft/peft-folder'
 import { readPrompt } from './prompt-file'
@@ -129,7 +129,7 @@ export async function importAdapter({
   const [read, prompt] = [await readAdapter(inputDir, model), await readPrompt(inputDir)]
   const info: PeftInfo = { baseModel: baseModel ?? read.baseModel ?? '', revision: read.revision, kept: read.kept }
   const fill = async (folder: string) => {
-    const entries = arrayEntries(read.adapter, read.config)
+    const entries = writtenEntries(read.adapter, read.config)
     await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info), prompt)
     if (card !== undefined) await writeFile(join(folder, 'README.md'), card)
   }

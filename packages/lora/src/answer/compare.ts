@@ -14,7 +14,7 @@ import {
 import { Engine, Generator, type Decoder } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import type { Adapter } from '../adapter/adapter'
-import { loraLinear } from '../adapter/adapter'
+import { withAdapter } from '../adapter/apply'
 import type { LoraConfig } from '../settings/lora-config'
 import { LocalAnswerer } from './local'
 import { answerQuestions, type AnsweredQuestion, type KeptAnswer } from './scored'
@@ -82,7 +82,7 @@ export async function compareTuned(options: CompareOptions): Promise<Comparison>
     }
   }
   const base = await answersOf('base', decoder)
-  const tuned = await answersOf('tuned', { ...decoder, linear: loraLinear(adapter, lora) })
+  const tuned = await answersOf('tuned', withAdapter(decoder, adapter, lora))
   return {
     base: estimateAnswers(base.map(({ score }) => score)),
     tuned: estimateAnswers(tuned.map(({ score }) => score)),

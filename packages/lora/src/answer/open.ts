@@ -11,7 +11,8 @@ import {
   type OpenModel,
 } from '@jora/llama'
 import { disposeTree, type Device } from '@jora/tensor'
-import { adapterArgument, argumentLinear, settleAdapter, type Adapter, type AdapterArgument } from '../adapter/adapter'
+import type { Adapter } from '../adapter/adapter'
+import { adapterArgument, settleAdapter, withArgument, type AdapterArgument } from '../adapter/apply'
 import { checkBase, promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import type { LoraConfig } from '../settings/lora-config'
@@ -72,7 +73,7 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
   }
   const device = typeof options.device === 'function' ? await options.device() : options.device
   const base = await model.decoder(device, answeringDType(dtype, device, weightShapes(model.config).values()), 'asked')
-  const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
+  const adapt: Adapt = (adapter, decoder) => withArgument(decoder, adapter as AdapterArgument)
   const engine = new Engine(new Generator(base, device, adapt))
   const held: AdapterArgument[] = []
   const asked: AskedModel[] = []
@@ -85,7 +86,7 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
     }
     const { adapter: loaded, config: lora } = await loadAdapter(folder, base.config, device)
     const adapter = settleAdapter(loaded, base, lora)
-    const argument = adapterArgument(adapter, lora, device)
+    const argument = adapterArgument(adapter, lora, device, base.config)
     held.push(argument)
     asked.push({ answerer: new LocalAnswerer({ ...common, adapter: argument }), prompt, note, adapter, lora })
   }

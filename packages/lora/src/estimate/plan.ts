@@ -30,7 +30,7 @@ import { StepLoop, type Workload } from './workload'
 export interface StepPlan {
   readonly dtype: 'f32' | 'f16'
   readonly weightBytes: number
-  /** Adapter and AdamW's moments. */
+  /** Adapter and what the optimiser keeps beside it. */
   readonly stateBytes: number
   /** All else at the worst moment: the arena that the step's values share, the batch, gradients that are summed. */
   readonly activationBytes: number

@@ -1,9 +1,8 @@
 // The step that bench times and estimate plans: the trainer's own, on full rows of which every token is labelled.
 import { collate, type Batch } from '@jora/data'
 import type { Decoder } from '@jora/llama'
-import type { Device } from '@jora/tensor'
-import { emptyAdapter, initAdapter } from '../adapter/adapter'
-import { methodOf } from '../adapter/methods'
+import type { Device, OptimizerName } from '@jora/tensor'
+import { emptyAdapter, initAdapter, startsFromBase } from '../adapter/adapter'
 import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
 import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
@@ -17,6 +16,8 @@ export interface Workload {
   /** Micro-steps of a step. */
   readonly accumulation: number
   readonly lora: LoraConfig
+  /** AdamW when absent. */
+  readonly optimizer?: OptimizerName | undefined
 }
 
 const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
@@ -41,12 +42,13 @@ export class StepLoop {
   #step = 0
 
   constructor(decoder: Decoder, work: Workload, device: Device) {
-    this.stepper = new TrainingStep(decoder, { lora: work.lora, adamw, maxGradNorm: 1 }, device)
+    const { lora, optimizer } = work
+    this.stepper = new TrainingStep(decoder, { lora, adamw, optimizer, maxGradNorm: 1 }, device)
     // A method that starts from the base would read weights that a plan has not.
-    const adapter = methodOf(work.lora).readsBase
+    const adapter = startsFromBase(work.lora)
       ? emptyAdapter(decoder.config, work.lora, device)
       : initAdapter(decoder.config, work.lora, 1, device)
-    this.state = initState(placeAdapter(adapter, decoder.config, device))
+    this.state = initState(placeAdapter(adapter, decoder.config, device), { optimizer })
     this.#batches = batchesOf(work, decoder.config.vocabSize, dataGroups(device))
     this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
   }

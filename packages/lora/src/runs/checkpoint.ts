@@ -2,17 +2,18 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTemporaries, removeWhole, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
-import { parseSafetensors, SafetensorsError, writeSafetensors } from '@jora/tensor/safetensors'
-import { defaultDevice, type Device } from '@jora/tensor'
+import { parseSafetensors, SafetensorsError, writeSafetensors, type SafetensorsBytes } from '@jora/tensor/safetensors'
+import { defaultDevice, type Device, type Tree } from '@jora/tensor'
 import { parseJsonFile } from '@jora/data'
 import type { DecoderConfig } from '@jora/llama'
 import type { EvalEvent, TrainEvent } from './events'
 import { parseLine } from './lines'
 import { metricsFile, readLog } from './log'
+import { treeEntries, treeOf } from './packed-slot'
 import { fold, newRun } from './state'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
-import { restored, type Adapter } from '../adapter/adapter'
+import { restored } from '../adapter/host'
 import { methodOf } from '../adapter/methods'
 import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
 import { peftConfig } from '../adapter/peft/peft-config'
@@ -53,7 +54,8 @@ export async function saveCheckpoint(
   const slots = slotNames.filter((slot) => state[slot] !== undefined)
   const adapter = await adapterEntries(state.adapter, lora)
   const entries = new Map<SlotName, Awaited<ReturnType<typeof momentEntries>>>()
-  for (const slot of slots) entries.set(slot, await momentEntries(state[slot]!, lora))
+  for (const slot of slots)
+    entries.set(slot, slot === 'packed' ? await treeEntries(state[slot]) : await momentEntries(state[slot]!, lora))
   if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
     await writePeftFiles(folder, adapter, peftConfig(lora, Object.keys(state.adapter), info), info.prompt)
@@ -160,23 +162,31 @@ export async function loadCheckpoint(
     )
   }
   const modules = adaptedModules(model, lora)
-  const arraysOf = async (file: string, config: LoraConfig) => {
+  const tensorsOf = async <T>(file: string, take: (tensors: SafetensorsBytes, path: string) => T | Promise<T>) => {
     const path = join(folder, file)
     const bytes = await read(file).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(`${path}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`)
     })
     try {
-      return await adapterArrays(parseSafetensors(bytes, path), path, modules, config)
+      return await take(parseSafetensors(bytes, path), path)
     } catch (error) {
       if (error instanceof SafetensorsError) throw brokenCheckpoint(folder, error.message)
       throw error
     }
   }
+  const arraysOf = (file: string, config: LoraConfig) =>
+    tensorsOf(file, (tensors, path) => adapterArrays(tensors, path, modules, config, model))
   const written = methodOf(lora).converted?.config(lora) ?? lora
   const adapter = restored(await arraysOf(adapterWeightsFile, written), lora)
-  const slots: [SlotName, Adapter][] = []
-  for (const slot of progress.slots ?? adamwSlots)
-    slots.push([slot, uploadAdapter(await arraysOf(slotFile(slot), lora), lora, device)])
+  const slots: [SlotName, Tree][] = []
+  for (const slot of progress.slots ?? adamwSlots) {
+    const file = slotFile(slot)
+    const tree =
+      slot === 'packed'
+        ? await tensorsOf(file, (tensors) => treeOf(tensors, device))
+        : uploadAdapter(await arraysOf(file, lora), lora, device)
+    slots.push([slot, tree])
+  }
   return {
     state: { adapter: uploadAdapter(adapter, lora, device), ...Object.fromEntries(slots) },
     progress,

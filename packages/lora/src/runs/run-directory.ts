@@ -8,12 +8,23 @@ import type { TrainEvent } from './events'
 import { parseLine } from './lines'
 import { LogWriter, metricsFile, readLog } from './log'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
+import type { Tracker } from '../settings/table/watching'
 import { modelCard } from '../card/model-card'
+import { TensorboardLog } from '../logs/tensorboard-log'
 import { savePeftAdapter, type AdapterInfo } from '../adapter/peft/peft-folder'
 
-/** Appends to metrics.jsonl, each line written before the next event. */
+/** How a run's directory is opened. */
+export interface RunDirectoryOptions {
+  /** Whether the evaluation after the step that the run goes on from will be done again. */
+  readonly evaluatesAgain?: boolean | undefined
+  /** What else is told of the run while it goes on. */
+  readonly reportTo?: readonly Tracker[] | undefined
+}
+
+/** Appends to metrics.jsonl, each line written before the next event; and to what other programs read. */
 export class RunDirectory {
   #metrics: LogWriter<TrainEvent> | undefined
+  #tensorboard: TensorboardLog | undefined
   /** The last loss of the steps that are kept; undefined in a new run. */
   readonly earlier: { finalLoss?: number } = {}
 
@@ -27,14 +38,13 @@ export class RunDirectory {
   /**
    * Opens `path` for a new run, or to continue one after `resumeStep` (later lines of metrics.jsonl are dropped: those
    * steps will be done again).
-   * @param evaluatesAgain whether the evaluation after `resumeStep` will be, too
    * @throws ConfigError when it cannot be written, or holds a run that is not to be resumed
    */
   static async open(
     path: string,
     settings: Record<string, unknown>,
     resumeStep: number | undefined,
-    evaluatesAgain = false,
+    { evaluatesAgain = false, reportTo = [] }: RunDirectoryOptions = {},
   ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, metricsFile)
@@ -53,6 +63,7 @@ export class RunDirectory {
       }
       await writeFileAtomic(metricsPath, kept)
       await writeJsonAtomic(join(path, 'run.json'), settings)
+      if (reportTo.includes('tensorboard')) directory.#tensorboard = await TensorboardLog.open(path, resumeStep ?? 0)
       directory.#metrics = await LogWriter.open(metricsPath)
     } catch (error) {
       if (error instanceof ConfigError) throw error
@@ -63,6 +74,7 @@ export class RunDirectory {
 
   async append(event: TrainEvent): Promise<void> {
     await this.#metrics?.append(event)
+    await this.#tensorboard?.append(event)
   }
 
   /** Writes the trained adapter and its model card, of what the directory's files say by now. */
@@ -72,7 +84,8 @@ export class RunDirectory {
   }
 
   async close(): Promise<void> {
-    await this.#metrics?.close()
-    this.#metrics = undefined
+    const open = [this.#metrics, this.#tensorboard]
+    this.#metrics = this.#tensorboard = undefined
+    for (const each of open) await each?.close()
   }
 }

@@ -30,5 +30,5 @@ export {
 } from './setting'
 export { recipes, type Recipe, type RecipeName } from './recipes'
 export { settings, type SettingKey, type SettingsTable } from './table'
-export type { InitLoraWeights } from './table/adapter'
+export type { InitLoraWeights, SavedModule } from './table/adapter'
 export * as types from './types'

@@ -126,3 +126,14 @@ test('a value that had another name in earlier versions is taken by it', () => {
   )
   expect(() => contextTemplate.type.parse('marks')).toThrow('auto, tags or plain')
 })
+
+test('ids of tokens are read of the embedding or by module, shown so that they are read back, and joined', () => {
+  const { type } = settings.trainableTokenIndices
+  expect(type.parse('3, 17')).toEqual([3, 17])
+  const apart = type.parse('embed_tokens=3,17 lm_head=4')
+  expect(apart).toEqual({ embed_tokens: [3, 17], lm_head: [4] })
+  expect(type.parse(type.show(apart))).toEqual(apart)
+  expect(type.join!(type.parse('embed_tokens=3'), type.parse('lm_head=4'))).toEqual({ embed_tokens: [3], lm_head: [4] })
+  for (const wrong of ['wte=3', 'lm_head=x', '3.5', '-1'])
+    expect(() => type.parse(wrong), wrong).toThrow(/^(ids of tokens|integers ≥ 0) separated by commas/)
+})

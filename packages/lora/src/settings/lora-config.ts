@@ -2,7 +2,7 @@
 import { ConfigError } from './config-error'
 import { checkSettings, defaultsOf } from './derive'
 import type { ValuesOf } from './setting'
-import { adapterSettings, type InitLoraWeights } from './table/adapter'
+import { adapterSettings, type InitLoraWeights, type SavedModule } from './table/adapter'
 import type { Patterns } from './types'
 import { pythonRegex } from '../adapter/peft/python-regex'
 
@@ -25,6 +25,18 @@ export interface LoraConfig {
   readonly useDora?: boolean | undefined
   /** Where A and B begin, if from the base's weights (PiSSA, OLoRA); absent: A random, B zero. */
   readonly initLoraWeights?: InitLoraWeights | undefined
+  /** Modules that are trained and saved whole, by the last part of their names; absent: none. */
+  readonly modulesToSave?: readonly SavedModule[] | undefined
+  /** A head that is tied to the embedding stays so when `modulesToSave` names one of them; false when absent. */
+  readonly ensureWeightTying?: boolean | undefined
+  /**
+   * Ids of tokens whose rows of the embedding are trained, with those of a head that is tied to it; or of embedding and head apart.
+   * Absent: none.
+   */
+  readonly trainableTokenIndices?:
+    | readonly number[]
+    | Readonly<Partial<Record<SavedModule, readonly number[]>>>
+    | undefined
   /** Ranks that differ from `r`, by a pattern of module names; see {@link loraRank}. Absent: none. */
   readonly rankPattern?: Patterns | undefined
   /** Alphas that differ from `alpha`, likewise; see {@link loraScaling}. */
@@ -45,10 +57,14 @@ export function loraConfigOf(settings: Omit<ValuesOf<typeof adapterSettings>, 'i
   const { loraR: r, loraAlpha: alpha, loraDropout: dropout, targetModules, useRslora } = settings
   const { useDora, initLoraWeights, rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern } =
     settings
+  const { modulesToSave = [], ensureWeightTying, trainableTokenIndices } = settings
   const some = (patterns: Patterns) => (Object.keys(patterns).length > 0 ? patterns : undefined)
   const special = {
     useDora: useDora || undefined,
     initLoraWeights: initLoraWeights === 'default' ? undefined : initLoraWeights,
+    modulesToSave: modulesToSave.length > 0 ? modulesToSave : undefined,
+    ensureWeightTying: ensureWeightTying || undefined,
+    trainableTokenIndices: typeof trainableTokenIndices === 'number' ? [trainableTokenIndices] : trainableTokenIndices,
     rankPattern: some(rankPattern),
     alphaPattern: some(alphaPattern),
     excludeModules,
@@ -76,8 +92,14 @@ export function checkLoraConfig(config: LoraConfig): void {
       const problem = type.problem(value)
       if (problem !== undefined) throw new ConfigError(`${what} is ${value}, expected ${problem}`, setting)
     }
+  const { trainableTokenIndices: tokens, modulesToSave = [], ensureWeightTying } = config
   checkSettings(adapterSettings, { ...config }, peftNames)
   methodName(config)
+  if (ensureWeightTying && modulesToSave.length === 0 && tokens === undefined)
+    throw new ConfigError(
+      'ensureWeightTying is true, expected modulesToSave beside it: without it nothing is trained that could be tied',
+      'ensureWeightTying',
+    )
   const isRegex = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
   if (isRegex) pythonRegex(targetModules, 'targetModules')
   if (typeof excludeModules === 'string') pythonRegex(excludeModules, 'excludeModules')

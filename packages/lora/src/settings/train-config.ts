@@ -35,6 +35,12 @@ export function checkTrainConfig(config: TrainConfig): void {
       'optimizer is muon beside useDora, expected another: Muon takes matrices, DoRA trains magnitudes',
       'optimizer',
     )
+  const { modulesToSave = [], trainableTokenIndices } = lora
+  if (optimizer === 'muon' && (modulesToSave.length > 0 || trainableTokenIndices !== undefined))
+    throw new ConfigError(
+      `optimizer is muon beside ${modulesToSave.length > 0 ? 'modulesToSave' : 'trainableTokenIndices'}, expected another: Muon is for matrices between layers, not for embeddings and heads`,
+      'optimizer',
+    )
   if (optimizer === 'schedule_free_adamw' && emaDecay !== undefined)
     throw new ConfigError(
       `emaDecay is ${emaDecay} beside schedule_free_adamw, expected none: it keeps an average of its own`,

@@ -222,6 +222,47 @@ export const integers = (min: number): SettingType<readonly number[] | number, n
     show: (value) => [value].flat().join(','),
   })
 
+/** Ids of tokens, of the embedding or by the module whose rows they name. */
+export type TokenIds<M extends string> = readonly number[] | number | Readonly<Partial<Record<M, readonly number[]>>>
+
+/**
+ * Ids of tokens with commas between, in code one alone too: of the embedding; or of `modules`, each written `MODULE=N,…`.
+ */
+export function tokenIds<M extends string>(modules: readonly M[]): SettingType<TokenIds<M>> {
+  const ids = integers(0)
+  const expected = `ids of tokens separated by commas, or such ids by ${modules.join(' and ')}`
+  const isList = (value: TokenIds<M>): value is readonly number[] | number =>
+    typeof value === 'number' || Array.isArray(value)
+  return typeOf<TokenIds<M>>({
+    placeholder: 'N,…',
+    control: { kind: 'names' },
+    read: (written) => {
+      if (!written.includes('=')) return ids.parse(written)
+      const lists = written.trim().split(/\s+(?=\w+=)/)
+      return Object.fromEntries(
+        lists.map((list) => {
+          const [module = '', tokens = ''] = list.split('=')
+          return [module.trim(), ids.parse(tokens)]
+        }),
+      ) as Partial<Record<M, number[]>>
+    },
+    problem(value) {
+      const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
+      const lists = isMap ? Object.values(value) : [value]
+      const known = !isMap || Object.keys(value).every((name) => (modules as readonly string[]).includes(name))
+      return known && lists.every((list) => ids.problem(list) === undefined) ? undefined : expected
+    },
+    show: (value) =>
+      isList(value)
+        ? ids.show(value)
+        : Object.entries(value)
+            .map(([module, list]) => `${module}=${ids.show(list as readonly number[])}`)
+            .join(' '),
+    join: (first, second) =>
+      isList(first) || isList(second) ? (second as TokenIds<M>) : ({ ...first, ...second } as TokenIds<M>),
+  })
+}
+
 /**
  * Numbers by a pattern of module names, as PEFT's rank_pattern: a regular expression that the name, or its end after a dot,
  * matches; of several the first. E.g. `{ down_proj: 8, '^model.layers.0.self_attn.q_proj': 4 }`.

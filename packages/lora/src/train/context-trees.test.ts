@@ -31,6 +31,7 @@ import {
   type StepEvent,
   type TrainConfig,
   type TrainInputs,
+  lowRankOf,
 } from '../index'
 
 await softwareVulkan()
@@ -126,7 +127,7 @@ describe.each(Object.keys(open))(`%s${hasGpu ? '' : ' (WebGPU needs an adapter)'
     return async (batch: Batch) => {
       const inputs = uploadBatch(batch, device)
       const [loss, grads] = step(adapter, inputs)
-      const tensors = Object.values(grads as Adapter).flatMap(({ loraA, loraB }) => [loraA, loraB])
+      const tensors = Object.values(lowRankOf(grads as Adapter)).flatMap(({ loraA, loraB }) => [loraA, loraB])
       const result = {
         loss: await loss.item(),
         grads: await Promise.all(tensors.map((t: Tensor) => t.data() as Promise<Float32Array>)),

@@ -1,8 +1,9 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import { collate, countSamples, packSamples, planShapes, type Sample } from '@jora/data'
-import { loraLinear, type Adapter } from '../adapter/adapter'
+import { collate, countSamples, packSamples, planShapes, type Batch, type BatchRow, type Sample } from '@jora/data'
+import type { Adapter } from '../adapter/adapter'
+import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 
@@ -39,8 +40,8 @@ export class Evaluator {
     this.#device = device
     this.#losses = jit(
       (adapter: Adapter, batch: DeviceBatch) => {
-        const linear = lora ? { linear: loraLinear(adapter, lora) } : {}
-        return sum(tokenLosses({ ...decoder, ...linear }, ...lossInputs(batch)))
+        const model = lora ? withAdapter(decoder, adapter, lora) : decoder
+        return sum(tokenLosses(model, ...lossInputs(batch)))
       },
       { maxPrograms: 2 },
     )
@@ -53,17 +54,16 @@ export class Evaluator {
   async run(samples: readonly Sample[], adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
     const { batchSize, padId, groups = 1, signal, onProgress } = options
     let [total, targetTokens, done] = [0, 0, 0]
-    const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
-    const [shape] = planShapes(samples, batches, { most: 1, groups })
+    const { batches, batchOf } = planEvaluation(samples, { batchSize, padId, groups })
     for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = collate(samples, rows, { padId, groups, shape })
+      const batch = batchOf(rows)
       const inputs = uploadBatch(batch, this.#device)
       const loss = this.#losses(adapter, inputs)
       total += await loss.item()
       disposeTree([loss, inputs])
       targetTokens += batch.targetTokens
-      done += rows.flat().length
+      done += batch.samples.length
       onProgress?.(done, samples.length)
     }
     const loss = total / targetTokens
@@ -79,6 +79,16 @@ export class Evaluator {
   dispose(): void {
     this.#losses.dispose()
   }
+}
+
+/** Batches of one shape that hold these samples with little padding: the rows of each, and how they are made. */
+export function planEvaluation(
+  samples: readonly Sample[],
+  { batchSize, padId, groups = 1 }: Pick<EvaluateOptions, 'batchSize' | 'padId' | 'groups'>,
+) {
+  const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
+  const [shape] = planShapes(samples, batches, { most: 1, groups })
+  return { batches, batchOf: (rows: readonly BatchRow[]): Batch => collate(samples, rows, { padId, groups, shape }) }
 }
 
 const longestOf = (samples: readonly Sample[]): number => samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)

@@ -196,6 +196,8 @@ describe('the bundled model', () => {
   describe.each<[string, Partial<LoraConfig>]>([
     ['DoRA', { useDora: true }],
     ['PiSSA', { initLoraWeights: 'pissa' }],
+    ['embedding and head', { modulesToSave: ['embed_tokens', 'lm_head'] }],
+    ['rows of tokens', { trainableTokenIndices: [9, 700, 1535] }],
   ])('%s', (_name, method) => {
     const few = () => ({
       folder: bundled,
@@ -204,6 +206,21 @@ describe('the bundled model', () => {
       samples,
     })
     onMeshes(['data=2,model=2'], few, 1e-3) // three steps do not move far
+  })
+  // Moments of parameters that are split are packed together.
+  describe('AdamW in 8 bits', () => {
+    const packed = () => ({
+      folder: bundled,
+      config: {
+        ...twentySteps,
+        optimizer: 'adamw_8bit' as const,
+        lora: { ...twentySteps.lora, targetModules, r: 32 },
+        maxSteps: 3,
+        evalEvery: 3,
+      },
+      samples,
+    })
+    onMeshes(['data=2,model=2'], packed, 1e-3)
   })
   // Three rows over two parts, and a last step of one row.
   describe('batches that do not divide', () => {

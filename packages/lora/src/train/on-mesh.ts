@@ -6,6 +6,7 @@ import type { Adapter } from '../adapter/adapter'
 import { mapParts } from '../adapter/methods'
 import type { PartName } from '../adapter/methods/method'
 import { ConfigError } from '../settings/lora-config'
+import type { ObjectiveName } from './objectives/objective'
 
 /** The axis of the mesh that a batch's rows are split over. */
 const dataAxis = 'data'
@@ -20,9 +21,13 @@ export const dataGroups = (device: Device): number => (device instanceof MeshDev
 const partSpec = (name: PartName, out: readonly string[], input: readonly string[]): PartitionSpec =>
   name === 'magnitude' || name === 'lengths'
     ? P(out)
-    : name === 'loraA' || name === 'initialA'
-      ? P(null, input)
-      : P(out, null)
+    : name === 'weight'
+      ? P(out, input)
+      : name === 'rows'
+        ? P()
+        : name === 'loraA' || name === 'initialA'
+          ? P(null, input)
+          : P(out, null)
 
 /**
  * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row
@@ -58,10 +63,19 @@ export function joinForGroups<T>(micro: readonly (readonly T[])[], groups: numbe
 }
 
 /**
- * Checks that a step has a sample for each part of the mesh's data axis.
- * @throws ConfigError when it has fewer
+ * Checks that a step's rows can be split over the mesh's data axis, and that it has a sample for each part.
+ * @throws ConfigError when they cannot, or it has fewer
  */
-export function checkDataParallel(groups: number, batchSize: number, accumulation: number): void {
+export function checkDataParallel(
+  groups: number,
+  batchSize: number,
+  accumulation: number,
+  objective: ObjectiveName = 'sft',
+): void {
+  if (objective !== 'sft' && groups > 1)
+    throw new ConfigError(
+      `objective is ${objective}, which rows cannot be split for: mesh has data=${groups}, expected data=1`,
+    )
   if (groups > batchSize * accumulation)
     throw new ConfigError(
       `mesh has data=${groups}, but a step has ${batchSize * accumulation} samples (batch size ${batchSize}, ${accumulation} micro-steps); use data=${batchSize * accumulation} or less, or larger steps`,

@@ -36,6 +36,38 @@ import {
 
 setUp()
 
+test('writes for TensorBoard as it goes on, and into a further file where it is resumed', async () => {
+  const config = configOf({ reportTo: ['tensorboard'], epochs: 1 })
+  const folder = join(out, 'tensorboard')
+  const names = async () => (await readdir(folder)).sort()
+  /** How often a tag is in the whole records of a file. */
+  const count = async (name: string, tag: string) => {
+    const file = await readFile(join(folder, name))
+    let [at, found] = [0, 0]
+    while (at < file.length) {
+      const end = at + 16 + Number(file.readBigUInt64LE(at))
+      expect(end, 'a record is whole').toBeLessThanOrEqual(file.length)
+      if (file.subarray(at, end).includes(tag)) found++
+      at = end
+    }
+    return found
+  }
+  const stop = new AbortController()
+  const onEvent = async (event: TrainEvent) => {
+    if (event.type !== 'step') return
+    expect(await count((await names()).at(-1)!, 'train/loss')).toBe(1)
+    stop.abort()
+  }
+  await train(config, out, { signal: stop.signal, onEvent })
+  await train(config, out, { resume: 'auto' })
+  const files = await names()
+  expect(files).toHaveLength(2)
+  // The second begins with what the run keeps of the step it goes on from.
+  expect(await count(files[1]!, 'train/loss')).toBe(2)
+  expect(await count(files[1]!, 'eval/loss')).toBe(1)
+  expect([await count(files[0]!, 'settings/text'), await count(files[1]!, 'settings/text')]).toEqual([1, 0])
+})
+
 describe('the three calls', () => {
   test('leave the files of a run', async () => {
     const config = new JoraConfig({ ...configOf().settings })

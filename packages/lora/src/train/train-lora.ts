@@ -2,11 +2,11 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openModel, type Decoder, type DecoderConfig, type DTypeSetting, type OpenModel } from '@jora/llama'
-import { MeshDevice, ShardingError } from '@jora/shard'
+import { MeshDevice, parseMesh, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import { disposeTree, type Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Adapter } from '../adapter/adapter'
+import { lowRankOf, trainedNumbers, type Adapter } from '../adapter/adapter'
 import {
   checkpointFolder,
   listCheckpoints,
@@ -24,7 +24,7 @@ import { settings as settingsTable } from '../settings/table'
 import { ConfigError, loraRank, loraScaling, methodName, type LoraConfig } from '../settings/lora-config'
 import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
-import { fromFirst, writesFiles } from './on-mesh'
+import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
@@ -61,7 +61,10 @@ export const joraVersion: string = packageJson.version
 /** Rank and scale, for an error. */
 function described(config: LoraConfig): string {
   const { r, alpha, useRslora, rankPattern, alphaPattern } = config
+  const { modulesToSave, ensureWeightTying, trainableTokenIndices: tokens } = config
   const patterns = [
+    modulesToSave && `modules to save ${modulesToSave.join(' and ')}${ensureWeightTying ? ', tied' : ''}`,
+    tokens && `tokens ${JSON.stringify(tokens)}`,
     rankPattern && `ranks ${JSON.stringify(rankPattern)}`,
     alphaPattern && `alphas ${JSON.stringify(alphaPattern)}`,
   ]
@@ -125,27 +128,28 @@ async function train(
   { resume, signal, device: given, model: open, checkpointLayers, onEvent }: TrainOptions,
 ): Promise<TrainSummary> {
   const { settings, watch } = config
-  checkWatching(config, dataset)
+  checkRun(config, dataset, given ? dataGroups(given) : parseMesh(settings.mesh).along('data'))
   const rowTokens = rowTokensOf(config, dataset)
   const totalSteps = stepsOfRun(config, dataset)
   const device = given ?? (await openDeviceOf(config))
   await using own = open ? undefined : await openModel(settings.modelPath, config.modelOptions)
   const opened = open ?? own!
   const { path, id, revision } = opened.ref
-  const model = await opened.decoder(device, settings.dtype)
+  trainedNumbers(opened.config, config.train.lora) // What does not fit the model is refused before its weights are read.
   const modelHash = await opened.digest()
   const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
   const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))
   const initial =
     settings.initAdapter === undefined
       ? undefined
-      : await initialAdapter(settings.initAdapter, config.train.lora, model.config, device)
+      : await initialAdapter(settings.initAdapter, config.train.lora, opened.config, device)
   const { lora } = config.train
   const course = courseOf(settingsTable, settings)
   // Before the directory is touched: a checkpoint of other settings is refused, and what is there stays.
   const checkpoint = await checkpointToResume(outputDir, resume, device)
   const resumed =
-    checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, model.config, lora, print, device, course)
+    checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
+  const model = await opened.decoder(device, settings.dtype)
   const record = {
     version: joraVersion,
     node: process.version,
@@ -170,7 +174,10 @@ async function train(
   const keeps = writesFiles(device)
   const resumeStep = resume === undefined ? undefined : (resumed?.progress.step ?? 0)
   const directory = keeps
-    ? await RunDirectory.open(outputDir, record, resumeStep, resumed?.progress.owesEvaluation)
+    ? await RunDirectory.open(outputDir, record, resumeStep, {
+        evaluatesAgain: resumed?.progress.owesEvaluation,
+        reportTo: settings.reportTo,
+      })
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
   const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }
@@ -236,8 +243,14 @@ async function train(
   }
 }
 
-/** @throws ConfigError for settings that need held-out rows, or questions, that the data set does not have */
-function checkWatching({ settings, watch }: JoraConfig, { heldOut, questions = [] }: JoraDataset): void {
+/** @throws ConfigError for settings that do not fit the mesh, or need rows or questions that the data set does not have */
+function checkRun(
+  { settings, train, watch }: JoraConfig,
+  { samples, heldOut, questions = [] }: JoraDataset,
+  groups: number,
+): void {
+  checkDataParallel(groups, train.batchSize, train.gradientAccumulationSteps, train.objective)
+  if (samples.length === 0) throw new ConfigError('there is no training sample')
   const needy = needsHeldOut(watch)
   if (needy !== undefined && heldOut.length === 0)
     throw new ConfigError(
@@ -279,8 +292,12 @@ async function initialAdapter(
   device: Device,
 ): Promise<Adapter> {
   const { adapter, config } = await loadAdapter(folder, model, device)
-  const same = Object.keys(adapter).every(
+  const replaced = (of: LoraConfig) =>
+    JSON.stringify([of.modulesToSave, of.ensureWeightTying, of.trainableTokenIndices].map((value) => value ?? null))
+  const sameModules = replaced(config) === replaced(want)
+  const same = Object.keys(lowRankOf(adapter)).every(
     (module) =>
+      sameModules &&
       methodName(config) === methodName(want) &&
       loraRank(config, module) === loraRank(want, module) &&
       loraScaling(config, module) === loraScaling(want, module),

@@ -80,12 +80,13 @@ export const inputs = (change: Partial<TrainInputs> = {}): TrainInputs => ({
   ...change,
 })
 /** Checkpoints in `dir`, as trainLora keeps them. */
-export const saving: Pick<TrainInputs, 'saveCheckpoint'> = {
+export const savingAs = (own: LoraConfig): Pick<TrainInputs, 'saveCheckpoint'> => ({
   saveCheckpoint: (state, progress) =>
-    saveCheckpoint(dir, state, { ...progress, fingerprint: 'f' }, lora, { baseModel: 'tiny' }),
-}
-export const resuming = async (folder: string): Promise<Pick<TrainInputs, 'resume'>> => ({
-  resume: await loadCheckpoint(folder, model.config, lora, 'f'),
+    saveCheckpoint(dir, state, { ...progress, fingerprint: 'f' }, own, { baseModel: 'tiny' }),
+})
+export const saving = savingAs(lora)
+export const resuming = async (folder: string, own = lora): Promise<Pick<TrainInputs, 'resume'>> => ({
+  resume: await loadCheckpoint(folder, model.config, own, 'f'),
 })
 
 export async function run(

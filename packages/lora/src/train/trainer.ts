@@ -22,7 +22,7 @@ import { planRun } from './batches/run-plan'
 import { agree, checkDataParallel, dataGroups, isJob, placeAdapter } from './on-mesh'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
-import { initState, slotNames, TrainingStep, type TrainState } from './training-step'
+import { initState, TrainingStep, type TrainState } from './training-step'
 import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
 /** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
@@ -83,11 +83,9 @@ function learnedBy(rule: Preference | undefined, samples: readonly Sample[]): re
 function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Adapter) => Adapter): TrainState {
   const trained = raw === undefined ? adapter : joinTrained(raw, splitTrained(adapter).frozen)
   if (raw !== undefined) disposeTree(splitTrained(adapter).trained)
-  const placed = slotNames.flatMap((name) => {
-    const slot = name === 'raw' ? undefined : slots[name]
-    return slot === undefined ? [] : [[name, place(slot)] as const]
-  })
-  return { adapter: place(trained), ...Object.fromEntries(placed) }
+  const { packed, ...shaped } = slots
+  const placed = Object.entries(shaped).map(([name, slot]) => [name, place(slot)] as const)
+  return { adapter: place(trained), ...Object.fromEntries(placed), ...(packed !== undefined && { packed }) }
 }
 
 /** A trained adapter, and whether training came to its end: all steps, or the end of its patience. */
@@ -119,11 +117,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   if (train.length === 0) throw new ConfigError('there is no training sample')
   const device = inputs.device ?? defaultDevice()
   const groups = dataGroups(device)
-  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps)
-  if (preference && groups > 1)
-    throw new ConfigError(
-      `objective is ${config.objective}, which rows cannot be split for: mesh has data=${groups}, expected data=1`,
-    )
+  checkDataParallel(groups, config.batchSize, config.gradientAccumulationSteps, config.objective)
   // An evaluation is one program; what is left of three are the training step's.
   const plan = planRun(train, config, { rowTokens, padId, groups, mostShapes: heldOut.length > 0 ? 2 : 3 })
   const { totalSteps } = plan
@@ -159,14 +153,14 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         epsilon: config.adamEpsilon,
         weightDecay: config.weightDecay,
         momentum: config.momentum,
-        rateOf: plus === undefined ? undefined : (path) => (path.at(-1) === 'loraA' ? 1 : plus),
+        rateOf: plus === undefined ? undefined : (path) => (['loraB', 'magnitude'].includes(path.at(-1)!) ? plus : 1),
       },
       optimizer,
       emaDecay,
       neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
       sumsBatches: plan.sumsBatches,
-      preference: preference && { ...preference, samples: train },
+      preference: preference && { ...preference, samples: train, mostSamples: plan.mostSamples },
     },
     device,
   )

@@ -28,11 +28,13 @@ import {
   type Slots,
   type StepPlace,
   type Tensor,
+  type Tree,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch, Sample } from '@jora/data'
 import { devicePut } from '@jora/shard'
-import { joinTrained, loraLinear, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
+import { joinTrained, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
+import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
 import type { LoraConfig } from '../settings/lora-config'
 import { neftune } from './neftune'
@@ -40,17 +42,21 @@ import { preferenceBatch, uploadAnswers, type AnswerBatch } from './objectives/a
 import type { Preference } from './objectives/objective'
 import { batchSharding } from './on-mesh'
 
-/** What is kept of a run beside its adapter: trees that are shaped as what of it is trained. */
-export const slotNames = ['m', 'v', 'z', 'ema', 'raw'] as const
+/** What is kept of a run beside its adapter. */
+export const slotNames = ['m', 'v', 'z', 'ema', 'raw', 'packed'] as const
 /**
  * - `m`, `v`, `z`: of the optimiser; AdamW's are its moments m and v;
  * - `ema`: the moving average;
- * - `raw`, in checkpoints alone: what is trained, where the adapter that is kept is another.
+ * - `raw`, in checkpoints alone: what is trained, where the adapter that is kept is another;
+ * - `packed`: of an optimiser that keeps its numbers in 8 bits, as `adamw8bit` of `@jora/tensor` has them. The others are shaped
+ *   as what of the adapter is trained.
  */
 export type SlotName = (typeof slotNames)[number]
 
 /** The adapter, and what is kept beside it. */
-export type TrainState = { readonly adapter: Adapter } & { readonly [S in SlotName]?: Adapter }
+export type TrainState = { readonly adapter: Adapter } & {
+  readonly [S in SlotName]?: S extends 'packed' ? Tree : Adapter
+}
 
 /** What is the same for all steps of a run. */
 export interface StepConfig {
@@ -67,10 +73,18 @@ export interface StepConfig {
   readonly maxGradNorm: number
   /** Steps of one batch go the way of those of several, where a run has both: a shape is one program then. */
   readonly sumsBatches?: boolean | undefined
-  /** What preferences are learned by, and the samples of which batches are made; absent: answers are learned. */
-  readonly preference?:
-    | { readonly rule: Preference; readonly beta: number; readonly samples: readonly Sample[] }
-    | undefined
+  /** How preferences are learned; absent: answers are. */
+  readonly preference?: PreferenceConfig | undefined
+}
+
+/** How a run learns preferences. */
+export interface PreferenceConfig {
+  readonly rule: Preference
+  readonly beta: number
+  /** The samples of which batches are made. */
+  readonly samples: readonly Sample[]
+  /** Samples of the batch that has the most: all are filled up to as many, so that a shape is one program. */
+  readonly mostSamples: number
 }
 
 /** Programs of so many shapes are kept; the one longest unused gives its memory back first. */
@@ -118,16 +132,16 @@ export class TrainingStep {
   readonly #apply
   readonly #zero
   readonly #gradients
-  #evaluated: Jitted<[Adapter, Slots<Adapter>], Adapter> | undefined
+  #evaluated: Jitted<[Adapter, Slots], Adapter> | undefined
 
   constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
     this.#config = config
     const { neftuneAlpha } = config
     const lossSum = (trained: Adapter, frozen: FrozenParts, { keys, ...batch }: TrainingBatch): Tensor => {
-      const linear = loraLinear(joinTrained(trained, frozen), config.lora, config.lora.dropout > 0 ? keys : undefined)
-      const noisy = neftuneAlpha === undefined ? {} : { embedded: neftune(neftuneAlpha, keys) }
-      const policy = { ...decoder, linear, ...noisy }
+      const noisy = neftuneAlpha === undefined ? decoder : { ...decoder, embedded: neftune(neftuneAlpha, keys) }
+      const dropoutKeys = config.lora.dropout > 0 ? keys : undefined
+      const policy = withAdapter(noisy, joinTrained(trained, frozen), config.lora, dropoutKeys)
       const { members, signs, ...inputs } = batch
       if (!config.preference || !members || !signs) return sum(tokenLosses(policy, ...lossInputs(inputs)))
       const { rule, beta } = config.preference
@@ -145,10 +159,10 @@ export class TrainingStep {
       const mean = treeMap((g) => mul(g, inverse), grads)
       const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
       const meanLoss = mul(loss, inverse)
-      const next = optimizer.update(adapter, clipped.grads, slots as Slots<Adapter>, numbers, config.adamw)
+      const next = optimizer.update(adapter, clipped.grads, slots, numbers, config.adamw)
       const after: TrainState = {
         adapter: next.params,
-        ...next.slots,
+        ...(next.slots as Omit<TrainState, 'adapter'>),
         ...(ema && { ema: movingAverage(ema, next.params, numberAt(numbers, numbers.size - 1)) }),
       }
       // Neither NaN nor ∞ is below: such a step leaves everything as it was.
@@ -205,7 +219,7 @@ export class TrainingStep {
       yield {
         ...uploadBatch(batch, this.#device),
         keys,
-        ...(preference && uploadAnswers(batch, preference.samples, this.#device)),
+        ...(preference && uploadAnswers(batch, preference.samples, preference.mostSamples, this.#device)),
       }
       first += batch.rowCount
     }
@@ -251,11 +265,9 @@ export class TrainingStep {
     const { trained, frozen } = splitTrained(state.adapter)
     if (state.ema) return joinTrained(state.ema, frozen)
     if (!optimizers[optimizer].evaluated) return state.adapter
-    this.#evaluated ??= jit((params: Adapter, slots: Slots<Adapter>) =>
-      optimizers[optimizer].evaluated!(params, slots, adamw),
-    )
+    this.#evaluated ??= jit((params: Adapter, slots: Slots) => optimizers[optimizer].evaluated!(params, slots, adamw))
     const { adapter: _adapter, ...slots } = state
-    return joinTrained(this.#evaluated(trained, slots as Slots<Adapter>), frozen)
+    return joinTrained(this.#evaluated(trained, slots), frozen)
   }
 
   /** Where loss or gradient of such a step stop being finite, computed op by op; undefined when they do not. */

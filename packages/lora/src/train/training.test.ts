@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { collate, type Sample } from '@jora/data'
 import { loadModel, type Model } from '@jora/llama'
-import { setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
+import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
 import { formula } from '../../test/formula'
-import { adaptedModules, initState, peftName, TrainingStep, type Adapter, type LoraConfig } from '../index'
+import { adaptedModules, initState, peftName, TrainingStep, type Adapter, type LoraConfig, lowRankOf } from '../index'
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../shared')
 const modelDir = join(shared, 'models/stories260K')
@@ -112,12 +112,9 @@ for (const { name, open, dtype, kinds, variants, tolerance, lossTolerance } of r
         reference: (name: string) => Float32Array | Promise<Float32Array>,
       ): Promise<number> {
         let total = 0
-        for (const [module, pair] of Object.entries(adapter)) {
+        for (const [module, pair] of Object.entries(lowRankOf(adapter))) {
           for (const part of ['loraA', 'loraB'] as const) {
-            const [mine, theirs] = [
-              (await (pair[part] as Tensor).data()) as Float32Array,
-              await reference(peftName(module, part)),
-            ]
+            const [mine, theirs] = [(await pair[part].data()) as Float32Array, await reference(peftName(module, part))]
             mine.forEach((v, i) => (total += (v - theirs[i]!) ** 2))
           }
         }
@@ -146,7 +143,7 @@ for (const { name, open, dtype, kinds, variants, tolerance, lossTolerance } of r
         let moved: number
         const arrayOf = async (adapter: Adapter, name: string) => {
           const [, module, part] = /^base_model\.model\.(.*)\.lora_([AB])\.weight$/.exec(name)!
-          return (await adapter[module!]![part === 'A' ? 'loraA' : 'loraB'].data()) as Float32Array
+          return (await lowRankOf(adapter)[module!]![part === 'A' ? 'loraA' : 'loraB'].data()) as Float32Array
         }
         beforeAll(async () => {
           const { adapter } = await train(golden, steps, 8)

@@ -9,8 +9,8 @@ export interface OptimizerConfig extends AdamWConfig {
   readonly momentum?: number | undefined
 }
 
-/** Trees beside the parameters, f32 and shaped as they are, by name. */
-export type Slots<T extends Tree> = { readonly [slot: string]: T }
+/** Trees beside the parameters, by name: f32 and shaped as they are, but for `packed`, which is shaped as its optimiser has it. */
+export type Slots = { readonly [slot: string]: Tree }
 
 /** What is known of a step on the host. */
 export interface StepPlace {
@@ -26,7 +26,7 @@ export interface Optimizer {
   /** Names of its slots. */
   readonly slots: readonly string[]
   /** The slots before the first step. */
-  init<T extends Tree>(params: T): Slots<T>
+  init<T extends Tree>(params: T): Slots
   /** The numbers of one step, computed in float64; as many for every step, the learning rate first. */
   numbers(place: StepPlace, config: OptimizerConfig): readonly number[]
   /**
@@ -37,10 +37,10 @@ export interface Optimizer {
   update<T extends Tree>(
     params: T,
     grads: T,
-    slots: Slots<T>,
+    slots: Slots,
     numbers: Tensor,
     config: OptimizerConfig,
-  ): { readonly params: T; readonly slots: Slots<T> }
+  ): { readonly params: T; readonly slots: Slots }
   /** The parameters to evaluate and to keep, where they are others than those that are trained. */
-  evaluated?<T extends Tree>(params: T, slots: Slots<T>, config: OptimizerConfig): T
+  evaluated?<T extends Tree>(params: T, slots: Slots, config: OptimizerConfig): T
 }

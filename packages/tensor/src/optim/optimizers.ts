@@ -1,5 +1,6 @@
 // The table of optimisers. Another is a file here and an entry.
-import { adamw, initAdamW, stepNumbers } from './adamw'
+import { adamw, initAdamW, stepNumbers, type AdamWState } from './adamw'
+import { adamw8bit } from './adamw-8bit'
 import { lion } from './lion'
 import { muon } from './muon'
 import type { Optimizer } from './optimizer'
@@ -7,7 +8,7 @@ import { scheduleFree } from './schedule-free'
 import { sgd } from './sgd'
 
 /** The name of an optimiser. */
-export type OptimizerName = 'adamw' | 'sgd' | 'lion' | 'schedule_free_adamw' | 'muon'
+export type OptimizerName = 'adamw' | 'adamw_8bit' | 'sgd' | 'lion' | 'schedule_free_adamw' | 'muon'
 
 /** Every optimiser, by its name. */
 export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = {
@@ -16,10 +17,11 @@ export const optimizers: Readonly<Record<OptimizerName, Optimizer>> = {
     init: initAdamW,
     numbers: ({ learningRate, step }, config) => [...stepNumbers(learningRate, step, config)],
     update(params, grads, slots, numbers, config) {
-      const { params: next, state } = adamw(params, grads, { m: slots.m!, v: slots.v! }, numbers, config)
+      const { params: next, state } = adamw(params, grads, slots as AdamWState<typeof params>, numbers, config)
       return { params: next, slots: state }
     },
   },
+  adamw_8bit: adamw8bit,
   sgd,
   lion,
   schedule_free_adamw: scheduleFree,

@@ -2,7 +2,7 @@
 import { methodName, type LoraConfig, type MethodName } from '../../settings/lora-config'
 import { dora } from './dora'
 import { lora } from './lora'
-import { isTrained, type AdapterMethod, type PartName, type Parts } from './method'
+import { isTrained, type AdapterMethod, type ModuleParts, type PartName, type Parts } from './method'
 import { olora } from './olora'
 import { pissa } from './pissa'
 
@@ -16,10 +16,13 @@ export const methodOfParts = (parts: Parts<unknown>): AdapterMethod =>
   parts.magnitude !== undefined ? methods.dora : parts.initialA !== undefined ? methods.pissa : methods.lora
 
 /** The tensors of `parts` with their names, in the order of files and programs. */
-export const partsOf = <T>(parts: Parts<T>): (readonly [PartName, T])[] =>
-  Object.entries(parts).filter(([, value]) => value !== undefined) as [PartName, T][]
+export function partsOf<T>(parts: Parts<T>): (readonly [keyof Parts<unknown>, T])[]
+export function partsOf<T>(parts: ModuleParts<T>): (readonly [PartName, T])[]
+export function partsOf<T>(parts: ModuleParts<T>): (readonly [PartName, T])[] {
+  return Object.entries(parts).filter(([, value]) => value !== undefined) as [PartName, T][]
+}
 
-/** The shape of a tensor of `length` elements in the adapter of rank `r` of a module. */
+/** The shape of a tensor of `length` elements in the low-rank adapter of rank `r` of a module. */
 export const partShape = (name: PartName, length: number, r: number): readonly number[] =>
   name === 'magnitude' || name === 'lengths'
     ? [length]
@@ -28,9 +31,12 @@ export const partShape = (name: PartName, length: number, r: number): readonly n
       : [length / r, r]
 
 /** As `Array.map`, over the tensors of a module. */
-export const mapParts = <T, U>(parts: Parts<T>, change: (value: T, name: PartName) => U): Parts<U> =>
-  Object.fromEntries(partsOf(parts).map(([name, value]) => [name, change(value, name)])) as Parts<U>
+export function mapParts<T, U>(parts: Parts<T>, change: (value: T, name: PartName) => U): Parts<U>
+export function mapParts<T, U>(parts: ModuleParts<T>, change: (value: T, name: PartName) => U): ModuleParts<U>
+export function mapParts<T, U>(parts: ModuleParts<T>, change: (value: T, name: PartName) => U): ModuleParts<U> {
+  return Object.fromEntries(partsOf(parts).map(([name, value]) => [name, change(value, name)])) as ModuleParts<U>
+}
 
 /** Those of a module's tensors that training changes, or those that it leaves alone. */
-export const selectParts = <T>(parts: Parts<T>, trained: boolean): Partial<Parts<T>> =>
+export const selectParts = <T>(parts: ModuleParts<T>, trained: boolean): Partial<Record<PartName, T>> =>
   Object.fromEntries(partsOf(parts).filter(([name]) => isTrained(name) === trained))

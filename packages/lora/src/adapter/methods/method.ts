@@ -21,11 +21,26 @@ export type Parts<T> = {
   readonly initialB?: T
 }
 
-/** The name of one of {@link Parts}. */
-export type PartName = keyof Parts<unknown>
+/**
+ * What an adapter has in place of a module's own weight: all of it, `[out, in]` (PEFT's modules_to_save), or the rows of some tokens,
+ * `[n, in]` (trainable_token_indices); see `replacedModules`.
+ */
+export type Replaced<T> = { readonly weight: T } | { readonly rows: T }
+
+/** What an adapter has of a module: an update of low rank, or a weight of its own. */
+export type ModuleParts<T> = Parts<T> | Replaced<T>
+
+/** Whether a module's adapter is of low rank. */
+export const isLowRank = <T, R>(parts: Parts<T> | Replaced<R>): parts is Parts<T> => 'loraA' in parts
+
+/** The name of one of {@link ModuleParts}. */
+export type PartName = keyof Parts<unknown> | 'weight' | 'rows'
+
+/** Tensors that training leaves alone. */
+const frozen: readonly PartName[] = ['lengths', 'initialA', 'initialB']
 
 /** Whether training changes the tensor of that name. */
-export const isTrained = (name: PartName): boolean => name === 'loraA' || name === 'loraB' || name === 'magnitude'
+export const isTrained = (name: PartName): boolean => !frozen.includes(name)
 
 /** The linear layer that is adapted, as a graph sees it. */
 export interface AdaptedLayer {

@@ -24,8 +24,10 @@ import {
   TrainingStep,
   type Adapter,
   type LoraConfig,
+  lowRankOf,
 } from '../../index'
-import { downloadAdapter, settleAdapter, uploadParts } from '../adapter'
+import { settleAdapter } from '../apply'
+import { downloadAdapter, uploadParts } from '../host'
 import { isLoraPart } from '../peft/peft-names'
 import { mapParts, partsOf, type methods } from './index'
 import type { Parts } from './method'
@@ -102,7 +104,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
     ) as unknown as Parts<Float32Array>
 
   async function startOf(golden: Golden, config: LoraConfig): Promise<Adapter> {
-    const own = await downloadAdapter(await startAdapter(base, config, 1, device))
+    const own = lowRankOf(await downloadAdapter(await startAdapter(base, config, 1, device)))
     return Object.fromEntries(
       Object.entries(own).map(([module, parts]) => {
         const given = goldenParts(golden, module, 'initial', Object.keys(parts))
@@ -136,7 +138,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
     const golden = readJson<Golden>(`stories260K-${name}.json`)
 
     test('begins where PEFT does', async () => {
-      const own = await downloadAdapter(await startAdapter(base, config, 1, device))
+      const own = lowRankOf(await downloadAdapter(await startAdapter(base, config, 1, device)))
       for (const [module, parts] of Object.entries(own)) {
         const theirs = goldenParts(golden, module, 'initial', Object.keys(parts))
         if (parts.magnitude) {
@@ -162,7 +164,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       }
       stepper.dispose()
       let off = 0
-      for (const [module, parts] of Object.entries(await downloadAdapter(state.adapter)))
+      for (const [module, parts] of Object.entries(lowRankOf(await downloadAdapter(state.adapter))))
         for (const [part, theirs] of partsOf(goldenParts(golden, module, 'final', Object.keys(parts))))
           theirs.forEach((x, i) => (off += (parts[part]![i]! - x) ** 2))
       expect(Math.sqrt(off) / golden.distanceMoved).toBeLessThan(1e-3)
@@ -185,14 +187,16 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       expect(largestOff(again, theirs)).toBeLessThan(2e-3)
 
       const settled = settleAdapter(read.adapter, base, read.config)
-      expect(Object.values(settled).every(({ lengths }) => (lengths !== undefined) === (name === 'dora'))).toBe(true)
+      expect(
+        Object.values(lowRankOf(settled)).every(({ lengths }) => (lengths !== undefined) === (name === 'dora')),
+      ).toBe(true)
       const asked = await scores({ ...base, linear: loraLinear(settled, read.config) }, golden.merged)
       expect(largestOff(asked, again)).toBeLessThan(1e-5)
 
       // Merged rows in place of the base's.
       const { adapter, config: written } = await readAdapter(folder, base.config)
       const weights = { ...base.weights }
-      for (const [module, parts] of Object.entries(adapter)) {
+      for (const [module, parts] of Object.entries(lowRankOf(adapter))) {
         const weight = base.weights[`${module}.weight`] as Tensor
         const values = (await weight.data()) as Float32Array
         const columns = weight.shape[1]!

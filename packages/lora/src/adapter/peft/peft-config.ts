@@ -3,7 +3,9 @@ import { parseJsonFile } from '@jora/data'
 import { showValue } from '@jora/tensor'
 import { ConfigError } from '../../settings/config-error'
 import { checkLoraConfig, type LoraConfig } from '../../settings/lora-config'
+import type { SavedModule } from '../../settings/table/adapter'
 import { methodOf } from '../methods'
+import { isReplaceable, savedModuleOf } from '../replaced/modules'
 import { isAllLinear } from '../target-modules'
 
 export const adapterConfigFile = 'adapter_config.json'
@@ -26,6 +28,7 @@ export function peftConfig(
 ): Record<string, unknown> {
   const config = methodOf(settings).converted?.config(settings) ?? settings
   const { targetModules, excludeModules, layersToTransform, layersPattern } = config
+  const { modulesToSave, ensureWeightTying, trainableTokenIndices } = config
   // As given: the last parts alone would name modules of layers that were left out.
   const targets = typeof targetModules === 'string' ? targetModules : [...targetModules].sort()
   const json = {
@@ -40,15 +43,17 @@ export function peftConfig(
     ...(layersToTransform === undefined ? {} : { layers_to_transform: layersToTransform }),
     lora_alpha: config.alpha,
     lora_dropout: config.dropout,
-    modules_to_save: null,
+    ...(ensureWeightTying && { ensure_weight_tying: true }),
+    modules_to_save: modulesToSave ?? null,
     peft_type: 'LORA',
     r: config.r,
     rank_pattern: config.rankPattern ?? {},
     revision: revision ?? null,
     target_modules: isAllLinear(targetModules)
-      ? [...new Set(modules.map((name) => name.split('.').at(-1)!))].sort()
+      ? [...new Set(modules.filter((name) => !isReplaceable(name)).map((name) => name.split('.').at(-1)!))].sort()
       : targets,
     task_type: 'CAUSAL_LM',
+    ...(trainableTokenIndices && { trainable_token_indices: trainableTokenIndices }),
     use_dora: config.useDora ?? false,
     use_rslora: config.useRslora,
     ...kept,
@@ -80,6 +85,7 @@ const readKeys = new Set([
   'rank_pattern',
   'revision',
   'target_modules',
+  'trainable_token_indices',
   'use_dora',
   'use_rslora',
 ])
@@ -94,8 +100,6 @@ const refusals: Readonly<Record<string, string>> = {
   use_bdlora: `null: block-diagonal adapters are not supported; ${inPeft}`,
   lora_bias: `false: adapters with biases of their own are not supported; ${inPeft}`,
   fan_in_fan_out: 'false: no model that is read here keeps its linear weights transposed',
-  modules_to_save: `null: only low-rank updates are loaded, no whole modules such as trained embeddings or heads; ${inPeft}`,
-  trainable_token_indices: `null: adapters with trained embeddings are not supported; ${inPeft}`,
   target_parameters: `null: only linear layers are adapted, not parameters such as those of experts; ${inPeft}`,
   layer_replication: `null: layers cannot be repeated; ${inPeft}`,
   alora_invocation_tokens: 'null: activated LoRA, which works from a token on, is not supported',
@@ -124,6 +128,35 @@ function checkInit(init: unknown, refuse: (key: string, expected: string) => nev
 
 const isNames = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((name): name is string => typeof name === 'string')
+
+type Refuse = (key: string, expected: string) => never
+
+const savedNames = 'of embed_tokens and lm_head'
+
+/** Whole modules, and rows of tokens, that a config names; nothing where it names none. */
+function parseReplaced(
+  config: Record<string, unknown>,
+  refuse: Refuse,
+): Pick<LoraConfig, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices'> {
+  const { modules_to_save: saved, trainable_token_indices: tokens, ensure_weight_tying: tied } = config
+  const areIds = (value: unknown): value is number[] => Array.isArray(value) && value.every(Number.isInteger)
+  const byModule = (): Partial<Record<SavedModule, number[]>> => {
+    const entries = Object.entries(tokens as object).map(
+      ([name, ids]) => [savedModuleOf(name), ids as unknown] as const,
+    )
+    if (entries.some(([module, ids]) => module === undefined || !areIds(ids)))
+      refuse('trainable_token_indices', `ids of tokens, or such ids by names ${savedNames}`)
+    return Object.fromEntries(entries) as Partial<Record<SavedModule, number[]>>
+  }
+  const modules = isSet(saved) ? [saved].flat().map((name) => savedModuleOf(String(name))) : []
+  if (modules.includes(undefined))
+    refuse('modules_to_save', `names ${savedNames}: no other whole modules are loaded; ${inPeft}`)
+  return {
+    ...(modules.length > 0 && { modulesToSave: [...new Set(modules as SavedModule[])] }),
+    ...(isSet(tokens) && { trainableTokenIndices: areIds(tokens) ? tokens : byModule() }),
+    ...(tied === true && (modules.length > 0 || isSet(tokens)) && { ensureWeightTying: true }),
+  }
+}
 
 /** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
 export function parsePeftConfig(json: unknown, source: string): PeftConfig {
@@ -162,6 +195,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   const layersToTransform = (config.layers_to_transform ?? undefined) as number[] | number | undefined
   if (![layersToTransform ?? []].flat().every((layer) => Number.isInteger(layer)))
     refuse('layers_to_transform', "a layer's number, or a list of them")
+  const replaced = parseReplaced(config, refuse)
   const present = {
     rankPattern: patterns('rank_pattern', (value) => Number.isInteger(value) && value >= 1, 'ranks'),
     alphaPattern: patterns('alpha_pattern', (value) => value > 0, 'numbers > 0'),
@@ -176,6 +210,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
     targetModules,
     useRslora: config.use_rslora === true,
     ...(config.use_dora === true && { useDora: true }),
+    ...replaced,
     ...Object.fromEntries(Object.entries(present).filter(([, value]) => value !== undefined)),
   }
   try {
@@ -183,7 +218,8 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   } catch (error) {
     throw new ConfigError(`${source}: ${(error as Error).message}`)
   }
-  const kept = Object.entries(config).filter(([key]) => !readKeys.has(key))
+  const isRead = (key: string) => readKeys.has(key) || (key === 'ensure_weight_tying' && replaced.ensureWeightTying)
+  const kept = Object.entries(config).filter(([key]) => !isRead(key))
   return {
     ...lora,
     baseModel: typeof config.base_model_name_or_path === 'string' ? config.base_model_name_or_path : undefined,

@@ -1,6 +1,7 @@
 // Names of an adapter's tensors: as PEFT writes them, and as they are found elsewhere.
 import { ConfigError } from '../../settings/config-error'
 import type { PartName } from '../methods/method'
+import { moduleNames, savedModuleOf, type ReplacedModule } from '../replaced/modules'
 
 const prefix = 'base_model.model.'
 
@@ -20,14 +21,32 @@ export const isLoraPart = (part: PartName): part is LoraPart => Object.hasOwn(su
 /** PEFT's name of a tensor of a module, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
 export const peftName = (module: string, part: LoraPart): string => `${prefix}${module}.${suffixes[part]}`
 
+/** PEFT's name of a weight that an adapter has of its own, or of rows of it. */
+export const replacedName = (module: string, part: ReplacedModule['part']): string =>
+  `${prefix}${module}.${part === 'weight' ? 'weight' : 'token_adapter.trainable_tokens_delta'}`
+
+/** The replaced module and part that a tensor of a PEFT adapter may be; undefined for one of low rank. */
+export function readReplacedName(name: string): Pick<ReplacedModule, 'name' | 'part'> | undefined {
+  const found =
+    /(?:^|\.)(embed_tokens|lm_head)\.(?:modules_to_save\.(?:[^.]+\.)?)?(weight|token_adapter\.trainable_tokens_delta)(?:\.[^.]+)?$/.exec(
+      name.replaceAll(wrappers, ''),
+    )
+  const module = found && savedModuleOf(found[1]!)
+  return module ? { name: moduleNames[module], part: found[2] === 'weight' ? 'weight' : 'rows' } : undefined
+}
+
 /** What wrappers of a torch module leave in the names of its parts. */
 const wrappers = /(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g
 
 /** Tensors that are more than a low-rank update, and what they are. */
 const others: readonly (readonly [RegExp, string])[] = [
   [
-    /\.lora_embedding_[AB]\b|\b(embed_tokens|lm_head)\./i,
-    'of an adapted or trained embedding or head: only the linear layers of the blocks are adapted',
+    /\.lora_embedding_[AB]\b|\b(embed_tokens|lm_head)\.lora_/i,
+    'of an embedding or head that is adapted by low rank: only the linear layers of the blocks are',
+  ],
+  [
+    /\b(embed_tokens|lm_head)\./i,
+    "of a trained embedding or head that the adapter's settings (modules_to_save, trainable_token_indices) do not name",
   ],
   [/\.lora_B(\.[^.]+)?\.bias$|\.bias$/, 'a trained bias, which is not supported'],
   [/\.(hada|lokr|oft|ia3|lora_ia3|prompt|vera)_/i, 'of another kind of adapter: only LoRA is loaded'],

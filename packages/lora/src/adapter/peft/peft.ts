@@ -10,14 +10,23 @@ import {
 } from '@jora/tensor/safetensors'
 import { allFinite } from '@jora/tensor/weights'
 import type { DecoderConfig } from '@jora/llama'
-import { converted, downloadAdapter, uploadParts, type Adapter, type AdapterArrays } from '../adapter'
+import type { Adapter } from '../adapter'
 import { fittingModules, madeFor } from '../adapter-fit'
+import {
+  converted,
+  downloadAdapter,
+  uploadModule,
+  type AdapterArrays,
+  type HostMatrix,
+  type ModuleArrays,
+} from '../host'
 import { ConfigError } from '../../settings/config-error'
 import { loraRank, type LoraConfig } from '../../settings/lora-config'
 import { adapterConfigFile, parsePeftConfigText, peftConfig, type PeftConfig, type PeftInfo } from './peft-config'
 import { methodOf, partShape, partsOf } from '../methods'
-import type { Parts } from '../methods/method'
-import { isLoraPart, peftName, peftTensors, type LoraPart } from './peft-names'
+import { isLowRank, type Parts, type Replaced } from '../methods/method'
+import { headFollows, moduleNames, replacedModules, type ReplacedSettings } from '../replaced/modules'
+import { isLoraPart, peftName, peftTensors, readReplacedName, replacedName, type LoraPart } from './peft-names'
 import type { AdaptedModule } from '../target-modules'
 
 export const adapterWeightsFile = 'adapter_model.safetensors'
@@ -27,7 +36,15 @@ const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffe
 /** Tensors of an adapter as safetensors entries, as PEFT has them: see `Conversion` for methods that start from the base. */
 export async function adapterEntries(adapter: Adapter, config: LoraConfig): Promise<SafetensorsEntry<Uint8Array>[]> {
   const { adapter: written, config: ranks } = converted(await downloadAdapter(adapter), config)
-  return arrayEntries(written, ranks)
+  return writtenEntries(written, ranks)
+}
+
+/** As {@link arrayEntries}, with the head too that `ensureWeightTying` keeps tied to a trained embedding. */
+export function writtenEntries(adapter: AdapterArrays, config: LoraConfig): SafetensorsEntry<Uint8Array>[] {
+  const entries = arrayEntries(adapter, config)
+  const [embedding, head] = [moduleNames.embed_tokens, moduleNames.lm_head].map((name) => replacedName(name, 'weight'))
+  const tied = config.ensureWeightTying && entries.find(({ name }) => name === embedding)
+  return tied ? [...entries, { ...tied, name: head! }] : entries
 }
 
 /** Tensors of moments, which are shaped as what is trained of an adapter, as safetensors entries under PEFT's names. */
@@ -38,13 +55,20 @@ type Ranks = Pick<LoraConfig, 'r' | 'rankPattern'>
 
 /** As {@link adapterEntries}, of an adapter on the host that is of one of PEFT's kinds already. */
 export const arrayEntries = (adapter: AdapterArrays, ranks: Ranks): SafetensorsEntry<Uint8Array>[] =>
-  Object.entries(adapter).flatMap(([module, parts]) =>
-    partsOf(parts).map(([part, data]) => {
+  Object.entries(adapter).flatMap(([module, parts]) => {
+    if (!isLowRank(parts)) return [replacedEntry(module, parts)]
+    return partsOf(parts).map(([part, data]) => {
       if (!isLoraPart(part)) throw new TypeError(`PEFT has no tensor ${part} of ${module}: it was not converted`)
       const shape = partShape(part, data.length, loraRank(ranks, module))
       return { name: peftName(module, part), dtype: 'F32' as const, shape, data: bytesOf(data) }
-    }),
-  )
+    })
+  })
+
+function replacedEntry(module: string, parts: Replaced<HostMatrix>): SafetensorsEntry<Uint8Array> {
+  const [part, { data, shape }] =
+    'weight' in parts ? (['weight', parts.weight] as const) : (['rows', parts.rows] as const)
+  return { name: replacedName(module, part), dtype: 'F32', shape, data: bytesOf(data) }
+}
 
 /** A safetensors file, in memory or on disk. */
 export interface AdapterWeights extends SafetensorsHeader {
@@ -76,6 +100,34 @@ export async function readMatrix(
   return decodeFloats(bytes, info.dtype)
 }
 
+/** PEFT ties nothing where nothing is tied. */
+const fitted = ({ ensureWeightTying, ...config }: LoraConfig, { tiedHead }: DecoderConfig): LoraConfig =>
+  ensureWeightTying && tiedHead ? { ...config, ensureWeightTying } : config
+
+/**
+ * Names of a file's tensors: those of weights that the settings replace, by module, and the others. A tied head that is there beside
+ * its embedding is neither.
+ */
+function sortedNames(
+  { tensors }: SafetensorsHeader,
+  model: DecoderConfig,
+  settings: ReplacedSettings,
+): { readonly lowRank: readonly string[]; readonly ofReplaced: ReadonlyMap<string, string> } {
+  const modules = replacedModules(model, settings)
+  const [embedding] = modules
+  const ofReplaced = new Map<string, string>()
+  const lowRank = [...tensors.keys()].filter((tensor) => {
+    const found = readReplacedName(tensor)
+    if (!found) return true
+    const isTied = found.name === moduleNames.lm_head && found.part === embedding?.part && headFollows(model, settings)
+    if (isTied) return false
+    if (!modules.some(({ name, part }) => name === found.name && part === found.part)) return true
+    ofReplaced.set(found.name, tensor)
+    return false
+  })
+  return { lowRank, ofReplaced }
+}
+
 /**
  * Tensors of `file`, under the names that PEFT and its users give them, as those that training changes of the adapters of the
  * `modules` they must cover.
@@ -87,11 +139,17 @@ export async function adapterArrays(
   path: string,
   modules: readonly AdaptedModule[],
   config: LoraConfig,
+  model: DecoderConfig,
   baseModel?: string,
 ): Promise<AdapterArrays> {
-  const tensors = peftTensors(file.tensors.keys(), path)
+  const { lowRank, ofReplaced } = sortedNames(file, model, config)
+  const tensors = peftTensors(lowRank, path)
   const method = methodOf(config)
-  const adapter: Record<string, Parts<Float32Array>> = {}
+  const adapter: Record<string, ModuleArrays> = {}
+  for (const { name, part, shape } of replacedModules(model, config)) {
+    const data = await readMatrix(file, path, ofReplaced.get(name) ?? replacedName(name, part), shape, baseModel)
+    adapter[name] = part === 'weight' ? { weight: { data, shape } } : { rows: { data, shape } }
+  }
   for (const module of modules) {
     const found = tensors.get(module.name)
     const read: Partial<Record<LoraPart, Float32Array>> = {}
@@ -120,7 +178,7 @@ export async function adapterArrays(
  */
 export const uploadAdapter = (adapter: AdapterArrays, ranks: Ranks, device?: Device): Adapter =>
   Object.fromEntries(
-    Object.entries(adapter).map(([module, parts]) => [module, uploadParts(parts, loraRank(ranks, module), device)]),
+    Object.entries(adapter).map(([module, parts]) => [module, uploadModule(parts, loraRank(ranks, module), device)]),
   )
 
 /** The two files of a PEFT adapter, in memory. */
@@ -155,10 +213,11 @@ export async function peftAdapter(
   path: string,
   model: DecoderConfig,
 ): Promise<PeftAdapter> {
-  const { baseModel, revision, kept, ...config } = settings
-  const found = new Set(peftTensors(file.tensors.keys(), path).keys())
+  const { baseModel, revision, kept, ...said } = settings
+  const config = fitted(said, model)
+  const found = new Set(peftTensors(sortedNames(file, model, config).lowRank, path).keys())
   const modules = fittingModules(model, config, { modules: found, path, baseModel })
-  const adapter = await adapterArrays(file, path, modules, config, baseModel)
+  const adapter = await adapterArrays(file, path, modules, config, model, baseModel)
   return { adapter, config, baseModel, ...(revision === undefined ? {} : { revision }), ...(kept ? { kept } : {}) }
 }
 

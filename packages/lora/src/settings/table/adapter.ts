@@ -1,9 +1,24 @@
 // Settings of the adapter, as PEFT's LoraConfig has them.
 import type { Settings } from '../setting'
-import { choice, integer, integers, modules, namesOrPattern, number, path, patterns, toggle } from '../types'
+import {
+  choice,
+  choices,
+  integer,
+  integers,
+  modules,
+  namesOrPattern,
+  number,
+  path,
+  patterns,
+  toggle,
+  tokenIds,
+} from '../types'
 
 /** Where A and B begin, if from the base's weights, as PEFT's `init_lora_weights` calls it. */
 export type InitLoraWeights = 'pissa' | 'olora'
+
+/** Modules that may be trained whole, or by rows, by the last part of their names. */
+export type SavedModule = 'embed_tokens' | 'lm_head'
 
 /** No model has a matrix of a higher rank than this; PEFT takes any. */
 const rank = integer(1, 16_384)
@@ -77,6 +92,34 @@ export const adapterSettings = {
     help: 'where A and B begin; from the base’s weights, the adapter is saved as a plain LoRA of twice the rank',
     label: 'Start of the adapter',
     about: 'PiSSA and OLoRA start from a part of the model’s own weights, which often learns faster.',
+    group: 'adapter',
+    course: true,
+  },
+  modulesToSave: {
+    type: choices<SavedModule>({ embed_tokens: 'The embedding', lm_head: 'The head' }),
+    absent: 'none',
+    help: 'modules trained and saved whole beside the adapter, as PEFT’s modules_to_save: embed_tokens, lm_head',
+    label: 'Modules trained whole',
+    about: 'The table of the tokens (embed_tokens), what scores them (lm_head), or both. Takes far more memory.',
+    group: 'adapter',
+    course: true,
+  },
+  ensureWeightTying: {
+    type: toggle,
+    fallback: false,
+    help: 'a head that is tied to the embedding stays so when they are trained whole, as PEFT’s ensure_weight_tying',
+    label: 'Keep embedding and head tied',
+    about: 'Where a model has one table for both, they go on sharing it. Otherwise each gets one of its own.',
+    group: 'adapter',
+    course: true,
+  },
+  trainableTokenIndices: {
+    type: tokenIds<SavedModule>(['embed_tokens', 'lm_head']),
+    absent: 'none',
+    aliases: ['trainable-tokens'],
+    help: 'ids of tokens whose rows of the embedding, and of a head tied to it, are trained, as PEFT’s trainable_token_indices; embed_tokens=N,… and lm_head=N,… name rows apart',
+    label: 'Tokens that are trained',
+    about: 'Ids of tokens, such as those of a chat template, whose meaning is learned beside the adapter.',
     group: 'adapter',
     course: true,
   },

@@ -197,16 +197,20 @@ export const trainingSettings = {
     group: 'device',
   },
   optimizer: {
-    type: choice<OptimizerName>({
-      adamw: 'AdamW',
-      sgd: 'SGD',
-      lion: 'Lion',
-      schedule_free_adamw: 'Schedule-free AdamW',
-      muon: 'Muon',
-    }),
+    type: choice<OptimizerName>(
+      {
+        adamw: 'AdamW',
+        adamw_8bit: 'AdamW in 8 bits',
+        sgd: 'SGD',
+        lion: 'Lion',
+        schedule_free_adamw: 'Schedule-free AdamW',
+        muon: 'Muon',
+      },
+      { 'adamw-8bit': 'adamw_8bit', adamw_bnb_8bit: 'adamw_8bit', paged_adamw_8bit: 'adamw_8bit' },
+    ),
     absent: 'adamw',
     aliases: ['optim'],
-    help: 'what turns gradients into steps; schedule_free_adamw goes with --lr-scheduler constant, lion with a tenth of the rate and --adam-beta2 0.99',
+    help: 'what turns gradients into steps; adamw_8bit keeps AdamW’s moments in a quarter of the memory, schedule_free_adamw goes with --lr-scheduler constant, lion with a tenth of the rate and --adam-beta2 0.99',
     label: 'Optimiser',
     about: 'How gradients become steps. AdamW is right nearly always.',
     group: 'optimiser',

@@ -31,6 +31,9 @@ export const scoreOf: Readonly<Record<ScoreMetric, ScoreName>> = {
 
 const inCode = { exactMatch: 'exact_match' } as const
 
+/** Programs that show runs, which a run can write for while it goes on. */
+export type Tracker = 'tensorboard'
+
 export const watchingSettings = {
   evalMetrics: {
     type: choices<ScoreMetric>(scores, inCode),
@@ -109,6 +112,15 @@ export const watchingSettings = {
     help: 'checkpoints that are kept: so many of the newest, and the best one',
     label: 'Checkpoints kept',
     about: 'Older checkpoints are removed; the best one stays. Empty: all are kept.',
+    group: 'saving',
+  },
+  reportTo: {
+    type: choices<Tracker>({ tensorboard: 'TensorBoard' }),
+    fallback: [],
+    absent: 'metrics.jsonl alone',
+    help: 'write what is measured for other programs too, as the run goes on: event files into the folder tensorboard of the output directory',
+    label: 'Also write for',
+    about: 'TensorBoard shows the run while it goes on: it reads the folder “tensorboard” of the run’s folder.',
     group: 'saving',
   },
 } as const satisfies Settings

@@ -2,7 +2,7 @@
 import { MeshDevice, parseMesh } from '@jora/shard'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
-import { treeSamples, type Sample, type Tree } from '@jora/data'
+import { treeOfTwo, treeSamples, type PreferenceSample, type Sample, type Tree } from '@jora/data'
 import { expect, test } from 'vitest'
 import { noise, tinyWeights } from '../../../../llama/test/tiny-model'
 import type { TrainEvent } from '../../index'
@@ -69,6 +69,25 @@ test.each([
     })
   },
 )
+
+/** Pairs of answers of many lengths to prompts of many lengths. */
+const pairs: PreferenceSample[] = Array.from({ length: 24 }, (_, row) => {
+  const prompt = draw(`prompt ${row}`, 4 + ((row * 29) % 60))
+  const [first, second] = [3 + (row % 5), 4 + (row % 7)].map((length, answer) => {
+    const ids = Int32Array.from([...prompt, ...draw(`answer ${row} ${answer}`, length)])
+    return { ids, labels: ids.map((id, i) => (i < prompt.length ? -100 : id)), row }
+  })
+  return { ...treeOfTwo(first!, second!), row, sign: 1 }
+})
+
+test('preferences of many lengths: at most three programs, the evaluations among them', async () => {
+  const given = inputs({ train: pairs.slice(11), heldOut: pairs.slice(0, 11), rowTokens: 128 })
+  const { events } = await run({ ...given, config: { ...config, objective: 'dpo', epochs: 2, batchSize: 3 } })
+  const [programs] = programsOf(events)
+  expect(programs).toBeLessThanOrEqual(3)
+  // That of a step, and that of an evaluation.
+  expect(programs).toBeGreaterThan(1)
+})
 
 test('padding to few shapes costs less than a quarter more tokens', async () => {
   const { events } = await run(inputs({ train: mixed, config: { ...config, epochs: 1, batchSize: 1 } }))

@@ -12,6 +12,7 @@ import {
   type StepPlanOptions,
 } from '@jora/data'
 import type { TrainConfig } from '../../settings/train-config'
+import { mostSamplesOf } from '../objectives/answers'
 import { joinForGroups } from '../on-mesh'
 
 /** Options of the plan of one epoch. */
@@ -54,6 +55,8 @@ export interface RunPlan {
   readonly totalSteps: number
   /** Some step has several batches: then all sum gradients, so that a shape is one program. */
   readonly sumsBatches: boolean
+  /** Samples of the batch that has the most. */
+  readonly mostSamples: number
   /** The rows of each batch of each step of an epoch. */
   stepsOf(epoch: number): StepPlan
   batchOf(rows: readonly BatchRow[]): Batch
@@ -77,6 +80,7 @@ export function planRun(
   return {
     totalSteps: taken.length,
     sumsBatches: taken.some((batches) => batches.length > 1),
+    mostSamples: mostSamplesOf(taken.flat()),
     stepsOf,
     batchOf: (rows) => collate(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
   }

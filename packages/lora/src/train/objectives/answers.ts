@@ -1,5 +1,5 @@
 // Which label slots of a batch belong to which answer, and the log-probabilities of answers from those of tokens.
-import { IGNORED_LABEL, type Batch, type PreferenceSample, type Sample } from '@jora/data'
+import { IGNORED_LABEL, type Batch, type BatchRow, type PreferenceSample, type Sample } from '@jora/data'
 import { dot, neg, reshape, sliceAxis, stopGradient, sum, tensor, type Device, type Tensor } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import { lossInputs, type DeviceBatch } from '../device-batch'
@@ -13,9 +13,6 @@ export type AnswerBatch = DeviceBatch & {
   readonly signs: Tensor
 }
 
-/** Samples of a batch are filled up to a multiple of this, so that few programs are compiled. */
-const sampleMultiple = 4
-
 /** Samples whose prompts are labelled too: from their second token on. */
 export const withPrompts = (samples: readonly PreferenceSample[]): PreferenceSample[] =>
   samples.map((sample) => {
@@ -24,14 +21,21 @@ export const withPrompts = (samples: readonly PreferenceSample[]): PreferenceSam
     return { ...sample, labels }
   })
 
-/** The slots of answers, in the order in which `collate` fills them. The batch has one group. */
+/** Samples of the batch that has the most, as rows of `planSteps` or `packSamples`. */
+export const mostSamplesOf = (batches: readonly (readonly BatchRow[])[]): number =>
+  batches.reduce((most, rows) => Math.max(most, rows.flat().length), 1)
+
+/**
+ * The slots of answers, in the order in which `collate` fills them. The batch has one group.
+ * @param count samples that the batch is filled up to: the same for all batches, so that few programs are compiled
+ */
 export function uploadAnswers(
   batch: Batch,
   samples: readonly Sample[],
+  count: number,
   device: Device,
 ): Pick<AnswerBatch, 'members' | 'signs'> {
   const slots = batch.labels.length
-  const count = Math.ceil(batch.samples.length / sampleMultiple) * sampleMultiple
   const members = new Float32Array(3 * count * slots)
   const signs = new Float32Array(count)
   let slot = 0
@@ -67,11 +71,13 @@ export function preferenceBatch(
     return rows(neg(dot(flat, reshape(losses, [slots, 1]))))
   }
   const pairs = (values: Tensor): Pairs => ({ first: part(values, 0), second: part(values, 1) })
+  // The reference first: what it computes is gone before the policy keeps activations for its gradient.
+  const reference = preference.hasReference ? pairs(stopGradient(summed(base))) : undefined
   const own = summed(policy)
   const tokens = rows(sum(flat, { axis: 1 }))
   return {
     policy: pairs(own),
-    reference: preference.hasReference ? pairs(stopGradient(summed(base))) : undefined,
+    reference,
     tokens: pairs(tokens),
     prompt: { logps: part(own, 2), tokens: part(tokens, 2) },
     signs,

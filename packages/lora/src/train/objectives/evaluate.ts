@@ -1,12 +1,13 @@
 // Evaluation of preferences: the loss, and how often the model finds the better answer better.
 import { add, cast, concat, disposeTree, gt, jit, mul, reshape, sum, type Device, type Tensor } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
-import { collate, planSteps, type PreferenceSample } from '@jora/data'
-import { loraLinear, type Adapter } from '../../adapter/adapter'
+import type { PreferenceSample } from '@jora/data'
+import type { Adapter } from '../../adapter/adapter'
+import { withAdapter } from '../../adapter/apply'
 import type { LoraConfig } from '../../settings/lora-config'
 import { uploadBatch } from '../device-batch'
-import type { EvaluateOptions } from '../evaluate'
-import { preferenceBatch, uploadAnswers, type AnswerBatch } from './answers'
+import { planEvaluation, type EvaluateOptions } from '../evaluate'
+import { mostSamplesOf, preferenceBatch, uploadAnswers, type AnswerBatch } from './answers'
 import { sumOf } from './math'
 import type { Preference } from './objective'
 
@@ -29,8 +30,8 @@ export class PreferenceEvaluator {
 
   constructor(decoder: Decoder, lora: LoraConfig, device: Device, { rule, beta }: { rule: Preference; beta: number }) {
     this.#device = device
-    this.#figures = jit((adapter: Adapter, inputs: AnswerBatch) => {
-      const policy = { ...decoder, linear: loraLinear(adapter, lora) }
+    const figures = (adapter: Adapter, inputs: AnswerBatch): Tensor => {
+      const policy = withAdapter(decoder, adapter, lora)
       const batch = preferenceBatch(rule, policy, decoder, inputs)
       const margin = rule.margin(batch, beta)
       const right = cast(gt(mul(margin, batch.signs), 0), 'f32')
@@ -45,7 +46,8 @@ export class PreferenceEvaluator {
         sums.map((each) => reshape(add(each, 0), [1])),
         0,
       )
-    })
+    }
+    this.#figures = jit(figures, { maxPrograms: 2 })
   }
 
   /** Figures over `samples`. @throws the signal's reason once it is aborted */
@@ -54,14 +56,15 @@ export class PreferenceEvaluator {
     adapter: Adapter,
     options: EvaluateOptions,
   ): Promise<PreferenceEvaluation> {
-    const { batchSize, padId, signal, onProgress } = options
+    const { signal, onProgress } = options
     const totals = [0, 0, 0, 0, 0]
     let done = 0
-    const plan = planSteps(samples, { batchSize, gradientAccumulationSteps: 1, epoch: 0, seed: 0, shuffle: true })
-    for (const rows of plan.flat()) {
+    const { batches, batchOf } = planEvaluation(samples, options)
+    const most = mostSamplesOf(batches)
+    for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = collate(samples, rows, { padId })
-      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, samples, this.#device) }
+      const batch = batchOf(rows)
+      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, samples, most, this.#device) }
       const figures = this.#figures(adapter, inputs)
       for (const [i, value] of (await figures.data()).entries()) totals[i]! += value
       disposeTree([figures, inputs])

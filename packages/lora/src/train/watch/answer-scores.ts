@@ -10,13 +10,8 @@ import {
 } from '@jora/data'
 import { Engine, Generator, type Adapt, type Decoder } from '@jora/llama'
 import { disposeTree, treeLeaves, type Device } from '@jora/tensor'
-import {
-  adapterArgument,
-  argumentLinear,
-  settleAdapter,
-  type Adapter,
-  type AdapterArgument,
-} from '../../adapter/adapter'
+import type { Adapter } from '../../adapter/adapter'
+import { adapterArgument, settleAdapter, withArgument, type AdapterArgument } from '../../adapter/apply'
 import { LocalAnswerer } from '../../answer/local'
 import { answerQuestions } from '../../answer/scored'
 import type { AnswerFigures } from '../../runs/events'
@@ -77,7 +72,7 @@ export class AnswerScorer {
   constructor(options: AnswerScorerOptions) {
     checkScores(options.scores, options.questions)
     this.#options = options
-    const adapt: Adapt = (adapter) => argumentLinear(adapter as AdapterArgument)
+    const adapt: Adapt = (adapter, decoder) => withArgument(decoder, adapter as AdapterArgument)
     this.#engine = new Engine(new Generator(options.decoder, options.device, adapt))
   }
 
@@ -85,7 +80,7 @@ export class AnswerScorer {
   async run(adapter: Adapter, signal?: AbortSignal): Promise<AnswerFigures> {
     const { decoder, lora, device, tokenizer, prompt, questions, scores, maxNewTokens, batchSize } = this.#options
     const begun = performance.now()
-    const argument = adapterArgument(settleAdapter(adapter, decoder, lora), lora, device)
+    const argument = adapterArgument(settleAdapter(adapter, decoder, lora), lora, device, decoder.config)
     try {
       const stopIds = stopIdsOf(prompt, tokenizer, decoder.config.eosTokenIds)
       const answerer = new LocalAnswerer({ engine: this.#engine, tokenizer, prompt, stopIds, adapter: argument })

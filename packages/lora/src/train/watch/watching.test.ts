@@ -4,7 +4,19 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, JoraConfig, type EvalEvent, type JoraSettings, type TrainEvent } from '../../index'
-import { adapterBytes, configOf, datasetPath, metrics, modelPath, out, root, train, setUp } from '../train-lora-harness'
+import { openModel, type OpenModel } from '@jora/llama'
+import {
+  adapterBytes,
+  configOf,
+  datasetPath,
+  device,
+  metrics,
+  modelPath,
+  out,
+  root,
+  train,
+  setUp,
+} from '../train-lora-harness'
 import { isExhausted, watch, watchedFrom } from './watching'
 
 setUp()
@@ -168,6 +180,21 @@ describe('refused before anything is loaded', () => {
     await expect(train(configOf({ evalMetrics: ['denotation'] }))).rejects.toThrow(
       /evalMetrics denotation: none of the 2 held-out questions that are asked has such a score/,
     )
+  })
+
+  test('what does not fit data, mesh, adapter or checkpoint is refused before the weights are read', async () => {
+    await train(configOf({ maxSteps: 1 }))
+    await using opened = await openModel(modelPath)
+    const decoder = () => Promise.reject(new Error('the weights are read'))
+    const model = Object.create(opened, { decoder: { value: decoder } }) as OpenModel
+    const refusal = (change: Partial<JoraSettings>, dir = join(root, 'refused'), resume?: 'auto') =>
+      train(configOf(change), dir, { model, device, resume }).catch((error: Error) => error.message)
+    expect(await refusal({})).toBe('the weights are read')
+    expect(await refusal({ patience: 2, split: 1 })).toMatch(/^patience needs held-out rows/)
+    expect(await refusal({ initAdapter: out, loraR: 8 })).toMatch(/has r 4, alpha 8, .*; the run has r 8/)
+    expect(await refusal({ learningRate: 1 }, out, 'auto')).toMatch(/was made with other settings/)
+    const split = train(configOf({ mesh: 'data=16' }), join(root, 'refused'), { model })
+    await expect(split).rejects.toThrow(/mesh has data=16, but a step has 4 samples/)
   })
 
   test('a file that marks its own test rows needs no split', async () => {

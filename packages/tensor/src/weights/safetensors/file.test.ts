@@ -17,6 +17,9 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
 const bytes = (...values: number[]) => Uint8Array.from(values)
+async function* inParts(data: Uint8Array) {
+  for (let at = 0; at < data.length; at += 3) yield data.subarray(at, at + 3)
+}
 const entries: SafetensorsEntry<Uint8Array>[] = [
   { name: 'norm', dtype: 'BF16', shape: [3], data: bytes(1, 2, 3, 4, 5, 6) },
   { name: 'mask', dtype: 'BOOL', shape: [3], data: bytes(1, 0, 1) },
@@ -52,11 +55,11 @@ describe('round trip', () => {
     expect(Buffer.from(serializeSafetensors([])).toString()).toBe('\b\0\0\0\0\0\0\0{}      ')
   })
 
-  it('through a file, from bytes and producers', async () => {
+  it('through a file, from bytes and producers, of all of it or of parts', async () => {
     const path = join(dir, 'm.safetensors')
     await writeSafetensors(
       path,
-      entries.map((e, i) => (i % 2 ? { ...e, data: async () => e.data } : e)),
+      entries.map((e, i) => ({ ...e, data: [e.data, async () => e.data, () => inParts(e.data)][i % 3]! })),
       { a: 'b' },
     )
     expect(await readdir(dir)).toEqual(['m.safetensors'])

@@ -29,7 +29,7 @@ export function serializeSafetensors(
   metadata: Record<string, string> = {},
 ): Uint8Array {
   const { head, entries, dataBytes } = plan(tensors, metadata, 'bytes')
-  for (const entry of entries) checkData(entry, entry.data, 'bytes')
+  for (const entry of entries) checkLength(entry, entry.data.byteLength, 'bytes')
   const bytes = new Uint8Array(head.length + dataBytes)
   bytes.set(head)
   for (const { data, begin } of entries) bytes.set(data, head.length + begin)
@@ -103,10 +103,10 @@ function checkedBytes({ name, dtype, shape }: SafetensorsEntry<unknown>, file: s
   return bytes
 }
 
-export function checkData(entry: Layout<unknown>['entries'][number], data: Uint8Array, file: string): void {
+export function checkLength(entry: Layout<unknown>['entries'][number], given: number, file: string): void {
   const expected = entry.end - entry.begin
-  if (data.byteLength !== expected) {
-    const what = `${data.byteLength} bytes of data, ${entry.dtype} [${entry.shape}] needs ${expected}`
+  if (given !== expected) {
+    const what = `${given} bytes of data, ${entry.dtype} [${entry.shape}] needs ${expected}`
     throw new SafetensorsError('TensorInvalidInfo', file, what, entry.name)
   }
 }

@@ -1,11 +1,11 @@
 // What a loop over a run's events says.
 import { expect, test, vi } from 'vitest'
-import type { TrainSummary } from './train-summary'
+import type { TrainSummary } from '../src/train/train-summary'
 
 test('the first loop over a run warns that it goes, later ones do not', async () => {
   // Its module says it once a process, where files before this one may have had it said.
   vi.resetModules()
-  const { iterableRun } = await import('./iterable-run')
+  const { iterableRun } = await import('../src/train/iterable-run')
   const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   try {
     for (let i = 0; i < 2; i++) {
