@@ -114,7 +114,7 @@ const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? t
 export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
 export const reports = note('reports only')
 /** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
-export const tracker: Meaning = {
+const tracker: Meaning = {
   make: (written) => (/tensorboard|all/.test(textOf(written)) ? { reportTo: 'tensorboard' } : {}),
 }
 export const speed = note('speed and memory only')
