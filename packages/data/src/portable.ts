@@ -87,6 +87,8 @@ export {
   type RefusedQuestion,
 } from './raft/build'
 export type { Kept } from './work/kept'
+export type { CorpusWork } from './raft/corpus'
+export type { IndexParts } from './retrieval/term-index'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
 export { chunkDocuments, type ChunkAllOptions } from './raft/corpus'
 export type { Block } from './documents/blocks'

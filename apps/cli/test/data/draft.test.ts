@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { jora, modelSource } from '../harness'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isBuilt, jora, modelSource, spawnJora } from '../harness'
 
 let [dir, url, server, requests]: [string, string, Server, number] = ['', '', undefined as never, 0]
 const path = (name: string) => join(dir, name)
@@ -132,6 +132,28 @@ test('documents become questions, reviewed, and contexts with refusals', async (
   ])
   for (const { question, answer, golden } of questions.filter((each) => each.question.startsWith('Who')))
     expect([question, answer, golden]).toEqual([question, 'The documents do not answer this.', []])
+})
+
+describe.skipIf(!isBuilt)('the built program (needs a build)', () => {
+  test('killed while it drafts, no reply that came is asked for again', async (ctx) => {
+    ctx.skip(modelSource === undefined, 'needs a small model')
+    const whole = path('k/whole.jsonl')
+    const start = requests
+    expect((await jora(['data', 'draft', ...args(), '--output', whole, '--cache', path('k/whole.cache')])).code).toBe(0)
+    const needed = requests - start
+    const from = requests
+    for (const after of [1, 4]) {
+      const killed = spawnJora(['data', 'draft', ...args(), '--output', path('k/q.jsonl'), '--concurrency', '1'], dir)
+      while (requests < from + after) await new Promise((resolve) => setTimeout(resolve, 2))
+      killed.child.kill('SIGKILL')
+      await killed.ended
+    }
+    const { code } = await jora(['data', 'draft', ...args(), '--output', path('k/q.jsonl'), '--concurrency', '1'])
+    expect(code).toBe(0)
+    // The reply to the last request before each kill may not have been written.
+    expect(requests - from).toBeLessThanOrEqual(needed + 2)
+    expect(readFileSync(path('k/q.jsonl'))).toEqual(readFileSync(whole))
+  })
 })
 
 test('flags that name no drafter, and an endpoint that refuses', async (ctx) => {

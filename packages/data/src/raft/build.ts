@@ -8,7 +8,7 @@ import { turns } from '../work/turns'
 import { DEFAULT_REFUSAL } from '../rows/refusal'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import type { ChunkOptions } from './chunk'
-import { chunkAll } from './corpus'
+import { chunkAll, type CorpusWork } from './corpus'
 import { distractorFinder, queryOf } from './distractors'
 import type { RaftDocument } from './documents'
 import { findGolden, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
@@ -46,9 +46,7 @@ export interface RaftOptions extends Pick<ChunkOptions, 'tokenizer' | 'overlapTo
 }
 
 /** Work on contexts, stage by stage, of which each result can be kept. */
-export interface RaftWork {
-  /** The chunks of each document. */
-  readonly chunks: Kept<readonly Omit<Source, 'index'>[]>
+export interface RaftWork extends CorpusWork {
   /** For each question the number of its golden chunk, or why it has none. */
   readonly golden: Kept<number | string>
   /** The contexts of each golden chunk. */

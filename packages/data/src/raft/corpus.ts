@@ -4,6 +4,7 @@ import { blocksText } from '../documents/blocks'
 import { DatasetError } from '../errors'
 import { canonical } from '../retrieval/canonical'
 import { Bm25Index, indexing } from '../retrieval/lexical'
+import { TermIndex, type IndexParts } from '../retrieval/term-index'
 import { nextOf, type Kept } from '../work/kept'
 import { turns } from '../work/turns'
 import { chunkDocument, type Chunk, type ChunkOptions } from './chunk'
@@ -11,9 +12,17 @@ import { checkIds, type RaftDocument } from './documents'
 import { withContent, type Corpus, type Source } from './golden'
 import { nameFinder } from './nearest-name'
 
+/** What of the work on documents can be kept. */
+export interface CorpusWork {
+  /** The chunks of each document. */
+  readonly chunks: Kept<readonly Omit<Source, 'index'>[]>
+  /** The index of their words, once it is whole. */
+  readonly index: Kept<IndexParts>
+}
+
 /** What an earlier call cut, and who is told how far it is. */
 interface CorpusOptions {
-  readonly kept?: { readonly chunks: Kept<readonly Omit<Source, 'index'>[]> } | undefined
+  readonly kept?: CorpusWork | undefined
   readonly onProgress?: ((done: number, total: number, stage: 'chunk' | 'index', earlier: number) => void) | undefined
 }
 
@@ -44,12 +53,7 @@ export function* chunkAll(
     const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
     throw new DatasetError({ problem })
   }
-  const indexed = indexing(sources)
-  let index = indexed.next()
-  for (; index.done !== true; index = indexed.next()) {
-    onProgress?.(index.value, sources.length, 'index', 0)
-    yield
-  }
+  const index = yield* indexAll(sources, options)
   return {
     sources,
     byDocument,
@@ -59,10 +63,31 @@ export function* chunkAll(
         return [[each.id, 'text' in each ? each.text : blocksText(each.blocks)] as const]
       }),
     ),
-    words: new Bm25Index(sources, { index: index.value }),
+    words: new Bm25Index(sources, { index }),
     formOf: remembered(),
     nearestId: nameFinder([...byDocument.keys()]),
   }
+}
+
+/** The index of the chunks' words: an earlier call's, or one that is made now. */
+function* indexAll(
+  sources: readonly Source[],
+  { kept, onProgress }: CorpusOptions,
+): Generator<undefined, TermIndex, unknown> {
+  const known = kept?.index.take()
+  if (known !== undefined) {
+    onProgress?.(sources.length, sources.length, 'index', sources.length)
+    return new TermIndex(known)
+  }
+  const steps = indexing(sources)
+  let step = steps.next()
+  for (; step.done !== true; step = steps.next()) {
+    onProgress?.(step.value, sources.length, 'index', 0)
+    yield
+  }
+  onProgress?.(sources.length, sources.length, 'index', 0)
+  kept?.index.add(step.value.parts)
+  return step.value
 }
 
 /** Forms are made again rather than all kept: they take as much as the documents do. */

@@ -37,13 +37,15 @@ class Growing {
 const blockSize = 2 ** 18
 
 /** What an index is made of. */
-interface IndexParts {
+export interface IndexParts {
+  /** Distinct terms of each text. */
   readonly lengths: Uint32Array
-  /** Numbers of terms. */
-  readonly ids: ReadonlyMap<string, number>
+  /** By number. */
+  readonly terms: readonly string[]
   /** By term, where its texts begin in the two lists; one more at the end. */
   readonly starts: Uint32Array
   readonly texts: Uint32Array
+  /** How often each has the term. */
   readonly counts: Uint16Array
 }
 
@@ -66,10 +68,17 @@ export class TermIndex {
   /** Where each begins in it. */
   #offsets = new Uint32Array(0)
 
-  private constructor({ lengths, ids, starts, texts, counts }: IndexParts) {
+  constructor({ lengths, terms, starts, texts, counts }: IndexParts) {
     this.size = lengths.length
-    ;[this.lengths, this.#ids, this.#starts, this.#texts, this.#counts] = [lengths, ids, starts, texts, counts]
     this.meanLength = texts.length / Math.max(1, this.size)
+    this.#ids = new Map(terms.map((term, id) => [term, id]))
+    ;[this.lengths, this.#starts, this.#texts, this.#counts] = [lengths, starts, texts, counts]
+  }
+
+  /** To be kept, and made an index of again. */
+  get parts(): IndexParts {
+    const [lengths, starts, texts, counts] = [this.lengths, this.#starts, this.#texts, this.#counts]
+    return { lengths, terms: [...this.#ids.keys()], starts, texts, counts }
   }
 
   /** Indexes `size` texts. Yields now and then, with how many are done: whoever runs it may pause. */
@@ -113,7 +122,7 @@ export class TermIndex {
         parts.counts[place] = Math.min(entryCounts.at(entry), 0xffff)
       }
     }
-    return new TermIndex({ lengths, ids, starts, ...parts })
+    return new TermIndex({ lengths, terms: [...ids.keys()], starts, ...parts })
   }
 
   postings(term: string): Postings {

@@ -31,7 +31,7 @@ export interface KeptRaftWork extends RaftWork {
 }
 
 /** It changes when the same inputs give other results, or results are written otherwise. */
-const version = 1
+const version = 2
 
 /** A text whose ids tell tokenizers of one vocabulary apart. */
 const probe = 'The 3 wolves’ DEN – naïve, “quoted”:\n\n\t x=[1,234.50]; ﬁve ½ мир 東京は 서울 سلام 🙂  end.'
@@ -57,6 +57,7 @@ export async function openRaftWork(output: string, inputs: RaftInputs): Promise<
     found: folder.found,
     files: folder.stage('files'),
     chunks: folder.stage('chunks'),
+    index: folder.index('index'),
     golden: folder.stage('golden'),
     rows: folder.stage('rows'),
     close: () => folder.close(),

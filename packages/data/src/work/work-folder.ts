@@ -2,8 +2,10 @@
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { IndexParts } from '../retrieval/term-index'
 import type { Kept } from './kept'
 import { KeptFile } from './kept-file'
+import { KeptIndex } from './kept-index'
 
 const keyFile = 'key'
 
@@ -40,6 +42,11 @@ export class WorkFolder {
     const file = new KeptFile<T>(join(this.#path, `${name}.jsonl`))
     this.#files.push(file)
     return file
+  }
+
+  /** The index of words of a stage. */
+  index(name: string): Kept<IndexParts> {
+    return new KeptIndex(join(this.#path, name))
   }
 
   /** Leaves what is done to the next call. */

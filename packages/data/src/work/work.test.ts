@@ -19,6 +19,7 @@ import { readDocuments } from '../documents/read-documents'
 import { buildRaft, buildRaftWith, type RaftOptions } from '../raft/build'
 import { Random } from '../random'
 import { openBm25 } from '../retrieval/retrievers'
+import { TermIndex } from '../retrieval/term-index'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import type { Kept } from './kept'
 import { openRaftWork } from './raft-work'
@@ -73,8 +74,8 @@ test('contexts: stopped at ten moments, the rows are those of an unbroken call, 
   const options: RaftOptions = { tokenizer, chunkTokens: 48 }
   const whole = buildRaft(documents, questions, options)
   const groups = new Set(whole.rows.map((row) => row.questions[0]!.golden![0])).size
-  const made = { chunks: 0, golden: 0, rows: 0 }
-  const total = documents.length + questions.length + groups
+  const made = { chunks: 0, index: 0, golden: 0, rows: 0 }
+  const total = documents.length + 1 + questions.length + groups
   const random = new Random(7)
   const moments = Array.from({ length: 10 }, () => 1 + random.below(total - 10)).sort((a, b) => a - b)
 
@@ -88,11 +89,12 @@ test('contexts: stopped at ten moments, the rows are those of an unbroken call, 
       add(result) {
         kept.add(result)
         made[name]++
-        if (made.chunks + made.golden + made.rows >= stopAfter) stop.abort(new Error('enough'))
+        if (made.chunks + made.index + made.golden + made.rows >= stopAfter) stop.abort(new Error('enough'))
       },
     })
     const kept = {
       chunks: counted('chunks', work.chunks),
+      index: counted('index', work.index),
       golden: counted('golden', work.golden),
       rows: counted('rows', work.rows),
     }
@@ -107,7 +109,27 @@ test('contexts: stopped at ten moments, the rows are those of an unbroken call, 
     await call(moment).catch((error: Error) => (stopped += Number(error.message === 'enough')))
   expect(stopped).toBe(10)
   expect(await call(Infinity)).toEqual(whole)
-  expect(made).toEqual({ chunks: documents.length, golden: questions.length, rows: groups })
+  expect(made).toEqual({ chunks: documents.length, index: 1, golden: questions.length, rows: groups })
+})
+
+test('an index comes back as it was, or not at all', async () => {
+  const texts = documents.map((each) => ('text' in each ? each.text : '')).concat('Ünïcode 東京 x\ud800y')
+  const made = TermIndex.of(texts, texts.length)
+  let step = made.next()
+  while (step.done !== true) step = made.next()
+  const work = await WorkFolder.open(path('indexed.jsonl'), 'a')
+  expect(work.index('index').take()).toBeUndefined()
+  work.index('index').add(step.value.parts)
+  const again = new TermIndex(work.index('index').take()!)
+  expect(again.parts).toEqual(step.value.parts)
+  for (const word of ['river', 'ünïcode', '東', 'nothing'])
+    expect(again.postings(word)).toEqual(step.value.postings(word))
+  const file = path('.indexed.jsonl.work/index')
+  truncateSync(file, readFileSync(file).length - 2)
+  expect(work.index('index').take()).toBeUndefined()
+  writeFileSync(file, new Uint8Array(500))
+  expect(work.index('index').take()).toBeUndefined()
+  await work.remove()
 })
 
 test('other documents, questions, settings or tokens are other work', async () => {

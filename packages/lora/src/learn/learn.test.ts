@@ -153,7 +153,7 @@ test('reading and contexts go on behind the file, and the document, at which the
   const one = (what: string, count: number) => Array.from({ length: count }, (_, i) => `${what} ${i + 1}`)
   for (const moment of ['file 2', 'file 5', 'chunk 1', 'chunk 4']) await expect(until(moment)).rejects.toThrow(moment)
   expect((await until()).contexts).toMatchObject({ chunks: 6, contexts: 1 })
-  expect(seen).toEqual([...one('file', 6), ...one('chunk', 6), ...one('golden', 1), ...one('context', 1)])
+  expect(seen).toEqual([...one('file', 6), ...one('chunk', 6), 'index 6', ...one('golden', 1), ...one('context', 1)])
 })
 
 test('questions of a table, by its own columns or by others; a row that cannot be read is named', async () => {
