@@ -1,18 +1,20 @@
 // A model's weights with a LoRA adapter added, read in blocks of rows: what every export writes from.
 import { openModel, storedType, weightShapes, type DecoderConfig, type OpenModel } from '@jora/llama'
 import {
+  fittedWeight,
   loraRank,
   loraScaling,
   lowRankOf,
   methodOf,
   readAdapter,
+  readTaken,
   replacedWeights,
   type AdapterMethod,
   type Parts,
   type ReplacedWeight,
 } from '@jora/lora'
 import { isFloatDType, isSafetensorsDType, safetensorsBytes } from '@jora/tensor/safetensors'
-import { allFinite, blockBytesOf, decodeRows, type WeightEntry } from '@jora/tensor/weights'
+import { allFinite, blockBytesOf, decodeRows, type WeightEntry, type WeightSource } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
 
 const embeddingName = 'model.embed_tokens.weight'
@@ -37,6 +39,8 @@ export interface Changes {
   readonly deltas: ReadonlyMap<string, Delta>
   /** Embedding and head, or rows of them, that are the adapter's own, by the name of their tensor. */
   readonly replaced: ReadonlyMap<string, ReplacedWeight>
+  /** What a module's weight is in the adapter's own base, where that is quantised; absent for others. */
+  readonly base?: ((weights: WeightSource, module: string) => Promise<Float32Array | undefined>) | undefined
 }
 
 /** Consecutive rows of a tensor. */
@@ -121,8 +125,9 @@ export class MergedTensors implements AsyncDisposable {
   }
 
   /**
-   * The tensor, W + scale · B·A or what the adapter has in its place, in blocks of whole rows, about 4 MB each: the sum of ranks in float64, the result in
-   * float32. A vector is one row.
+   * The tensor, W + scale · B·A or what the adapter has in its place, in blocks of whole rows, about 4 MB each: the sum of ranks
+   * in float64, the result in float32. A vector is one row. Of an adapter that LoftQ started W is that of its base, which is
+   * quantised a matrix at a time.
    * @param multiple rows of each block are a multiple of this, where the tensor's rows are
    * @throws ExportError when a value of the tensor is not finite
    */
@@ -134,12 +139,12 @@ export class MergedTensors implements AsyncDisposable {
     const step = Math.max(1, Math.floor(blockBytes / 4 / columns / multiple)) * multiple
     const rowBytes = blockBytesOf(stored, columns)
     const [delta, replaced] = [this.#delta(name), this.changes.replaced.get(name)]
+    const base = delta && (await this.changes.base?.(this.model.weights, name.replace(/\.weight$/, '')))
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(rows, from + step)
-      const values = decodeRows(
-        await this.model.weights.read(this.#stored(name), from * rowBytes, to * rowBytes),
-        stored,
-      )
+      const values =
+        base?.slice(from * columns, to * columns) ??
+        decodeRows(await this.model.weights.read(this.#stored(name), from * rowBytes, to * rowBytes), stored)
       if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32')) this.#notFinite(name)
       if (delta) delta.method.merge(delta.parts, values, from, delta.r, delta.scale)
       replaced?.put(values, from)
@@ -160,5 +165,8 @@ export async function readChanges(folder: string, model: DecoderConfig): Promise
     ([module, parts]) =>
       [module, { parts, method, r: loraRank(config, module), scale: loraScaling(config, module) }] as const,
   )
-  return { deltas: new Map(deltas), replaced: replacedWeights(adapter, model, config) }
+  const taken = await readTaken(folder, model, config)
+  const base: Changes['base'] =
+    config.loftqConfig && ((weights, module) => fittedWeight(weights, module, config, taken))
+  return { deltas: new Map(deltas), replaced: replacedWeights(adapter, model, config), base }
 }

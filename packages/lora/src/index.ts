@@ -66,6 +66,7 @@ export {
   type CombineOptions,
   type WeightedAdapter,
 } from './adapter/combine'
+export { readTaken } from './adapter/loftq/files'
 export { savePeftAdapter } from './adapter/peft/peft-folder'
 export { importAdapter, loadAdapter, readAdapter, type ImportAdapterOptions } from './adapter/read-adapter'
 export type { TrainRun } from './train/iterable-run'

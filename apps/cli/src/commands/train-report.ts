@@ -33,6 +33,7 @@ const methodTitles: Readonly<Record<MethodName, string>> = {
   dora: 'DoRA',
   pissa: 'PiSSA',
   olora: 'OLoRA',
+  loftq: 'LoftQ',
 }
 
 /** Model, adapter, samples, tokens and steps, in that order. */

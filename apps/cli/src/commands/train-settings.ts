@@ -74,6 +74,7 @@ async function adapterDefaults(folder: string): Promise<Partial<GivenSettings>> 
     modulesToSave,
     ensureWeightTying,
     trainableTokenIndices,
+    ...(config.loftqConfig && { initLoraWeights: 'loftq' as const, loftqIter: config.loftqConfig.iterations }),
     excludeModules,
     layersToTransform,
     layersPattern,

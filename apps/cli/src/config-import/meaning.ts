@@ -87,8 +87,8 @@ export const initialisation: Meaning = {
   make: (written) => {
     const name = textOf(written).toLowerCase()
     if (/^(true|)$/.test(name)) return {}
-    if (name === 'olora' || name.startsWith('pissa')) return { initLoraWeights: name.slice(0, 5) }
-    return [`the initialisation ${name}; JORA has the default, pissa and olora`]
+    if (['olora', 'loftq'].includes(name) || name.startsWith('pissa')) return { initLoraWeights: name.slice(0, 5) }
+    return [`the initialisation ${name}; JORA has the default, pissa, olora and loftq`]
   },
 }
 

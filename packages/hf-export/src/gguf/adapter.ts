@@ -59,6 +59,10 @@ export async function planAdapter(
     throw new ExportError(
       `${adapterDir} has ${replaced} of its own (modules_to_save, trainable_token_indices), which an adapter of llama.cpp cannot hold; merge it (jora merge), or export the merged model (jora export --format gguf)`,
     )
+  if (changes.base)
+    throw new ExportError(
+      `${adapterDir} was started by LoftQ, and makes up for what its own base lacks, which no GGUF file of the model does; merge it (jora merge), or export the merged model (jora export --format gguf)`,
+    )
   const deltas = [...changes.deltas]
   if (deltas.some(([, { parts }]) => parts.magnitude !== undefined))
     throw new ExportError(

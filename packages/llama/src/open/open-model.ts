@@ -71,9 +71,10 @@ export interface OpenModel extends ModelDescription, AsyncDisposable {
   /**
    * The decoder on `device`. Of `int8`, a model that is only asked has every matrix in 8 bits or fewer; one that is trained its linear
    * layers, by row where they are floats. Weights that a device can map stay in their files until a program uses them.
+   * @param from where its weights come from, if not from its own files: those of a base that is another in some matrices
    * @throws ModelError when the device cannot compute in `dtype`, or naming a weight with values that are not finite
    */
-  decoder(device: Device, dtype?: DTypeSetting, use?: 'asked' | 'trained'): Promise<Decoder>
+  decoder(device: Device, dtype?: DTypeSetting, use?: 'asked' | 'trained', from?: WeightSource): Promise<Decoder>
 }
 
 const configName = 'config.json'
@@ -133,8 +134,9 @@ class Opened extends Description implements OpenModel {
     device: Device,
     setting: DTypeSetting = 'auto',
     use: 'asked' | 'trained' = 'trained',
+    source: WeightSource = this.weights,
   ): Promise<Decoder> {
-    const { config, weights: source } = this
+    const { config } = this
     const types = [...weightShapes(config).keys()].map((name) => source.entries.get(name)!.type)
     const wanted = wantedDType(
       setting,

@@ -51,7 +51,7 @@ export function initAdapter(model: DecoderConfig, config: LoraConfig, seed: numb
 }
 
 /** Whether a fresh adapter of these settings is made of the base's weights. */
-export const startsFromBase = (config: LoraConfig): boolean => methodOf(config).readsBase || replaces(config)
+export const startsFromBase = (config: LoraConfig): boolean => methodOf(config).readsBase !== false || replaces(config)
 
 /** Shapes of all that an adapter of these settings has. @throws ConfigError when they do not fit the model */
 const shapesOf = (model: DecoderConfig, config: LoraConfig): [string, ModuleParts<readonly number[]>][] => [
@@ -76,6 +76,7 @@ export const emptyAdapter = (model: DecoderConfig, config: LoraConfig, device?: 
 
 /**
  * A fresh adapter of any method for `decoder`, whose weights are read one at a time where the method starts from them.
+ * @param original a weight as it was before it was quantised, f32, row-major, for methods that start from what that took
  * @throws ConfigError for settings that do not fit the model
  */
 export async function startAdapter(
@@ -83,9 +84,14 @@ export async function startAdapter(
   config: LoraConfig,
   seed: number,
   device?: Device,
+  original?: (name: string) => Promise<Float32Array>,
 ): Promise<Adapter> {
   checkLoraConfig(config)
   const method = methodOf(config)
+  if (method.readsBase === 'error' && !original)
+    throw new ConfigError(
+      `a ${methodName(config)} adapter starts from the weights that the base is quantised from: trainLora reads them`,
+    )
   const adapter: Record<string, ModuleParts<Tensor>> = {}
   for (const { name, part, shape, base, ids } of replacedModules(decoder.config, config)) {
     const data = await readWeight(decoder, base)
@@ -93,8 +99,11 @@ export async function startAdapter(
     adapter[name] = part === 'weight' ? { weight: matrix } : { rows: matrix }
   }
   for (const [index, module] of adaptedModules(decoder.config, config).entries()) {
-    const base = method.readsBase ? await readWeight(decoder, `${module.name}.weight`) : new Float32Array()
-    const arrays = method.init(module, config, deriveSeed(seed, index), base)
+    const name = `${module.name}.weight`
+    const base = method.readsBase ? await readWeight(decoder, name) : new Float32Array()
+    const whole = method.readsBase === 'error' ? await original!(name) : base
+    const read = whole === base ? base : base.map((value, i) => whole[i]! - value)
+    const arrays = method.init(module, config, deriveSeed(seed, index), read)
     adapter[module.name] = uploadParts(arrays, loraRank(config, module.name), device)
   }
   return adapter

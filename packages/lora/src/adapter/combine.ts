@@ -134,8 +134,12 @@ export function combineAdapters(
   if (adapters.length === 0) throw new ConfigError('there is no adapter, expected one or more')
   if (rank !== undefined && method !== 'svd')
     throw new ConfigError(`rank is ${rank} beside ${method}, expected none: only svd chooses its rank`)
-  for (const { name, weight, adapter } of adapters) {
+  for (const { name, weight, adapter, config } of adapters) {
     if (!Number.isFinite(weight)) throw new ConfigError(`the weight of ${name} is ${weight}, expected a finite number`)
+    if (config.loftqConfig)
+      throw new ConfigError(
+        `${name} was started by LoftQ, and makes up for what its own base in ${config.loftqConfig.bits} bits lacks; merge it into its model`,
+      )
     const whole = Object.entries(adapter).find(([, parts]) => !isLowRank(parts))
     if (whole)
       throw new ConfigError(
@@ -222,7 +226,7 @@ export async function combineAdapterFolders({
   const info = { baseModel: baseModel ?? read[0]!.baseModel ?? '', revision: read[0]!.revision }
   await writeFolderAtomic(
     outputDir,
-    (folder) => writePeftFiles(folder, arrayEntries(adapter, config), peftConfig(config, modules, info), prompt),
+    (folder) => writePeftFiles(folder, arrayEntries(adapter, config), peftConfig(config, modules, info), { prompt }),
     { onlyEmpty: true },
   )
   return { config, modules }

@@ -1,5 +1,5 @@
 // Adapters read from folders, of whatever make: PEFT's and MLX's are told apart by what is there.
-import { readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTextIfThere } from '@jora/data'
 import type { DecoderConfig } from '@jora/llama'
@@ -9,6 +9,7 @@ import { openSafetensors } from '@jora/tensor/safetensors'
 import type { Adapter } from './adapter'
 import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
+import { loftqFile } from './loftq/name'
 import { isMlxConfig, mlxAdapter, mlxWeightsFile, parseMlxConfig } from './mlx'
 import { adapterWeightsFile, peftAdapter, uploadAdapter, writtenEntries, type PeftAdapter } from './peft/peft'
 import { adapterConfigFile, parseAdapterJson, parsePeftConfig, peftConfig, type PeftInfo } from './peft/peft-config'
@@ -62,6 +63,12 @@ async function readAdapterJson(folder: string): Promise<{ readonly json: unknown
   return { json: parseAdapterJson(text, path), path }
 }
 
+/** The settings of the PEFT adapter in `folder`; undefined for one of MLX. @throws ConfigError as {@link readAdapter} */
+export async function readAdapterConfig(folder: string): Promise<LoraConfig | undefined> {
+  const { json, path } = await readAdapterJson(folder)
+  return isMlxConfig(json) ? undefined : parsePeftConfig(json, path)
+}
+
 /**
  * Reads the LoRA adapter in `folder` for `model` on the host, without a device. Its files may be PEFT's
  * (adapter_model.safetensors) or MLX's (adapters.safetensors); their adapter_config.json decides which.
@@ -93,6 +100,11 @@ export async function loadAdapter(
   const { adapter, ...rest } = await readAdapter(folder, model)
   return { adapter: uploadAdapter(adapter, rest.config, device), ...rest }
 }
+
+const copyIfThere = (from: string, to: string): Promise<void> =>
+  copyFile(from, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 
 /** What {@link importAdapter} reads, and where it writes. */
 export interface ImportAdapterOptions {
@@ -130,7 +142,8 @@ export async function importAdapter({
   const info: PeftInfo = { baseModel: baseModel ?? read.baseModel ?? '', revision: read.revision, kept: read.kept }
   const fill = async (folder: string) => {
     const entries = writtenEntries(read.adapter, read.config)
-    await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info), prompt)
+    await writePeftFiles(folder, entries, peftConfig(read.config, Object.keys(read.adapter), info), { prompt })
+    if (read.config.loftqConfig) await copyIfThere(join(inputDir, loftqFile), join(folder, loftqFile))
     if (card !== undefined) await writeFile(join(folder, 'README.md'), card)
   }
   await writeFolderAtomic(outputDir, fill, { onlyEmpty: true })

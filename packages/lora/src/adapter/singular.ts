@@ -200,3 +200,28 @@ export function largestSingular(matrix: Float32Array, rows: number, columns: num
       })
   }
 }
+
+/** A part of a weight `[out, in]`, as a product of B `[out, r]` and A `[r, in]`. */
+export interface Factors {
+  readonly loraA: Float32Array
+  readonly loraB: Float32Array
+}
+
+/**
+ * A = √(S/s)·Vᵀ and B = U·√(S/s), so that s·B A is the best approximation of a matrix of that rank; rows and columns beyond the
+ * matrix's own rank are 0.
+ */
+export function principalFactors(
+  matrix: Float32Array,
+  { rows, columns, r }: { readonly rows: number; readonly columns: number; readonly r: number },
+  scale: number,
+): Factors {
+  const loraA = new Float32Array(r * columns)
+  const loraB = new Float32Array(rows * r)
+  for (const [k, { value, left, right }] of largestSingular(matrix, rows, columns, r).entries()) {
+    const factor = Math.sqrt(value / scale)
+    for (let i = 0; i < columns; i++) loraA[k * columns + i] = factor * right[i]!
+    for (let i = 0; i < rows; i++) loraB[i * r + k] = factor * left[i]!
+  }
+  return { loraA, loraB }
+}

@@ -11,10 +11,13 @@ import {
   type OpenModel,
 } from '@jora/llama'
 import { disposeTree, type Device } from '@jora/tensor'
+import type { WeightSource } from '@jora/tensor/weights'
 import type { Adapter } from '../adapter/adapter'
 import { adapterArgument, settleAdapter, withArgument, type AdapterArgument } from '../adapter/apply'
+import { baseWeights } from '../adapter/loftq/files'
 import { checkBase, promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
+import { ConfigError } from '../settings/config-error'
 import type { LoraConfig } from '../settings/lora-config'
 import { LocalAnswerer } from './local'
 
@@ -66,13 +69,28 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
   const { adapters, dtype, prompt: choice, promptOf, documents, rows } = options
   const { tokenizer } = model
   const prompts: Awaited<ReturnType<typeof promptFor>>[] = []
+  const bases = new Map<string, WeightSource>()
   for (const folder of adapters) {
-    if (folder !== undefined) await checkBase(folder, model)
+    if (folder !== undefined) {
+      await checkBase(folder, model)
+      const own = await baseWeights(folder, model)
+      if (own) bases.set(folder, own)
+    }
     const adapter = promptOf ?? folder
     prompts.push(await promptFor({ adapter, model: model.ref.dir, tokenizer, choice, documents, rows }))
   }
+  const [first, second] = [...bases.keys(), ...adapters.filter((folder) => folder !== undefined && !bases.has(folder))]
+  if (bases.size > 0 && second !== undefined)
+    throw new ConfigError(
+      `${first} has a base of its own, which LoftQ quantised in several rounds: it cannot be asked together with ${second}`,
+    )
   const device = typeof options.device === 'function' ? await options.device() : options.device
-  const base = await model.decoder(device, answeringDType(dtype, device, weightShapes(model.config).values()), 'asked')
+  const base = await model.decoder(
+    device,
+    answeringDType(dtype, device, weightShapes(model.config).values()),
+    'asked',
+    bases.get(first!),
+  )
   const adapt: Adapt = (adapter, decoder) => withArgument(decoder, adapter as AdapterArgument)
   const engine = new Engine(new Generator(base, device, adapt))
   const held: AdapterArgument[] = []

@@ -4,6 +4,7 @@ import { loadRows, WorkFolder } from '@jora/data'
 import { answeringDType, weightShapes } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import { writeFileAtomic, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
+import { baseWeights } from '../adapter/loftq/files'
 import { promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { compareTuned, type ComparedQuestion, type Comparison } from '../answer/compare'
@@ -41,7 +42,7 @@ export async function evaluateStage(
   const all = await loadRows(path('contexts'))
   const rows = all.filter(({ split }) => split === 'test').map(({ split: _split, ...row }) => row)
   const dtype = answeringDType(config.settings.dtype, device, weightShapes(model.config).values())
-  const decoder = await model.decoder(device, dtype, 'asked')
+  const decoder = await model.decoder(device, dtype, 'asked', await baseWeights(path('train'), model))
   const { template: prompt } = await promptFor({
     adapter: path('train'),
     model: model.ref.dir,

@@ -17,7 +17,7 @@ import { restored } from '../adapter/host'
 import { methodOf } from '../adapter/methods'
 import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
 import { peftConfig } from '../adapter/peft/peft-config'
-import { keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
+import { besideOf, keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
 import { adaptedModules } from '../adapter/target-modules'
 import type { Progress } from '../train/trainer'
 import { slotNames, type SlotName, type TrainState } from '../train/training-step'
@@ -58,7 +58,7 @@ export async function saveCheckpoint(
     entries.set(slot, slot === 'packed' ? await treeEntries(state[slot]) : await momentEntries(state[slot]!, lora))
   if (!keepsFiles(state.adapter)) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
-    await writePeftFiles(folder, adapter, peftConfig(lora, Object.keys(state.adapter), info), info.prompt)
+    await writePeftFiles(folder, adapter, peftConfig(lora, Object.keys(state.adapter), info), besideOf(info, lora))
     for (const [slot, tensors] of entries)
       await writeSafetensors(join(folder, slotFile(slot)), tensors, { format: 'pt' })
     const told = slots.join() === adamwSlots.join() ? progress : { ...progress, slots }

@@ -39,6 +39,12 @@ export class JoraConfig {
     })
     const recipe = recipes[given.recipe ?? defaultJoraSettings.recipe]
     this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
+    const { initLoraWeights, loftqIter } = this.settings
+    if (loftqIter > 1 && initLoraWeights !== 'loftq')
+      throw new ConfigError(
+        `loftqIter is ${loftqIter} beside initLoraWeights ${initLoraWeights}, expected loftq: other starts have no rounds`,
+        'loftqIter',
+      )
     checkTrainConfig(this.train)
     watchRuleOf(this.settings)
     checkObjective(this.settings)
@@ -51,7 +57,7 @@ export class JoraConfig {
     const { gradientCheckpointing } = this.settings
     return {
       ...(own as ValuesOf<typeof trainingSettings>),
-      lora: loraConfigOf(this.settings),
+      lora: loraConfigOf(this.settings, this.settings.quantize),
       gradientCheckpointing: gradientCheckpointing === 'on',
     }
   }

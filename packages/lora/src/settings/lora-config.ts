@@ -4,6 +4,7 @@ import { checkSettings, defaultsOf } from './derive'
 import type { ValuesOf } from './setting'
 import { adapterSettings, type InitLoraWeights, type SavedModule } from './table/adapter'
 import type { Patterns } from './types'
+import type { Quantisation } from '@jora/tensor/weights'
 import { pythonRegex } from '../adapter/peft/python-regex'
 
 export { ConfigError }
@@ -23,8 +24,10 @@ export interface LoraConfig {
   readonly useRslora: boolean
   /** Trains the length of each row of a weight apart from its direction (DoRA, Liu et al. 2024); false when absent. */
   readonly useDora?: boolean | undefined
-  /** Where A and B begin, if from the base's weights (PiSSA, OLoRA); absent: A random, B zero. */
+  /** Where A and B begin, if from the base's weights (PiSSA, OLoRA, LoftQ); absent: A random, B zero. */
   readonly initLoraWeights?: InitLoraWeights | undefined
+  /** Of LoftQ: the bits of the base (4: nf4, 8: int8), and the rounds in which it is fitted. */
+  readonly loftqConfig?: { readonly bits: 4 | 8; readonly iterations: number } | undefined
   /** Modules that are trained and saved whole, by the last part of their names; absent: none. */
   readonly modulesToSave?: readonly SavedModule[] | undefined
   /** A head that is tied to the embedding stays so when `modulesToSave` names one of them; false when absent. */
@@ -53,7 +56,10 @@ export interface LoraConfig {
 const peftNames = { loraR: 'r', loraAlpha: 'alpha', loraDropout: 'dropout' } as const
 
 /** The adapter that settings describe. What says nothing is absent: checkpoints of earlier versions know nothing of it. */
-export function loraConfigOf(settings: Omit<ValuesOf<typeof adapterSettings>, 'initAdapter'>): LoraConfig {
+export function loraConfigOf(
+  settings: Omit<ValuesOf<typeof adapterSettings>, 'initAdapter'>,
+  quantize: 'none' | Quantisation = 'none',
+): LoraConfig {
   const { loraR: r, loraAlpha: alpha, loraDropout: dropout, targetModules, useRslora } = settings
   const { useDora, initLoraWeights, rankPattern, alphaPattern, excludeModules, layersToTransform, layersPattern } =
     settings
@@ -62,6 +68,10 @@ export function loraConfigOf(settings: Omit<ValuesOf<typeof adapterSettings>, 'i
   const special = {
     useDora: useDora || undefined,
     initLoraWeights: initLoraWeights === 'default' ? undefined : initLoraWeights,
+    loftqConfig:
+      initLoraWeights === 'loftq' && quantize !== 'none'
+        ? { bits: quantize === 'nf4' ? 4 : 8, iterations: settings.loftqIter }
+        : undefined,
     modulesToSave: modulesToSave.length > 0 ? modulesToSave : undefined,
     ensureWeightTying: ensureWeightTying || undefined,
     trainableTokenIndices: typeof trainableTokenIndices === 'number' ? [trainableTokenIndices] : trainableTokenIndices,
@@ -95,6 +105,11 @@ export function checkLoraConfig(config: LoraConfig): void {
   const { trainableTokenIndices: tokens, modulesToSave = [], ensureWeightTying } = config
   checkSettings(adapterSettings, { ...config }, peftNames)
   methodName(config)
+  if (config.initLoraWeights === 'loftq' && !config.loftqConfig)
+    throw new ConfigError(
+      'initLoraWeights is loftq, expected quantize nf4 or int8 beside it: LoftQ starts from what quantising takes from the base',
+      'initLoraWeights',
+    )
   if (ensureWeightTying && modulesToSave.length === 0 && tokens === undefined)
     throw new ConfigError(
       'ensureWeightTying is true, expected modulesToSave beside it: without it nothing is trained that could be tied',
@@ -110,7 +125,7 @@ export function checkLoraConfig(config: LoraConfig): void {
 }
 
 /** What a way of adapting layers is called. rsLoRA is none: it is another scale, which each of them takes. */
-export type MethodName = 'lora' | 'dora' | 'pissa' | 'olora'
+export type MethodName = 'lora' | 'dora' | 'pissa' | 'olora' | 'loftq'
 
 /** The method that settings name. @throws ConfigError for two at once */
 export function methodName({ useDora = false, initLoraWeights: init }: LoraConfig): MethodName {

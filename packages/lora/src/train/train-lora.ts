@@ -6,7 +6,10 @@ import { MeshDevice, parseMesh, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import { disposeTree, type Device } from '@jora/tensor'
 import packageJson from '../../package.json' with { type: 'json' }
-import { lowRankOf, trainedNumbers, type Adapter } from '../adapter/adapter'
+import { lowRankOf, startAdapter, trainedNumbers, type Adapter } from '../adapter/adapter'
+import type { LowRankArrays } from '../adapter/host'
+import { fitBase, fittedSource, originalWeight } from '../adapter/loftq/base'
+import { readTaken } from '../adapter/loftq/files'
 import {
   checkpointFolder,
   listCheckpoints,
@@ -22,6 +25,7 @@ import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
 import { settings as settingsTable } from '../settings/table'
 import { ConfigError, loraRank, loraScaling, methodName, type LoraConfig } from '../settings/lora-config'
+import type { TrainConfig } from '../settings/train-config'
 import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
@@ -149,7 +153,9 @@ async function train(
   const checkpoint = await checkpointToResume(outputDir, resume, device)
   const resumed =
     checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
-  const model = await opened.decoder(device, settings.dtype)
+  const taken = await takenFor(opened, lora, settings.initAdapter)
+  const from = taken && fittedSource(opened.weights, taken, lora)
+  const model = await opened.decoder(device, settings.dtype, 'trained', from)
   const record = {
     version: joraVersion,
     node: process.version,
@@ -181,7 +187,7 @@ async function train(
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
   const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }
-  const peft = { baseModel, revision, prompt }
+  const peft = { baseModel, revision, prompt, taken }
   let { finalLoss } = directory.earlier
   const scorer = scorerOf(config, dataset, model, device)
   const training = runTraining({
@@ -192,7 +198,7 @@ async function train(
     heldOut: dataset.heldOut,
     padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
     rowTokens,
-    initialAdapter: initial,
+    initialAdapter: initial ?? (resumed ? undefined : await loftqStart(opened, model, config.train, device)),
     resume: resumed,
     watch,
     scoreAnswers: scorer && ((adapter, stop) => scorer.run(adapter, stop)),
@@ -242,6 +248,25 @@ async function train(
     await directory.close().catch(() => {}) // likewise: each line was written before the next event
   }
 }
+
+/** What LoftQ takes from the weights before it quantises the base: of a fresh adapter, or of one to start from. */
+async function takenFor(
+  { weights, config }: OpenModel,
+  lora: LoraConfig,
+  initAdapter: string | undefined,
+): Promise<LowRankArrays | undefined> {
+  if (!lora.loftqConfig) return undefined
+  return initAdapter === undefined ? await fitBase(weights, config, lora) : await readTaken(initAdapter, config, lora)
+}
+
+/** A fresh adapter that starts from what quantising took; undefined for other starts, which need no weights but the decoder's. */
+const loftqStart = async (
+  { weights }: OpenModel,
+  model: Decoder,
+  { lora, seed }: TrainConfig,
+  device: Device,
+): Promise<Adapter | undefined> =>
+  lora.loftqConfig && (await startAdapter(model, lora, seed, device, (name) => originalWeight(weights, name)))
 
 /** @throws ConfigError for settings that do not fit the mesh, or need rows or questions that the data set does not have */
 function checkRun(
@@ -293,7 +318,9 @@ async function initialAdapter(
 ): Promise<Adapter> {
   const { adapter, config } = await loadAdapter(folder, model, device)
   const replaced = (of: LoraConfig) =>
-    JSON.stringify([of.modulesToSave, of.ensureWeightTying, of.trainableTokenIndices].map((value) => value ?? null))
+    JSON.stringify(
+      [of.modulesToSave, of.ensureWeightTying, of.trainableTokenIndices, of.loftqConfig].map((value) => value ?? null),
+    )
   const sameModules = replaced(config) === replaced(want)
   const same = Object.keys(lowRankOf(adapter)).every(
     (module) =>

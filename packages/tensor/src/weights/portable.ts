@@ -6,6 +6,7 @@ export {
   bytesLayout,
   bytesOfRows,
   quantisedLayout,
+  quantisedValues,
   quantiseRows,
   settleScales,
   type Quantisation,

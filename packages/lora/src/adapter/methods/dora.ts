@@ -40,7 +40,7 @@ export const dora: AdapterMethod = {
 
   shapes: (module, config) => ({ ...lora.shapes(module, config), magnitude: [module.outFeatures] }),
 
-  readsBase: true,
+  readsBase: 'weight',
 
   /** As LoRA; the lengths are those of the base's rows, so that nothing changes at first. */
   init(module, config, seed, base) {

@@ -2,15 +2,10 @@
 // stays as it is in its files: W₀x + s·(BA − B₀A₀)x is the same, and PEFT saves it as a plain LoRA of twice the rank.
 import { add, cast, sub, type Tensor } from '@jora/tensor'
 import { addLowRank } from '../low-rank'
+import type { Factors } from '../singular'
 import { loraRank, loraScaling, type LoraConfig, type Patterns } from '../../settings/lora-config'
 import { lora, lowRankUpdate } from './lora'
 import type { AdapterMethod, Conversion, Parts } from './method'
-
-/** A part of a weight `[out, in]`, as a product of `[out, r]` and `[r, in]`. */
-interface Factors {
-  readonly loraA: Float32Array
-  readonly loraB: Float32Array
-}
 
 /** `[out, r + r]` of two `[out, r]`, row by row. */
 function beside(left: Float32Array, right: Float32Array, r: number): Float32Array {
@@ -88,7 +83,7 @@ export const fromBase = (
     return { loraA, loraB, initialA: loraA, initialB: loraB }
   },
 
-  readsBase: true,
+  readsBase: 'weight',
 
   init(module, config, _seed, base) {
     const { name, inFeatures: columns, outFeatures: rows } = module

@@ -1,12 +1,13 @@
 // The methods of adapting linear layers, and which one a run has. A further method is a file here and an entry.
 import { methodName, type LoraConfig, type MethodName } from '../../settings/lora-config'
 import { dora } from './dora'
+import { loftq } from './loftq'
 import { lora } from './lora'
 import { isTrained, type AdapterMethod, type ModuleParts, type PartName, type Parts } from './method'
 import { olora } from './olora'
 import { pissa } from './pissa'
 
-export const methods = { lora, dora, pissa, olora } satisfies Record<MethodName, AdapterMethod>
+export const methods = { lora, dora, pissa, olora, loftq } satisfies Record<MethodName, AdapterMethod>
 
 /** The method that settings name. @throws ConfigError as {@link methodName} */
 export const methodOf = (config: LoraConfig): AdapterMethod => methods[methodName(config)]

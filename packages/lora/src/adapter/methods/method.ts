@@ -58,12 +58,12 @@ export interface AdaptedLayer {
 export interface AdapterMethod {
   /** Shapes of the tensors of a module's adapter. */
   shapes(module: AdaptedModule, config: LoraConfig): Parts<readonly number[]>
-  /** Whether {@link init} is given the base weight. */
-  readonly readsBase: boolean
+  /** What of the base {@link init} is given: its weight, or what quantising took from it. */
+  readonly readsBase: false | 'weight' | 'error'
   /**
    * A module's fresh adapter, row-major, a pure function of its arguments.
    * @param seed of this module
-   * @param base the frozen weight, `[out, in]`; empty unless `readsBase`
+   * @param base the frozen weight, `[out, in]`, or what it lacks of the weight that it was quantised from; empty unless `readsBase`
    */
   init(module: AdaptedModule, config: LoraConfig, seed: number, base: Float32Array): Parts<Float32Array>
   /**

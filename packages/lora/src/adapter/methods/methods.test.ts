@@ -54,7 +54,7 @@ const kinds = {
   dora: { ...common, r: 4, alpha: 8, useRslora: false, useDora: true },
   pissa: { ...common, r: 4, alpha: 8, useRslora: false, initLoraWeights: 'pissa' },
   olora: { ...common, r: 3, alpha: 6, useRslora: true, initLoraWeights: 'olora' },
-} as const satisfies Record<Exclude<keyof typeof methods, 'lora'>, LoraConfig>
+} as const satisfies Record<Exclude<keyof typeof methods, 'lora' | 'loftq'>, LoraConfig>
 
 const largestOff = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)

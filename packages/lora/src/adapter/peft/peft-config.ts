@@ -41,6 +41,9 @@ export function peftConfig(
     init_lora_weights: true,
     ...(layersPattern === undefined ? {} : { layers_pattern: layersPattern }),
     ...(layersToTransform === undefined ? {} : { layers_to_transform: layersToTransform }),
+    ...(config.loftqConfig && {
+      loftq_config: { loftq_bits: config.loftqConfig.bits, loftq_iter: config.loftqConfig.iterations },
+    }),
     lora_alpha: config.alpha,
     lora_dropout: config.dropout,
     ...(ensureWeightTying && { ensure_weight_tying: true }),
@@ -158,6 +161,21 @@ function parseReplaced(
   }
 }
 
+/**
+ * LoftQ's settings beside tensors that it started, which PEFT keeps when `init_lora_weights` is set back to true before saving:
+ * the adapter belongs to a base that is quantised so.
+ */
+function parseLoftq(
+  { loftq_config: said }: Record<string, unknown>,
+  refuse: Refuse,
+): Pick<LoraConfig, 'initLoraWeights' | 'loftqConfig'> {
+  if (!isSet(said)) return {}
+  const { loftq_bits: bits = 4, loftq_iter: iterations = 1 } = said as Record<string, unknown>
+  if ((bits !== 4 && bits !== 8) || !Number.isInteger(iterations) || (iterations as number) < 1)
+    return refuse('loftq_config', 'loftq_bits 4 or 8, and loftq_iter an integer ≥ 1')
+  return { initLoraWeights: 'loftq', loftqConfig: { bits, iterations: iterations as number } }
+}
+
 /** The LoRA settings in a PEFT config. @throws ConfigError for kinds of adapter that are not plain LoRA, by name */
 export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
@@ -196,6 +214,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   if (![layersToTransform ?? []].flat().every((layer) => Number.isInteger(layer)))
     refuse('layers_to_transform', "a layer's number, or a list of them")
   const replaced = parseReplaced(config, refuse)
+  const loftq = parseLoftq(config, refuse)
   const present = {
     rankPattern: patterns('rank_pattern', (value) => Number.isInteger(value) && value >= 1, 'ranks'),
     alphaPattern: patterns('alpha_pattern', (value) => value > 0, 'numbers > 0'),
@@ -211,6 +230,7 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
     useRslora: config.use_rslora === true,
     ...(config.use_dora === true && { useDora: true }),
     ...replaced,
+    ...loftq,
     ...Object.fromEntries(Object.entries(present).filter(([, value]) => value !== undefined)),
   }
   try {
@@ -218,7 +238,10 @@ export function parsePeftConfig(json: unknown, source: string): PeftConfig {
   } catch (error) {
     throw new ConfigError(`${source}: ${(error as Error).message}`)
   }
-  const isRead = (key: string) => readKeys.has(key) || (key === 'ensure_weight_tying' && replaced.ensureWeightTying)
+  const isRead = (key: string) =>
+    readKeys.has(key) ||
+    (key === 'ensure_weight_tying' && replaced.ensureWeightTying) ||
+    (key === 'loftq_config' && 'loftqConfig' in loftq)
   const kept = Object.entries(config).filter(([key]) => !isRead(key))
   return {
     ...lora,

@@ -4,9 +4,11 @@ import { treeLeaves } from '@jora/tensor'
 import { writeJsonAtomic } from '@jora/tensor/files'
 import { writeSafetensors, type SafetensorsEntry } from '@jora/tensor/safetensors'
 import type { Adapter } from '../adapter'
+import type { LowRankArrays } from '../host'
+import { loftqFile } from '../loftq/name'
 import type { LoraConfig } from '../../settings/lora-config'
 import { writesFiles } from '../../train/on-mesh'
-import { adapterEntries, adapterWeightsFile } from './peft'
+import { adapterEntries, adapterWeightsFile, arrayEntries } from './peft'
 import { writePrompt, type AdapterPrompt } from '../prompt-file'
 import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
 
@@ -14,6 +16,8 @@ import { adapterConfigFile, peftConfig, type PeftInfo } from './peft-config'
 export interface AdapterInfo extends PeftInfo {
   /** How the adapter is asked, for prompt.json. */
   readonly prompt?: AdapterPrompt | undefined
+  /** What LoftQ took from the weights before it quantised the base, where it did so more than once. */
+  readonly taken?: LowRankArrays | undefined
 }
 
 /**
@@ -28,17 +32,30 @@ export async function savePeftAdapter(
 ): Promise<void> {
   const entries = await adapterEntries(adapter, config)
   if (!keepsFiles(adapter)) return
-  await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info), info.prompt)
+  await writePeftFiles(folder, entries, peftConfig(config, Object.keys(adapter), info), besideOf(info, config))
 }
+
+/** What is beside an adapter's own two files. */
+export interface Beside {
+  readonly prompt?: AdapterPrompt | undefined
+  readonly taken?: readonly SafetensorsEntry<Uint8Array>[] | undefined
+}
+
+/** What {@link AdapterInfo} says is beside an adapter of these settings. */
+export const besideOf = ({ prompt, taken }: AdapterInfo, config: LoraConfig): Beside => ({
+  prompt,
+  taken: taken && arrayEntries(taken, config),
+})
 
 /** The files, of tensors that are on the host. */
 export async function writePeftFiles(
   folder: string,
   entries: readonly SafetensorsEntry<Uint8Array>[],
   config: Readonly<Record<string, unknown>>,
-  prompt?: AdapterPrompt,
+  { prompt, taken }: Beside = {},
 ): Promise<void> {
   if (prompt) await writePrompt(folder, prompt)
+  if (taken) await writeSafetensors(join(folder, loftqFile), taken, { format: 'pt' })
   await writeSafetensors(join(folder, adapterWeightsFile), entries, { format: 'pt' })
   await writeJsonAtomic(join(folder, adapterConfigFile), config)
 }

@@ -15,7 +15,7 @@ import {
 } from '../types'
 
 /** Where A and B begin, if from the base's weights, as PEFT's `init_lora_weights` calls it. */
-export type InitLoraWeights = 'pissa' | 'olora'
+export type InitLoraWeights = 'pissa' | 'olora' | 'loftq'
 
 /** Modules that may be trained whole, or by rows, by the last part of their names. */
 export type SavedModule = 'embed_tokens' | 'lm_head'
@@ -87,11 +87,22 @@ export const adapterSettings = {
       default: 'As usual: the adapter begins as nothing',
       pissa: 'The weight’s largest singular vectors (PiSSA)',
       olora: 'Columns of the weight made orthonormal (OLoRA)',
+      loftq: 'What quantising takes from the weight (LoftQ)',
     }),
     fallback: 'default',
-    help: 'where A and B begin; from the base’s weights, the adapter is saved as a plain LoRA of twice the rank',
+    help: 'where A and B begin: pissa and olora from the base’s weights, saved as a plain LoRA of twice the rank; loftq from what --quantize takes from them',
     label: 'Start of the adapter',
-    about: 'PiSSA and OLoRA start from a part of the model’s own weights, which often learns faster.',
+    about:
+      'PiSSA and OLoRA start from a part of the model’s own weights, LoftQ from what a quantised model lacks of them.',
+    group: 'adapter',
+    course: true,
+  },
+  loftqIter: {
+    type: integer(1, 100),
+    fallback: 1,
+    help: 'rounds of LoftQ; more than one quantise the base anew beside the adapter',
+    label: 'Rounds of LoftQ',
+    about: 'How often quantising the model and the start of the adapter are fitted to each other. 5 is usual.',
     group: 'adapter',
     course: true,
   },

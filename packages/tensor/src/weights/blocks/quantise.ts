@@ -136,3 +136,25 @@ export function settleScales(scales: Float32Array, method: Quantisation): Float3
   }
   return settled
 }
+
+/**
+ * A matrix as it is read back once it is quantised, row-major.
+ * @param columns whole blocks; see {@link quantisedLayout}
+ * @param settles whether the scales are quantised too (default)
+ */
+export function quantisedValues(
+  values: Float32Array,
+  columns: number,
+  method: Quantisation,
+  settles = true,
+): Float32Array {
+  const { codes, scales } = quantiseRows(values, columns, method)
+  const settled = settles ? settleScales(scales, method) : scales
+  if (method === 'int8') return Float32Array.from(codes, (code, i) => (code - 128) * settled[Math.floor(i / columns)]!)
+  const pair = nf4Block / 2
+  return Float32Array.from(values, (_, i) => {
+    const [block, within] = [Math.floor(i / nf4Block), i % nf4Block]
+    const both = codes[block * pair + (within % pair)]!
+    return codebooks.nf4[within < pair ? both & 15 : both >> 4]! * settled[block]!
+  })
+}
