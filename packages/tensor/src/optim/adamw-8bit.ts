@@ -108,20 +108,20 @@ export const adamw8bit: Optimizer = {
     }))
     const before = slots.packed as { readonly [group: string]: Moments }
     const [leaves, gradients] = [treeLeaves(params), treeLeaves(grads)]
-    const directions = new Map<number, Tensor>()
+    const next = [...leaves]
     const after = groupsOf(leaves).map((group, i) => {
       const g = joined(gradients, group)
       const { m: oldM, v: oldV } = before[i]!
       const m = add(mul(valuesOf(oldM, group, signedMap), beta1), mul(g, 1 - beta1))
       const v = add(mul(valuesOf(oldV, group, unsignedMap), beta2), mul(square(g), 1 - beta2))
       const direction = div(m, add(div(sqrt(v), correction2), epsilon))
-      for (const [leaf, part] of parted(direction, leaves, group)) directions.set(leaf, part)
+      for (const [leaf, part] of parted(direction, leaves, group)) {
+        const { decay, stepSize } = rates[leaf]!
+        const p = leaves[leaf]!
+        next[leaf] = sub(decay ? mul(p, decay) : p, mul(part, stepSize))
+      }
       return [i, { m: kept(m, group, signedMap), v: kept(v, group, unsignedMap) }] as const
     })
-    const next = treeMap((p, i) => {
-      const { decay, stepSize } = rates[i]!
-      return sub(decay ? mul(p, decay) : p, mul(directions.get(i)!, stepSize))
-    }, params)
-    return { params: next, slots: { packed: Object.fromEntries(after) as Tree } }
+    return { params: treeMap((_, i) => next[i]!, params), slots: { packed: Object.fromEntries(after) as Tree } }
   },
 }
