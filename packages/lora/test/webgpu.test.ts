@@ -203,11 +203,11 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
     expect(gpu.counters.arenaBytes).toBeLessThan(gpu.counters.unsharedBytes / 2)
   }, 120_000)
 
-  test('150 steps allocate nothing and leak nothing', async () => {
+  test('60 steps allocate nothing and leak nothing', async () => {
     const marks: { buffers: number; device: number; process: number }[] = []
     const collect = (globalThis as { gc?: () => void }).gc
-    await train(gpu, { steps: 150, batch }, async (step) => {
-      if (step % 30 !== 0) return
+    await train(gpu, { steps: 60, batch }, async (step) => {
+      if (step % 20 !== 0) return
       collect?.()
       const { bytes } = await gpu.memory()
       marks.push({ buffers: gpu.counters.buffers, device: bytes, process: process.memoryUsage.rss() })

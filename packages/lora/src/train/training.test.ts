@@ -137,7 +137,7 @@ for (const { name, open, dtype, kinds, variants, tolerance, lossTolerance } of r
       }
 
       describe.skipIf(variants.length === 0)('cut otherwise', () => {
-        const steps = 6
+        const steps = 3
         const golden = readJson<Golden>('stories260K-lora-20steps-qv.json')
         let whole: Map<string, Float32Array>
         let moved: number
