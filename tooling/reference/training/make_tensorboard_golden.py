@@ -1,6 +1,6 @@
 """What TensorBoard reads of the event files that a run leaves which was killed and resumed.
 
-    pip install tensorboard; python tooling/reference/make_tensorboard_golden.py
+    pip install tensorboard; python tooling/reference/training/make_tensorboard_golden.py
 
 reads packages/lora/test/goldens/tensorboard-files.json (written by packages/lora/test/logs.test.ts, with vitest -u) file after
 file, as a run writes them, and writes tensorboard.json beside it: every scalar and text after each file. With a folder as its
@@ -36,7 +36,7 @@ if len(sys.argv) > 1:
     print(json.dumps(read(EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "tensors": 0}))))
     sys.exit()
 
-goldens = Path(__file__).parents[2] / "packages/lora/test/goldens"
+goldens = Path(__file__).parents[3] / "packages/lora/test/goldens"
 source = (goldens / "tensorboard-files.json").read_bytes()
 with tempfile.TemporaryDirectory() as folder:
     events = EventAccumulator(folder, size_guidance={"scalars": 0, "tensors": 0})

@@ -1,6 +1,6 @@
 """Golden of the optimiser adamw_8bit: twenty steps of bitsandbytes' AdamW8bit, and its code maps.
 
-    pip install bitsandbytes torch; python tooling/reference/make_adamw8bit_golden.py
+    pip install bitsandbytes torch; python tooling/reference/training/make_adamw8bit_golden.py
 
 writes packages/tensor/test/goldens/adamw-8bit.json: the two maps, and of each parameter its values and 8-bit state after the last
 step. Values and gradients at the start are those of `noise` below, which the test computes too: exact in float64, of many sizes.
@@ -65,6 +65,6 @@ golden = {
     "maps": {name: [float(x) for x in bnb.functional.create_dynamic_map(signed=name == "signed")] for name in ("signed", "unsigned")},
     "params": {name: {"shape": shapes[name], "after": base(p), **kept(p)} for name, p in params.items()},
 }
-target = Path(__file__).parents[2] / "packages/tensor/test/goldens/adamw-8bit.json"
+target = Path(__file__).parents[3] / "packages/tensor/test/goldens/adamw-8bit.json"
 target.write_text(json.dumps(golden, indent=1) + "\n")
 print(target, target.stat().st_size)
