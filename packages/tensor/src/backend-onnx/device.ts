@@ -41,7 +41,7 @@ const largeProgram = 200
  * programs make one step. It goes by the program alone: packed products round otherwise, so that a program would compute other
  * bits than in a run that compiled it at another time.
  */
-const packedWeightBytes = 2 ** 26
+const packedWeightBytes = 2 ** 27
 const packedWeightBytesOfMany = 2 ** 28
 
 class CpuBuffer implements DeviceBuffer {
