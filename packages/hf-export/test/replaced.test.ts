@@ -1,4 +1,5 @@
-// Adapters with embeddings and heads of their own, whole or by rows: merged into folders and GGUF files, and refused as GGUF adapters.
+// Adapters with embeddings and heads of their own, whole or by rows, and those that LoftQ started: merged into folders and GGUF files,
+// and refused as GGUF adapters.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,9 +7,12 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decode, logits, openModel, type Decoder } from '@jora/llama'
 import {
+  fitBase,
+  fittedSource,
   importAdapter,
   isLowRank,
   loadAdapter,
+  originalWeight,
   savePeftAdapter,
   startAdapter,
   withAdapter,
@@ -19,6 +23,7 @@ import { add, jit, setDefaultDevice, tensor, treeMap, type Device, type Tensor }
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { noise } from '../../llama/test/tiny-model'
 import { checkGguf, checkMerged, checkPeft, exportGguf, exportGgufAdapter, mergeAdapter } from '../src/index'
+import { tunedDecoder } from '../src/gguf/tuned'
 import { tinyFamilies, writeFamily } from './gguf-models'
 
 let root: string
@@ -121,4 +126,33 @@ describe.each([
     for (const file of ['adapter_config.json', 'adapter_model.safetensors'])
       expect(await readFile(join(copy, file))).toEqual(await readFile(join(adapterDir, file)))
   })
+})
+
+test('an adapter that LoftQ started in two rounds is merged with its own base', async () => {
+  const config: LoraConfig = {
+    ...common,
+    targetModules: 'all-linear',
+    initLoraWeights: 'loftq',
+    loftqConfig: { bits: 8, iterations: 2 },
+  }
+  const [modelDir, adapterDir, outputDir] = ['model', 'adapter', 'merged'].map((name) => join(root, name))
+  await writeFamily(modelDir!, tinyFamilies.llama!)
+  await using model = await openModel(modelDir!, { quantize: 'int8' })
+  const taken = (await fitBase(model.weights, model.config, config))!
+  const base = await model.decoder(device, 'f32', 'trained', fittedSource(model.weights, taken, config))
+  const adapter = await startAdapter(base, config, 1, device, (name) => originalWeight(model.weights, name))
+  await mkdir(adapterDir!)
+  await savePeftAdapter(adapterDir!, adapter, config, { baseModel: 'tiny', taken })
+  const expected = await scoresOf(withAdapter(base, adapter, config))
+  await mergeAdapter({ modelDir: modelDir!, adapterDir, outputDir: outputDir! })
+  await checkMerged({ modelDir: modelDir!, adapterDir, outputDir: outputDir! })
+  await using merged = await openModel(outputDir!)
+  expect(largestGap(await scoresOf(await merged.decoder(device, 'f32')), expected)).toBeLessThan(1e-4)
+  await using plain = await openModel(modelDir!)
+  const tuned = await tunedDecoder(plain, adapterDir, device)
+  expect(largestGap(await scoresOf(tuned.decoder), expected)).toBeLessThan(1e-4)
+  tuned.dispose()
+  await expect(
+    exportGgufAdapter({ modelDir: modelDir!, adapterDir: adapterDir!, output: join(root, 'adapter.gguf') }),
+  ).rejects.toThrow(/was started by LoftQ, and makes up for what its own base lacks.*merge it/)
 })

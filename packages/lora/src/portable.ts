@@ -28,7 +28,7 @@ export {
   type Replaced,
 } from './adapter/methods/method'
 export type { ReplacedArgument } from './adapter/replaced/apply'
-export { fittedWeight } from './adapter/loftq/base'
+export { fitBase, fittedSource, fittedWeight, originalWeight } from './adapter/loftq/base'
 export { replacedWeights, type ReplacedWeight } from './adapter/replaced/merge'
 export { LocalAnswerer, type LocalModel } from './answer/local'
 export { answerQuestions, type AnsweredQuestion, type KeptAnswer, type ScoreOptions } from './answer/scored'

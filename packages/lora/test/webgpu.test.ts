@@ -18,15 +18,7 @@ import {
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice, type WebGpuDevice } from '@jora/tensor/webgpu'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  initAdapter,
-  initState,
-  loraLinear,
-  startAdapter,
-  TrainingStep,
-  type Adapter,
-  type LoraConfig,
-} from '../src/index'
+import { initState, loraLinear, startAdapter, TrainingStep, type Adapter, type LoraConfig } from '../src/index'
 import { joinTrained, splitTrained } from '../src/adapter/adapter'
 
 await softwareVulkan()
@@ -87,15 +79,22 @@ interface Run {
 
 async function train(
   device: Device,
-  { steps, batch, dtype = 'f32' }: { steps: number; batch: Batch; dtype?: 'f32' | 'f16' },
+  {
+    steps,
+    batch,
+    dtype = 'f32',
+    settings = lora,
+  }: { steps: number; batch: Batch; dtype?: 'f32' | 'f16'; settings?: LoraConfig },
   onStep: (step: number) => void | Promise<void> = () => {},
 ): Promise<Run> {
   const previous = setDefaultDevice(device)
-  const stepper = new TrainingStep(
-    { config, weights: makeWeights(), dtype },
-    { lora, adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 }, maxGradNorm: 1 },
-  )
-  let state = initState(initAdapter(config, lora, 3))
+  const decoder = { config, weights: makeWeights(), dtype }
+  const stepper = new TrainingStep(decoder, {
+    lora: settings,
+    adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 },
+    maxGradNorm: 1,
+  })
+  let state = initState(await startAdapter(decoder, settings, 3, device))
   const losses: number[] = []
   for (let step = 1; step <= steps; step++) {
     const result = stepper.run(state, [batch], { step, learningRate: 2e-3, seed: 1 })
@@ -182,6 +181,19 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
     const [one, other] = [await computed(cpu), await computed(gpu)]
     expect(other).toHaveLength(one.length)
     for (const [i, values] of one.entries()) expect(distance(other[i]!, values) / norm(values)).toBeLessThan(1e-4)
+  })
+
+  test.each<[string, Partial<LoraConfig>]>([
+    ['embedding and head', { modulesToSave: ['embed_tokens', 'lm_head'] }],
+    ['rows of tokens', { trainableTokenIndices: [17, 3, 31, 500] }],
+  ])('steps of %s equal the CPU backend', async (_name, replaced) => {
+    const settings = { ...lora, ...replaced }
+    const [one, other] = [
+      await train(cpu, { steps: 3, batch, settings }),
+      await train(gpu, { steps: 3, batch, settings }),
+    ]
+    one.losses.forEach((loss, i) => expect(Math.abs(other.losses[i]! / loss - 1)).toBeLessThan(1e-3))
+    expect(distance(other.adapter, one.adapter) / norm(one.adapter)).toBeLessThan(1e-3)
   })
 
   test('20 steps are close to the CPU backend in f16', async (context) => {

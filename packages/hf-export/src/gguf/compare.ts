@@ -1,8 +1,8 @@
 // compareWithLlamaCpp: llama.cpp runs an exported file, and JORA's own decoder says whether it would have gone on the same way.
-import { decode, logits, openModel, type Decoder } from '@jora/llama'
-import { loadAdapter, withAdapter } from '@jora/lora'
+import { decode, logits, openModel } from '@jora/llama'
 import { jit, tensor, type Device, type Tensor } from '@jora/tensor'
 import { greedyWithLlamaCpp, tokenizeWithLlamaCpp, type LlamaCppOptions } from './llama-cpp'
+import { tunedDecoder } from './tuned'
 
 /** A text to go on from, and its ids by the model's own tokenizer. */
 export interface ComparedPrompt {
@@ -49,22 +49,20 @@ export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comp
   const theirs = await tokenizeWithLlamaCpp({ gguf, from, texts: prompts.map(({ text }) => text) })
 
   await using opened = await openModel(modelDir, { local: true })
-  const model = await opened.decoder(device, 'f32')
-  const { bosTokenId } = model.config
+  const { bosTokenId } = opened.config
   // llama.cpp's tokenize leaves BOS to the caller.
   const sameIds = prompts.filter(({ ids }, i) => bare(ids, bosTokenId).join() === bare(theirs[i]!, bosTokenId).join())
-  const adapter = adapterDir === undefined ? undefined : await loadAdapter(adapterDir, model.config, device)
-  const decoder: Decoder = adapter ? withAdapter(model, adapter.adapter, adapter.config) : model
+  const { decoder, dispose } = await tunedDecoder(opened, adapterDir, device)
   const forward = jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))
   let [tokens, sameTokens, largestGap] = [0, 0, 0]
   for (const { ids: prompt } of prompts) {
-    const room = Math.min(count, model.config.maxPositions - prompt.length)
+    const room = Math.min(count, opened.config.maxPositions - prompt.length)
     const continued = await greedyWithLlamaCpp({ gguf, lora, from, tokens: prompt, count: room })
     const ids = [...prompt, ...continued]
     const input = tensor(Int32Array.from(ids), { shape: [1, ids.length], device })
     const scores = forward(input)
     const values = (await scores.data()) as Float32Array
-    const vocab = model.config.vocabSize
+    const vocab = opened.config.vocabSize
     for (const [i, id] of continued.entries()) {
       const at = (prompt.length + i - 1) * vocab
       const row = values.subarray(at, at + vocab)
@@ -77,6 +75,7 @@ export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comp
     scores.dispose()
   }
   forward.dispose()
+  dispose()
   return { sameIds: sameIds.length, prompts: prompts.length, tokens, sameTokens, largestGap }
 }
 

@@ -1,7 +1,7 @@
 // measureLoss: what rounding a model into a GGUF file costs, as the mean loss on a text before and after.
 import { openModel, tokenLosses, type Decoder } from '@jora/llama'
-import { loadAdapter, withAdapter } from '@jora/lora'
 import { disposeTree, jit, sum, tensor, type Device, type Tensor } from '@jora/tensor'
+import { tunedDecoder } from './tuned'
 
 /** What {@link measureLoss} compares. */
 export interface LossOptions {
@@ -59,11 +59,9 @@ export async function measureLoss(options: LossOptions): Promise<LossCost> {
   await using model = await openModel(modelDir, { local: true })
   const rows = texts.map((text) => model.tokenizer.encode(text).slice(0, mostTokens)).filter((ids) => ids.length > 1)
   const tokens = rows.reduce((n, ids) => n + ids.length - 1, 0)
-  const base = await model.decoder(device, 'f32')
-  const adapter = adapterDir === undefined ? undefined : await loadAdapter(adapterDir, model.config, device)
-  const tuned: Decoder = adapter ? withAdapter(base, adapter.adapter, adapter.config) : base
-  const before = await lossOf(tuned, rows, device)
-  disposeTree([base.weights, adapter?.adapter ?? {}])
+  const tuned = await tunedDecoder(model, adapterDir, device)
+  const before = await lossOf(tuned.decoder, rows, device)
+  tuned.dispose()
   await using written = await openModel(gguf, { local: true })
   const decoder = await written.decoder(device, 'f32')
   const after = await lossOf(decoder, rows, device)
