@@ -1,6 +1,8 @@
 // From a dropped folder to a report, in a browser, by the real command; who drafts is a server that says what it is told to.
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ground } from './real-server'
 
@@ -101,9 +103,23 @@ test(
     expect(await contexts.locator('.context-asked', { hasText: 'How many people live in Arl?' }).count()).toBe(1)
     await shoot(page, 'learn-3-contexts')
 
-    await page.getByLabel('Times through all contexts').fill('2')
+    const folder = (await page.locator('main code').first().textContent()) ?? ''
+    const stepsDone = (): number[] => {
+      const file = join(folder, 'adapter/metrics.jsonl')
+      const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+      return lines.flatMap((line) => /"type":"step","step":(\d+)/.exec(line)?.slice(1).map(Number) ?? [])
+    }
+    await page.getByLabel('Times through all contexts').fill('8')
     await page.getByRole('button', { name: 'Train', exact: true }).click()
+    // Stopped in the middle, and gone on with: no step is done twice.
+    await expect.poll(() => stepsDone().length, { timeout: 60_000, interval: 20 }).toBeGreaterThan(0)
+    await page.getByRole('button', { name: /^Cancel/ }).click()
+    await page.getByText('cancelled', { exact: true }).waitFor({ timeout: 30_000 })
+    await page.getByRole('button', { name: 'Train, or go on' }).click()
     await page.locator('#train .section-status', { hasText: /\d+ steps? in/ }).waitFor({ timeout: 90_000 })
+    const steps = stepsDone()
+    expect(steps).toEqual(steps.map((_, i) => i + 1))
+    expect(existsSync(join(folder, 'adapter-before'))).toBe(false)
     await page.getByRole('button', { name: 'Ask what was held out' }).click()
     await page.locator('.answer-row').first().waitFor({ timeout: 90_000 })
     await page.locator('.answer-row').first().getByText('The passages it read').click()

@@ -1,5 +1,5 @@
 // A job as one line: what, how far, what came of it; cancelling while it goes on.
-import type { ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 import type { Job } from '@jora/gui/client'
 import { api } from '../api/client'
 import { learn } from '../api/store'
@@ -22,6 +22,7 @@ interface JobLineProps {
 
 export function JobLine({ job, children }: JobLineProps) {
   const { busy, error, run } = useAction()
+  const [stopping, setStopping] = useState(false)
   const { progress } = job
   const failure = error?.message ?? job.message
   return (
@@ -37,10 +38,16 @@ export function JobLine({ job, children }: JobLineProps) {
             <button
               type="button"
               className="button button-small"
-              disabled={busy}
-              onClick={() => run(async () => learn({ job: await api.cancelJob(job.id) }))}
+              disabled={busy || stopping}
+              onClick={() =>
+                run(async () => {
+                  learn({ job: await api.cancelJob(job.id) })
+                  setStopping(true)
+                })
+              }
             >
-              Cancel<span className="visually-hidden"> {job.title}</span>
+              {stopping ? 'Stopping …' : 'Cancel'}
+              <span className="visually-hidden"> {job.title}</span>
             </button>
           )}
         </span>

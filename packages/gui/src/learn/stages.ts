@@ -11,8 +11,10 @@ import { childEnv, flags, type Commands } from '../process/command'
 import { Failure } from '../server/failure'
 import type { OpenProject } from './projects'
 
-/** Training takes its time. */
+/** Training takes its time, */
 const timeoutMs = 7 * 24 * 3_600_000
+/** and so does the step it is in when it is stopped, behind which it saves what it has learned. */
+const graceMs = 60_000
 
 const titles: Readonly<Record<LearnStageRequest['until'], string>> = {
   read: 'Reading the documents',
@@ -72,7 +74,7 @@ export function stageWork(
         const count = (text: string | undefined) => Number((text ?? '0').replaceAll(',', ''))
         progress({ done: count(done), total: total === undefined ? null : count(total), text: line.slice(0, 200) })
       }
-      return commands.json(args, z.record(z.string(), z.unknown()), { cwd, signal, env, timeoutMs, onLine })
+      return commands.json(args, z.record(z.string(), z.unknown()), { cwd, signal, env, timeoutMs, graceMs, onLine })
     },
   }
 }

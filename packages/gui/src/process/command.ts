@@ -42,6 +42,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined
   readonly env?: NodeJS.ProcessEnv
   readonly timeoutMs?: number
+  /** How long it has to end in order once it is asked to, in milliseconds (default 2000). */
+  readonly graceMs?: number | undefined
   /** Called with each line of stderr as it comes. */
   readonly onLine?: (line: string) => void
 }
@@ -53,7 +55,8 @@ const [most, mostWaiting] = [2, 16]
 /** Asks to end; after a while, ends. */
 function endSoon(child: ChildProcess, graceMs = 2000): void {
   child.kill('SIGINT')
-  setTimeout(() => child.kill('SIGKILL'), graceMs).unref()
+  const timer = setTimeout(() => child.kill('SIGKILL'), graceMs).unref()
+  child.once('close', () => clearTimeout(timer))
 }
 
 /** Short commands: no more than a few at a time. */
@@ -117,7 +120,7 @@ function errorOf(stderr: string, code: number | null): string {
 }
 
 function finish([program, ...first]: Command, args: readonly string[], options: CommandOptions): Promise<Finished> {
-  const { cwd, env = childEnv(), signal, timeoutMs = 300_000, onLine } = options
+  const { cwd, env = childEnv(), signal, timeoutMs = 300_000, graceMs, onLine } = options
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...first, ...args], {
       cwd,
@@ -136,7 +139,7 @@ function finish([program, ...first]: Command, args: readonly string[], options: 
         if (line) onLine?.(line)
       })
     }
-    const stop = () => endSoon(child)
+    const stop = () => endSoon(child, graceMs)
     const timer = setTimeout(stop, timeoutMs)
     signal?.addEventListener('abort', stop, { once: true })
     const settle = () => {

@@ -14,6 +14,8 @@ import { QuestionsStep } from './questions-step'
 import { ReportStep } from './report-step'
 import { TrainStep } from './train-step'
 
+const askAgainMs = 2000
+
 export default function ProjectPage({ id }: { readonly id: string }) {
   const { data: project, error, again } = useRequest(id, () => api.learnProject(id))
   const jobs = useJobs((job) => job.projectId === id)
@@ -26,6 +28,14 @@ export default function ProjectPage({ id }: { readonly id: string }) {
     if (state !== '' && seen.current !== '' && state !== seen.current) again()
     seen.current = state
   }, [state, again])
+
+  // Which run a stage trains is known only once its folder is there.
+  const isBegun = job?.state === 'running' && project?.runId === null
+  useEffect(() => {
+    if (!isBegun) return
+    const timer = setInterval(again, askAgainMs)
+    return () => clearInterval(timer)
+  }, [isBegun, again])
 
   if (project === undefined)
     return error ? (
@@ -50,7 +60,7 @@ export default function ProjectPage({ id }: { readonly id: string }) {
       </div>
       {job !== undefined && job.state !== 'done' && (
         <ul className="stack" aria-label="What is being done">
-          <JobLine job={job} />
+          <JobLine key={job.id} job={job} />
         </ul>
       )}
       {failed && <Problem what="The step could not be begun" error={failed} again={clear} />}

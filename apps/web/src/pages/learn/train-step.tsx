@@ -17,10 +17,10 @@ export function TrainStep({ project, job, onStart }: StepProps) {
   const [rate, setRate] = useState(String(settings.learningRate ?? 0.0002))
   const [longest, setLongest] = useState(settings.maxSeqLength ?? 2000)
   const status =
-    train !== undefined
-      ? `${plural(train.steps, 'step')} in ${duration(train.seconds)}${train.heldOutLoss === null ? '' : `, held-out loss ${shownNumber(train.heldOutLoss)}`}`
-      : run?.state === 'running'
-        ? `step ${run.step} of ${run.totalSteps ?? '…'}`
+    job !== undefined && run?.state === 'running'
+      ? `step ${run.step} of ${run.totalSteps ?? '…'}`
+      : train !== undefined
+        ? `${plural(train.steps, 'step')} in ${duration(train.seconds)}${train.heldOutLoss === null ? '' : `, held-out loss ${shownNumber(train.heldOutLoss)}`}`
         : contexts === undefined
           ? 'build contexts first'
           : 'ready to begin'
