@@ -56,20 +56,25 @@ export function measure(program, args, { onStart } = {}) {
     const { pid } = child
     if (pid !== undefined) onStart?.(pid)
     let [text, peakPssMb, cpuSeconds] = ['', 0, 0]
+    /** @type {NodeJS.Timeout} */
+    let poll
+    // The kernel walks all pages for a look, and holds up whoever maps some: a fiftieth of the time is for looking.
     const look = () => {
       if (pid === undefined) return
+      const from = performance.now()
       const usage = usageOf(pid)
       peakPssMb = Math.max(peakPssMb, usage.pssMb)
       cpuSeconds = Math.max(cpuSeconds, usage.cpuSeconds)
+      poll = setTimeout(look, Math.max(500, 50 * (performance.now() - from)))
     }
-    const poll = setInterval(look, 500)
+    look()
     child.stdout.on('data', (/** @type {Buffer} */ chunk) => (text += chunk.toString()))
     child.on('error', (error) => {
-      clearInterval(poll)
+      clearTimeout(poll)
       fail(error)
     })
     child.on('close', (code, signal) => {
-      clearInterval(poll)
+      clearTimeout(poll)
       if (code !== 0) return fail(new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}`))
       const wallSeconds = (performance.now() - begun) / 1000
       const said = JSON.parse(text.trim().split('\n').at(-1) ?? '')
