@@ -11,6 +11,7 @@ import {
   type DoneEvent,
   type JoraConfig,
   type JoraDataset,
+  type LoraConfig,
   type MethodName,
   type WatchMetric,
   type WatchRule,
@@ -36,6 +37,13 @@ const methodTitles: Readonly<Record<MethodName, string>> = {
   loftq: 'LoftQ',
 }
 
+/** What is trained beside the linear layers. */
+function beside({ modulesToSave = [], trainableTokenIndices: tokens = [] }: LoraConfig): string {
+  const rows = new Set(Object.values(tokens).flat()).size
+  const whole = modulesToSave.length > 0 ? `, whole ${modulesToSave.join(' and ')}` : ''
+  return rows > 0 ? `${whole}, ${plural(rows, 'token')}` : whole
+}
+
 /** Model, adapter, samples, tokens and steps, in that order. */
 export function runFacts(
   config: JoraConfig,
@@ -49,7 +57,7 @@ export function runFacts(
   const shared = dataset.packing === 'tree' ? ` on ${plural(contexts, 'context')}` : ''
   return [
     run.model.id ?? basename(resolve(modelPath)),
-    `${methodTitles[methodName(config.train.lora)]} r ${loraR} on ${[targetModules].flat().join(',')} (${short(run.parameters)} parameters)`,
+    `${methodTitles[methodName(config.train.lora)]} r ${loraR} on ${[targetModules].flat().join(',')}${beside(config.train.lora)} (${short(run.parameters)} parameters)`,
     `${plural(samples, 'sample')}${shared}${heldOut}`,
     `${short(tokens)} tokens an epoch`,
     plural(run.totalSteps, 'step'),

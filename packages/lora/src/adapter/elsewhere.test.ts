@@ -116,6 +116,10 @@ describe('PEFT adapters that are refused', () => {
     ],
     [{ modules_to_save: ['embed_tokens'] }, /tensor \S+model\.embed_tokens\.weight is missing/],
     [{ fan_in_fan_out: true }, /"fan_in_fan_out" is true/],
+    [{ trainable_token_indices: 3 }, /"trainable_token_indices" is 3; expected ids of tokens/],
+    [{ trainable_token_indices: { lm_head: ['a'] } }, /"trainable_token_indices" is .*; expected ids of tokens/],
+    [{ loftq_config: 'nf4' }, /"loftq_config" is "nf4"; expected an object with loftq_bits and loftq_iter/],
+    [{ loftq_config: { loftq_bits: 2 } }, /"loftq_config" is .*; expected loftq_bits 4 or 8/],
     [{ trainable_token_indices: [3] }, /tensor \S+embed_tokens\.token_adapter\.trainable_tokens_delta is missing/],
     [
       { trainable_token_indices: { wte: [3] } },

@@ -147,7 +147,7 @@ function parseReplaced(
     const entries = Object.entries(tokens as object).map(
       ([name, ids]) => [savedModuleOf(name), ids as unknown] as const,
     )
-    if (entries.some(([module, ids]) => module === undefined || !areIds(ids)))
+    if (entries.length === 0 || entries.some(([module, ids]) => module === undefined || !areIds(ids)))
       refuse('trainable_token_indices', `ids of tokens, or such ids by names ${savedNames}`)
     return Object.fromEntries(entries) as Partial<Record<SavedModule, number[]>>
   }
@@ -170,6 +170,7 @@ function parseLoftq(
   refuse: Refuse,
 ): Pick<LoraConfig, 'initLoraWeights' | 'loftqConfig'> {
   if (!isSet(said)) return {}
+  if (typeof said !== 'object') return refuse('loftq_config', 'an object with loftq_bits and loftq_iter')
   const { loftq_bits: bits = 4, loftq_iter: iterations = 1 } = said as Record<string, unknown>
   if ((bits !== 4 && bits !== 8) || !Number.isInteger(iterations) || (iterations as number) < 1)
     return refuse('loftq_config', 'loftq_bits 4 or 8, and loftq_iter an integer ≥ 1')

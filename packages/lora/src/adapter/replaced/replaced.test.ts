@@ -19,6 +19,7 @@ import {
   loadCheckpoint,
   loraLinear,
   parsePeftAdapter,
+  parsePeftConfig,
   peftName,
   readAdapter,
   replacedWeights,
@@ -258,6 +259,24 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
     expect(() => combineAdapters([{ name: 'a', weight: 1, adapter: host, config }], base.config)).toThrow(
       /a has model\.embed_tokens of its own \(modules_to_save.*merge it/,
     )
+  })
+})
+
+test('what PEFT writes of a tied embedding, of whole names and of LoftQ is read', () => {
+  const config = { peft_type: 'LORA', r: 2, lora_alpha: 4, target_modules: ['q_proj'] }
+  const read = (change: object) => parsePeftConfig({ ...config, ...change }, 'a.json')
+  const tied = read({ modules_to_save: ['embed_tokens', 'model.embed_tokens'], ensure_weight_tying: true })
+  expect(tied).toMatchObject({ modulesToSave: ['embed_tokens'], ensureWeightTying: true })
+  expect(tied.kept).toBeUndefined()
+  expect(read({ trainable_token_indices: { 'model.embed_tokens': [3], lm_head: [4] } })).toMatchObject({
+    trainableTokenIndices: { embed_tokens: [3], lm_head: [4] },
+  })
+  expect(read({ loftq_config: { loftq_bits: 4, loftq_iter: 5 }, init_lora_weights: true })).toMatchObject({
+    initLoraWeights: 'loftq',
+    loftqConfig: { bits: 4, iterations: 5 },
+  })
+  expect(read({ modules_to_save: [], loftq_config: {}, ensure_weight_tying: true })).toMatchObject({
+    kept: { loftq_config: {}, ensure_weight_tying: true },
   })
 })
 
