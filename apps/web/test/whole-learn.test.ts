@@ -57,7 +57,7 @@ afterAll(async () => {
 
 test(
   'documents dropped, questions drafted and reviewed, contexts, training, a report',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async () => {
     const server = await start()
     const context = await newContext()

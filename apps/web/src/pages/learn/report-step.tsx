@@ -69,8 +69,9 @@ export function ReportStep({ project, job, onStart }: StepProps) {
   )
 }
 
+/** On a narrow screen a line ends before the interval, and not in it: its dash is between word joiners. */
 const percentOf = ({ mean, low, high }: Estimate): string =>
-  `${(100 * mean).toFixed(1)} % (${(100 * low).toFixed(0)}–${(100 * high).toFixed(0)})`
+  `${(100 * mean).toFixed(1)}\u00A0% (${(100 * low).toFixed(0)}\u2060–\u2060${(100 * high).toFixed(0)})`
 
 const Scores = ({ evaluation: { base, tuned } }: { readonly evaluation: Evaluation }) => (
   <div className="scroll-x">
