@@ -30,11 +30,13 @@ export interface RetrieverValues {
   readonly retriever: RetrieverName
   readonly embedder: string | undefined
   readonly indexDir: string | undefined
+  /** Aborting it ends the making of vectors; those that were made are kept. */
+  readonly signal?: AbortSignal
 }
 
 /** Opens the retriever for documents at a path. @throws ModelError | HubError for an encoder that cannot be used */
 export function openRetrieverFor(
-  { retriever, embedder, indexDir }: RetrieverValues,
+  { retriever, embedder, indexDir, signal }: RetrieverValues,
   documents: string,
   device: Device,
   io: Io,
@@ -44,6 +46,7 @@ export function openRetrieverFor(
   return openRetriever(retriever, {
     embedder,
     device,
+    signal,
     indexDir: indexDir ?? vectorsDir(documents, io.env),
     onProgress(done, total) {
       progress(done, total, 'vector')

@@ -153,7 +153,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     built =
       retriever === 'bm25'
         ? await buildRaftWith(openBm25, sources, asked, raftOptions)
-        : await withRetriever({ retriever, embedder, indexDir }, documents, io, ({ open }) =>
+        : await withRetriever({ retriever, embedder, indexDir, signal }, documents, io, ({ open }) =>
             buildRaftWith(open, sources, asked, raftOptions),
           )
     line.clear()

@@ -93,7 +93,7 @@ async function learnCommand(
     ...(values.retriever !== 'bm25' && {
       retriever: {
         name: `${values.retriever} ${values.embedder ?? ''}`,
-        use: (build) => withRetriever(values, documents, io, build),
+        use: (build) => withRetriever({ ...values, signal }, documents, io, build),
       },
     }),
     openDevice: async () => (device = await openDeviceFor({ ...values, mesh: 'data=1,model=1' }, io)),
