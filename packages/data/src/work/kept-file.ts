@@ -37,12 +37,12 @@ export class KeptFile<T> implements Kept<T> {
   add(result: T): void {
     const number = this.#count++
     if (!this.#isWritable) return
-    const bytes = Buffer.from(`${this.#start}${JSON.stringify([number, result])}\n`, 'utf8')
-    this.#start = ''
     try {
+      const bytes = Buffer.from(`${this.#start}${JSON.stringify([number, result])}\n`, 'utf8')
+      this.#start = ''
       for (let done = 0; done < bytes.length;) done += writeSync(this.#descriptor, bytes, done)
     } catch {
-      // No room: the work itself may have enough, and only begins anew if it is stopped.
+      // No room, or longer than a text can be: the work itself may have enough, and only begins anew if it is stopped.
       this.#isWritable = false
     }
   }
@@ -64,14 +64,19 @@ function parsed<T>(line: string): [number, T] | [] {
 /** The lines of a file from its beginning, without their ends; the last one too where it has none. */
 function* linesOf(descriptor: number): Generator<string, void> {
   const [block, decoder] = [Buffer.allocUnsafe(blockBytes), new StringDecoder('utf8')]
-  let [at, rest] = [0, '']
+  let at = 0
+  /** Of a line that goes on in the next block. */
+  let pieces: string[] = []
   for (;;) {
     const read = readSync(descriptor, block, 0, blockBytes, at)
     if (read === 0) break
     at += read
-    const lines = (rest + decoder.write(block.subarray(0, read))).split('\n')
-    rest = lines.pop()!
-    yield* lines
+    const [first = '', ...others] = decoder.write(block.subarray(0, read)).split('\n')
+    pieces.push(first)
+    for (const next of others) {
+      yield pieces.join('')
+      pieces = [next]
+    }
   }
-  if (rest !== '') yield rest
+  yield pieces.join('')
 }

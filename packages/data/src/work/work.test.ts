@@ -70,6 +70,21 @@ test('results come back in their order, whatever a kill left of the last one', a
   expect(existsSync(path('.out.jsonl.work'))).toBe(false)
 })
 
+test('results that are longer than what is read at a time, and one that cannot be written', async () => {
+  const long = ['x'.repeat(3_000_000), 'ü'.repeat(1_500_000), '']
+  const work = await WorkFolder.open(path('long.jsonl'), 'a')
+  const stage = work.stage<unknown>('texts')
+  for (const text of long) stage.add(text)
+  const circle: unknown[] = []
+  circle.push(circle)
+  stage.add(circle)
+  stage.add('behind it')
+  work.close()
+  const again = await WorkFolder.open(path('long.jsonl'), 'a')
+  expect(all(again.stage('texts'))).toEqual(long)
+  await again.remove()
+})
+
 test('contexts: stopped at ten moments, the rows are those of an unbroken call, and no result is made twice', async () => {
   const options: RaftOptions = { tokenizer, chunkTokens: 48 }
   const whole = buildRaft(documents, questions, options)
