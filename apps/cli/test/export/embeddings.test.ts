@@ -50,18 +50,19 @@ describe.skipIf(!modelSource).each([
     expect(existsSync(path('adapter.gguf'))).toBe(false)
   })
 
-  test.runIf(name === 'rows')('training goes on from it, by itself and with the settings it has', async () => {
-    const other = await train(name, '--resume', '--max-steps', '3', '--learning-rate', '0.05')
-    expect(other.code).not.toBe(0)
-    expect(other.err).toMatch(/trainableTokenIndices was/)
-    const next = await train(`${name}-next`, '--init-adapter', path(name))
-    expect(next.code).toBe(0)
-    const config = JSON.parse(readFileSync(path(`${name}-next`, 'adapter_config.json'), 'utf8')) as Record<
-      string,
-      unknown
-    >
-    expect(config[key]).toEqual(value)
-  })
+  if (name === 'rows')
+    test('training goes on from it, by itself and with the settings it has', async () => {
+      const other = await train(name, '--resume', '--max-steps', '3', '--learning-rate', '0.05')
+      expect(other.code).not.toBe(0)
+      expect(other.err).toMatch(/trainableTokenIndices was/)
+      const next = await train(`${name}-next`, '--init-adapter', path(name))
+      expect(next.code).toBe(0)
+      const config = JSON.parse(readFileSync(path(`${name}-next`, 'adapter_config.json'), 'utf8')) as Record<
+        string,
+        unknown
+      >
+      expect(config[key]).toEqual(value)
+    })
 })
 
 test.skipIf(!modelSource)('what cannot be trained is refused before anything is written', async () => {

@@ -1,5 +1,5 @@
 // --quantize from the command line: what it saves, that a run and its answers take it, and what is refused.
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { jora, modelSource, workspace } from '../harness'
 
@@ -25,8 +25,7 @@ describe.skipIf(!modelSource)('--quantize', () => {
   })
 
   test('a run records it, goes on with it alone, and answers come from it', async () => {
-    const out = files.path('out')
-    mkdirSync(out)
+    const out = mkdtempSync(files.path('out-')) // a retry begins anew
     const base = ['--model', files.path('model'), '--device', 'cpu']
     const run = [...base, '--dataset', files.path('rows.json'), '--output-dir', out, '--prompt-template', 'alpaca']
     const train = (...more: string[]) =>

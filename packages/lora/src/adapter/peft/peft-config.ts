@@ -151,7 +151,9 @@ function parseReplaced(
       refuse('trainable_token_indices', `ids of tokens, or such ids by names ${savedNames}`)
     return Object.fromEntries(entries) as Partial<Record<SavedModule, number[]>>
   }
-  const modules = isSet(saved) ? [saved].flat().map((name) => savedModuleOf(String(name))) : []
+  const modules = isSet(saved)
+    ? [saved].flat().map((name) => (typeof name === 'string' ? savedModuleOf(name) : undefined))
+    : []
   if (modules.includes(undefined))
     refuse('modules_to_save', `names ${savedNames}: no other whole modules are loaded; ${inPeft}`)
   return {
