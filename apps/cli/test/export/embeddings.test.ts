@@ -50,8 +50,10 @@ describe.skipIf(!modelSource).each([
     expect(existsSync(path('adapter.gguf'))).toBe(false)
   })
 
-  if (name === 'rows')
-    test('training goes on from it, by itself and with the settings it has', async () => {
+  // Once is enough.
+  test.each(name === 'rows' ? [name] : [])(
+    '%s: training goes on from it, by itself and with the settings it has',
+    async () => {
       const other = await train(name, '--resume', '--max-steps', '3', '--learning-rate', '0.05')
       expect(other.code).not.toBe(0)
       expect(other.err).toMatch(/trainableTokenIndices was/)
@@ -62,7 +64,8 @@ describe.skipIf(!modelSource).each([
         unknown
       >
       expect(config[key]).toEqual(value)
-    })
+    },
+  )
 })
 
 test.skipIf(!modelSource)('what cannot be trained is refused before anything is written', async () => {
