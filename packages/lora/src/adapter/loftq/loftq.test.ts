@@ -1,14 +1,27 @@
 // LoftQ against PEFT: matrices in 4 and 8 bits, and 20 steps beside a base that was quantised anew, with the files they become.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate, type Sample } from '@jora/data'
-import { decode, logits, openModel, type Decoder, type OpenModel } from '@jora/llama'
-import { setDefaultDevice, tensor, valuesOf, type Device, type Tensor } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import { collate } from '@jora/data'
+import { openModel, type Decoder } from '@jora/llama'
+import { valuesOf, type Tensor } from '@jora/tensor'
 import { decodeFloats, encodeFloats, openSafetensors } from '@jora/tensor/safetensors'
 import { quantisedValues } from '@jora/tensor/weights'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import {
+  apart,
+  base,
+  device,
+  fromBase64,
+  hasModel,
+  model,
+  modelDir,
+  out,
+  peftSamples,
+  product,
+  readGolden,
+  scoresOf,
+  setUp,
+} from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
   initState,
@@ -31,31 +44,13 @@ import { adaptedModules } from '../target-modules'
 import { fitBase, fittedSource, fittedWeight, originalWeight, takenBefore } from './base'
 import { baseWeights } from './files'
 
-const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared')
-const modelDir = join(shared, 'models/stories260K')
-const goldens = join(import.meta.dirname, '../../../test/goldens')
-const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(goldens, name), 'utf8')) as T
-const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)
-
-/** B A of a module, `[out, in]`. */
-function product({ loraA, loraB }: Parts<Float32Array>, r: number): Float32Array {
-  const columns = loraA.length / r
-  return Float32Array.from({ length: (loraB.length / r) * columns }, (_, at) => {
-    let sum = 0
-    for (let k = 0; k < r; k++) sum += loraB[Math.floor(at / columns) * r + k]! * loraA[k * columns + (at % columns)]!
-    return sum
-  })
-}
-
 interface Matrices {
   weight: { shape: [number, number]; scale: number }
   rank: number
   every: number
   cases: { bits: 4 | 8; iterations: number; error: number; quantised: string; product: string }[]
 }
-const matrices = readJson<Matrices>('loftq.json')
+const matrices = readGolden<Matrices>('loftq.json')
 
 test.each(matrices.cases)('$bits bits, $iterations rounds: base and product are PEFT’s', (golden) => {
   const { bits, iterations } = golden
@@ -99,9 +94,8 @@ interface Golden {
   tensors: Record<string, { shape: number[]; initial: string; final: string }>
 }
 
-describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K in 8 bits (needs ../shared)', () => {
-  const out = mkdtempSync(join(tmpdir(), 'jora-loftq-'))
-  const golden = readJson<Golden>('stories260K-loftq.json')
+describe.skipIf(!hasModel)('against PEFT on stories260K in 8 bits (needs ../shared)', () => {
+  const golden = readGolden<Golden>('stories260K-loftq.json')
   const config: LoraConfig = {
     r: 2,
     alpha: 2,
@@ -111,34 +105,12 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K in 8 bits (n
     initLoraWeights: 'loftq',
     loftqConfig: { bits: 8, iterations: 1 },
   }
-  let device: Device
-  let model: OpenModel
-  let base: Decoder
-  beforeAll(async () => {
-    device = await openCpuDevice()
-    setDefaultDevice(device)
-    model = await openModel(modelDir, { local: true, quantize: 'int8' })
-    base = await model.decoder(device, 'f32')
-  })
-  afterAll(async () => {
-    await model[Symbol.asyncDispose]()
-    setDefaultDevice(undefined)
-    await device.close()
-    rmSync(out, { recursive: true, force: true })
-  })
+  setUp({ quantize: 'int8' })
 
   const goldenParts = (module: string, which: 'initial' | 'final'): Parts<Float32Array> => ({
     loraA: fromBase64(golden.tensors[peftName(module, 'loraA')]![which]),
     loraB: fromBase64(golden.tensors[peftName(module, 'loraB')]![which]),
   })
-
-  async function scores(decoder: Decoder): Promise<Float32Array> {
-    const { tokens, rows: last } = golden.merged
-    const ids = tensor(Int32Array.from(tokens), { shape: [1, tokens.length], dtype: 'i32', device })
-    const { hidden } = decode(decoder, { tokens: ids })
-    const all = (await logits(decoder, hidden).data()) as Float32Array
-    return all.slice(-last * decoder.config.vocabSize)
-  }
 
   test('begins where PEFT does', async () => {
     const own = await downloadAdapter(
@@ -160,12 +132,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K in 8 bits (n
         uploadParts(goldenParts(name, 'initial'), 2, device),
       ]),
     )
-    const { rows } = readJson<{ rows: { ids: number[]; promptLength: number }[] }>('gsm8k-rows-stories260K.json')
-    const samples: Sample[] = rows.map(({ ids, promptLength }, row) => ({
-      ids: Int32Array.from(ids),
-      labels: Int32Array.from(ids, (id, i) => (i < promptLength ? -100 : id)),
-      row,
-    }))
+    const samples = peftSamples()
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
     const stepper = new TrainingStep(base, { lora: config, adamw, maxGradNorm: 1 })
     let state = initState(adapter)
@@ -200,7 +167,9 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K in 8 bits (n
     const read = await loadAdapter(join(out, 'adapter'), model.config, device)
     expect(read.config).toMatchObject({ initLoraWeights: 'loftq', loftqConfig: { bits: 8, iterations: 1 } })
     expect(await baseWeights(join(out, 'adapter'), model)).toBeUndefined()
-    expect(apart(await scores(withAdapter(base, read.adapter, read.config)), theirs)).toBeLessThan(2e-3)
+    expect(apart(await scoresOf(withAdapter(base, read.adapter, read.config), golden.merged), theirs)).toBeLessThan(
+      2e-3,
+    )
 
     await using plain = await openModel(modelDir, { local: true })
     await expect(baseWeights(join(out, 'adapter'), plain)).rejects.toThrow(
@@ -224,8 +193,8 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K in 8 bits (n
     await savePeftAdapter(folder, adapter, twice, { baseModel: 'x', taken })
     const read = await loadAdapter(folder, model.config, device)
     const again = await model.decoder(device, 'f32', 'asked', await baseWeights(folder, model))
-    expect(await scores(withAdapter(again, read.adapter, read.config))).toEqual(
-      await scores(withAdapter(fitted, adapter, twice)),
+    expect(await scoresOf(withAdapter(again, read.adapter, read.config), golden.merged)).toEqual(
+      await scoresOf(withAdapter(fitted, adapter, twice), golden.merged),
     )
     // Merged, each weight is what the decoder computes with; with the adapter it is nearer to the model's own than after one round.
     const kept = await readTaken(folder, model.config, read.config)

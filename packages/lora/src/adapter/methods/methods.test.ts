@@ -1,13 +1,23 @@
 // DoRA, PiSSA and OLoRA against PEFT: where they begin, 20 AdamW steps on real rows, and the files and weights they become.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate, type Sample } from '@jora/data'
-import { decode, logits, openModel, type Decoder } from '@jora/llama'
-import { setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import { collate } from '@jora/data'
+import { tensor, type Tensor } from '@jora/tensor'
 import { openSafetensors } from '@jora/tensor/safetensors'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import {
+  apart,
+  base,
+  device,
+  fromBase64,
+  hasModel,
+  out,
+  peftSamples,
+  product,
+  readGolden,
+  scoresOf,
+  setUp,
+} from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
   initState,
@@ -32,11 +42,6 @@ import { isLoraPart } from '../peft/peft-names'
 import { mapParts, partsOf, type methods } from './index'
 import type { Parts } from './method'
 
-const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared')
-const modelDir = join(shared, 'models/stories260K')
-const goldens = join(import.meta.dirname, '../../../test/goldens')
-const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(goldens, name), 'utf8')) as T
-
 interface Golden {
   config: Record<string, unknown> & { r: number; lora_alpha: number; target_modules: string[] }
   converted?: Record<string, unknown>
@@ -47,8 +52,6 @@ interface Golden {
   tensors: Record<string, { shape: number[]; initial?: string; final: string }>
 }
 
-const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
-
 const common = { dropout: 0, targetModules: ['q_proj', 'v_proj', 'down_proj'] }
 const kinds = {
   dora: { ...common, r: 4, alpha: 8, useRslora: false, useDora: true },
@@ -56,40 +59,9 @@ const kinds = {
   olora: { ...common, r: 3, alpha: 6, useRslora: true, initLoraWeights: 'olora' },
 } as const satisfies Record<Exclude<keyof typeof methods, 'lora' | 'loftq'>, LoraConfig>
 
-const largestOff = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)
-
-/** B A of a module, `[out, in]`. */
-function product({ loraA, loraB }: Parts<Float32Array>, r: number): Float32Array {
-  const columns = loraA.length / r
-  return Float32Array.from({ length: (loraB.length / r) * columns }, (_, at) => {
-    let sum = 0
-    for (let k = 0; k < r; k++) sum += loraB[Math.floor(at / columns) * r + k]! * loraA[k * columns + (at % columns)]!
-    return sum
-  })
-}
-
-describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../shared)', () => {
-  const out = mkdtempSync(join(tmpdir(), 'jora-methods-'))
-  let device: Device
-  let base: Decoder
-  const { rows } = readJson<{ rows: { ids: number[]; promptLength: number }[] }>('gsm8k-rows-stories260K.json')
-  const samples: Sample[] = rows.map(({ ids, promptLength }, row) => ({
-    ids: Int32Array.from(ids),
-    labels: Int32Array.from(ids, (id, i) => (i < promptLength ? -100 : id)),
-    row,
-  }))
-  beforeAll(async () => {
-    device = await openCpuDevice()
-    setDefaultDevice(device)
-    await using model = await openModel(modelDir, { local: true })
-    base = await model.decoder(device, 'f32')
-  })
-  afterAll(async () => {
-    setDefaultDevice(undefined)
-    await device.close()
-    rmSync(out, { recursive: true, force: true })
-  })
+describe.skipIf(!hasModel)('against PEFT on stories260K (needs ../shared)', () => {
+  setUp()
+  const samples = hasModel ? peftSamples() : []
 
   /** The golden's tensors of a module under our names. */
   const goldenParts = (golden: Golden, module: string, which: 'initial' | 'final', names: readonly string[]) =>
@@ -127,28 +99,21 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       { padId: 0 },
     )
 
-  async function scores(decoder: Decoder, { tokens, rows: last }: Golden['merged']): Promise<Float32Array> {
-    const ids = tensor(Int32Array.from(tokens), { shape: [1, tokens.length], dtype: 'i32', device })
-    const { hidden } = decode(decoder, { tokens: ids })
-    const all = (await logits(decoder, hidden).data()) as Float32Array
-    return all.slice(-last * decoder.config.vocabSize)
-  }
-
   describe.each(Object.entries<LoraConfig>(kinds))('%s', (name, config) => {
-    const golden = readJson<Golden>(`stories260K-${name}.json`)
+    const golden = readGolden<Golden>(`stories260K-${name}.json`)
 
     test('begins where PEFT does', async () => {
       const own = lowRankOf(await downloadAdapter(await startAdapter(base, config, 1, device)))
       for (const [module, parts] of Object.entries(own)) {
         const theirs = goldenParts(golden, module, 'initial', Object.keys(parts))
         if (parts.magnitude) {
-          expect(largestOff(parts.magnitude, theirs.magnitude!)).toBeLessThan(1e-5)
+          expect(apart(parts.magnitude, theirs.magnitude!)).toBeLessThan(1e-5)
           continue
         }
         // Singular vectors and columns of Q are the same but for their signs; what A and B are together has none.
         const [mine, other] = [product(parts, config.r), product(theirs, config.r)]
-        expect(largestOff(mine, other), module).toBeLessThan(1e-4 * Math.max(...other.map(Math.abs)))
-        expect(largestOff(parts.loraA.map(Math.abs), theirs.loraA.map(Math.abs)), module).toBeLessThan(2e-3)
+        expect(apart(mine, other), module).toBeLessThan(1e-4 * Math.max(...other.map(Math.abs)))
+        expect(apart(parts.loraA.map(Math.abs), theirs.loraA.map(Math.abs)), module).toBeLessThan(2e-3)
       }
     })
 
@@ -170,8 +135,8 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       expect(Math.sqrt(off) / golden.distanceMoved).toBeLessThan(1e-3)
 
       const theirs = fromBase64(golden.merged.logits)
-      const beside = await scores({ ...base, linear: loraLinear(state.adapter, config) }, golden.merged)
-      expect(largestOff(beside, theirs)).toBeLessThan(2e-3)
+      const beside = await scoresOf({ ...base, linear: loraLinear(state.adapter, config) }, golden.merged)
+      expect(apart(beside, theirs)).toBeLessThan(2e-3)
 
       // What is written is what PEFT writes, or converts to.
       const folder = join(out, name)
@@ -183,15 +148,15 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       await using file = await openSafetensors(join(folder, 'adapter_model.safetensors'))
       expect([...file.tensors.keys()].sort()).toEqual(Object.keys(golden.tensors).sort())
       const read = await loadAdapter(folder, base.config, device)
-      const again = await scores({ ...base, linear: loraLinear(read.adapter, read.config) }, golden.merged)
-      expect(largestOff(again, theirs)).toBeLessThan(2e-3)
+      const again = await scoresOf({ ...base, linear: loraLinear(read.adapter, read.config) }, golden.merged)
+      expect(apart(again, theirs)).toBeLessThan(2e-3)
 
       const settled = settleAdapter(read.adapter, base, read.config)
       expect(
         Object.values(lowRankOf(settled)).every(({ lengths }) => (lengths !== undefined) === (name === 'dora')),
       ).toBe(true)
-      const asked = await scores({ ...base, linear: loraLinear(settled, read.config) }, golden.merged)
-      expect(largestOff(asked, again)).toBeLessThan(1e-5)
+      const asked = await scoresOf({ ...base, linear: loraLinear(settled, read.config) }, golden.merged)
+      expect(apart(asked, again)).toBeLessThan(1e-5)
 
       // Merged rows in place of the base's.
       const { adapter, config: written } = await readAdapter(folder, base.config)
@@ -210,7 +175,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
           methodOf(written).merge(parts, values.subarray(from * columns, to * columns), from, written.r, scale)
         weights[`${module}.weight`] = tensor(values, { shape: weight.shape, device })
       }
-      expect(largestOff(await scores({ ...base, weights }, golden.merged), theirs)).toBeLessThan(2e-3)
+      expect(apart(await scoresOf({ ...base, weights }, golden.merged), theirs)).toBeLessThan(2e-3)
     })
 
     test('accumulates, and goes on from a checkpoint as if it had not stopped', async () => {

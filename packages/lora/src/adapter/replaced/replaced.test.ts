@@ -1,14 +1,24 @@
 // Embedding and head trained whole, or by rows, against PEFT: 20 AdamW steps on real rows, and the files and models they become.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate, type Sample } from '@jora/data'
-import { decode, Generator, logits, openModel, parseConfig, type Decoder } from '@jora/llama'
-import { setDefaultDevice, tensor, type Device, type Tensor } from '@jora/tensor'
-import { openCpuDevice } from '@jora/tensor/onnx'
+import { collate } from '@jora/data'
+import { Generator, parseConfig } from '@jora/llama'
+import { tensor, type Tensor } from '@jora/tensor'
 import { openSafetensors } from '@jora/tensor/safetensors'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { tinyConfig } from '../../../../llama/test/tiny-model'
+import {
+  apart,
+  base,
+  device,
+  fromBase64,
+  hasModel,
+  out,
+  peftSamples,
+  readGolden,
+  scoresOf,
+  setUp,
+} from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
   adapterArgument,
@@ -39,11 +49,6 @@ import { checkTrainConfig } from '../../settings/train-config'
 import { downloadAdapter, uploadModule, type ModuleArrays } from '../host'
 import { combineAdapters } from '../combine'
 
-const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared')
-const modelDir = join(shared, 'models/stories260K')
-const goldens = join(import.meta.dirname, '../../../test/goldens')
-const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(goldens, name), 'utf8')) as T
-
 interface Golden {
   config: Record<string, unknown>
   optimizer: { learningRate: number }
@@ -55,10 +60,6 @@ interface Golden {
   tensors: Record<string, { shape: number[]; final: string }>
 }
 
-const fromBase64 = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer)
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>) =>
-  Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)
-
 const common: LoraConfig = { r: 2, alpha: 4, dropout: 0, targetModules: ['q_proj'], useRslora: false }
 const kinds: Readonly<Record<string, LoraConfig>> = {
   modules: { ...common, modulesToSave: ['embed_tokens', 'lm_head'] },
@@ -66,27 +67,9 @@ const kinds: Readonly<Record<string, LoraConfig>> = {
   tokens: { ...common, trainableTokenIndices: [447, 3, 261, 403] },
 }
 
-describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../shared)', () => {
-  const out = mkdtempSync(join(tmpdir(), 'jora-replaced-'))
-  let device: Device
-  let base: Decoder
-  const { rows } = readJson<{ rows: { ids: number[]; promptLength: number }[] }>('gsm8k-rows-stories260K.json')
-  const samples: Sample[] = rows.map(({ ids, promptLength }, row) => ({
-    ids: Int32Array.from(ids),
-    labels: Int32Array.from(ids, (id, i) => (i < promptLength ? -100 : id)),
-    row,
-  }))
-  beforeAll(async () => {
-    device = await openCpuDevice()
-    setDefaultDevice(device)
-    await using model = await openModel(modelDir, { local: true })
-    base = await model.decoder(device, 'f32')
-  })
-  afterAll(async () => {
-    setDefaultDevice(undefined)
-    await device.close()
-    rmSync(out, { recursive: true, force: true })
-  })
+describe.skipIf(!hasModel)('against PEFT on stories260K (needs ../shared)', () => {
+  setUp()
+  const samples = hasModel ? peftSamples() : []
 
   /** As the golden begins: A by the formula, B zero, what is replaced as the model has it. */
   async function startOf(config: LoraConfig): Promise<Adapter> {
@@ -111,15 +94,8 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
       { padId: 0 },
     )
 
-  async function scores(decoder: Decoder, { tokens, rows: last }: Golden['merged']): Promise<Float32Array> {
-    const ids = tensor(Int32Array.from(tokens), { shape: [1, tokens.length], dtype: 'i32', device })
-    const { hidden } = decode(decoder, { tokens: ids })
-    const all = (await logits(decoder, hidden).data()) as Float32Array
-    return all.slice(-last * decoder.config.vocabSize)
-  }
-
   describe.each(Object.entries(kinds))('%s', (name, config) => {
-    const golden = readJson<Golden>(`stories260K-${name}.json`)
+    const golden = readGolden<Golden>(`stories260K-${name}.json`)
 
     test('20 steps equal PEFT’s, and so do the files and the merged model', async () => {
       const stepper = stepOf(config)
@@ -165,12 +141,12 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
 
       // Beside the base, read again, as an argument of a program, and merged.
       const theirs = fromBase64(golden.merged.logits)
-      expect(apart(await scores(withAdapter(base, state.adapter, config), golden.merged), theirs)).toBeLessThan(2e-3)
+      expect(apart(await scoresOf(withAdapter(base, state.adapter, config), golden.merged), theirs)).toBeLessThan(2e-3)
       const read = await loadAdapter(folder, base.config, device)
-      const again = await scores(withAdapter(base, read.adapter, read.config), golden.merged)
+      const again = await scoresOf(withAdapter(base, read.adapter, read.config), golden.merged)
       expect(apart(again, theirs)).toBeLessThan(2e-3)
       const argument = adapterArgument(read.adapter, read.config, device, base.config)
-      expect(apart(await scores(withArgument(base, argument), golden.merged), again)).toBeLessThan(1e-5)
+      expect(apart(await scoresOf(withArgument(base, argument), golden.merged), again)).toBeLessThan(1e-5)
       const host = await readAdapter(folder, base.config)
       const replaced = replacedWeights(host.adapter, base.config, host.config)
       const [embedding, head] = await Promise.all(
@@ -194,7 +170,7 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
         Object.fromEntries(Object.entries(read.adapter).filter(([, parts]) => isLowRank(parts))),
         common,
       )
-      expect(apart(await scores(merged, golden.merged), theirs)).toBeLessThan(2e-3)
+      expect(apart(await scoresOf(merged, golden.merged), theirs)).toBeLessThan(2e-3)
 
       // A page's files are the same, and the generator goes on as the scores say.
       const files = await serializePeftAdapter(state.adapter, config, { baseModel: 'x' })
@@ -234,14 +210,14 @@ describe.skipIf(!existsSync(modelDir))('against PEFT on stories260K (needs ../sh
     const adapter = await startAdapter(base, config, 1, device)
     const tokens = [1, 5, 7, 9]
     const asked = { tokens, rows: 1, logits: '' }
-    const plain = await scores(base, asked)
-    expect(apart(await scores(withAdapter(base, adapter, config), asked), plain)).toBeLessThan(1e-5)
+    const plain = await scoresOf(base, asked)
+    expect(apart(await scoresOf(withAdapter(base, adapter, config), asked), plain)).toBeLessThan(1e-5)
     // Only the score of token 9 follows the head's row, and only what reads tokens 5 and 7 the embedding's.
     const doubled = tensor(
       ((await (adapter.lm_head as { rows: Tensor }).rows.data()) as Float32Array).map((x) => 2 * x),
       { shape: [1, 64], device },
     )
-    const changed = await scores(withAdapter(base, { ...adapter, lm_head: { rows: doubled } }, config), asked)
+    const changed = await scoresOf(withAdapter(base, { ...adapter, lm_head: { rows: doubled } }, config), asked)
     expect(changed[9]).toBeCloseTo(2 * plain[9]!, 4)
     expect(
       apart(
