@@ -1,10 +1,12 @@
 // The table of studies: what each asks, its size when none is given, and what makes its page.
 import * as drafts from './drafts.mjs'
 import * as forgetting from './forgetting.mjs'
+import * as forms from './forms.mjs'
 import * as irc from './irc.mjs'
 import * as peers from './peers.mjs'
 import * as recipes from './recipes.mjs'
 import * as tables from './tables.mjs'
+import * as trees from './trees.mjs'
 import * as xquad from './xquad.mjs'
 
 /**
@@ -30,4 +32,4 @@ import * as xquad from './xquad.mjs'
  */
 
 /** @type {Readonly<Record<string, Study>>} */
-export const studies = { xquad, drafts, recipes, forgetting, tables, irc, peers }
+export const studies = { xquad, forms, trees, drafts, recipes, forgetting, tables, irc, peers }
