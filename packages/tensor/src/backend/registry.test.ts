@@ -20,6 +20,8 @@ test('a device that is closed is the default no longer, and one that is not the 
 })
 
 test('a CPU device has as many threads as OMP_NUM_THREADS says, and says so in its name', async () => {
+  process.env.OMP_NUM_THREADS = '5,2'
+  expect(threadsGiven()).toBe(5)
   process.env.OMP_NUM_THREADS = '3'
   const device = await openCpuDevice()
   expect(device.name).toMatch(/, 3 threads$/)
