@@ -153,7 +153,7 @@ async function train(
   const checkpoint = await checkpointToResume(outputDir, resume, device)
   const resumed =
     checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
-  const taken = await takenFor(opened, lora, settings.initAdapter)
+  const taken = await takenFor(opened, lora, checkpoint ?? settings.initAdapter)
   const from = taken && fittedSource(opened.weights, taken, lora)
   const model = await opened.decoder(device, settings.dtype, 'trained', from)
   const record = {
@@ -249,14 +249,14 @@ async function train(
   }
 }
 
-/** What LoftQ takes from the weights before it quantises the base: of a fresh adapter, or of one to start from. */
+/** What LoftQ takes from the weights before it quantises the base: of a fresh adapter, or as it is beside one to go on from. */
 async function takenFor(
   { weights, config }: OpenModel,
   lora: LoraConfig,
-  initAdapter: string | undefined,
+  folder: string | undefined,
 ): Promise<LowRankArrays | undefined> {
   if (!lora.loftqConfig) return undefined
-  return initAdapter === undefined ? await fitBase(weights, config, lora) : await readTaken(initAdapter, config, lora)
+  return folder === undefined ? await fitBase(weights, config, lora) : await readTaken(folder, config, lora)
 }
 
 /** A fresh adapter that starts from what quantising took; undefined for other starts, which need no weights but the decoder's. */
