@@ -56,6 +56,7 @@ export class Numbering {
     const number = anew ?? (counts[level] === undefined ? start : counts[level] + 1)
     counts.length = level
     counts[level] = number
-    return `${format.endsWith('Letter') && number >= 1 && number <= 26 ? String.fromCharCode(96 + number) : number}.`
+    if (!format.endsWith('Letter') || number < 1 || number > 26) return `${number}.`
+    return `${String.fromCharCode((format.startsWith('upper') ? 64 : 96) + number)}.`
   }
 }

@@ -72,7 +72,7 @@ describe('docx', () => {
       `<w:lvl w:ilvl="${n}"><w:start w:val="1"/><w:numFmt w:val="${format}"/></w:lvl>`
     const numbering = [
       `<w:abstractNum w:abstractNumId="0">${level(0, 'decimal')}${level(1, 'lowerLetter')}</w:abstractNum>`,
-      `<w:abstractNum w:abstractNumId="1">${level(0, 'bullet')}</w:abstractNum>`,
+      `<w:abstractNum w:abstractNumId="1">${level(0, 'bullet')}${level(1, 'upperLetter')}</w:abstractNum>`,
       ...[1, 2, 3].map((n) => {
         const anew = n === 3 ? '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>' : ''
         return `<w:num w:numId="${n}"><w:abstractNumId w:val="0"/>${anew}</w:num>`
@@ -91,6 +91,7 @@ describe('docx', () => {
       [
         p('three', item(0, 2)),
         p('point', item(0, 4)),
+        p('of it', item(1, 4)),
         p('no item', item(0, 0)),
         p('first', item(0, 3)),
         p('second', item(0, 3)),
@@ -103,7 +104,7 @@ describe('docx', () => {
     const texts = [
       '1. one\n  a. of it\n  b. and more\n2. two\n  a. of that',
       'a text',
-      '3. three\n- point',
+      '3. three\n- point\n  A. of it',
       'no item',
       '1. first\n2. second',
     ]
