@@ -15,7 +15,8 @@ export type Made = Partial<Record<FlagKey, string>>
  */
 export type Meaning =
   | { readonly to: FlagKey; readonly value?: (text: string) => string | undefined }
-  | { readonly make: (value: Written) => Made | readonly [why: string] }
+  /** `otherwise` is what is noted where nothing is made. */
+  | { readonly make: (value: Written) => Made | readonly [why: string]; readonly otherwise?: string }
   | { readonly note: string }
   | { readonly lack: string; readonly fine?: readonly string[] }
 
@@ -116,6 +117,7 @@ export const reports = note('reports only')
 /** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
 const tracker: Meaning = {
   make: (written) => (/tensorboard|all/.test(textOf(written)) ? { reportTo: 'tensorboard' } : {}),
+  otherwise: 'reports only',
 }
 export const speed = note('speed and memory only')
 const quantised = (method: string): Meaning => to('quantize', (text) => (isOn(text) ? method : undefined))

@@ -206,7 +206,9 @@ test('report_to: tensorboard is taken, other trackers are not', () => {
   expect(read(llamaFactoryYaml.replace('report_to: none', 'report_to: tensorboard')).flags).toMatchObject({
     reportTo: ['tensorboard'],
   })
-  expect(read(llamaFactoryYaml.replace('report_to: none', 'report_to: wandb')).flags).not.toHaveProperty('reportTo')
+  const { flags, notes } = read(llamaFactoryYaml.replace('report_to: none', 'report_to: wandb'))
+  expect(flags).not.toHaveProperty('reportTo')
+  expect(notes.find(({ key }) => key === 'report_to')?.why).toBe('reports only')
 })
 
 describe('what cannot be had', () => {

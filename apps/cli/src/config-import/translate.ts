@@ -75,7 +75,10 @@ export function translate(file: ReadonlyMap<string, Written>, tool: Tool, path: 
     } else if ('make' in meaning) {
       const result = meaning.make(written)
       if (Array.isArray(result)) tell(lacks, (result as readonly string[])[0]!)
-      else Object.assign(made, result)
+      else {
+        Object.assign(made, result)
+        if (meaning.otherwise !== undefined && Object.keys(result).length === 0) tell(notes, meaning.otherwise)
+      }
     } else if (text === undefined) tell(lacks, 'one value was expected')
     else {
       const value = meaning.value ? meaning.value(text) : text
