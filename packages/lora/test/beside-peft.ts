@@ -2,12 +2,13 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Sample } from '@jora/data'
+import { collate, type Batch, type Sample } from '@jora/data'
 import { decode, logits, openModel, type Decoder, type OpenModel } from '@jora/llama'
 import { tensor, setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { afterAll, beforeAll } from 'vitest'
 import type { Parts } from '../src/adapter/methods/method'
+import { TrainingStep, type LoraConfig } from '../src/index'
 
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../shared')
 export const modelDir = join(shared, 'models/stories260K')
@@ -42,6 +43,22 @@ export function peftSamples(): Sample[] {
     row,
   }))
 }
+
+/** A step as PEFT's goldens were trained. */
+export const stepOf = (config: LoraConfig): TrainingStep =>
+  new TrainingStep(base, {
+    lora: config,
+    adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    maxGradNorm: 1,
+  })
+
+/** Eight samples a step, or some of them. */
+export const batchOf = (samples: readonly Sample[], step: number, from = 0, count = 8): Batch =>
+  collate(
+    samples,
+    Array.from({ length: count }, (_, i) => 8 * (step - 1) + from + i),
+    { padId: 0 },
+  )
 
 /** What a golden says of scores: tokens, and how many of the last rows of their logits it has. */
 export interface GoldenScores {

@@ -1,7 +1,6 @@
 // LoftQ against PEFT: matrices in 4 and 8 bits, and 20 steps beside a base that was quantised anew, with the files they become.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate } from '@jora/data'
 import { openModel, type Decoder } from '@jora/llama'
 import { valuesOf, type Tensor } from '@jora/tensor'
 import { decodeFloats, encodeFloats, openSafetensors } from '@jora/tensor/safetensors'
@@ -10,6 +9,7 @@ import { describe, expect, test } from 'vitest'
 import {
   apart,
   base,
+  batchOf,
   device,
   fromBase64,
   hasModel,
@@ -21,6 +21,7 @@ import {
   readGolden,
   scoresOf,
   setUp,
+  stepOf,
 } from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
@@ -32,7 +33,6 @@ import {
   readTaken,
   savePeftAdapter,
   startAdapter,
-  TrainingStep,
   withAdapter,
   type Adapter,
   type LoraConfig,
@@ -133,15 +133,10 @@ describe.skipIf(!hasModel)('against PEFT on stories260K in 8 bits (needs ../shar
       ]),
     )
     const samples = peftSamples()
-    const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
-    const stepper = new TrainingStep(base, { lora: config, adamw, maxGradNorm: 1 })
+    const stepper = stepOf(config)
     let state = initState(adapter)
     for (const [i, { loss, gradNorm }] of golden.steps.entries()) {
-      const batch = collate(
-        samples,
-        Array.from({ length: 8 }, (_, k) => 8 * i + k),
-        { padId: 0 },
-      )
+      const batch = batchOf(samples, i + 1)
       const result = stepper.run(state, [batch], { step: i + 1, learningRate: golden.optimizer.learningRate, seed: 1 })
       state = result.state
       expect(Math.abs((await result.loss.item()) - loss), `loss of step ${i + 1}`).toBeLessThan(1e-4)

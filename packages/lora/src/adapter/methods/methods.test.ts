@@ -1,13 +1,13 @@
 // DoRA, PiSSA and OLoRA against PEFT: where they begin, 20 AdamW steps on real rows, and the files and weights they become.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate } from '@jora/data'
 import { tensor, type Tensor } from '@jora/tensor'
 import { openSafetensors } from '@jora/tensor/safetensors'
 import { describe, expect, test } from 'vitest'
 import {
   apart,
   base,
+  batchOf,
   device,
   fromBase64,
   hasModel,
@@ -17,6 +17,7 @@ import {
   readGolden,
   scoresOf,
   setUp,
+  stepOf,
 } from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
@@ -31,7 +32,6 @@ import {
   saveCheckpoint,
   savePeftAdapter,
   startAdapter,
-  TrainingStep,
   type Adapter,
   type LoraConfig,
   lowRankOf,
@@ -86,18 +86,7 @@ describe.skipIf(!hasModel)('against PEFT on stories260K (needs ../shared)', () =
     )
   }
 
-  const stepOf = (config: LoraConfig) =>
-    new TrainingStep(base, {
-      lora: config,
-      adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-      maxGradNorm: 1,
-    })
-  const batch = (step: number, from = 0, count = 8) =>
-    collate(
-      samples,
-      Array.from({ length: count }, (_, i) => 8 * (step - 1) + from + i),
-      { padId: 0 },
-    )
+  const batch = (...place: [step: number, from?: number, count?: number]) => batchOf(samples, ...place)
 
   describe.each(Object.entries<LoraConfig>(kinds))('%s', (name, config) => {
     const golden = readGolden<Golden>(`stories260K-${name}.json`)

@@ -1,7 +1,6 @@
 // Embedding and head trained whole, or by rows, against PEFT: 20 AdamW steps on real rows, and the files and models they become.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { collate } from '@jora/data'
 import { Generator, parseConfig } from '@jora/llama'
 import { tensor, type Tensor } from '@jora/tensor'
 import { openSafetensors } from '@jora/tensor/safetensors'
@@ -10,6 +9,7 @@ import { tinyConfig } from '../../../../llama/test/tiny-model'
 import {
   apart,
   base,
+  batchOf,
   device,
   fromBase64,
   hasModel,
@@ -18,6 +18,7 @@ import {
   readGolden,
   scoresOf,
   setUp,
+  stepOf,
 } from '../../../test/beside-peft'
 import { formula } from '../../../test/formula'
 import {
@@ -38,7 +39,6 @@ import {
   serializePeftAdapter,
   startAdapter,
   trainedNumbers,
-  TrainingStep,
   withAdapter,
   withArgument,
   type Adapter,
@@ -81,18 +81,7 @@ describe.skipIf(!hasModel)('against PEFT on stories260K (needs ../shared)', () =
     )
   }
 
-  const stepOf = (config: LoraConfig) =>
-    new TrainingStep(base, {
-      lora: config,
-      adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-      maxGradNorm: 1,
-    })
-  const batch = (step: number, from = 0, count = 8) =>
-    collate(
-      samples,
-      Array.from({ length: count }, (_, i) => 8 * (step - 1) + from + i),
-      { padId: 0 },
-    )
+  const batch = (...place: [step: number, from?: number, count?: number]) => batchOf(samples, ...place)
 
   describe.each(Object.entries(kinds))('%s', (name, config) => {
     const golden = readGolden<Golden>(`stories260K-${name}.json`)
