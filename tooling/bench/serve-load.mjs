@@ -1,5 +1,5 @@
 // `jora serve` under load: one client, then many at once, with streamed answers on contexts that they share or have alone.
-//   node serve-load.mjs --model MODEL [--device cpu] [--clients 32] [--contexts 4] [--seconds 120] [--words 700] [--max-tokens 64]
+//   node serve-load.mjs --model MODEL [--device cpu] [--clients 32] [--contexts 4] [--seconds 120] [--words 1000] [--max-tokens 64]
 //   jora serve --model MODEL --port 8000 &  node serve-load.mjs --url http://127.0.0.1:8000 [--pid PID]
 // With --model it starts the server, and ends it. --contexts says how many contexts there are; as many as clients, and each has its own.
 // Prints tokens a second of one at a time and of all together, their ratio, answers, refusals (429) and errors, and the server's memory
