@@ -65,10 +65,12 @@ interface Target {
 async function* produce({ name, stored, dtype }: Target, source: MergedTensors): AsyncGenerator<Uint8Array> {
   if (!source.changed(name) && dtype === stored) return yield* source.stored(name)
   if (!isFloatDType(dtype)) throw new TypeError(`${name} is ${dtype}, expected F32, F16 or BF16`)
+  let room: Uint16Array | undefined
   for await (const { values } of source.rows(name)) {
+    if (!room || room.length < values.length) room = new Uint16Array(values.length)
     let encoded: Uint8Array
     try {
-      encoded = encodeFloats(values, dtype)
+      encoded = encodeFloats(values, dtype, room)
     } catch (error) {
       throw new RangeError(`${name}: ${(error as Error).message}; merge with dtype bf16 or f32`, { cause: error })
     }

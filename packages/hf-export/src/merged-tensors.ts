@@ -57,6 +57,9 @@ export interface RowBlock {
  */
 export class MergedTensors implements AsyncDisposable {
   readonly config: DecoderConfig
+  /** What a block's bytes and values are read to: made anew for each, they would be gigabytes of garbage. */
+  readonly #bytes = new Uint8Array(blockBytes)
+  readonly #values = new Float32Array(blockBytes / 4)
   /** Every tensor as stored, in checkpoint order, those the config does not call for last. */
   readonly tensors: ReadonlyMap<string, WeightEntry>
 
@@ -105,7 +108,8 @@ export class MergedTensors implements AsyncDisposable {
   }
 
   /**
-   * The bytes of a tensor that safetensors can hold, as stored, without what the adapter changes, 4 MB at a time.
+   * The bytes of a tensor that safetensors can hold, as stored, without what the adapter changes, 4 MB at a time; each part holds until
+   * another block, of any tensor, is asked for.
    * @throws ExportError when a float is not finite
    */
   async *stored(name: string): AsyncGenerator<Uint8Array> {
@@ -113,7 +117,12 @@ export class MergedTensors implements AsyncDisposable {
     const length = isSafetensorsDType(type) ? safetensorsBytes(type, shape) : undefined
     if (length === undefined) throw new TypeError(`${name} is stored as ${type}, which safetensors does not hold`)
     for (let at = 0; at < length; at += blockBytes) {
-      const bytes = await this.model.weights.read(this.#stored(name), at, Math.min(length, at + blockBytes))
+      const bytes = await this.model.weights.read(
+        this.#stored(name),
+        at,
+        Math.min(length, at + blockBytes),
+        this.#bytes,
+      )
       if (isFloatDType(type) && !allFinite(bytes, type)) this.#notFinite(name)
       yield bytes
     }
@@ -127,7 +136,7 @@ export class MergedTensors implements AsyncDisposable {
   /**
    * The tensor, W + scale · B·A or what the adapter has in its place, in blocks of whole rows, about 4 MB each: the sum of ranks
    * in float64, the result in float32. A vector is one row. Of an adapter that LoftQ started W is that of its base, which is
-   * quantised a matrix at a time.
+   * quantised a matrix at a time. A block holds until another one, of any tensor, is asked for.
    * @param multiple rows of each block are a multiple of this, where the tensor's rows are
    * @throws ExportError when a value of the tensor is not finite
    */
@@ -144,7 +153,11 @@ export class MergedTensors implements AsyncDisposable {
       const to = Math.min(rows, from + step)
       const values =
         base?.slice(from * columns, to * columns) ??
-        decodeRows(await this.model.weights.read(this.#stored(name), from * rowBytes, to * rowBytes), stored)
+        decodeRows(
+          await this.model.weights.read(this.#stored(name), from * rowBytes, to * rowBytes, this.#bytes),
+          stored,
+          this.#values,
+        )
       if (!allFinite(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 'F32')) this.#notFinite(name)
       if (delta) delta.method.merge(delta.parts, values, from, delta.r, delta.scale)
       replaced?.put(values, from)

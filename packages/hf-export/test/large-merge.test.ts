@@ -111,7 +111,7 @@ beforeAll(async () => {
 afterAll(() => program?.remove())
 
 test.skipIf(!isRoomy)(
-  '1.8 GB merge in less than 0.75 GB of memory (needs 5 GB of free disk)',
+  '1.8 GB merge in less than 0.3 GB of memory (needs 5 GB of free disk)',
   { timeout: 300_000 },
   async () => {
     const folder = mkdtempSync(join(root, 'try-'))
@@ -128,8 +128,8 @@ test.skipIf(!isRoomy)(
       timeout: 240_000,
     })
     const { peakMemory } = JSON.parse(stdout) as Measured
-    // 0.14 GB where nothing else runs; collecting garbage falls behind where other tests do.
-    expect(peakMemory).toBeLessThan(0.75e9)
+    // 0.12 GB, whatever else runs: blocks are read to the same memory, so that no garbage waits to be collected.
+    expect(peakMemory).toBeLessThan(0.3e9)
 
     const index = 'model.safetensors.index.json'
     expect(await readFile(join(job.outputDir, index))).toEqual(await readFile(join(job.modelDir, index)))

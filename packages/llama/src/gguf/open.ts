@@ -108,9 +108,9 @@ class GgufSource implements OpenWeights {
     return this.#isPlain(name) ? file.range(info.name) : undefined
   }
 
-  async read(name: string, from = 0, to = this.#of(name).info.bytes): Promise<Uint8Array> {
+  async read(name: string, from = 0, to = this.#of(name).info.bytes, into?: Uint8Array): Promise<Uint8Array> {
     const { file, info } = this.#of(name)
-    if (this.#isPlain(name)) return file.readRange(info.name, from, to)
+    if (this.#isPlain(name)) return file.readRange(info.name, from, to, into)
     const bytes = await file.readRange(info.name, 0, info.bytes)
     if (this.#isOffset(name)) {
       const { normOffset } = this.config

@@ -60,9 +60,9 @@ class SafetensorsSource implements OpenWeights {
     return file.range(stored)
   }
 
-  read(name: string, from = 0, to = this.range(name).length): Promise<Uint8Array> {
+  read(name: string, from = 0, to = this.range(name).length, into?: Uint8Array): Promise<Uint8Array> {
     const { file, stored } = this.#owner(name)
-    return file.readRange(stored, from, to)
+    return file.readRange(stored, from, to, into)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

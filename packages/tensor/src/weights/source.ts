@@ -27,10 +27,11 @@ export interface WeightEntry {
 export interface WeightSource extends AsyncDisposable {
   readonly entries: ReadonlyMap<string, WeightEntry>
   /**
-   * Bytes `from` (included) to `to` (excluded) of the weight's rows as they are stored, in a new array; all of them when
-   * both are absent. Of blocks, whole ones.
+   * Bytes `from` (included) to `to` (excluded) of the weight's rows as they are stored; all of them when both are absent. Of
+   * blocks, whole ones. They are in a new array, or at the start of `into`, which whoever reads a large weight in parts gives
+   * again and again, where they are a file's own and there is room.
    */
-  read(name: string, from?: number, to?: number): Promise<Uint8Array>
+  read(name: string, from?: number, to?: number, into?: Uint8Array): Promise<Uint8Array>
   /** Where its bytes are in a file, for a device to map; undefined where they are made from what a file holds. */
   range?(name: string): FileRange | undefined
 }

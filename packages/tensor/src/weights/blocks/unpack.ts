@@ -27,15 +27,16 @@ const unpackers: Readonly<Record<QuantType, UnpackBlock>> = {
 
 /**
  * The float32 values of whole blocks of `type`, bit for bit those of ggml. Of f32 it is a view of `bytes` where their
- * alignment allows.
+ * alignment allows; of others they are at the start of `into` where that is given and has room, else in a new array.
  */
-export function decodeRows(bytes: Uint8Array, type: BlockType): Float32Array {
+export function decodeRows(bytes: Uint8Array, type: BlockType, into?: Float32Array): Float32Array {
   if (type === 'f32') return decodeFloats(bytes, 'F32')
-  if (type === 'f16') return decodeFloats(bytes, 'F16')
-  if (type === 'bf16') return decodeFloats(bytes, 'BF16')
+  if (type === 'f16') return decodeFloats(bytes, 'F16', into)
+  if (type === 'bf16') return decodeFloats(bytes, 'BF16', into)
   const { blockBytes, blockElements } = blockTypes[type]
   const unpack = unpackers[type]
-  const out = new Float32Array((bytes.length / blockBytes) * blockElements)
+  const count = (bytes.length / blockBytes) * blockElements
+  const out = into && into.length >= count ? into.subarray(0, count) : new Float32Array(count)
   for (let at = 0, to = 0; at < bytes.length; at += blockBytes, to += blockElements) unpack(bytes, at, out, to)
   return out
 }

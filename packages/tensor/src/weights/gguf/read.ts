@@ -17,8 +17,11 @@ export interface GgufFile extends AsyncDisposable {
   readFile(position: number, length: number): Promise<Uint8Array>
   /** Where the bytes of a tensor are. */
   range(name: string): FileRange
-  /** Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start, in a new array. */
-  readRange(name: string, from: number, to: number): Promise<Uint8Array>
+  /**
+   * Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start: at the start of `into` where it is given
+   * and has room, else in a new array.
+   */
+  readRange(name: string, from: number, to: number, into?: Uint8Array): Promise<Uint8Array>
 }
 
 /**
@@ -73,9 +76,9 @@ class OpenGguf implements GgufFile {
     return { path: this.file.realPath, offset: this.#dataStart + offset, length: bytes }
   }
 
-  async readRange(name: string, from: number, to: number): Promise<Uint8Array> {
+  async readRange(name: string, from: number, to: number, into?: Uint8Array): Promise<Uint8Array> {
     const { offset } = this.tensors.get(name)!
-    return readAt(this.file, this.path, this.#dataStart + offset + from, to - from)
+    return readAt(this.file, this.path, this.#dataStart + offset + from, to - from, into)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -84,8 +87,14 @@ class OpenGguf implements GgufFile {
   }
 }
 
-async function readAt(file: SharedFile, path: string, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
+async function readAt(
+  file: SharedFile,
+  path: string,
+  position: number,
+  length: number,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
+  const bytes = into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length)
   const done = await file.read(bytes, position)
   if (done < length) throw new GgufError(`${path} ends at byte ${position + done}, expected ${position + length}`)
   return bytes

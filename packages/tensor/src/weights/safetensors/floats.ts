@@ -41,30 +41,38 @@ function toHalf(value: number): number {
   return sign | (bits[0]! - 0x3f000000)
 }
 
-/** Little-endian elements of `dtype` as float32, exact. Of F32 it is a view of `bytes` where their alignment allows. */
-export function decodeFloats(bytes: Uint8Array, dtype: FloatDType): Float32Array {
+/** The start of `into` where it has room, else a new array. */
+const room = <T extends Float32Array | Uint16Array>(make: new (length: number) => T, count: number, into?: T): T =>
+  into && into.length >= count ? (into.subarray(0, count) as T) : new make(count)
+
+/**
+ * Little-endian elements of `dtype` as float32, exact. Of F32 it is a view of `bytes` where their alignment allows; of others
+ * it is at the start of `into` where that is given and has room, else a new array.
+ */
+export function decodeFloats(bytes: Uint8Array, dtype: FloatDType, into?: Float32Array): Float32Array {
   const aligned = bytes.byteOffset % floatBytes[dtype] === 0 ? bytes : bytes.slice()
   const count = aligned.byteLength / floatBytes[dtype]
   if (dtype === 'F32') return new Float32Array(aligned.buffer, aligned.byteOffset, count)
   const patterns = new Uint16Array(aligned.buffer, aligned.byteOffset, count)
-  const values = new Float32Array(count)
+  const values = room(Float32Array, count, into)
   if (dtype === 'F16') {
     const table = halfTable()
     for (let i = 0; i < count; i++) values[i] = table[patterns[i]!]!
   } else {
-    const words = new Uint32Array(values.buffer)
+    const words = new Uint32Array(values.buffer, values.byteOffset, count)
     for (let i = 0; i < count; i++) words[i] = patterns[i]! << 16
   }
   return values
 }
 
 /**
- * float32 as elements of `dtype`, each rounded once, to nearest even.
+ * float32 as elements of `dtype`, each rounded once, to nearest even. Of F32 they are a view of `values`; of others they are
+ * at the start of `into` where that is given and has room, else a new array.
  * @throws RangeError for a finite value past the largest of `dtype`
  */
-export function encodeFloats(values: Float32Array, dtype: FloatDType): Uint8Array {
+export function encodeFloats(values: Float32Array, dtype: FloatDType, into?: Uint16Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  const patterns = new Uint16Array(values.length)
+  const patterns = room(Uint16Array, values.length, into)
   const infinity = dtype === 'F16' ? 0x7c00 : 0x7f80
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
   for (let i = 0; i < values.length; i++) {
@@ -75,5 +83,5 @@ export function encodeFloats(values: Float32Array, dtype: FloatDType): Uint8Arra
     if ((patterns[i]! & 0x7fff) === infinity && Number.isFinite(value))
       throw new RangeError(`${value} is past the range of ${dtype}`)
   }
-  return new Uint8Array(patterns.buffer)
+  return new Uint8Array(patterns.buffer, patterns.byteOffset, patterns.byteLength)
 }

@@ -18,8 +18,11 @@ export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
   range(name: string): FileRange
   /** All of the tensor's bytes, in a new array. */
   read(name: string): Promise<Uint8Array>
-  /** Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start, in a new array. */
-  readRange(name: string, from: number, to: number): Promise<Uint8Array>
+  /**
+   * Bytes `from` (included) to `to` (excluded) of the tensor, counted from its start: at the start of `into` where it is given
+   * and has room, else in a new array.
+   */
+  readRange(name: string, from: number, to: number, into?: Uint8Array): Promise<Uint8Array>
   /** Closes the file; a second call does nothing. */
   close(): Promise<void>
 }
@@ -73,14 +76,14 @@ class OpenFile implements SafetensorsFile {
     return this.readRange(name, 0, this.range(name).length)
   }
 
-  async readRange(name: string, from: number, to: number): Promise<Uint8Array> {
+  async readRange(name: string, from: number, to: number, into?: Uint8Array): Promise<Uint8Array> {
     const { offset, length } = this.range(name)
     if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || from > to || to > length) {
       const what = `bytes ${from} to ${to} of tensor ${JSON.stringify(name)}, which has ${length}`
       throw new RangeError(`safetensors: ${this.path}: ${what}`)
     }
     if (!this.#file) throw new Error(`safetensors: ${this.path}: read of ${JSON.stringify(name)} after close`)
-    return readAt(this.#file, this.path, offset + from, to - from)
+    return readAt(this.#file, this.path, offset + from, to - from, into)
   }
 
   async readFile(position: number, length: number): Promise<Uint8Array> {
@@ -99,10 +102,16 @@ class OpenFile implements SafetensorsFile {
   }
 }
 
-async function readAt(file: SharedFile, path: string, position: number, length: number): Promise<Uint8Array> {
+async function readAt(
+  file: SharedFile,
+  path: string,
+  position: number,
+  length: number,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
-    bytes = new Uint8Array(length)
+    bytes = into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length)
   } catch (cause) {
     throw new RangeError(`safetensors: ${path}: no room for ${length} bytes at once: use readRange`, { cause })
   }
