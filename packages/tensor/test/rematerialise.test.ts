@@ -23,7 +23,12 @@ const random = (shape: readonly number[], seed: number) =>
 type Layer = (x: Tensor, w: Tensor, adapter: Tensor) => Tensor
 
 /** Elements that each further layer adds to the peak of loss and gradient by its adapter, the weights being frozen. */
-function keptByLayer(layer: Layer, shape: readonly number[], width: number): number {
+function keptByLayer(
+  layer: Layer,
+  shape: readonly number[],
+  width: number,
+  define = (graph: Graph) => decompose(graph, ({ op }) => op === 'rmsNorm' || op === 'rmsNormGrad'),
+): number {
   const x = random(shape, 1)
   const weights = Array.from({ length: 9 }, (_, i) => random([width, width], i + 2))
   const peak = (depth: number): number => {
@@ -32,7 +37,7 @@ function keptByLayer(layer: Layer, shape: readonly number[], width: number): num
     const graph: Graph = j.makeGraph((as: readonly Tensor[]) => j.grad(loss)(as))(
       weights.slice(0, depth).map(() => random([width], 3)),
     )
-    return peakElements(simplify(decompose(graph, ({ op }) => op === 'rmsNorm' || op === 'rmsNormGrad')))
+    return peakElements(simplify(define(graph)))
   }
   return (peak(9) - peak(5)) / 4
 }
@@ -56,10 +61,15 @@ describe('the backward pass', () => {
       const of = (shift: number) => j.linear(j.mul(x, a), j.add(w, shift))
       return j.add(x, j.attention(of(0), of(1), of(2)))
     }
+    const size = heads * seq * width
     const kept = keptByLayer(layer, [1, heads, seq, width], width)
     // x, q, k, v and the output of attention, which its gradient reads: linear in the length, where probabilities are not.
-    expect(kept).toBeLessThan(6 * heads * seq * width)
+    expect(kept).toBeLessThan(6 * size)
     expect(kept).toBeLessThan(heads * seq * seq)
+    // On the CPU the output is not read.
+    const onCpu = keptByLayer(layer, [1, heads, seq, width], width, (graph) => device.decomposed!(graph))
+    expect(onCpu).toBeGreaterThanOrEqual(4 * size)
+    expect(onCpu).toBeLessThan(4.5 * size)
   })
 
   test('gives the gradients that finite differences give', async () => {

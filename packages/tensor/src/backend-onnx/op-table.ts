@@ -81,17 +81,17 @@ function uniform(b: OnnxBuilder, key: string, shape: Shape, stream: number, layo
   return b.node('Reshape', [b.node('Mul', [top, b.scalar('f32', 2 ** -24)]), b.int64s(shape)])
 }
 
-/** A zero (int64 [1]) that exists only once `token` does. ONNX Runtime cannot fold it: the token might be NaN. */
-const zeroAfter = (b: OnnxBuilder, token: string): string =>
-  b.shared(`zero after ${token}`, () => {
-    const first = b.node('Slice', [b.node('Reshape', [token, b.int64s([-1])]), b.int64s([0]), b.int64s([1])])
-    const never = b.node('And', [b.node('IsNaN', [first]), b.scalar('bool', 0)])
-    return b.node('Cast', [never], { to: BigInt(onnxType.i64) })
-  })
+/** No sizes (int64 [0]) that are there only once `token` is: its elements are not read, and no pass works the shape out before. */
+const nothingAfter = (b: OnnxBuilder, token: string): string =>
+  b.shared(`nothing after ${token}`, () => b.node('Shape', [token], { start: 0n, end: 0n }))
 
 /** `x`, available only after `token`: a Reshape to its own shape, which copies nothing. */
-export const after = (b: OnnxBuilder, x: string, { shape, dtype }: Aval, token: string): string =>
-  b.declared(b.node('Reshape', [x, b.node('Add', [b.int64s(shape), zeroAfter(b, token)])]), dtype, shape)
+export const after = (b: OnnxBuilder, x: string, { shape, dtype }: Aval, token: string): string => {
+  const own = b.shared(`sizes ${shape.join()} after ${token}`, () =>
+    b.node('Concat', [nothingAfter(b, token), b.int64s(shape)], { axis: 0n }),
+  )
+  return b.declared(b.node('Reshape', [x, own]), dtype, shape)
+}
 
 export const onnxLowerings: {
   readonly [K in OpName]:

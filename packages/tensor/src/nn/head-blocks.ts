@@ -7,7 +7,8 @@ import { dot } from '../ops/linalg'
 import { reshape, sliceAxis } from '../ops/movement'
 import { max, softmax, sum } from '../ops/reduce'
 import type { Tensor } from '../tensor'
-import { inF32, onceDone, type Definitions } from './decompositions'
+import { inF32, onceDone } from './blocks'
+import type { Definitions } from './decompositions'
 
 /** Elements of a block of logits, and of the weight's rows that give it, for heads that this cuts into few blocks. */
 const blockElements = 2 ** 21
