@@ -1,14 +1,12 @@
 // checkMerged, checkPeft: a written model or adapter folder read back and held against what it was made from.
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { describeModel, openModel, type OpenModel } from '@jora/llama'
+import { describeModel, indexFile, modelFiles, openModel, type OpenModel } from '@jora/llama'
 import { loraScaling, readAdapter, type ModuleArrays } from '@jora/lora'
 import { decodeFloats, encodeFloats, floatBytes, isFloatDType } from '@jora/tensor/safetensors'
 import type { WeightEntry } from '@jora/tensor/weights'
 import { ExportError } from './export-error'
 import { MergedTensors } from './merged-tensors'
-import { modelFiles } from './model-files'
-import { indexFile } from './shards'
 
 /** What a check of a written folder found. */
 export interface FolderReport {

@@ -1,6 +1,7 @@
 // mergeAdapter: a Hugging Face model folder with a LoRA adapter folded into its weights.
 import { readdir, realpath, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { ggufDType, modelFiles, writeModel } from '@jora/llama'
 import { ConfigError, promptFile, readPrompt, writePrompt } from '@jora/lora'
 import { writeFolderAtomic } from '@jora/tensor/files'
 import {
@@ -8,14 +9,11 @@ import {
   isFloatDType,
   isSafetensorsDType,
   safetensorsBytes,
-  writeSafetensors,
   type FloatDType,
   type SafetensorsDType,
 } from '@jora/tensor/safetensors'
 import type { WeightType } from '@jora/tensor/weights'
 import { MergedTensors } from './merged-tensors'
-import { ggufDType, modelFiles, writeModelFiles } from './model-files'
-import { indexFile, planShards, shardIndex } from './shards'
 
 /** What {@link mergeAdapter} reads, and where it writes. */
 export interface MergeOptions {
@@ -121,29 +119,21 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const wanted = dtype && dtypes[dtype]
   await using source = await MergedTensors.open(options.modelDir, options.adapterDir)
   const targets = planTensors(source, wanted)
-  const shards = planShards(targets, maxShardBytes)
 
   const beside = await modelFiles(source.model, wanted, source.config)
-  const files = shards.map(({ file }) => file)
+  const files: string[] = []
   const fill = async (folder: string) => {
     let done = 0
-    for (const { file, tensors } of shards) {
-      const entries = tensors.map((target) => ({
-        name: target.name,
-        dtype: target.dtype,
-        shape: target.shape,
-        async *data() {
-          yield* produce(target, source)
-          onProgress?.(++done, targets.length)
-        },
-      }))
-      await writeSafetensors(join(folder, file), entries, { format: 'pt' })
-    }
-    if (shards.length > 1) {
-      await writeFile(join(folder, indexFile), shardIndex(shards))
-      files.push(indexFile)
-    }
-    files.push(...(await writeModelFiles(folder, beside)))
+    const tensors = targets.map((target) => ({
+      name: target.name,
+      dtype: target.dtype,
+      shape: target.shape,
+      async *data() {
+        yield* produce(target, source)
+        onProgress?.(++done, targets.length)
+      },
+    }))
+    files.push(...(await writeModel(folder, { tensors, files: beside, maxShardBytes })))
     const prompt = options.adapterDir === undefined ? undefined : await readPrompt(options.adapterDir)
     if (prompt) {
       await writePrompt(folder, { template: prompt.template })

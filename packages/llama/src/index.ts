@@ -26,6 +26,9 @@ export {
   type ResolvedModel,
   type ResolveOptions,
 } from './hub'
+export { ggufDType, isLicence, modelFiles } from './save/model-files'
+export { indexFile, planShards, shardIndex, type Shard } from './save/shards'
+export { writeModel, type WrittenModel, type WrittenTensor } from './save/write-model'
 export { importLlama2c, type ImportedLlama2c, type ImportLlama2cOptions } from './import/import-llama2c'
 export { encoderShapes, encode, embed, type Encoder } from './encoder/model'
 export { parseEncoderConfig, type EncoderConfig } from './encoder/config'

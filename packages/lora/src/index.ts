@@ -37,7 +37,8 @@ export { hashModel, modelFolder } from './earlier'
 export { fingerprint } from './runs/hashes'
 /** @deprecated Import them from `@jora/tensor/files`; they leave this package with the next release. */
 export { explainNoRoom, makeFolder, writeFileAtomic, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
-export { isLicence } from './card/licence'
+/** @deprecated Import it from `@jora/llama`; it leaves this package with the next release. */
+export { isLicence } from '@jora/llama'
 export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines } from './runs/log'
 /** @deprecated Import them from `@jora/shard/open`; they leave this package with the next release. */
 export { openDevice, openMesh, type DeviceOptions, type Launcher, type MeshOptions } from '@jora/shard/open'

@@ -72,11 +72,14 @@ export {
   loraRank,
   loraScaling,
   methodName,
+  wholeOf,
   type LoraConfig,
   type LoraScale,
   type MethodName,
   type Patterns,
+  type WholeSettings,
 } from './settings/lora-config'
+export { wholeModules, type WholeModule, type WholeWeights } from './adapter/whole/weights'
 export { modelCard, type CardInfo, type CardLora, type CardTraining } from './card/model-card'
 export {
   anyProcess,

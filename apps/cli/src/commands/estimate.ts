@@ -27,6 +27,7 @@ import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
+const { finetuningType, trainableLayers, trainableModules } = trainFlags
 const { modulesToSave, ensureWeightTying, trainableTokenIndices } = trainFlags
 const { batchSize, gradientAccumulationSteps, mesh, optimizer } = trainFlags
 
@@ -51,6 +52,9 @@ const flags = {
     useRslora,
     useDora,
     initLoraWeights,
+    finetuningType,
+    trainableLayers,
+    trainableModules,
     modulesToSave,
     ensureWeightTying,
     trainableTokenIndices,
@@ -132,9 +136,18 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   }
   const style = styleFor(io.stdout, io.env)
   io.stdout.write(
-    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${mesh.size > 1 ? `each device of a mesh ${mesh} of ` : ''}${about.device} · LoRA r ${lora.r} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
+    `${style.bold(about.model!)}, ${parameters(about.parameters)} parameters, on ${mesh.size > 1 ? `each device of a mesh ${mesh} of ` : ''}${about.device} · ${lora.whole ? (lora.whole.layers === undefined ? 'all weights' : 'layers of it') : `LoRA r ${lora.r}`} · ${count(about.batch)} × ${count(about.gradientAccumulationSteps)} rows a step\n\n`,
   )
-  const heads = ['tokens', 'layers', 'weights', 'adapter, AdamW', 'activations', 'in all', '', '']
+  const heads = [
+    'tokens',
+    'layers',
+    'weights',
+    lora.whole ? 'trained, AdamW' : 'adapter, AdamW',
+    'activations',
+    'in all',
+    '',
+    '',
+  ]
   const rows = estimates.map((e) => [
     count(e.seq),
     e.checkpointing ? 'checkpointed' : 'kept',

@@ -44,20 +44,33 @@ function beside({ modulesToSave = [], trainableTokenIndices: tokens = [] }: Lora
   return rows > 0 ? `${whole}, ${plural(rows, 'token')}` : whole
 }
 
+/** What is trained: an adapter, or weights of the model itself. */
+function trained(config: LoraConfig): string {
+  const { r, targetModules, whole } = config
+  if (!whole) return `${methodTitles[methodName(config)]} r ${r} on ${[targetModules].flat().join(',')}`
+  const { layers, modules } = whole
+  if (layers === undefined) return 'all weights'
+  const which =
+    typeof layers === 'number'
+      ? `the ${layers > 0 ? 'last' : 'first'} ${plural(Math.abs(layers), 'layer')}`
+      : `layers ${layers.join(',')}`
+  return `${modules === undefined ? '' : `${[modules].flat().join(',')} of `}${which}`
+}
+
 /** Model, adapter, samples, tokens and steps, in that order. */
 export function runFacts(
   config: JoraConfig,
   dataset: JoraDataset,
   run: { readonly model: ModelRef; readonly parameters: number; readonly totalSteps: number },
 ): string[] {
-  const { loraR, targetModules, modelPath } = config.settings
+  const { modelPath } = config.settings
   const { samples, tokens, contexts } = dataset.statistics.train
   const held = dataset.statistics.heldOut.samples
   const heldOut = held > 0 ? ` (${count(held)} held out)` : ''
   const shared = dataset.packing === 'tree' ? ` on ${plural(contexts, 'context')}` : ''
   return [
     run.model.id ?? basename(resolve(modelPath)),
-    `${methodTitles[methodName(config.train.lora)]} r ${loraR} on ${[targetModules].flat().join(',')}${beside(config.train.lora)} (${short(run.parameters)} parameters)`,
+    `${trained(config.train.lora)}${beside(config.train.lora)} (${short(run.parameters)} parameters)`,
     `${plural(samples, 'sample')}${shared}${heldOut}`,
     `${short(tokens)} tokens an epoch`,
     plural(run.totalSteps, 'step'),
@@ -114,7 +127,9 @@ const metricLabel = (metric: WatchMetric): string =>
 /** Commands that use the new adapter, without the program's name. */
 export function nextCommands(values: TrainValues, { packing, prompt }: JoraDataset): string[] {
   const { model, dataset, outputDir, split, seed, mesh } = values
-  const adapter = `--adapter ${shellWord(outputDir)}`
+  // Weights that were trained themselves are a model.
+  const isModel = (values.finetuningType ?? 'lora') !== 'lora'
+  const adapter = `--${isModel ? 'model' : 'adapter'} ${shellWord(outputDir)}`
   const both = `--model ${shellWord(model)} ${adapter}`
   const sameSeed = seed === trainFlags.seed.fallback ? '' : ` --seed ${seed}`
   const heldOut = split < 1 ? ` --split ${split}${sameSeed}` : ''
@@ -130,9 +145,11 @@ export function nextCommands(values: TrainValues, { packing, prompt }: JoraDatas
   return [
     `generate ${adapter}${where} ${asks} "…"`,
     ...(isPreference ? [] : [`eval ${adapter} --dataset ${shellWord(dataset)}${heldOut}${where}`]),
-    // A GGUF file is not merged: llama.cpp lays the adapter over it.
-    /\.gguf$/i.test(model)
-      ? `export --format gguf-lora ${both} --output ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}.gguf`)}`
-      : `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
+    isModel
+      ? `export --format gguf ${adapter} --output ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}.gguf`)}`
+      : // A GGUF file is not merged: llama.cpp lays the adapter over it.
+        /\.gguf$/i.test(model)
+        ? `export --format gguf-lora ${both} --output ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}.gguf`)}`
+        : `merge ${both} --output-dir ${shellWord(`${outputDir.replace(/[/\\]+$/, '')}-merged`)}`,
   ]
 }

@@ -1,7 +1,15 @@
 // The flags of `jora train`, and the settings they make.
 import { join } from 'node:path'
 import { parseJsonFile, readTextIfThere } from '@jora/data'
-import { ConfigError, JoraConfig, parsePeftConfig, type GivenSettings, type LoraConfig } from '@jora/lora'
+import {
+  ConfigError,
+  JoraConfig,
+  parsePeftConfig,
+  wholeOf,
+  type GivenSettings,
+  type LoraConfig,
+  type WholeSettings,
+} from '@jora/lora'
 import { flagOf, fromNames, recipes, settings, toNames, type RecipeName, type Setting } from '@jora/lora/settings'
 import { datasetFlag } from '../dataset-file'
 import { UsageError } from '../errors'
@@ -38,8 +46,9 @@ export const withRecipe = <V extends { readonly recipe: RecipeName }>(values: V,
 /** The adapter that flags describe. */
 export const loraOf = (
   values: Pick<TrainValues, 'loraR' | 'loraAlpha' | 'targetModules' | 'useRslora' | 'useDora' | 'initLoraWeights'> &
-    Partial<Pick<TrainValues, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices'>>,
+    Partial<Pick<TrainValues, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices' | keyof WholeSettings>>,
 ): Omit<LoraConfig, 'dropout'> => ({
+  ...wholePart(values),
   r: values.loraR,
   alpha: values.loraAlpha,
   targetModules: values.targetModules,
@@ -50,6 +59,11 @@ export const loraOf = (
   ...(values.ensureWeightTying && { ensureWeightTying: true }),
   ...(values.trainableTokenIndices !== undefined && { trainableTokenIndices: tokenList(values.trainableTokenIndices) }),
 })
+
+const wholePart = (values: WholeSettings): Pick<LoraConfig, 'whole'> => {
+  const whole = wholeOf(values)
+  return whole ? { whole } : {}
+}
 
 const tokenList = <T>(indices: T | number): T | number[] => (typeof indices === 'number' ? [indices] : indices)
 

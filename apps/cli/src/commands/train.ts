@@ -143,7 +143,7 @@ async function train(
       display.log(
         style.dim(`the held-out loss was lowest, ${lowest.loss.toFixed(4)}, after step ${lowest.step}: ${lowest.path}`),
       )
-    display.log(`\nThe adapter is in ${style.bold(outputDir)}. Next:`)
+    display.log(`\nThe ${config.train.lora.whole ? 'model' : 'adapter'} is in ${style.bold(outputDir)}. Next:`)
     for (const line of nextCommands(values, dataset)) display.log(`  ${style.cyan(`${program(io)} ${line}`)}`)
     await leave(device)
   } catch (error) {

@@ -2,8 +2,7 @@
 import type { Stats } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve, sep } from 'node:path'
-import { companionFiles, hubClient, HubError, resolveModel } from '@jora/llama'
-import { isLicence } from '@jora/lora'
+import { companionFiles, hubClient, HubError, isLicence, resolveModel } from '@jora/llama'
 
 /** A file to be pushed. */
 export interface LocalFile {

@@ -76,7 +76,8 @@ export const emptyAdapter = (model: DecoderConfig, config: LoraConfig, device?: 
 
 /**
  * A fresh adapter of any method for `decoder`, whose weights are read one at a time where the method starts from them.
- * @param original a weight as it was before it was quantised, f32, row-major, for methods that start from what that took
+ * @param original a weight as the model's files have it, f32, row-major, for methods that start from what quantising took, and for
+ *   weights that are trained whole
  * @throws ConfigError for settings that do not fit the model
  */
 export async function startAdapter(
@@ -94,8 +95,8 @@ export async function startAdapter(
     )
   const adapter: Record<string, ModuleParts<Tensor>> = {}
   for (const { name, part, shape, base, ids } of replacedModules(decoder.config, config)) {
-    const data = await readWeight(decoder, base)
-    const matrix = uploadMatrix({ data: ids ? rowsAt(data, shape[1], ids) : data, shape }, device)
+    const data = config.whole && original ? await original(base) : await readWeight(decoder, base)
+    const matrix = uploadMatrix({ data: ids ? rowsAt(data, shape[1]!, ids) : data, shape }, device)
     adapter[name] = part === 'weight' ? { weight: matrix } : { rows: matrix }
   }
   for (const [index, module] of adaptedModules(decoder.config, config).entries()) {

@@ -15,7 +15,7 @@ export interface AdaptedModule {
 /** The settings that tell which modules are adapted. */
 export type TargetSettings = Pick<
   LoraConfig,
-  'targetModules' | 'excludeModules' | 'layersToTransform' | 'layersPattern'
+  'targetModules' | 'excludeModules' | 'layersToTransform' | 'layersPattern' | 'whole'
 >
 
 /** Every module that can be adapted, in checkpoint order: the linear layers of the decoder's blocks. */
@@ -59,10 +59,11 @@ export function isTarget(name: string, settings: TargetSettings): boolean {
 }
 
 /**
- * The modules that the settings adapt, in checkpoint order.
+ * The modules that the settings adapt, in checkpoint order; none where the model's own weights are trained.
  * @throws ConfigError for a target that no module has, and when nothing is left to adapt
  */
 export function adaptedModules(model: DecoderConfig, settings: TargetSettings): AdaptedModule[] {
+  if (settings.whole) return []
   const linears = linearModules(model)
   const { targetModules: targets } = settings
   const known = () => [...new Set(linears.map(({ name }) => name.split('.').at(-1)!))].join(', ')

@@ -1,9 +1,7 @@
 // The licence of a folder: which of its files are one, and what they say it is.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-
-/** Whether a file of that name is a licence or belongs to one. Licences ask to travel with the weights. */
-export const isLicence = (name: string): boolean => /^(licen[cs]e|notice|use_policy)(\.|$)/i.test(name)
+import { isLicence } from '@jora/llama'
 
 /** The Hub's identifiers of licences that say who they are. */
 const licences: readonly [text: RegExp, id: string][] = [

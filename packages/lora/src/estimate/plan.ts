@@ -23,6 +23,7 @@ import {
 } from '@jora/tensor'
 import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetensors'
 import type { GpuProfile } from '@jora/tensor/webgpu'
+import { withoutTrained } from '../adapter/replaced/apply'
 import { multipliedWeights } from './flops'
 import { StepLoop, type Workload } from './workload'
 
@@ -128,8 +129,9 @@ export async function planStep(
   const planning = gpu ?? (await import('@jora/tensor/onnx')).openCpuPlan()
   const device: Device =
     mesh && mesh.size > 1 ? new MeshDevice(mesh, { devices: [planning], transport: others(mesh.size) }) : planning
-  const decoder = await model.open(device)
-  const dtype = await chooseDType(options.dtype, device, decoder.weights)
+  const opened = await model.open(device)
+  const dtype = await chooseDType(options.dtype, device, opened.weights)
+  const decoder = withoutTrained(opened, work.lora)
   const loop = new StepLoop({ ...decoder, dtype, checkpointLayers: options.checkpointing }, work, device)
   await device.synchronize()
   const before = gpu?.counters.dispatches ?? 0

@@ -1,4 +1,4 @@
-// Checkpoints: adapter, optimiser, data cursor and seeds, written whole or not at all, independent of the device.
+// Checkpoints: adapter (or model, where its own weights are trained), optimiser, data cursor and seeds, written whole or not at all, independent of the device.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTemporaries, removeWhole, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
@@ -15,10 +15,11 @@ import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import { fromFirst } from '../train/on-mesh'
 import { restored } from '../adapter/host'
 import { methodOf } from '../adapter/methods'
-import { adapterArrays, adapterEntries, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
-import { peftConfig } from '../adapter/peft/peft-config'
-import { besideOf, keepsFiles, writePeftFiles, type AdapterInfo } from '../adapter/peft/peft-folder'
+import type { Adapter } from '../adapter/adapter'
+import { adapterArrays, adapterWeightsFile, momentEntries, uploadAdapter } from '../adapter/peft/peft'
+import { trainedFiles, type TrainedInfo } from '../adapter/save-trained'
 import { adaptedModules } from '../adapter/target-modules'
+import { readWhole, wholeEntries, wholeWeightsFile } from '../adapter/whole/files'
 import type { Progress } from '../train/trainer'
 import { slotNames, type SlotName, type TrainState } from '../train/training-step'
 
@@ -48,17 +49,18 @@ export async function saveCheckpoint(
   state: TrainState,
   progress: SavedProgress,
   lora: LoraConfig,
-  info: AdapterInfo,
+  info: TrainedInfo,
 ): Promise<string> {
   const relative = `checkpoints/${folderName(progress.step)}`
   const slots = slotNames.filter((slot) => state[slot] !== undefined)
-  const adapter = await adapterEntries(state.adapter, lora)
+  const write = await trainedFiles(state.adapter, lora, info, 'state')
+  const shaped = (tree: Adapter) => (lora.whole ? wholeEntries(tree) : momentEntries(tree, lora))
   const entries = new Map<SlotName, Awaited<ReturnType<typeof momentEntries>>>()
   for (const slot of slots)
-    entries.set(slot, slot === 'packed' ? await treeEntries(state[slot]) : await momentEntries(state[slot]!, lora))
-  if (!keepsFiles(state.adapter)) return relative
+    entries.set(slot, slot === 'packed' ? await treeEntries(state[slot]) : await shaped(state[slot]!))
+  if (!write) return relative
   await writeFolderAtomic(join(outputDir, relative), async (folder) => {
-    await writePeftFiles(folder, adapter, peftConfig(lora, Object.keys(state.adapter), info), besideOf(info, lora))
+    await write(folder)
     for (const [slot, tensors] of entries)
       await writeSafetensors(join(folder, slotFile(slot)), tensors, { format: 'pt' })
     const told = slots.join() === adamwSlots.join() ? progress : { ...progress, slots }
@@ -175,9 +177,13 @@ export async function loadCheckpoint(
     }
   }
   const arraysOf = (file: string, config: LoraConfig) =>
-    tensorsOf(file, (tensors, path) => adapterArrays(tensors, path, modules, config, model))
+    tensorsOf(file, (tensors, path) =>
+      lora.whole
+        ? readWhole(tensors, path, model, lora, file !== wholeWeightsFile)
+        : adapterArrays(tensors, path, modules, config, model),
+    )
   const written = methodOf(lora).converted?.config(lora) ?? lora
-  const adapter = restored(await arraysOf(adapterWeightsFile, written), lora)
+  const adapter = restored(await arraysOf(lora.whole ? wholeWeightsFile : adapterWeightsFile, written), lora)
   const slots: [SlotName, Tree][] = []
   for (const slot of progress.slots ?? adamwSlots) {
     const file = slotFile(slot)

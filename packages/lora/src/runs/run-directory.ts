@@ -11,7 +11,7 @@ import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import type { Tracker } from '../settings/table/watching'
 import { modelCard } from '../card/model-card'
 import { TensorboardLog } from '../logs/tensorboard-log'
-import { savePeftAdapter, type AdapterInfo } from '../adapter/peft/peft-folder'
+import { trainedFiles, type TrainedInfo } from '../adapter/save-trained'
 
 /** How a run's directory is opened. */
 export interface RunDirectoryOptions {
@@ -77,9 +77,10 @@ export class RunDirectory {
     await this.#tensorboard?.append(event)
   }
 
-  /** Writes the trained adapter and its model card, of what the directory's files say by now. */
-  async finish(adapter: Adapter, lora: LoraConfig, info: AdapterInfo): Promise<void> {
-    await savePeftAdapter(this.path, adapter, lora, info)
+  /** Writes the trained adapter, or model, and its model card, of what the directory's files say by now. */
+  async finish(adapter: Adapter, lora: LoraConfig, info: TrainedInfo): Promise<void> {
+    const write = await trainedFiles(adapter, lora, info, 'result')
+    await write?.(this.path)
     if (this.#metrics) await writeFileAtomic(join(this.path, 'README.md'), modelCard(await readCardInfo(this.path)))
   }
 

@@ -6,6 +6,7 @@ import { adapterSettings, type InitLoraWeights, type SavedModule } from './table
 import type { Patterns } from './types'
 import type { Quantisation } from '@jora/tensor/weights'
 import { pythonRegex } from '../adapter/peft/python-regex'
+import type { WholeWeights } from '../adapter/whole/weights'
 
 export { ConfigError }
 export type { Patterns }
@@ -50,6 +51,8 @@ export interface LoraConfig {
   readonly layersToTransform?: readonly number[] | number | undefined
   /** What is before the layer's number, as a regular expression or several; any name when absent or empty. */
   readonly layersPattern?: readonly string[] | string | undefined
+  /** There is no adapter: these weights of the model itself are trained, `modulesToSave` beside those of chosen layers. Absent: an adapter. */
+  readonly whole?: WholeWeights | undefined
 }
 
 /** What PEFT calls otherwise. */
@@ -81,8 +84,50 @@ export function loraConfigOf(
     layersToTransform,
     layersPattern,
   }
+  const whole = wholeOf(settings)
+  if (whole) {
+    const { modulesToSave: beside } = special
+    return {
+      r,
+      alpha,
+      dropout: 0,
+      targetModules: [],
+      useRslora: false,
+      ...(beside && { modulesToSave: beside }),
+      whole,
+    }
+  }
   const given = Object.entries(special).filter(([, value]) => value !== undefined)
   return { r, alpha, dropout, targetModules, useRslora, ...Object.fromEntries(given) }
+}
+
+/** The settings that say which of a model's own weights are trained. */
+export type WholeSettings = Partial<
+  Pick<
+    ValuesOf<typeof adapterSettings>,
+    'finetuningType' | 'trainableLayers' | 'trainableModules' | 'layersToTransform'
+  >
+>
+
+/** The model's own weights that settings train; undefined where they train an adapter. @throws ConfigError for layers said twice */
+export function wholeOf({
+  finetuningType = 'lora',
+  trainableLayers,
+  trainableModules: modules,
+  layersToTransform,
+}: WholeSettings): WholeWeights | undefined {
+  if (finetuningType === 'lora') return undefined
+  if (finetuningType === 'full') return {}
+  if (layersToTransform !== undefined && trainableLayers !== undefined)
+    throw new ConfigError(
+      `trainableLayers is ${trainableLayers} beside layersToTransform, expected one of them: a number of layers, or their numbers`,
+      'trainableLayers',
+    )
+  if (trainableLayers === 0)
+    throw new ConfigError('trainableLayers is 0, expected a number of layers', 'trainableLayers')
+  const layers = layersToTransform === undefined ? (trainableLayers ?? 2) : [layersToTransform].flat()
+  const isAll = modules === undefined || (Array.isArray(modules) && modules.includes('all'))
+  return { layers, ...(!isAll && { modules }) }
 }
 
 /** The paper's settings. */
@@ -102,6 +147,7 @@ export function checkLoraConfig(config: LoraConfig): void {
       const problem = type.problem(value)
       if (problem !== undefined) throw new ConfigError(`${what} is ${value}, expected ${problem}`, setting)
     }
+  if (config.whole) return
   const { trainableTokenIndices: tokens, modulesToSave = [], ensureWeightTying } = config
   checkSettings(adapterSettings, { ...config }, peftNames)
   methodName(config)

@@ -5,6 +5,7 @@ import type { Device, MemoryStats, Tensor } from '@jora/tensor'
 import type { Adapter } from '../adapter/adapter'
 import { mapParts } from '../adapter/methods'
 import type { PartName } from '../adapter/methods/method'
+import { tensorName } from '../adapter/whole/weights'
 import { ConfigError } from '../settings/lora-config'
 import type { ObjectiveName } from './objectives/objective'
 
@@ -18,16 +19,14 @@ export const batchSharding = P(dataAxis)
 export const dataGroups = (device: Device): number => (device instanceof MeshDevice ? device.mesh.along(dataAxis) : 1)
 
 /** How a tensor of a module's adapter is split where its weight is split by `out` and `input`. */
-const partSpec = (name: PartName, out: readonly string[], input: readonly string[]): PartitionSpec =>
+const partSpec = (name: Exclude<PartName, 'weight'>, out: readonly string[], input: readonly string[]): PartitionSpec =>
   name === 'magnitude' || name === 'lengths'
     ? P(out)
-    : name === 'weight'
-      ? P(out, input)
-      : name === 'rows'
-        ? P()
-        : name === 'loraA' || name === 'initialA'
-          ? P(null, input)
-          : P(out, null)
+    : name === 'rows'
+      ? P()
+      : name === 'loraA' || name === 'initialA'
+        ? P(null, input)
+        : P(out, null)
 
 /**
  * The adapter, split over the mesh as the layers it is added to: for a layer split by column B is, for one split by row
@@ -39,9 +38,10 @@ export function placeAdapter(adapter: Adapter, model: DecoderConfig, device: Dev
   const specOf = weightSharding(model, device.mesh)
   return Object.fromEntries(
     Object.entries(adapter).map(([module, parts]) => {
-      const [out = [], input = []] = specOf(`${module}.weight`).dimensions
+      const whole = specOf(tensorName(module))
+      const [out = [], input = []] = whole.dimensions
       const place = (part: Tensor, name: PartName): Tensor => {
-        const placed = devicePut(part, device, partSpec(name, out, input))
+        const placed = devicePut(part, device, name === 'weight' ? whole : partSpec(name, out, input))
         if (placed !== part) part.dispose()
         return placed
       }

@@ -30,6 +30,8 @@ import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
+import { withoutTrained } from '../adapter/replaced/apply'
+import { checkFloats, readFloats } from '../adapter/whole/files'
 import { loadAdapter } from '../adapter/read-adapter'
 import { RunDirectory } from '../runs/run-directory'
 import type { TrainSummary } from './train-summary'
@@ -140,6 +142,7 @@ async function train(
   const opened = open ?? own!
   const { path, id, revision } = opened.ref
   trainedNumbers(opened.config, config.train.lora) // What does not fit the model is refused before its weights are read.
+  checkFloats(opened, config.train.lora)
   const modelHash = await opened.digest()
   const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
   const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))
@@ -155,7 +158,7 @@ async function train(
     checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
   const taken = await takenFor(opened, lora, checkpoint ?? settings.initAdapter)
   const from = taken && fittedSource(opened.weights, taken, lora)
-  const model = await opened.decoder(device, settings.dtype, 'trained', from)
+  const model = withoutTrained(await opened.decoder(device, settings.dtype, 'trained', from), lora)
   const record = {
     version: joraVersion,
     node: process.version,
@@ -186,8 +189,10 @@ async function train(
       })
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
-  const prompt = dataset.prompt && { template: dataset.prompt, base: { model: baseModel, revision, digest: modelHash } }
-  const peft = { baseModel, revision, prompt, taken }
+  // A model is its own base.
+  const base = lora.whole ? undefined : { model: baseModel, revision, digest: modelHash }
+  const prompt = dataset.prompt && { template: dataset.prompt, base }
+  const info = { baseModel, revision, prompt, taken, model: opened, saveDtype: settings.saveDtype }
   let { finalLoss } = directory.earlier
   const scorer = scorerOf(config, dataset, model, device)
   const training = runTraining({
@@ -198,12 +203,12 @@ async function train(
     heldOut: dataset.heldOut,
     padId: dataset.tokenizer.padId ?? dataset.tokenizer.eosId ?? 0,
     rowTokens,
-    initialAdapter: initial ?? (resumed ? undefined : await loftqStart(opened, model, config.train, device)),
+    initialAdapter: initial ?? (resumed ? undefined : await startFromFiles(opened, model, config.train, device)),
     resume: resumed,
     watch,
     scoreAnswers: scorer && ((adapter, stop) => scorer.run(adapter, stop)),
     saveCheckpoint: async (state, progress) => {
-      const path = await saveCheckpoint(outputDir, state, { ...progress, fingerprint: print, course }, lora, peft)
+      const path = await saveCheckpoint(outputDir, state, { ...progress, fingerprint: print, course }, lora, info)
       if (keeps && settings.saveTotalLimit !== undefined)
         await pruneCheckpoints(outputDir, settings.saveTotalLimit, progress.step, progress.watched?.best?.step)
       return path
@@ -234,7 +239,7 @@ async function train(
     const kept = other && { step: other.step, metric: watch.metric, value: other.value }
     const adapter = kept ? await adapterAt(outputDir, kept.step, model.config, lora, print, device) : last
     if (kept) disposeTree(last)
-    if (finished) await directory.finish(adapter, lora, peft)
+    if (finished) await directory.finish(adapter, lora, info)
     if (doneEvent) await tell(kept && doneEvent.type === 'done' ? { ...doneEvent, kept } : doneEvent)
     return { outputDir, steps, totalSteps, finished, finalLoss, adapter, best: best ?? undefined, programs }
   } catch (error) {
@@ -259,14 +264,20 @@ async function takenFor(
   return folder === undefined ? await fitBase(weights, config, lora) : await readTaken(folder, config, lora)
 }
 
-/** A fresh adapter that starts from what quantising took; undefined for other starts, which need no weights but the decoder's. */
-const loftqStart = async (
-  { weights }: OpenModel,
+/**
+ * A fresh adapter that starts from what quantising took, or the model's own weights as its files have them; undefined for other
+ * starts, which need no weights but the decoder's.
+ */
+async function startFromFiles(
+  opened: OpenModel,
   model: Decoder,
   { lora, seed }: TrainConfig,
   device: Device,
-): Promise<Adapter | undefined> =>
-  lora.loftqConfig && (await startAdapter(model, lora, seed, device, (name) => originalWeight(weights, name)))
+): Promise<Adapter | undefined> {
+  if (lora.whole) return await startAdapter(model, lora, seed, device, (name) => readFloats(opened, name))
+  if (!lora.loftqConfig) return undefined
+  return await startAdapter(model, lora, seed, device, (name) => originalWeight(opened.weights, name))
+}
 
 /** @throws ConfigError for settings that do not fit the mesh, or need rows or questions that the data set does not have */
 function checkRun(

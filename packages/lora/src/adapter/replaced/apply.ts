@@ -1,7 +1,8 @@
-// A decoder with an adapter's own embedding and head, or rows of them, in place of its own.
-import { literal, type Tensor } from '@jora/tensor'
+// A decoder with an adapter's own embedding and head, or rows of them, in place of its own; or with weights that are trained whole.
+import { disposeTree, literal, type Tensor } from '@jora/tensor'
 import type { Decoder, DecoderConfig } from '@jora/llama'
 import type { Replaced } from '../methods/method'
+import { tensorName } from '../whole/weights'
 import { headFollows, moduleNames, replacedModules, type ReplacedSettings } from './modules'
 
 /** What an adapter has of its own of a module, as a graph takes it: rows with the ids of their tokens, i32 `[n]`. */
@@ -36,22 +37,36 @@ export function replacedArguments(
 
 /** The decoder with what {@link replacedArguments} says; what of `adapter` is of low rank is passed over. */
 export function withReplaced(decoder: Decoder, adapter: ByModule): Decoder {
-  const [embedding, head] = [moduleNames.embed_tokens, moduleNames.lm_head].map(
-    (name) => entryOf(adapter, name) as ReplacedArgument | undefined,
-  )
-  if (!embedding && !head) return decoder
+  const own = Object.keys(adapter).flatMap((module) => {
+    const entry = entryOf(adapter, module)
+    return entry ? [[module, entry as ReplacedArgument] as const] : []
+  })
+  if (own.length === 0) return decoder
   const { config } = decoder
   const weights = { ...decoder.weights }
+  const [embedding, head] = [moduleNames.embed_tokens, moduleNames.lm_head].map(
+    (name) => own.find(([module]) => module === name)?.[1],
+  )
+  const untied = config.tiedHead && (embedding ?? head) !== undefined
   // Each is its own from here on: what the head was tied to may be another now.
-  const [embeddingName, headName] = [`${moduleNames.embed_tokens}.weight`, `${moduleNames.lm_head}.weight`]
-  if (config.tiedHead) weights[headName] = weights[embeddingName]!
-  if (embedding && 'weight' in embedding) weights[embeddingName] = embedding.weight
-  if (head && 'weight' in head) weights[headName] = head.weight
+  if (untied) weights[tensorName(moduleNames.lm_head)] = weights[tensorName(moduleNames.embed_tokens)]!
+  for (const [module, entry] of own) if ('weight' in entry) weights[tensorName(module)] = entry.weight
   const rowsOf = (entry: ReplacedArgument | undefined) => (entry && 'rows' in entry ? entry : undefined)
   return {
     ...decoder,
-    config: { ...config, tiedHead: false },
+    config: untied ? { ...config, tiedHead: false } : config,
     weights,
     tokenRows: { embedding: rowsOf(embedding), head: rowsOf(head) },
   }
+}
+
+/** The decoder without the weights that are trained themselves, which are released: their numbers are the adapter's from here on. */
+export function withoutTrained(decoder: Decoder, settings: ReplacedSettings): Decoder {
+  if (!settings.whole) return decoder
+  const weights = { ...decoder.weights }
+  for (const { base } of replacedModules(decoder.config, settings)) {
+    disposeTree(weights[base]!)
+    delete weights[base]
+  }
+  return { ...decoder, weights }
 }

@@ -1,14 +1,13 @@
 // Which weights an adapter has of its own beside low-rank updates, by PEFT's rules: embedding and head, whole (modules_to_save) or
-// the rows of some tokens (trainable_token_indices).
+// the rows of some tokens (trainable_token_indices). Where there is no adapter, those that are trained themselves (`whole`).
 import type { DecoderConfig } from '@jora/llama'
 import { ConfigError } from '../../settings/config-error'
 import type { LoraConfig } from '../../settings/lora-config'
 import type { SavedModule } from '../../settings/table/adapter'
+import { moduleNames } from './names'
+import { wholeModules } from '../whole/weights'
 
-/** Modules that may be replaced, under their whole names. */
-export const moduleNames = { embed_tokens: 'model.embed_tokens', lm_head: 'lm_head' } as const satisfies Readonly<
-  Record<SavedModule, string>
->
+export { moduleNames } from './names'
 
 /** The setting's name of a module, of PEFT's: its whole name or the end of it; undefined for others. */
 export const savedModuleOf = (name: string): SavedModule | undefined =>
@@ -19,11 +18,11 @@ export const isReplaceable = (name: string): boolean => (Object.values(moduleNam
 
 /** A module of which an adapter has its own weight, or rows of it. */
 export interface ReplacedModule {
-  readonly name: (typeof moduleNames)[SavedModule]
+  readonly name: string
   /** `weight`: all of it; `rows`: those of `ids`. */
   readonly part: 'weight' | 'rows'
-  /** `[rows, hiddenSize]`. */
-  readonly shape: readonly [number, number]
+  /** `[rows, hiddenSize]` of embedding and head; of other modules that of their weight. */
+  readonly shape: readonly number[]
   /** The model's weight that it begins as. */
   readonly base: string
   /** Tokens of the rows, in their order; absent for all of them. */
@@ -31,11 +30,14 @@ export interface ReplacedModule {
 }
 
 /** The settings that say what is replaced. */
-export type ReplacedSettings = Pick<LoraConfig, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices'>
+export type ReplacedSettings = Pick<
+  LoraConfig,
+  'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices' | 'whole'
+>
 
 /** Whether settings name anything that is replaced. */
-export const replaces = ({ modulesToSave = [], trainableTokenIndices }: ReplacedSettings): boolean =>
-  modulesToSave.length > 0 || trainableTokenIndices !== undefined
+export const replaces = ({ modulesToSave = [], trainableTokenIndices, whole }: ReplacedSettings): boolean =>
+  whole !== undefined || modulesToSave.length > 0 || trainableTokenIndices !== undefined
 
 type TokensByModule = Readonly<Partial<Record<SavedModule, readonly number[]>>>
 
@@ -49,6 +51,7 @@ const byModule = (indices: ReplacedSettings['trainableTokenIndices']): TokensByM
  */
 export function headFollows({ tiedHead }: Pick<DecoderConfig, 'tiedHead'>, settings: ReplacedSettings): boolean {
   if (!tiedHead) return false
+  if (settings.whole) return true
   const { embed_tokens: embedding, lm_head: head } = byModule(settings.trainableTokenIndices)
   if (embedding) return head === undefined || head.join() === embedding.join()
   return settings.ensureWeightTying === true && (settings.modulesToSave ?? []).length > 0
@@ -72,6 +75,7 @@ function checkIds(ids: readonly number[], { vocabSize }: DecoderConfig): void {
  * @throws ConfigError for settings that do not fit the model, or each other
  */
 export function replacedModules(model: DecoderConfig, settings: ReplacedSettings): ReplacedModule[] {
+  if (settings.whole) return wholeModules(model, settings.whole, settings)
   const { modulesToSave = [], ensureWeightTying = false, trainableTokenIndices } = settings
   const { vocabSize, hiddenSize, tiedHead } = model
   if (ensureWeightTying && !tiedHead)

@@ -20,6 +20,12 @@ export type InitLoraWeights = 'pissa' | 'olora' | 'loftq'
 /** Modules that may be trained whole, or by rows, by the last part of their names. */
 export type SavedModule = 'embed_tokens' | 'lm_head'
 
+/** What is trained: an adapter, some layers of the model itself, or all of it; as LLaMA-Factory's `finetuning_type`. */
+export type FinetuningType = 'lora' | 'freeze' | 'full'
+
+/** The type of numbers that a model is saved in; `auto`: as its base has them. */
+export type SaveDType = 'auto' | 'f32' | 'f16' | 'bf16'
+
 /** No model has a matrix of a higher rank than this; PEFT takes any. */
 const rank = integer(1, 16_384)
 const alpha = number('> 0', (value) => value > 0)
@@ -193,5 +199,56 @@ export const adapterSettings = {
     label: 'Start from an adapter',
     about: 'Folder of an adapter in PEFT’s format to start from. Empty: a new one.',
     group: 'adapter',
+  },
+  finetuningType: {
+    type: choice<FinetuningType>({
+      lora: 'An adapter beside the model',
+      freeze: 'Some layers of the model itself',
+      full: 'The whole model',
+    }),
+    absent: 'lora',
+    aliases: ['fine-tune-type'],
+    help: 'what is trained: an adapter (lora), some layers of the model itself (freeze), or all its weights (full), as LLaMA-Factory’s finetuning_type; the last two save a model instead of an adapter',
+    label: 'What is trained',
+    about: 'An adapter beside the model, or the model’s own weights: some layers, or all. These take far more memory.',
+    group: 'adapter',
+    course: true,
+    page: false,
+  },
+  trainableLayers: {
+    type: integer(-100_000, 100_000),
+    absent: '2',
+    aliases: ['freeze-trainable-layers'],
+    help: 'freeze: so many of the last layers are trained, of the first ones where negative; --layers-to-transform names them instead',
+    label: 'Layers trained whole',
+    about: 'How many of the last layers are trained; of the first ones where negative.',
+    group: 'adapter',
+    course: true,
+    page: false,
+  },
+  trainableModules: {
+    type: namesOrPattern,
+    absent: 'all',
+    aliases: ['freeze-trainable-modules'],
+    help: 'freeze: what of these layers is trained, such as mlp, self_attn, q_proj; --modules-to-save adds embedding and head',
+    label: 'Modules trained whole in these layers',
+    about: 'Parts of the layers that are trained, such as mlp or self_attn.',
+    group: 'adapter',
+    course: true,
+    page: false,
+  },
+  saveDtype: {
+    type: choice<SaveDType>({
+      auto: 'As the base',
+      f32: '32 bits (f32)',
+      f16: '16 bits (f16)',
+      bf16: '16 bits (bf16)',
+    }),
+    absent: 'auto',
+    help: 'freeze and full: the type of numbers that the model is saved in; auto is each weight’s own in the base',
+    label: 'Numbers of the saved model',
+    about: 'The number format of the saved model; training itself is in 32 bits.',
+    group: 'adapter',
+    page: false,
   },
 } as const satisfies Settings

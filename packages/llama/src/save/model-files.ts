@@ -1,9 +1,15 @@
 // The files of a Hugging Face model folder that are beside its weights.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { companionFiles, configJson, textConfig, type DecoderConfig, type ModelDescription } from '@jora/llama'
-import { isLicence } from '@jora/lora'
+import { writeFileAtomic } from '@jora/tensor/files'
 import type { FloatDType } from '@jora/tensor/safetensors'
+import { textConfig, type DecoderConfig } from '../config/config'
+import { configJson } from '../config/config-json'
+import { companionFiles } from '../hub'
+import type { ModelDescription } from '../open/open-model'
+
+/** Whether a file of that name is a licence or belongs to one. Licences ask to travel with the weights. */
+export const isLicence = (name: string): boolean => /^(licen[cs]e|notice|use_policy)(\.|$)/i.test(name)
 
 /** Of a model folder's files, those that come along with its weights: tokenizer, generation settings, template, licence. */
 const companionsOf = (names: readonly string[]): string[] =>
@@ -80,6 +86,6 @@ export const ggufDType: FloatDType = 'F16'
 
 /** Writes the files; returns their names. */
 export async function writeModelFiles(folder: string, files: ReadonlyMap<string, Buffer>): Promise<string[]> {
-  for (const [name, bytes] of files) await writeFile(join(folder, name), bytes)
+  for (const [name, bytes] of files) await writeFileAtomic(join(folder, name), bytes)
   return [...files.keys()]
 }

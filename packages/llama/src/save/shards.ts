@@ -1,5 +1,6 @@
 // How a checkpoint is cut into safetensors files, as transformers does it.
 
+/** One file of a checkpoint. */
 export interface Shard<T> {
   /** e.g. `model-00001-of-00003.safetensors`; `model.safetensors` when it is the only one. */
   readonly file: string

@@ -1,0 +1,59 @@
+// The model's own weights trained: all of them, or those of chosen layers.
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { openModel } from '@jora/llama'
+import { load, type JoraSettings } from '../src/index'
+import { configOf, metrics, modelPath, out, root, setUp, train } from '../src/train/train-lora-harness'
+
+setUp()
+
+const wholeOf = (change: Partial<JoraSettings> = {}) =>
+  configOf({ finetuningType: 'full', learningRate: 0.003, loraR: 16, loraAlpha: 16, ...change })
+
+/** Tensors of a model's folder by name. */
+async function tensorsOf(folder: string): Promise<Map<string, Buffer>> {
+  await using model = await openModel(folder, { local: true })
+  const found = new Map<string, Buffer>()
+  for (const name of model.weights.entries.keys()) found.set(name, Buffer.from(await model.weights.read(name)))
+  return found
+}
+
+const changedOf = (before: ReadonlyMap<string, Buffer>, after: ReadonlyMap<string, Buffer>): string[] =>
+  [...before].filter(([name, bytes]) => !bytes.equals(after.get(name)!)).map(([name]) => name)
+
+describe('all weights', () => {
+  test('are learned, and saved as a model that is asked like any other', async () => {
+    const { finished } = await train(wholeOf())
+    expect(finished).toBe(true)
+    const losses = (await metrics()).flatMap((event) => (event.type === 'step' ? [event.loss] : []))
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! - 0.5)
+    const [before, after] = [await tensorsOf(modelPath), await tensorsOf(out)]
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort())
+    expect(changedOf(before, after).sort()).toEqual([...before.keys()].sort())
+    expect(existsSync(join(out, 'adapter_config.json'))).toBe(false)
+    const { base } = JSON.parse(await readFile(join(out, 'prompt.json'), 'utf8')) as { base?: unknown }
+    expect(base).toBeUndefined()
+    await using answering = await load(out)
+    expect((await answering.answer('Say it.', { maxNewTokens: 2 }).whole()).ids.length).toBeGreaterThan(0)
+  })
+
+  test('go on from a checkpoint as if they had never stopped', async () => {
+    await train(wholeOf())
+    const straight = await tensorsOf(out)
+    const other = join(root, 'other')
+    const stop = new AbortController()
+    await train(wholeOf(), other, { signal: stop.signal, onEvent: ({ type }) => type === 'step' && stop.abort() })
+    const { steps } = await train(wholeOf(), other, { resume: 'auto' })
+    expect(steps).toBeGreaterThan(1)
+    expect(changedOf(straight, await tensorsOf(other))).toEqual([])
+  })
+})
+
+test('only the chosen layers change, bit for bit', async () => {
+  await train(wholeOf({ finetuningType: 'freeze', trainableLayers: 1, epochs: 1 }))
+  const changed = changedOf(await tensorsOf(modelPath), await tensorsOf(out))
+  expect(changed.length).toBeGreaterThan(5)
+  expect(changed.every((name) => name.startsWith('model.layers.1.'))).toBe(true)
+})
