@@ -34,7 +34,18 @@ export const llamaFactory: Tool = {
     model_name_or_path: to('model'),
     adapter_name_or_path: to('initAdapter'),
     stage: lack('another kind of training than on answers', 'sft'),
-    finetuning_type: lack('another kind of training than LoRA', 'lora'),
+    finetuning_type: {
+      make: (written) => {
+        const kind = textOf(written)
+        if (kind === 'lora') return {}
+        return ['freeze', 'full'].includes(kind)
+          ? { finetuningType: kind }
+          : [`the kind of training ${kind}; JORA has lora, freeze and full`]
+      },
+    },
+    freeze_trainable_layers: to('trainableLayers'),
+    freeze_trainable_modules: to('trainableModules'),
+    freeze_extra_modules: wholeModules,
     dataset: {
       make: (written) => {
         const name = textOf(written)

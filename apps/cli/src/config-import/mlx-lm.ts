@@ -1,6 +1,17 @@
 // Configs of mlx-lm's `mlx_lm.lora --config`.
 import { textOf, type Written } from '../flags/config-text'
-import { checkpointing, lack, longest, note, optimiser, reports, to, type Made, type Tool } from './meaning'
+import {
+  checkpointing,
+  lack,
+  longest,
+  note,
+  optimiser,
+  reports,
+  to,
+  type Made,
+  type Meaning,
+  type Tool,
+} from './meaning'
 
 /** Rank, scale and modules; the scale is the factor itself, alpha / r. */
 function parameters({ value }: Written): Made | readonly [string] {
@@ -18,6 +29,18 @@ function parameters({ value }: Written): Made | readonly [string] {
     loraDropout: text('dropout', '0'),
     ...(modules === undefined ? {} : { targetModules: modules }),
   }
+}
+
+/** More layers than any model has. */
+const everyLayer = '100000'
+
+const lastLayers: Meaning = {
+  make: (written) =>
+    textOf(written) === '-1'
+      ? { trainableLayers: everyLayer }
+      : [
+          'only the last layers are trained; give --layers-to-transform for an adapter, --trainable-layers for the model itself',
+        ],
 }
 
 export const mlxLm: Tool = {
@@ -43,13 +66,15 @@ export const mlxLm: Tool = {
       make: (written) => {
         const kind = textOf(written)
         if (kind === 'dora') return { useDora: 'true' }
-        return kind === 'lora' ? {} : [`the kind of training ${kind}; JORA has lora and dora`]
+        // Its layers alone are trained, never the embedding.
+        if (kind === 'full') return { finetuningType: 'freeze' }
+        return kind === 'lora' ? {} : [`the kind of training ${kind}; JORA has lora, dora and full`]
       },
     },
     optimizer: { make: (written) => (textOf(written) === 'adam' ? {} : optimiser.make(written)) },
     optimizer_config: lack('settings of the optimiser; JORA has --weight-decay and --adam-…'),
-    num_layers: lack('only the last layers are adapted; give their numbers: --layers-to-transform', '-1'),
-    lora_layers: lack('only the last layers are adapted; give their numbers: --layers-to-transform', '-1'),
+    num_layers: lastLayers,
+    lora_layers: lastLayers,
     lora_parameters: { make: parameters },
     batch_size: to('batchSize'),
     grad_accumulation_steps: lack(
@@ -79,7 +104,8 @@ export const mlxLm: Tool = {
     prompt_feature: note('the names of keys in rows'),
     completion_feature: note('the names of keys in rows'),
   },
-  defaults: () => ({
+  defaults: ({ finetuningType }) => ({
+    trainableLayers: finetuningType === undefined ? everyLayer : '16',
     learningRate: '1e-5',
     lrScheduler: 'constant',
     // The steps are what ends it.

@@ -211,6 +211,15 @@ test('report_to: tensorboard is taken, other trackers are not', () => {
   expect(notes.find(({ key }) => key === 'report_to')?.why).toBe('reports only')
 })
 
+test('weights that are trained themselves: what of the file is for adapters is left out, if it is as by default', () => {
+  const whole = llamaFactoryYaml.replace('finetuning_type: lora', 'finetuning_type: full')
+  expect(read(whole).flags).toMatchObject({ finetuningType: 'full' })
+  expect(read(whole).flags).not.toHaveProperty('targetModules')
+  const layers = `${llamaFactoryYaml.replace('finetuning_type: lora', 'finetuning_type: freeze')}freeze_trainable_layers: 3\n`
+  expect(read(layers).flags).toMatchObject({ finetuningType: 'freeze', trainableLayers: 3 })
+  expect(read(trlYaml.replace('use_peft: true', 'use_peft: false')).flags).toMatchObject({ finetuningType: 'full' })
+})
+
 describe('what cannot be had', () => {
   const change = (yaml: string, more: string) =>
     oursOf(parseConfigText(`${yaml}${more}`, 'x.yaml'), 'x.yaml', new Set(), () => {})
@@ -227,11 +236,7 @@ describe('what cannot be had', () => {
       ['optimizer: adafactor (the optimiser adafactor; JORA has AdamW, SGD, Lion'],
     ],
     [mlxYaml.replace('num_layers: -1', 'num_layers: 16'), '', ['num_layers: 16 (only the last layers']],
-    [
-      trlYaml.replace('use_peft: true', 'use_peft: false'),
-      'lr_scheduler_type: polynomial\n',
-      ['use_peft: false', 'the schedule polynomial'],
-    ],
+    [trlYaml, 'lr_scheduler_type: polynomial\nloss_type: dft\n', ['loss_type: dft', 'the schedule polynomial']],
     [llamaFactoryYaml.replace('data/identity.json', 'a,b'), '', ['several datasets (a,b)']],
     [llamaFactoryYaml.replace('stage: sft', 'stage: dpo'), '', ['stage: dpo']],
   ])('is told all at once (%#)', (yaml, more, told) => {

@@ -1,5 +1,5 @@
 // Config files of other tools as ours: recognised by their keys, each key by the table of its tool.
-import { kebab } from '@jora/lora/settings'
+import { kebab, nameOf, settings, unreadOf, type Setting } from '@jora/lora/settings'
 import { UsageError } from '../errors'
 import type { Written } from '../flags/config-text'
 import { nearest } from '../flags/suggest'
@@ -94,8 +94,42 @@ export function translate(file: ReadonlyMap<string, Written>, tool: Tool, path: 
       `${path}: a config of ${tool.title} with unknown key${unknown.length > 1 ? 's' : ''} ${told.join(', ')}`,
     )
   }
+  const usual = tool.defaults(made)
+  const values = { ...usual, ...made }
+  for (const { name, by, chosen } of unreadIn(values)) {
+    // Written with its default it means nothing; with another value it is refused as a flag of ours would be.
+    if (made[name] !== undefined && !sameValue(name, made[name], usual[name])) continue
+    delete values[name]
+    if (made[name] !== undefined)
+      notes.push({ key: name, source: made[name], why: `as by default, and not read beside ${by} ${chosen}` })
+    delete made[name]
+  }
   const said = new Set(Object.keys(made) as FlagKey[])
-  return { tool, values: { ...tool.defaults(made), ...made }, said, notes, lacks }
+  return { tool, values, said, notes, lacks }
+}
+
+const table: Readonly<Record<string, Setting>> = settings
+
+/** Whether two texts mean the same value of a setting. */
+function sameValue(name: FlagKey, a: string, b: string | undefined): boolean {
+  const [, setting] = Object.entries(table).find(([key, each]) => nameOf(key, each) === name)!
+  const parsed = (text: string) => JSON.stringify(setting.type.parse(text))
+  return b !== undefined && (a === b || parsed(a) === parsed(b))
+}
+
+/** Flags that nothing reads beside the others. */
+function unreadIn(values: Made): { readonly name: FlagKey; readonly by: string; readonly chosen: string }[] {
+  const parsed = Object.entries(table).flatMap(([key, setting]) => {
+    const text = values[nameOf(key, setting) as FlagKey]
+    // What cannot be read is told where flags are.
+    const value = text === undefined || setting.type.control.kind !== 'choice' ? text : setting.type.parse(text)
+    return value === undefined ? [] : [[key, value] as const]
+  })
+  return unreadOf(table, Object.fromEntries(parsed)).map(({ key, by, chosen }) => ({
+    name: nameOf(key, table[key]!) as FlagKey,
+    by: kebab(nameOf(by, table[by]!)),
+    chosen,
+  }))
 }
 
 const asWritten = (value: string): Written => ({ value, plain: false, source: value })

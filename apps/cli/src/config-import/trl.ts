@@ -1,6 +1,7 @@
 // Configs of TRL's `trl sft --config`.
 import {
   adapterKeys,
+  isOff,
   lack,
   longest,
   note,
@@ -38,7 +39,7 @@ export const trl: Tool = {
     dataset_test_split: note('JORA holds out rows by --split'),
     dataset_num_proc: speed,
     dataset_text_field: lack('plain text is learned, with no question in front of it', 'text', 'messages'),
-    use_peft: lack('all weights are trained, and no adapter', 'true'),
+    use_peft: to('finetuningType', (text) => (isOff(text) ? 'full' : undefined)),
     lora_r: to('loraR'),
     lora_target_modules: to('targetModules', (text) => text.replace(/\s+/g, ',')),
     lora_modules_to_save: wholeModules,

@@ -5,6 +5,7 @@ import type { Device, OptimizerName } from '@jora/tensor'
 import { emptyAdapter, initAdapter, startsFromBase } from '../adapter/adapter'
 import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
+import { apartOf } from '../adapter/apart'
 import { initState, TrainingStep, type StepResult, type TrainState } from '../train/training-step'
 
 /** The size of a training step. */
@@ -43,12 +44,13 @@ export class StepLoop {
 
   constructor(decoder: Decoder, work: Workload, device: Device) {
     const { lora, optimizer } = work
-    this.stepper = new TrainingStep(decoder, { lora, adamw, optimizer, maxGradNorm: 1 }, device)
+    const constants = { ...adamw, ...apartOf(work) }
+    this.stepper = new TrainingStep(decoder, { lora, adamw: constants, optimizer, maxGradNorm: 1 }, device)
     // A method that starts from the base would read weights that a plan has not.
     const adapter = startsFromBase(work.lora)
       ? emptyAdapter(decoder.config, work.lora, device)
       : initAdapter(decoder.config, work.lora, 1, device)
-    this.state = initState(placeAdapter(adapter, decoder.config, device), { optimizer })
+    this.state = initState(placeAdapter(adapter, decoder.config, device), { optimizer, adamw: constants })
     this.#batches = batchesOf(work, decoder.config.vocabSize, dataGroups(device))
     this.tokens = this.#batches.reduce((n, { batchSize, seqLen }) => n + batchSize * seqLen, 0)
   }

@@ -31,4 +31,5 @@ export {
 export { recipes, type Recipe, type RecipeName } from './recipes'
 export { settings, type SettingKey, type SettingsTable } from './table'
 export type { InitLoraWeights, SavedModule } from './table/adapter'
+export { checkRead, unreadOf, type Unread } from './unread'
 export * as types from './types'

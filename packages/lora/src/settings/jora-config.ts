@@ -7,6 +7,7 @@ import type { Settings, ValuesOf } from './setting'
 import { settings, type SettingsTable } from './table'
 import { trainingSettings } from './table/training'
 import { checkTrainConfig, type TrainConfig } from './train-config'
+import { checkRead } from './unread'
 import { watchRuleOf, type WatchRule } from './watch-rule'
 import { size } from './types'
 
@@ -39,12 +40,7 @@ export class JoraConfig {
     })
     const recipe = recipes[given.recipe ?? defaultJoraSettings.recipe]
     this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
-    const { initLoraWeights, loftqIter } = this.settings
-    if (loftqIter > 1 && initLoraWeights !== 'loftq')
-      throw new ConfigError(
-        `loftqIter is ${loftqIter} beside initLoraWeights ${initLoraWeights}, expected loftq: other starts have no rounds`,
-        'loftqIter',
-      )
+    checkRead(settings, this.settings, given, recipe)
     checkTrainConfig(this.train)
     watchRuleOf(this.settings)
     checkObjective(this.settings)

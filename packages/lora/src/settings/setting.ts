@@ -67,6 +67,11 @@ export interface Setting<T = unknown, P extends T = T> {
   readonly page?: false
   /** A run cannot start without it. */
   readonly required?: true
+  /**
+   * It is read only where each of these settings has one of the values; `set`: where it is given and not off. Given beside others it
+   * would do nothing, and is refused.
+   */
+  readonly readWith?: Readonly<Record<string, readonly string[] | 'set'>>
 }
 
 /** A table of settings, by key. */

@@ -36,10 +36,21 @@ export function checkTrainConfig(config: TrainConfig): void {
       'optimizer',
     )
   const { modulesToSave = [], trainableTokenIndices } = lora
-  if (optimizer === 'muon' && (modulesToSave.length > 0 || trainableTokenIndices !== undefined))
+  if (optimizer === 'muon' && !lora.whole && (modulesToSave.length > 0 || trainableTokenIndices !== undefined))
     throw new ConfigError(
       `optimizer is muon beside ${modulesToSave.length > 0 ? 'modulesToSave' : 'trainableTokenIndices'}, expected another: Muon is for matrices between layers, not for embeddings and heads`,
       'optimizer',
+    )
+  const { objective = 'sft' } = config
+  if (lora.whole && (objective === 'dpo' || objective === 'kto'))
+    throw new ConfigError(
+      `objective is ${objective} beside finetuningType ${lora.whole.layers === undefined ? 'full' : 'freeze'}, expected sft or orpo: its reference is the base beside an adapter, and here the base itself is trained`,
+      'objective',
+    )
+  if (lora.whole && config.dtype === 'int8')
+    throw new ConfigError(
+      'dtype is int8, expected f32 or f16: weights that are trained themselves are not quantised',
+      'dtype',
     )
   if (optimizer === 'schedule_free_adamw' && emaDecay !== undefined)
     throw new ConfigError(

@@ -8,6 +8,7 @@ import {
   showNonFinite,
   treeLeaves,
   type Device,
+  type OptimizerConfig,
 } from '@jora/tensor'
 import { chooseDType, type Decoder } from '@jora/llama'
 import { joinTrained, splitTrained, startAdapter, type Adapter } from '../adapter/adapter'
@@ -22,6 +23,7 @@ import { planRun } from './batches/run-plan'
 import { agree, checkDataParallel, dataGroups, isJob, placeAdapter } from './on-mesh'
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
+import { apartOf } from '../adapter/apart'
 import { initState, TrainingStep, type TrainState } from './training-step'
 import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
@@ -88,6 +90,20 @@ function placedState({ adapter, raw, ...slots }: TrainState, place: (adapter: Ad
   return { adapter: place(trained), ...Object.fromEntries(placed), ...(packed !== undefined && { packed }) }
 }
 
+/** The constants of a run's optimiser, and which of its parameters are treated otherwise. */
+const optimizerConfigOf = (config: TrainConfig): OptimizerConfig => ({
+  beta1: config.adamBeta1,
+  beta2: config.adamBeta2,
+  epsilon: config.adamEpsilon,
+  weightDecay: config.weightDecay,
+  momentum: config.momentum,
+  rateOf:
+    config.loraPlusRatio === undefined
+      ? undefined
+      : (path) => (['loraB', 'magnitude'].includes(path.at(-1)!) ? config.loraPlusRatio! : 1),
+  ...apartOf(config),
+})
+
 /** A trained adapter, and whether training came to its end: all steps, or the end of its patience. */
 export interface TrainResult {
   readonly adapter: Adapter
@@ -132,12 +148,14 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
   let progress: Progress = inputs.resume?.progress ?? { step: 0, epoch: 0, epochStep: 0, seconds: 0 }
   const place = (adapter: Adapter) => placeAdapter(adapter, model.config, device)
   const resumed = inputs.resume?.state
-  const { optimizer, emaDecay, neftuneAlpha, loraPlusRatio: plus } = config
+  const { optimizer, emaDecay, neftuneAlpha } = config
+  const adamw = optimizerConfigOf(config)
   let state: TrainState = resumed
     ? placedState(resumed, place)
     : initState(place(inputs.initialAdapter ?? (await startAdapter(model, config.lora, config.seed, device))), {
         optimizer,
         emaDecay,
+        adamw,
       })
   let watched = watchedFrom(rule, progress.watched)
   const earlier = progress.seconds
@@ -147,14 +165,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
     decoder,
     {
       lora: config.lora,
-      adamw: {
-        beta1: config.adamBeta1,
-        beta2: config.adamBeta2,
-        epsilon: config.adamEpsilon,
-        weightDecay: config.weightDecay,
-        momentum: config.momentum,
-        rateOf: plus === undefined ? undefined : (path) => (['loraB', 'magnitude'].includes(path.at(-1)!) ? plus : 1),
-      },
+      adamw,
       optimizer,
       emaDecay,
       neftuneAlpha,

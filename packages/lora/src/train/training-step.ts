@@ -112,10 +112,14 @@ const largest = 3e38
 /** The state before the first step: the adapter, with the optimiser's slots as they begin; AdamW's are zero moments. */
 export const initState = (
   adapter: Adapter,
-  { optimizer = 'adamw', emaDecay }: Pick<StepConfig, 'optimizer' | 'emaDecay'> = {},
+  {
+    optimizer = 'adamw',
+    emaDecay,
+    adamw,
+  }: Pick<StepConfig, 'optimizer' | 'emaDecay'> & Partial<Pick<StepConfig, 'adamw'>> = {},
 ): TrainState => {
   const make = jit((a: Adapter) => ({
-    ...optimizers[optimizer].init(a),
+    ...optimizers[optimizer].init(a, adamw),
     ...(emaDecay !== undefined && { ema: treeMap((p) => zeros(p.shape), a) }),
   }))
   const state = { adapter, ...make(splitTrained(adapter).trained) }

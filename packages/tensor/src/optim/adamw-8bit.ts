@@ -3,13 +3,13 @@ import { zeros } from '../ops/create'
 import { add, div, mul, sqrt, square, sub } from '../ops/elementwise'
 import { concat, pad, reshape, sliceAxis } from '../ops/movement'
 import type { Tensor } from '../tensor'
-import { treeLeaves, treeMap, type Tree } from '../tree'
+import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
 import { stepNumbers } from './adamw'
 import { blockSize, pack, signedMap, unpack, unsignedMap, type DynamicMap, type Packed } from './dynamic-codes'
-import type { Optimizer } from './optimizer'
+import type { Optimizer, OptimizerConfig } from './optimizer'
 import { numberAt, ratesOf } from './rates'
 
-/** Parameters of fewer elements keep their moments in f32. */
+/** Parameters of fewer elements keep their moments in f32, as in bitsandbytes. */
 const leastPacked = 4096
 
 /**
@@ -30,12 +30,14 @@ const roomOf = ({ size }: Tensor, { kind }: Group): number =>
   kind === 'plain' ? size : Math.ceil(size / blockSize) * blockSize
 
 /** The same parameters are always grouped in the same way. */
-function groupsOf(leaves: readonly Tensor[]): Group[] {
-  const plain = [...leaves.keys()].filter((i) => leaves[i]!.size < leastPacked)
+function groupsOf(params: Tree, apart: OptimizerConfig['apart'] = () => false): Group[] {
+  const [leaves, paths] = [treeLeaves(params), treePaths(params)]
+  const isPlain = (i: number) => leaves[i]!.size < leastPacked || apart(paths[i]!, leaves[i]!.shape)
+  const plain = [...leaves.keys()].filter(isPlain)
   const packed: number[][] = []
   let room = 0
   for (const [i, { size }] of leaves.entries()) {
-    if (size < leastPacked) continue
+    if (isPlain(i)) continue
     if (size > room) {
       packed.push([])
       room = groupElements
@@ -91,16 +93,16 @@ const valuesOf = (moment: Moment, { kind }: Group, map: DynamicMap): Tensor =>
  */
 export const adamw8bit: Optimizer = {
   slots: ['packed'],
-  init(params) {
+  init(params, config) {
     const leaves = treeLeaves(params)
-    const moments = groupsOf(leaves).map((group, i) => {
+    const moments = groupsOf(params, config?.apart).map((group, i) => {
       const none = zeros(joinedShape(leaves, group))
       return [i, { m: kept(none, group, signedMap), v: kept(none, group, unsignedMap) }] as const
     })
     return { packed: Object.fromEntries(moments) }
   },
   numbers: ({ learningRate, step }, config) => [...stepNumbers(learningRate, step, config)],
-  update(params, grads, slots, numbers, { beta1, beta2, epsilon, weightDecay, rateOf }) {
+  update(params, grads, slots, numbers, { beta1, beta2, epsilon, weightDecay, rateOf, apart }) {
     const [correction1, correction2] = [numberAt(numbers, 1), numberAt(numbers, 2)]
     const rates = ratesOf('adamw_8bit', params, numberAt(numbers, 0), rateOf, (learningRate) => ({
       decay: weightDecay === 0 ? undefined : sub(1, mul(learningRate, weightDecay)),
@@ -109,7 +111,7 @@ export const adamw8bit: Optimizer = {
     const before = slots.packed as { readonly [group: string]: Moments }
     const [leaves, gradients] = [treeLeaves(params), treeLeaves(grads)]
     const next = [...leaves]
-    const after = groupsOf(leaves).map((group, i) => {
+    const after = groupsOf(params, apart).map((group, i) => {
       const g = joined(gradients, group)
       const { m: oldM, v: oldV } = before[i]!
       const m = add(mul(valuesOf(oldM, group, signedMap), beta1), mul(g, 1 - beta1))

@@ -7,6 +7,13 @@ import type { AdamWConfig } from './adamw'
 export interface OptimizerConfig extends AdamWConfig {
   /** Of SGD and Muon (default 0.9). */
   readonly momentum?: number | undefined
+  /**
+   * Parameters that are no matrices between layers, by the keys from the tree's root: `adamw_8bit` keeps their moments in f32, Muon
+   * leaves them to AdamW. None when absent.
+   */
+  readonly apart?: ((path: readonly string[], shape: readonly number[]) => boolean) | undefined
+  /** Of Muon: steps as long as AdamW's, 0.2·√max(rows, columns), so that one rate serves both (Liu et al. 2025). */
+  readonly matchesRms?: boolean | undefined
 }
 
 /** Trees beside the parameters, by name: f32 and shaped as they are, but for `packed`, which is shaped as its optimiser has it. */
@@ -23,10 +30,10 @@ export interface StepPlace {
 
 /** An optimiser; the entries of the table `optimizers`. Its functions of trees run in a graph. */
 export interface Optimizer {
-  /** Names of its slots. */
+  /** Names of the slots that it always has. */
   readonly slots: readonly string[]
   /** The slots before the first step. */
-  init<T extends Tree>(params: T): Slots
+  init<T extends Tree>(params: T, config?: Pick<OptimizerConfig, 'apart'>): Slots
   /** The numbers of one step, computed in float64; as many for every step, the learning rate first. */
   numbers(place: StepPlace, config: OptimizerConfig): readonly number[]
   /**

@@ -213,7 +213,9 @@ describe.skipIf(!hasModel)('against PEFT on stories260K in 8 bits (needs ../shar
 test('settings that do not go together are refused', () => {
   const of = (settings: object) => () => new JoraConfig({ modelPath: 'x', ...settings })
   expect(of({ initLoraWeights: 'loftq' })).toThrow(/initLoraWeights is loftq, expected quantize nf4 or int8 beside it/)
-  expect(of({ loftqIter: 3, quantize: 'nf4' })).toThrow(/loftqIter is 3 beside initLoraWeights default, expected loftq/)
+  expect(of({ loftqIter: 3, quantize: 'nf4' })).toThrow(
+    /loftqIter is 3 beside initLoraWeights default, expected initLoraWeights loftq/,
+  )
   expect(of({ initLoraWeights: 'loftq', quantize: 'nf4', useDora: true })).toThrow(
     /initLoraWeights is loftq beside useDora/,
   )

@@ -1,5 +1,5 @@
 // Settings of the adapter, as PEFT's LoraConfig has them.
-import type { Settings } from '../setting'
+import type { Setting, Settings } from '../setting'
 import {
   choice,
   choices,
@@ -30,6 +30,9 @@ export type SaveDType = 'auto' | 'f32' | 'f16' | 'bf16'
 const rank = integer(1, 16_384)
 const alpha = number('> 0', (value) => value > 0)
 
+/** Read where there is an adapter. */
+const ofAdapter = { finetuningType: ['lora'] } as const satisfies Setting['readWith']
+
 export const adapterSettings = {
   loraR: {
     type: rank,
@@ -41,6 +44,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     basic: 3,
+    readWith: ofAdapter,
   },
   loraAlpha: {
     type: alpha,
@@ -50,6 +54,7 @@ export const adapterSettings = {
     about: 'How strong the adapter’s effect is: its part is multiplied by alpha / rank. Often as large as the rank.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   loraDropout: {
     type: number('from 0 to below 1', (value) => value >= 0 && value < 1),
@@ -59,6 +64,7 @@ export const adapterSettings = {
     about: 'Share of the adapter’s input that is left out at random in each step. It reduces memorising.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   targetModules: {
     type: modules,
@@ -69,6 +75,7 @@ export const adapterSettings = {
     about: 'Names of the linear layers that get an adapter, separated by commas. “all-linear” means all of them.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   useRslora: {
     type: toggle,
@@ -78,6 +85,7 @@ export const adapterSettings = {
     about: 'Divides alpha by the square root of the rank instead (rsLoRA); useful for ranks over 32.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   useDora: {
     type: toggle,
@@ -87,6 +95,7 @@ export const adapterSettings = {
     about: 'Trains how long each row of a weight is apart from where it points. Often better at low ranks, and slower.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   initLoraWeights: {
     type: choice<'default' | InitLoraWeights>({
@@ -102,6 +111,7 @@ export const adapterSettings = {
       'PiSSA and OLoRA start from a part of the model’s own weights, LoftQ from what a quantised model lacks of them.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   loftqIter: {
     type: integer(1, 100),
@@ -111,6 +121,7 @@ export const adapterSettings = {
     about: 'How often quantising the model and the start of the adapter are fitted to each other. 5 is usual.',
     group: 'adapter',
     course: true,
+    readWith: { ...ofAdapter, initLoraWeights: ['loftq'] },
   },
   modulesToSave: {
     type: choices<SavedModule>({ embed_tokens: 'The embedding', lm_head: 'The head' }),
@@ -120,6 +131,7 @@ export const adapterSettings = {
     about: 'The table of the tokens (embed_tokens), what scores them (lm_head), or both. Takes far more memory.',
     group: 'adapter',
     course: true,
+    readWith: { finetuningType: ['lora', 'freeze'] },
   },
   ensureWeightTying: {
     type: toggle,
@@ -129,6 +141,7 @@ export const adapterSettings = {
     about: 'Where a model has one table for both, they go on sharing it. Otherwise each gets one of its own.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   trainableTokenIndices: {
     type: tokenIds<SavedModule>(['embed_tokens', 'lm_head']),
@@ -139,6 +152,7 @@ export const adapterSettings = {
     about: 'Ids of tokens, such as those of a chat template, whose meaning is learned beside the adapter.',
     group: 'adapter',
     course: true,
+    readWith: ofAdapter,
   },
   rankPattern: {
     type: patterns(rank),
@@ -150,6 +164,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: ofAdapter,
   },
   alphaPattern: {
     type: patterns(alpha),
@@ -161,6 +176,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: ofAdapter,
   },
   excludeModules: {
     type: namesOrPattern,
@@ -171,6 +187,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: ofAdapter,
   },
   layersToTransform: {
     type: integers(0),
@@ -181,6 +198,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: { finetuningType: ['lora', 'freeze'] },
   },
   layersPattern: {
     type: namesOrPattern,
@@ -191,6 +209,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: ofAdapter,
   },
   initAdapter: {
     type: path('folder'),
@@ -199,6 +218,7 @@ export const adapterSettings = {
     label: 'Start from an adapter',
     about: 'Folder of an adapter in PEFT’s format to start from. Empty: a new one.',
     group: 'adapter',
+    readWith: ofAdapter,
   },
   finetuningType: {
     type: choice<FinetuningType>({
@@ -225,6 +245,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: { finetuningType: ['freeze'] },
   },
   trainableModules: {
     type: namesOrPattern,
@@ -236,6 +257,7 @@ export const adapterSettings = {
     group: 'adapter',
     course: true,
     page: false,
+    readWith: { finetuningType: ['freeze'] },
   },
   saveDtype: {
     type: choice<SaveDType>({
@@ -250,5 +272,6 @@ export const adapterSettings = {
     about: 'The number format of the saved model; training itself is in 32 bits.',
     group: 'adapter',
     page: false,
+    readWith: { finetuningType: ['freeze', 'full'] },
   },
 } as const satisfies Settings

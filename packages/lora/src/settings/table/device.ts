@@ -56,5 +56,6 @@ export const deviceSettings = {
       'Holds the layers of a 16-bit model in fewer bits: less memory, a little less exact. A GGUF file is quantised already.',
     group: 'device',
     course: true,
+    readWith: { finetuningType: ['lora'] },
   },
 } as const satisfies Settings

@@ -75,6 +75,7 @@ export const trainingSettings = {
     about: 'How long the direction of earlier steps is remembered.',
     group: 'optimiser',
     course: true,
+    readWith: { optimizer: ['adamw', 'adamw_8bit', 'lion', 'schedule_free_adamw', 'muon'] },
   },
   adamBeta2: {
     type: share,
@@ -84,6 +85,7 @@ export const trainingSettings = {
     about: 'How long the size of earlier gradients is remembered.',
     group: 'optimiser',
     course: true,
+    readWith: { optimizer: ['adamw', 'adamw_8bit', 'lion', 'schedule_free_adamw', 'muon'] },
   },
   adamEpsilon: {
     type: positive,
@@ -93,6 +95,7 @@ export const trainingSettings = {
     about: 'Keeps a division away from zero; rarely worth changing.',
     group: 'optimiser',
     course: true,
+    readWith: { optimizer: ['adamw', 'adamw_8bit', 'schedule_free_adamw', 'muon'] },
   },
   maxGradNorm: {
     type: fromZero,
@@ -224,6 +227,7 @@ export const trainingSettings = {
     about: 'How long SGD and Muon go on in the direction of earlier steps.',
     group: 'optimiser',
     course: true,
+    readWith: { optimizer: ['sgd', 'muon'] },
   },
   loraPlusRatio: {
     type: number('≥ 1', (value) => value >= 1),
@@ -234,6 +238,7 @@ export const trainingSettings = {
     about: 'Lets one half of the adapter learn faster than the other. 16 is usual; 1 is plain LoRA.',
     group: 'optimiser',
     course: true,
+    readWith: { finetuningType: ['lora'] },
   },
   emaDecay: {
     type: share,
@@ -263,6 +268,7 @@ export const trainingSettings = {
       'Of the schedule that lowers the learning rate only at the end: how long that end is, as a share of all steps.',
     group: 'optimiser',
     course: true,
+    readWith: { scheduler: ['wsd'] },
   },
   cycles: {
     type: integer(1),
@@ -273,6 +279,7 @@ export const trainingSettings = {
     about: 'Of the cosine with restarts: how often the learning rate falls.',
     group: 'optimiser',
     course: true,
+    readWith: { scheduler: ['cosine_with_restarts'] },
   },
   objective: {
     type: choice<ObjectiveName>({
@@ -298,5 +305,6 @@ export const trainingSettings = {
     group: 'optimiser',
     course: true,
     page: false,
+    readWith: { objective: ['dpo', 'orpo', 'kto'] },
   },
 } as const satisfies Settings

@@ -53,6 +53,7 @@ export const watchingSettings = {
     about:
       'How many held-out questions are answered at each measurement. More are slower, and their scores more certain.',
     group: 'saving',
+    readWith: { evalMetrics: 'set' },
   },
   evalMaxNewTokens: {
     type: integer(1),
@@ -61,6 +62,7 @@ export const watchingSettings = {
     label: 'Longest of these answers',
     about: 'In tokens; longer answers are cut.',
     group: 'saving',
+    readWith: { evalMetrics: 'set' },
   },
   evalOnStart: {
     type: toggle,
@@ -96,6 +98,7 @@ export const watchingSettings = {
     label: 'Least improvement',
     about: 'Smaller improvements do not renew the patience.',
     group: 'saving',
+    readWith: { patience: 'set' },
   },
   loadBest: {
     type: toggle,
