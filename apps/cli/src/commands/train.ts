@@ -114,6 +114,7 @@ async function train(
       model,
       ...(recomputed > 0 && { checkpointLayers: recomputed }),
       onEvent,
+      onNote: (text) => display.log(style.yellow(`note: ${text}`)),
     })
     display.close()
     const { evalLoss, seconds, newSteps, done: end } = outcome()

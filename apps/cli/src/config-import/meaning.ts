@@ -117,7 +117,7 @@ export const reports = note('reports only')
 /** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
 const tracker: Meaning = {
   make: (written) => (/tensorboard|all/.test(textOf(written)) ? { reportTo: 'tensorboard' } : {}),
-  otherwise: 'reports only',
+  otherwise: 'reports only; to another tracker --report-to http passes events on',
 }
 export const speed = note('speed and memory only')
 const quantised = (method: string): Meaning => to('quantize', (text) => (isOn(text) ? method : undefined))

@@ -10,6 +10,7 @@ import { LogWriter, metricsFile, readLog } from './log'
 import { ConfigError, type LoraConfig } from '../settings/lora-config'
 import type { Tracker } from '../settings/table/watching'
 import { modelCard } from '../card/model-card'
+import { HttpLog, reportTokenVariable } from '../logs/http-log'
 import { TensorboardLog } from '../logs/tensorboard-log'
 import { trainedFiles, type TrainedInfo } from '../adapter/save-trained'
 
@@ -19,12 +20,17 @@ export interface RunDirectoryOptions {
   readonly evaluatesAgain?: boolean | undefined
   /** What else is told of the run while it goes on. */
   readonly reportTo?: readonly Tracker[] | undefined
+  /** Where `http` of {@link reportTo} sends them. */
+  readonly reportUrl?: string | undefined
+  /** Told what a user should know of it. */
+  readonly onNote?: ((text: string) => void) | undefined
 }
 
 /** Appends to metrics.jsonl, each line written before the next event; and to what other programs read. */
 export class RunDirectory {
   #metrics: LogWriter<TrainEvent> | undefined
   #tensorboard: TensorboardLog | undefined
+  #http: HttpLog | undefined
   /** The last loss of the steps that are kept; undefined in a new run. */
   readonly earlier: { finalLoss?: number } = {}
 
@@ -44,7 +50,7 @@ export class RunDirectory {
     path: string,
     settings: Record<string, unknown>,
     resumeStep: number | undefined,
-    { evaluatesAgain = false, reportTo = [] }: RunDirectoryOptions = {},
+    { evaluatesAgain = false, reportTo = [], reportUrl, onNote }: RunDirectoryOptions = {},
   ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, metricsFile)
@@ -64,6 +70,11 @@ export class RunDirectory {
       await writeFileAtomic(metricsPath, kept)
       await writeJsonAtomic(join(path, 'run.json'), settings)
       if (reportTo.includes('tensorboard')) directory.#tensorboard = await TensorboardLog.open(path, resumeStep ?? 0)
+      if (reportTo.includes('http') && reportUrl !== undefined)
+        directory.#http = await HttpLog.open(path, reportUrl, resumeStep ?? 0, {
+          onNote,
+          token: process.env[reportTokenVariable],
+        })
       directory.#metrics = await LogWriter.open(metricsPath)
     } catch (error) {
       if (error instanceof ConfigError) throw error
@@ -75,6 +86,7 @@ export class RunDirectory {
   async append(event: TrainEvent): Promise<void> {
     await this.#metrics?.append(event)
     await this.#tensorboard?.append(event)
+    this.#http?.append(event)
   }
 
   /** Writes the trained adapter, or model, and its model card, of what the directory's files say by now. */
@@ -85,8 +97,8 @@ export class RunDirectory {
   }
 
   async close(): Promise<void> {
-    const open = [this.#metrics, this.#tensorboard]
-    this.#metrics = this.#tensorboard = undefined
+    const open = [this.#metrics, this.#tensorboard, this.#http]
+    this.#metrics = this.#tensorboard = this.#http = undefined
     for (const each of open) await each?.close()
   }
 }

@@ -41,6 +41,12 @@ export class JoraConfig {
     const recipe = recipes[given.recipe ?? defaultJoraSettings.recipe]
     this.settings = { ...defaultJoraSettings, ...recipe, ...Object.fromEntries(present), modelPath: given.modelPath }
     checkRead(settings, this.settings, given, recipe)
+    const { reportTo, reportUrl } = this.settings
+    if (reportTo.includes('http') && reportUrl === undefined)
+      throw new ConfigError(
+        'reportTo is http, expected reportUrl beside it: the address that takes the events',
+        'reportTo',
+      )
     checkTrainConfig(this.train)
     watchRuleOf(this.settings)
     checkObjective(this.settings)

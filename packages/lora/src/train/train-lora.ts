@@ -59,6 +59,8 @@ export interface TrainOptions {
    * it throws. The adapter is in the output directory before the `done` event.
    */
   readonly onEvent?: ((event: TrainEvent) => unknown) | undefined
+  /** Told what goes wrong beside the run, a sentence each: a server that does not take its events. */
+  readonly onNote?: ((text: string) => void) | undefined
 }
 
 /** Version of this package, for run.json. */
@@ -131,7 +133,7 @@ async function train(
   config: JoraConfig,
   dataset: JoraDataset,
   outputDir: string,
-  { resume, signal, device: given, model: open, checkpointLayers, onEvent }: TrainOptions,
+  { resume, signal, device: given, model: open, checkpointLayers, onEvent, onNote }: TrainOptions,
 ): Promise<TrainSummary> {
   const { settings, watch } = config
   checkRun(config, dataset, given ? dataGroups(given) : parseMesh(settings.mesh).along('data'))
@@ -186,6 +188,8 @@ async function train(
     ? await RunDirectory.open(outputDir, record, resumeStep, {
         evaluatesAgain: resumed?.progress.owesEvaluation,
         reportTo: settings.reportTo,
+        reportUrl: settings.reportUrl,
+        onNote,
       })
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath

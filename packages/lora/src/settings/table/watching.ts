@@ -1,7 +1,7 @@
 // Settings of what a run is held to while it trains: answers, the best checkpoint, an early end. A run may go on with others.
 import type { ScoreName } from '@jora/data'
 import type { Settings } from '../setting'
-import { choice, choices, integer, number, toggle } from '../types'
+import { choice, choices, integer, matching, number, toggle } from '../types'
 
 const scores = {
   exact_match: 'Exact match',
@@ -32,7 +32,7 @@ export const scoreOf: Readonly<Record<ScoreMetric, ScoreName>> = {
 const inCode = { exactMatch: 'exact_match' } as const
 
 /** Programs that show runs, which a run can write for while it goes on. */
-export type Tracker = 'tensorboard'
+export type Tracker = 'tensorboard' | 'http'
 
 export const watchingSettings = {
   evalMetrics: {
@@ -118,12 +118,27 @@ export const watchingSettings = {
     group: 'saving',
   },
   reportTo: {
-    type: choices<Tracker>({ tensorboard: 'TensorBoard' }),
+    type: choices<Tracker>({ tensorboard: 'TensorBoard', http: 'A server of your own' }),
     fallback: [],
     absent: 'metrics.jsonl alone',
-    help: 'write what is measured for other programs too, as the run goes on: event files into the folder tensorboard of the output directory',
+    help: 'write what is measured for other programs too, as the run goes on: tensorboard: event files into the folder tensorboard of the output directory; http: lines of JSON to --report-url',
     label: 'Also write for',
-    about: 'TensorBoard shows the run while it goes on: it reads the folder “tensorboard” of the run’s folder.',
+    about:
+      'TensorBoard shows the run while it goes on: it reads the folder “tensorboard” of the run’s folder. A server of your own gets each event.',
     group: 'saving',
+  },
+  reportUrl: {
+    type: matching(
+      'URL',
+      /^https?:\/\/[^\s@]+$/,
+      'an address that begins with http:// or https://, without a password in it',
+    ),
+    absent: 'none',
+    help: 'http: where events are sent, as lines of JSON; a token comes from JORA_REPORT_TOKEN. A server that does not answer never stops the run',
+    label: 'Address of the server',
+    about: 'Where a server of your own takes the events of the run.',
+    group: 'saving',
+    page: false,
+    readWith: { reportTo: ['http'] },
   },
 } as const satisfies Settings
