@@ -13,14 +13,16 @@ import { capped, inF32, onceDone, throughCap, type Capped } from './blocks'
  * Queries of one block of rows: small enough that a causal block skips the keys after it, large enough for full GEMMs. Of many queries
  * blocks are larger: each is some forty operators, forward and backward, in every layer.
  */
-const queryBlock = (queries: number): number => (queries < 2048 ? 128 : 256)
+const queryBlock = (queries: number): number => (queries < manyQueries ? 128 : 256)
+const manyQueries = 2048
 
-/** Query rows from `from` to `to`, and the keys `low` to `high` that hold all they can see. */
+/** Query rows from `from` to `to`, the keys `low` to `high` that hold all they can see, and the key at the place of their first. */
 interface AttentionBlock {
   readonly from: number
   readonly to: number
   readonly low: number
   readonly high: number
+  readonly first: number
 }
 
 /** What `visibility` [batch|1, queries, 4] lets a block see, [batch|1, rows, keys]. */
@@ -32,25 +34,34 @@ function seenByVisibility(visibility: Tensor, { from, to, low, high }: Attention
   return logicalAnd(inside, logicalOr(lt(j, column(2)), ge(j, column(3))))
 }
 
-/** What causality and the window let a block see, [rows, keys]: its last query is at its last key. */
-function seenByPlace({ from, to, low, high }: AttentionBlock, window: number | undefined): Tensor {
+/** What causality and the window let a block see, [rows, keys]. */
+function seenByPlace({ from, to, low, high, first }: AttentionBlock, window: number | undefined): Tensor {
   const shape = [to - from, high - low]
-  const offset = shape[1]! - shape[0]!
+  const offset = first - low
   const key = iota(shape, 1)
   const causal = le(key, add(iota(shape, 0), offset))
   if (window === undefined || window >= high) return causal
   return logicalAnd(causal, lt(add(iota(shape, 0), offset - window), key))
 }
 
+/**
+ * Sizes that blocks of many queries have, by their keys. ONNX Runtime holds the memory of a shape until the next value of that shape is
+ * made: of blocks that are all of their own size it would hold one each, several squares of the length together.
+ */
+const mostSizes = 4
+
 /** Blocks of rows and the keys each can see: where that depends on their place, all others are cut off. */
 function attentionBlocks(queries: number, keys: number, byPlace: boolean, window = Infinity): AttentionBlock[] {
-  if (!byPlace) return [{ from: 0, to: queries, low: 0, high: keys }]
+  if (!byPlace) return [{ from: 0, to: queries, low: 0, high: keys, first: keys - queries }]
   const blocks: AttentionBlock[] = []
   const count = Math.max(1, Math.round(queries / queryBlock(queries)))
   const size = Math.ceil(queries / count)
+  const step = queries < manyQueries || window < keys ? 1 : Math.ceil(keys / mostSizes)
   for (let from = 0; from < queries; from += size) {
     const to = Math.min(queries, from + size)
-    blocks.push({ from, to, low: Math.max(0, keys - queries + from - window + 1), high: keys - queries + to })
+    const first = keys - queries + from
+    const high = Math.min(keys, step * Math.ceil((keys - queries + to) / step))
+    blocks.push({ from, to, low: Math.max(0, first - window + 1), high, first })
   }
   return blocks
 }
@@ -156,8 +167,8 @@ export function attentionInBlocks(inputs: readonly Tensor[], params: OpParams['a
 }
 
 /**
- * The definition of `attentionGrad`. Of each query's cotangents of its probabilities it takes off their mean by these, g·o: by the
- * output o, or, with `keepsOutput` false, by the probabilities themselves, so that o need not be kept for it.
+ * The definition of `attentionGrad`. Of each query's cotangents of its probabilities it takes off their mean by these, which is g·o; with
+ * `keepsOutput` false the output o is computed again, block by block, and need not be kept for it.
  */
 export function attentionGradInBlocks(
   inputs: readonly Tensor[],
@@ -175,15 +186,15 @@ export function attentionGradInBlocks(
   const [batch = 0, heads = 0] = q.shape
   const kvHeads = k.shape[1]!
   const fold = (x: Tensor) => reshape(x, [batch, kvHeads, (heads / kvHeads) * x.shape[2]!, x.shape[3]!])
-  const rowDot = keepsOutput ? sum(mul(g, o), { axis: -1, keepDims: true }) : undefined
+  const rowDot = sum(mul(g, o), { axis: -1, keepDims: true })
   const { scale } = params
   const [keys, values] = [new KeySum(), new KeySum()]
   const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, params, (block) => {
     const gBlock = fold(sliceAxis(g, 2, block.from, block.to))
     const dProbabilities = dot(gBlock, block.v, { transposeB: true })
-    const mean = rowDot
+    const mean = keepsOutput
       ? fold(sliceAxis(rowDot, 2, block.from, block.to))
-      : sum(mul(block.p, dProbabilities), { axis: -1, keepDims: true })
+      : sum(mul(gBlock, dot(block.p, block.v)), { axis: -1, keepDims: true })
     const dCapped = mul(block.p, sub(dProbabilities, mean))
     const dScores = throughCap(dCapped, block.slope)
     const dq = reshape(mul(dot(dScores, block.k), scale), block.q.shape)
