@@ -114,7 +114,13 @@ export {
 export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './adapter/peft/peft-config'
 export { peftName } from './adapter/peft/peft-names'
 export { samplesFromRows, type JoraSamples } from './train/samples'
-export { adaptedModules, rankNote, type AdaptedModule, type TargetSettings } from './adapter/target-modules'
+export {
+  adaptedModules,
+  checkPatterns,
+  rankNote,
+  type AdaptedModule,
+  type TargetSettings,
+} from './adapter/target-modules'
 export { watchNothing, type WatchRule } from './settings/watch-rule'
 export { scoreOf, type ScoreMetric, type WatchMetric } from './settings/table/watching'
 export type { BestEvaluation, Watched } from './train/watch/watching'

@@ -57,3 +57,16 @@ test('only the chosen layers change, bit for bit', async () => {
   expect(changed.length).toBeGreaterThan(5)
   expect(changed.every((name) => name.startsWith('model.layers.1.'))).toBe(true)
 })
+
+test('modules and layers that are not there, ranks of modules that are not adapted, are refused before weights are read', async () => {
+  await expect(train(wholeOf({ finetuningType: 'freeze', trainableModules: ['mlp', 'experts'] }))).rejects.toThrow(
+    'trainableModules "experts" is in none of the trained layers; a layer has input_layernorm, self_attn.q_proj',
+  )
+  await expect(train(wholeOf({ finetuningType: 'freeze', layersToTransform: [5] }))).rejects.toThrow(
+    'layersToTransform has 5, expected numbers of the model’s layers, 0 to 1'.replace('’', "'"),
+  )
+  await expect(train(configOf({ rankPattern: { k_proj: 8 } }))).rejects.toThrow(
+    'rankPattern "k_proj" matches none of the adapted modules, which are q_proj, v_proj',
+  )
+  expect(existsSync(out)).toBe(false)
+})

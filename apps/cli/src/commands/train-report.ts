@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path'
 import { reach, type DatasetStatistics } from '@jora/data'
 import type { DecoderConfig, ModelRef } from '@jora/llama'
 import {
+  checkPatterns,
   listCheckpoints,
   methodName,
   scoreLabels,
@@ -20,8 +21,9 @@ import { count, plural, shellWord, short } from '../ui/format'
 import { asUsageError, trainFlags, type TrainValues } from './train-settings'
 
 /** Parameters of the adapter. @throws UsageError for --target-modules the model does not have */
-export function countParameters(model: DecoderConfig, { train: { lora } }: JoraConfig): number {
+export function countParameters(model: DecoderConfig, { settings, train: { lora } }: JoraConfig): number {
   try {
+    if (settings.initAdapter === undefined) checkPatterns(model, lora)
     return trainedNumbers(model, lora)
   } catch (error) {
     throw asUsageError(error)

@@ -1,7 +1,7 @@
 // Which of a model's modules an adapter adapts: PEFT's target_modules, exclude_modules and layers_to_transform.
 import { weightShapes, type DecoderConfig } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
-import { loraRank, type LoraConfig } from '../settings/lora-config'
+import { isInPattern, loraRank, type LoraConfig } from '../settings/lora-config'
 import { pythonRegex } from './peft/python-regex'
 
 /** An adapted linear layer, `[out, in]`. */
@@ -83,6 +83,21 @@ export function adaptedModules(model: DecoderConfig, settings: TargetSettings): 
     `${typeof targets === 'string' ? `targetModules ${JSON.stringify(targets)} matches` : 'excludeModules and layersToTransform leave'} none of the model's modules; it has ${known()} in layers 0…${model.layers - 1}`,
     'targetModules',
   )
+}
+
+/**
+ * Refuses ranks and alphas of modules that are not adapted: they would do nothing.
+ * @throws ConfigError naming the first pattern that no adapted module matches
+ */
+export function checkPatterns(model: DecoderConfig, lora: LoraConfig): void {
+  const adapted = adaptedModules(model, lora).map(({ name }) => name)
+  for (const setting of ['rankPattern', 'alphaPattern'] as const)
+    for (const pattern of Object.keys(lora[setting] ?? {}))
+      if (!adapted.some((name) => isInPattern(pattern, name)))
+        throw new ConfigError(
+          `${setting} ${JSON.stringify(pattern)} matches none of the adapted modules, which are ${[...new Set(adapted.map((name) => name.split('.').at(-1)!))].join(', ')} in ${adapted[0]!.replace(/\.[^.]+\.[^.]+$/, '')} and others`,
+          setting,
+        )
 }
 
 /**

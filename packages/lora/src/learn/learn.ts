@@ -11,6 +11,7 @@ import { fileHash, Journal, keyOf, learnStages, type LearnStage } from './journa
 import type { Learned, LearnOptions, StageContext } from './options'
 import { readStage } from './reading'
 import { trainStage } from './training'
+import { ConfigError } from '../settings/config-error'
 
 /**
  * Reads documents, drafts or takes questions, builds contexts, trains, and asks base and tuned model the held-out questions.
@@ -34,6 +35,12 @@ export async function learnUntil(
   options: LearnOptions,
 ): Promise<Pick<Learned, 'outputDir' | 'documents'> & Partial<Learned>> {
   const { outputDir, model, config, raft = {}, drafting = {}, questions, columns, retriever } = options
+  const { finetuningType = 'lora' } = config.settings
+  if (finetuningType !== 'lora')
+    throw new ConfigError(
+      `finetuningType is ${finetuningType}, expected lora: what is learned of documents is an adapter, which is compared with its base`,
+      'finetuningType',
+    )
   await makeFolder(outputDir)
   const journal = await Journal.open(outputDir)
   const path = (stage: LearnStage) => join(outputDir, learnStages[stage])

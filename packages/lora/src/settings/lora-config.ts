@@ -183,12 +183,13 @@ export function methodName({ useDora = false, initLoraWeights: init }: LoraConfi
   return useDora ? 'dora' : (init ?? 'lora')
 }
 
+/** Whether a pattern of ranks or alphas names the module, as PEFT reads it. */
+export const isInPattern = (pattern: string, module: string): boolean =>
+  pythonRegex(`(.*\\.)?(${pattern})`, `pattern ${JSON.stringify(pattern)}`).test(module)
+
 /** What the first pattern that `module` matches gives. */
-function matchPattern(patterns: Patterns | undefined, module: string): number | undefined {
-  for (const [pattern, value] of Object.entries(patterns ?? {}))
-    if (pythonRegex(`(.*\\.)?(${pattern})`, `pattern ${JSON.stringify(pattern)}`).test(module)) return value
-  return undefined
-}
+const matchPattern = (patterns: Patterns | undefined, module: string): number | undefined =>
+  Object.entries(patterns ?? {}).find(([pattern]) => isInPattern(pattern, module))?.[1]
 
 /** Rank of the module of that name, e.g. `model.layers.0.self_attn.q_proj`. */
 export const loraRank = ({ r, rankPattern }: Pick<LoraConfig, 'r' | 'rankPattern'>, module: string): number =>

@@ -39,7 +39,7 @@ test('every condition names a setting, and values that it can have', () => {
   for (const [key, { readWith = {} }] of Object.entries(table))
     for (const [by, values] of Object.entries(readWith))
       for (const value of values === 'set' ? [] : values)
-        expect(table[by]?.type.problem(value), `${key} with ${by} ${value}`).toBeUndefined()
+        expect(table[by]?.type.parse(value), `${key} with ${by} ${value}`).toBeDefined()
 })
 
 describe('constants of optimisers', () => {

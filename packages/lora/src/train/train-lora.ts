@@ -30,6 +30,7 @@ import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
 import { writePrompt } from '../adapter/prompt-file'
+import { checkPatterns } from '../adapter/target-modules'
 import { withoutTrained } from '../adapter/replaced/apply'
 import { checkFloats, readFloats } from '../adapter/whole/files'
 import { loadAdapter } from '../adapter/read-adapter'
@@ -145,6 +146,8 @@ async function train(
   const { path, id, revision } = opened.ref
   trainedNumbers(opened.config, config.train.lora) // What does not fit the model is refused before its weights are read.
   checkFloats(opened, config.train.lora)
+  // Those of an adapter that training starts from may name what it has not.
+  if (settings.initAdapter === undefined) checkPatterns(opened.config, config.train.lora)
   const modelHash = await opened.digest()
   const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
   const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))

@@ -14,6 +14,11 @@ const {
   initAdapter: _init,
   mesh: _mesh,
   launcher: _launcher,
+  // What is learned here is an adapter, which is compared with its base.
+  finetuningType: _type,
+  trainableLayers: _layers,
+  trainableModules: _modules,
+  saveDtype: _saved,
   recipe,
   columns,
   ...training

@@ -68,9 +68,12 @@ export function wholeModules(
     if (rest === undefined) return [...extra].some((module) => moduleName(name) === moduleNames[module])
     return isLayer(Number(layer)) && isModule(rest)
   })
-  if (!trained.some(([name]) => name.startsWith('model.layers.')))
+  const named = typeof whole.modules === 'string' ? [] : (whole.modules ?? [])
+  const layered = trained.flatMap(([name]) => (name.startsWith('model.layers.') ? [name] : []))
+  const isThere = (module: string) => layered.some((name) => `${name}.`.includes(`.${module}.`))
+  if (layered.length === 0 || !named.every(isThere))
     throw new ConfigError(
-      `trainableModules ${JSON.stringify(whole.modules ?? 'all')} are in none of the trained layers; a layer has ${layerModules(shapes).join(', ')}`,
+      `trainableModules ${JSON.stringify(named.find((module) => !isThere(module)) ?? whole.modules ?? 'all')} is in none of the trained layers; a layer has ${layerModules(shapes).join(', ')}`,
       'trainableModules',
     )
   return trained.map(([name, shape]) => ({ name: moduleName(name), part: 'weight', shape, base: name }))
