@@ -4,7 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openModel } from '@jora/llama'
-import { load, type JoraSettings } from '../src/index'
+import { optimizers, tensor, type Tensor } from '@jora/tensor'
+import { apartOf } from '../src/adapter/apart'
+import { defaultLoraConfig, load, type JoraSettings } from '../src/index'
 import { configOf, metrics, modelPath, out, root, setUp, train } from '../src/train/train-lora-harness'
 
 setUp()
@@ -69,4 +71,25 @@ test('modules and layers that are not there, ranks of modules that are not adapt
     'rankPattern "k_proj" matches none of the adapted modules, which are q_proj, v_proj',
   )
   expect(existsSync(out)).toBe(false)
+})
+
+test('adamw_8bit keeps the moments of an embedding in f32, as transformers asks bitsandbytes to', () => {
+  const matrix = () => ({ weight: tensor(new Float32Array(8192), { shape: [64, 128] }) })
+  const params = { 'model.embed_tokens': matrix(), 'model.layers.0.mlp.up_proj': matrix(), lm_head: matrix() }
+  const { apart } = apartOf({ optimizer: 'adamw_8bit', lora: { ...defaultLoraConfig, whole: {} } })
+  const { packed } = optimizers.adamw_8bit.init(params, { apart })
+  const groups = Object.values(packed as Record<string, { readonly m: Tensor | { readonly codes: Tensor } }>)
+  const sizes = groups.map(({ m }) => ('codes' in m ? ['8 bits', 4 * m.codes.size] : ['f32', m.size]))
+  expect(sizes).toEqual([
+    ['8 bits', 2 * 8192],
+    ['f32', 8192],
+  ])
+})
+
+test('the card says that the model itself was trained', async () => {
+  await train(wholeOf({ epochs: 1 }))
+  const card = await readFile(join(out, 'README.md'), 'utf8')
+  expect(card).toContain('A fine-tuned model')
+  expect(card).toContain('all weights')
+  expect(card).not.toMatch(/lora/i)
 })

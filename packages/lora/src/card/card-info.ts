@@ -60,6 +60,7 @@ export async function readCardInfo(path: string, { repo, baseModel }: CardOption
       (text(model.folder) === undefined ? undefined : await licenceOf(text(model.folder)!)),
     ggufFiles,
     lora: adapter && loraOf(adapter),
+    whole: adapter ? undefined : wholeOf(object(run.settings)),
     training: Object.keys(run).length > 0 ? await trainingOf(run, folder) : undefined,
   }
 }
@@ -83,6 +84,16 @@ async function nameInConfig(folder: string, isFolder: boolean): Promise<string |
   return name !== undefined && isPublicName(name) && !(await stat(resolve(name)).catch(() => undefined))
     ? name
     : undefined
+}
+
+/** What of a model was trained without an adapter, by the settings of its run. */
+function wholeOf({ finetuningType, trainableLayers, layersToTransform }: Json): string | undefined {
+  if (finetuningType === 'full') return 'all weights'
+  if (finetuningType !== 'freeze') return undefined
+  const numbers = [layersToTransform ?? []].flat().map(Number)
+  if (numbers.length > 0) return `layers ${numbers.join(', ')}`
+  const count = number(trainableLayers) ?? 2
+  return `the ${count > 0 ? 'last' : 'first'} ${Math.abs(count)} layers`
 }
 
 function loraOf(config: Json): CardLora | undefined {

@@ -17,6 +17,8 @@ export interface CardInfo {
   readonly ggufFiles?: readonly string[] | undefined
   /** For adapters and merged models. */
   readonly lora?: CardLora | undefined
+  /** Where a model's own weights were trained, and no adapter: which of them. */
+  readonly whole?: string | undefined
   /** For what was trained by JORA. */
   readonly training?: CardTraining | undefined
 }
@@ -100,7 +102,12 @@ function metadata(info: CardInfo): string[] {
     license === undefined ? '# license: that of the base model; name it here' : `license: ${scalar(license)}`,
     'pipeline_tag: text-generation',
     ...list('datasets', datasets),
-    ...list('tags', ['lora', 'jora', ...(isRaft ? ['raft'] : []), ...(kinds[kind].library === 'gguf' ? ['gguf'] : [])]),
+    ...list('tags', [
+      ...(info.whole === undefined ? ['lora'] : []),
+      'jora',
+      ...(isRaft ? ['raft'] : []),
+      ...(kinds[kind].library === 'gguf' ? ['gguf'] : []),
+    ]),
   ]
 }
 
@@ -110,7 +117,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 const code = (text: string): string => `\`${text.replace(/[`\s]+/g, ' ').trim()}\``
 
 /** Rows of what is known, as a Markdown list. */
-function trainingLines({ lora, training = {} }: CardInfo): string[] {
+function trainingLines({ lora, whole, training = {} }: CardInfo): string[] {
   const { samples, contexts, epochs, steps, samplesPerStep, learningRate, scheduler } = training
   const modules = lora?.targetModules.map(code).join(', ')
   const scale = lora && `rank ${lora.r}, alpha ${lora.alpha}${lora.useRslora ? ', rank-stabilised (rsLoRA)' : ''}`
@@ -119,6 +126,7 @@ function trainingLines({ lora, training = {} }: CardInfo): string[] {
     contexts !== undefined && samples !== undefined && contexts < samples ? ` on ${count(contexts)} contexts` : ''
   const rows: [label: string, value: string | undefined][] = [
     [lora?.useDora ? 'DoRA' : 'LoRA', lora && `${scale}${dropout}, on ${modules}`],
+    ['Trained', whole],
     ['Dataset', training.datasetFile && code(training.datasetFile)],
     ['Samples', samples === undefined ? undefined : `${count(samples)}${shared}`],
     ['Tokens', training.tokens === undefined ? undefined : `${count(training.tokens)} computed`],
@@ -190,7 +198,9 @@ function usage({ kind, title, repo, baseModel, training, ggufFiles = [] }: CardI
 export function modelCard(info: CardInfo): string {
   const { kind, title, baseModel } = info
   const of = baseModel === undefined ? '' : ` of [${baseModel}](https://huggingface.co/${baseModel})`
-  const what = kind === 'model' && baseModel === undefined ? 'A language model' : kinds[kind].what
+  const ofModel =
+    info.whole !== undefined ? 'A fine-tuned model' : baseModel === undefined ? 'A language model' : undefined
+  const what = (kind === 'model' ? ofModel : undefined) ?? kinds[kind].what
   const training = trainingLines(info)
   const sections = [
     ['---', ...metadata(info), '---'].join('\n'),
