@@ -138,7 +138,6 @@ export const watchingSettings = {
     label: 'Address of the server',
     about: 'Where a server of your own takes the events of the run.',
     group: 'saving',
-    page: false,
     readWith: { reportTo: ['http'] },
   },
 } as const satisfies Settings
