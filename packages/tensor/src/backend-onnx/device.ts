@@ -19,6 +19,7 @@ import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
 import { decomposed } from './definitions'
 import { areCoresFree } from './process/free-cores'
+import { peakMemory } from './process/peak'
 import { giveBack, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './int8'
 import { lowerGraph } from './lower'
@@ -328,7 +329,7 @@ class CpuDevice implements Device {
   }
 
   memory(): Promise<MemoryStats> {
-    return Promise.resolve({ bytes: process.memoryUsage.rss(), peakBytes: process.resourceUsage().maxRSS * 1024 })
+    return Promise.resolve({ bytes: process.memoryUsage.rss(), peakBytes: peakMemory() })
   }
 
   async synchronize(): Promise<void> {
