@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python tooling/reference/make_family_goldens.py
 
-Writes packages/lora/test/goldens/transformers-families.json. Weights are
+Writes packages/lora/test/goldens/transformers-families.json, and stretched.json: a Llama made for 8 positions whose config.json
+stretches them, as a run with ropeScaling does. Weights are
 remade from formula.py by name, so that only configurations, logits and gradients are kept. Needs torch, transformers, peft.
 """
 
@@ -57,6 +58,14 @@ CASES = {
                        "rope_scaling": {"rope_type": "dynamic", "factor": 3.0}},
 }
 
+# The keys that the setting comes to, on `SIZES` with so many positions; 18 tokens are beyond them.
+ORIGINAL, FACTOR = 8, 4.0
+STRETCHED = {
+    "yarn": {},
+    "linear": {},
+    "llama3": {"low_freq_factor": 1.0, "high_freq_factor": 4.0},
+}
+
 
 def f32(tensor):
     return base64.b64encode(tensor.detach().float().contiguous().numpy().tobytes()).decode()
@@ -93,8 +102,15 @@ def make(config):
     }
 
 
-def main():
-    cases = [{"name": name, **make({**SIZES, **keys})} for name, keys in CASES.items()]
+def stretched(kind, keys):
+    scaling = {"rope_type": kind, "factor": FACTOR, **keys}
+    if kind != "linear":
+        scaling["original_max_position_embeddings"] = ORIGINAL
+    return {"model_type": "llama", "max_position_embeddings": int(ORIGINAL * FACTOR), "rope_scaling": scaling}
+
+
+def write(name, configs):
+    cases = [{"name": title, **make({**SIZES, **keys})} for title, keys in configs.items()]
     golden = {
         "madeBy": f"tooling/reference/make_family_goldens.py, transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}, CPU",
         "formulaInputs": {"name": "the tensor's Hugging Face or PEFT name", "scale": SCALE,
@@ -104,9 +120,14 @@ def main():
         "labels": LABELS,
         "cases": cases,
     }
-    path = ROOT / "packages/lora/test/goldens/transformers-families.json"
+    path = ROOT / f"packages/lora/test/goldens/{name}.json"
     path.write_text(json.dumps(golden, indent=1) + "\n")
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.1f} kB")
+
+
+def main():
+    write("transformers-families", CASES)
+    write("stretched", {f"llama, stretched ({kind})": stretched(kind, keys) for kind, keys in STRETCHED.items()})
 
 
 if __name__ == "__main__":

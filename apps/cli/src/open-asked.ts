@@ -71,8 +71,9 @@ export async function openAsked(settings: ModelValues | OnDevice, io: Io): Promi
     documents: settings.contextTemplate,
     rows: settings.rows,
   }
-  const { device, base, asked } = await opened(openAnswerers(model, options), io)
-  return { ...asked[0]!, model, device, base, tokenizer: model.tokenizer }
+  const { device, asked } = await opened(openAnswerers(model, options), io)
+  const [first] = asked
+  return { ...first!, model, device, base: first!.decoder, tokenizer: model.tokenizer }
 }
 
 export interface NamedAdapter {

@@ -1,6 +1,7 @@
 // A model's weights with a LoRA adapter added, read in blocks of rows: what every export writes from.
 import { openModel, storedType, weightShapes, type DecoderConfig, type OpenModel } from '@jora/llama'
 import {
+  baseAsTrained,
   fittedWeight,
   loraRank,
   loraScaling,
@@ -91,7 +92,8 @@ export class MergedTensors implements AsyncDisposable {
     const model = await openModel(modelDir, { local: true })
     try {
       const none: Changes = { deltas: new Map(), replaced: new Map() }
-      return new MergedTensors(model, adapterDir === undefined ? none : await readChanges(adapterDir, model.config))
+      if (adapterDir === undefined) return new MergedTensors(model, none)
+      return new MergedTensors(await baseAsTrained(model, adapterDir), await readChanges(adapterDir, model.config))
     } catch (error) {
       await model[Symbol.asyncDispose]()
       throw error

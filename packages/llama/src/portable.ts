@@ -9,6 +9,7 @@ export {
   type RopeScaling,
 } from './config/config'
 export { configJson } from './config/config-json'
+export { stretchNames, stretchRope, type RopeStretch, type StretchName } from './config/stretch'
 export { modelTypes } from './config/families'
 export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'

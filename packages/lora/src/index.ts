@@ -44,6 +44,8 @@ export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines 
 export { openDevice, openMesh, type DeviceOptions, type Launcher, type MeshOptions } from '@jora/shard/open'
 /** @deprecated It is `parseMesh` of `@jora/shard`; this name leaves with the next release. */
 export { parseMesh as readMesh } from '@jora/shard'
+export { baseAsTrained, ropeStretchOf } from './adapter/as-trained'
+export { stretchedModel } from './settings/rope-scaling'
 export {
   baseOfAdapter,
   checkBase,

@@ -73,7 +73,8 @@ const writeRows = () =>
 
 /** The model in `folder`, but for the check that its weights are finite. */
 async function unchecked(folder: string): Promise<OpenModel> {
-  const { ref, config, weights, quantize, tokenizer, chatTemplate, stopIds, warnings } = await openModel(folder)
+  const open = await openModel(folder)
+  const { ref, config, weights, quantize, tokenizer, chatTemplate, stopIds, warnings } = open
   return {
     ref,
     config,
@@ -84,6 +85,7 @@ async function unchecked(folder: string): Promise<OpenModel> {
     stopIds,
     warnings,
     digest: () => Promise.resolve(folder),
+    stretched: (stretch) => open.stretched(stretch),
     decoder: (device) => loadModel(folder, { device }),
     [Symbol.asyncDispose]: () => Promise.resolve(weights[Symbol.asyncDispose]()),
   }

@@ -46,6 +46,7 @@ const ofGolden = (golden: Golden, by: string) =>
 const allCases = [
   ...ofGolden(read('families'), 'plain torch'),
   ...ofGolden(read('transformers-families'), 'transformers with PEFT'),
+  ...ofGolden(read('stretched'), 'transformers with PEFT'),
 ]
 type Case = (typeof allCases)[number]
 /** All goldens' weights are within it. */
@@ -103,7 +104,8 @@ const backends = [
       const devices = [await openCpuDevice({ threads: 1 }), await openCpuDevice({ threads: 1 })]
       return new MeshDevice(new Mesh(['data', 'model'], [1, 2]), { devices })
     },
-    cases: allCases,
+    // What positions come to is computed before anything is split.
+    cases: allCases.filter(({ name }) => !name.includes('stretched')),
     there: true,
   },
 ]

@@ -86,7 +86,7 @@ export const savingOf = ({ separateTokens, tokens }: DatasetStatistics): string 
 /** What is worth knowing before it starts. */
 export async function runNotes(
   dataset: JoraDataset,
-  maxPositions: number,
+  { maxPositions, ropeScaling }: Pick<DecoderConfig, 'maxPositions' | 'ropeScaling'>,
   { outputDir, resume }: TrainValues,
 ): Promise<string[]> {
   const { dropped, truncated } = dataset.statistics
@@ -98,7 +98,11 @@ export async function runNotes(
   // Rotary positions go on past what the model was trained for, so this is a note and no error, as in transformers.
   const long = dataset.samples.filter((sample) => reach(sample) > maxPositions).length
   if (long > 0) {
-    lines.push(`note: ${plural(long, 'sample')} longer than the ${maxPositions} positions the model was made for`)
+    // A model whose positions are stretched already is not stretched again.
+    const advice = ropeScaling.type === 'default' ? '; --rope-scaling yarn stretches them' : ''
+    lines.push(
+      `note: ${plural(long, 'sample')} longer than the ${maxPositions} positions the model was made for${advice}`,
+    )
   }
   if (resume === undefined) return lines
   const from = resume === 'auto' ? (await listCheckpoints(outputDir)).at(-1) : resume

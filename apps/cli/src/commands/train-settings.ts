@@ -1,10 +1,12 @@
 // The flags of `jora train`, and the settings they make.
 import { join } from 'node:path'
 import { parseJsonFile, readTextIfThere } from '@jora/data'
+import type { OpenModel } from '@jora/llama'
 import {
   ConfigError,
   JoraConfig,
   parsePeftConfig,
+  stretchedModel,
   wholeOf,
   type GivenSettings,
   type LoraConfig,
@@ -103,6 +105,15 @@ export function asUsageError(error: unknown): unknown {
   const flag = flagOf(setting, (settings as Record<string, Setting>)[setting]!)
   const told = message.replace(/^\w+(?= is )/, flag)
   return new UsageError(told === message ? `${flag}: ${message.replace(/^target module /, '')}` : told)
+}
+
+/** The model with as many positions as the run gives it. @throws UsageError where they cannot be stretched */
+export function withPositions(model: OpenModel, { settings: chosen }: JoraConfig): OpenModel {
+  try {
+    return stretchedModel(model, chosen).model
+  } catch (error) {
+    throw asUsageError(error)
+  }
 }
 
 /** @throws UsageError for settings that cannot be */

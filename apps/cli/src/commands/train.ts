@@ -33,7 +33,7 @@ import { program } from '../ui/next-command'
 import { styleFor } from '../ui/style'
 import { factLine } from '../ui/table'
 import { TrainDisplay } from '../ui/train-display'
-import { asUsageError, trainFlags, trainSettings, withRecipe, type TrainValues } from './train-settings'
+import { asUsageError, trainFlags, trainSettings, withPositions, withRecipe, type TrainValues } from './train-settings'
 import { countParameters, endNotes, nextCommands, runFacts, runNotes } from './train-report'
 
 export function registerTrain(parent: Command, io: Session): void {
@@ -70,6 +70,7 @@ async function train(
   }
   await using model = await openBase(values.model, session, values.quantize)
   const parameters = countParameters(model.config, config)
+  const stretched = withPositions(model, config)
   checkSplit(model.config, values.mesh)
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
@@ -95,7 +96,7 @@ async function train(
     display.log(factLine([style.bold(name), ...facts, deviceTitle(device)], io.stderr, style))
     const rank = rankNote(model.config, config.train.lora)
     if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
-    for (const line of await runNotes(dataset, model.config.maxPositions, values)) display.log(style.yellow(line))
+    for (const line of await runNotes(dataset, stretched.config, values)) display.log(style.yellow(line))
     if (recomputed > 0) {
       const which = recomputed === layers ? 'layers' : `${recomputed} of ${layers} layers`
       display.log(style.dim(`${which} are checkpointed, to save memory; --gradient-checkpointing off keeps all`))

@@ -13,6 +13,7 @@ import {
   reports,
   scheduler,
   speed,
+  stretchedPositions,
   to,
   wholeModules,
   trainingArguments,
@@ -39,6 +40,14 @@ function oneDataset({ value }: Written): Made | readonly [string] {
     return [`rows of the type ${type}; JORA reads Alpaca, chat and context rows`]
   if (type === 'completion') return ['plain text is learned, with no question in front of it']
   return { dataset, ...(template && { promptTemplate: template }) }
+}
+
+/** Keys of the model's config.json that are others for this run. */
+function overrides({ value }: Written): Made | readonly [string] {
+  const keys = value instanceof Map ? (value as ReadonlyMap<string, Written>) : new Map<string, Written>()
+  const other = [...keys.keys()].find((key) => key !== 'rope_scaling')
+  if (other !== undefined) return [`another ${other} than the model's`]
+  return stretchedPositions.make(keys.get('rope_scaling') ?? nothing)
 }
 
 export const axolotl: Tool = {
@@ -79,6 +88,8 @@ export const axolotl: Tool = {
     peft_init_lora_weights: initialisation,
     // Longer rows are left out there.
     sequence_len: { make: (written) => ({ maxSeqLength: textOf(written), onOverflow: 'drop' }) },
+    rope_scaling: stretchedPositions,
+    overrides_of_model_config: { make: overrides },
     sample_packing: note('several samples in one row: speed only'),
     eval_sample_packing: speed,
     pad_to_sequence_len: speed,

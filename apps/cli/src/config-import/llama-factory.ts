@@ -10,6 +10,7 @@ import {
   numbers,
   reports,
   speed,
+  stretchedPositions,
   to,
   wholeModules,
   trainingArguments,
@@ -108,7 +109,7 @@ export const llamaFactory: Tool = {
     do_predict: note('JORA answers held-out rows by `jora eval`'),
     use_swanlab: reports,
     swanlab_project: reports,
-    rope_scaling: lack('positions stretched (rope_scaling)'),
+    rope_scaling: stretchedPositions,
   },
   defaults: ({ loraR = '8' }) => ({
     learningRate: '5e-5',

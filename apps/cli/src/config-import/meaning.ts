@@ -108,6 +108,21 @@ export const wholeModules: Meaning = {
   },
 }
 
+/** Positions that are stretched: the name of a kind, or an object with its type and factor, as config.json has it. */
+export const stretchedPositions = {
+  make: (written: Written): Made | readonly [why: string] => {
+    const { value } = written
+    const keys = value instanceof Map ? (value as ReadonlyMap<string, Written>) : undefined
+    const type = keys ? (keys.get('rope_type') ?? keys.get('type')) : written
+    const name = type === undefined ? '' : textOf(type).toLowerCase()
+    if (isOff(name) || name === 'null') return {}
+    if (!['yarn', 'linear', 'llama3'].includes(name))
+      return [`positions stretched by ${name}; JORA has yarn, linear and llama3`]
+    const factor = keys?.get('factor')
+    return { ropeScaling: name, ...(factor && { ropeScalingFactor: textOf(factor) }) }
+  },
+} satisfies Meaning
+
 export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isOn(text) ? 'on' : 'off'))
 /** A number of steps where −1 and 0 mean none. */
 const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))

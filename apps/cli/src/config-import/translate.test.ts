@@ -126,6 +126,20 @@ const read = (yaml: string, path = 'x.yaml') => {
   }
 }
 
+test('positions stretched, as each tool writes it', () => {
+  const factory = (value: string) => read(`${llamaFactoryYaml}rope_scaling: ${value}\n`)
+  expect(factory('yarn').flags).toMatchObject({ ropeScaling: 'yarn' })
+  expect(JSON.stringify(factory('dynamic').lacks)).toContain(
+    'positions stretched by dynamic; JORA has yarn, linear and llama3',
+  )
+  const scaling = 'rope_scaling: { type: linear, factor: 2.0 }'
+  for (const line of [scaling, `overrides_of_model_config:\n  ${scaling}`])
+    expect(read(`${axolotlYaml}${line}\n`).flags).toMatchObject({ ropeScaling: 'linear', ropeScalingFactor: 2 })
+  expect(JSON.stringify(read(`${axolotlYaml}overrides_of_model_config:\n  sliding_window: 9\n`).lacks)).toContain(
+    'another sliding_window than the model',
+  )
+})
+
 describe('examples of the tools’ own documentation', () => {
   test('LLaMA-Factory', () => {
     const { title, flags, lacks, notes } = read(llamaFactoryYaml)

@@ -1,5 +1,13 @@
 // exportGgufAdapter: a PEFT LoRA adapter as a GGUF file that llama.cpp lays over the GGUF file of its base model.
-import { architectureOf, describeModel, interleavedHeads, tensorName, type DecoderConfig } from '@jora/llama'
+import {
+  architectureOf,
+  describeModel,
+  interleavedHeads,
+  tensorName,
+  type DecoderConfig,
+  type RopeStretch,
+} from '@jora/llama'
+import { ropeStretchOf } from '@jora/lora'
 import { ExportError } from '../export-error'
 import { readChanges, type Delta } from '../merged-tensors'
 import { checkArchitecture } from './architectures'
@@ -45,6 +53,20 @@ function foldedFactor({ r, scale }: Pick<Delta, 'r' | 'scale'>, alpha: number): 
   return Math.abs(factor - 1) < 1e-9 ? 1 : factor
 }
 
+/**
+ * How llama.cpp stretches the base as the adapter was trained on it: an adapter's file cannot say so.
+ * @throws ExportError for a way that it has no flags for
+ */
+function stretchNote(adapterDir: string, { type, factor }: RopeStretch, maxPositions: number): string {
+  const was = `${adapterDir} was trained with positions stretched (${type} ${factor})`
+  if (type === 'llama3')
+    throw new ExportError(
+      `${was}, which llama.cpp takes from the model alone; export the merged model (jora export --format gguf)`,
+    )
+  const original = type === 'yarn' ? ` --yarn-orig-ctx ${maxPositions}` : ''
+  return `${was}, which its file cannot say: run llama.cpp with --rope-scaling ${type} --rope-scale ${factor}${original}`
+}
+
 /** @throws ConfigError | ModelError for an adapter that is none of this model, or a model llama.cpp cannot compute */
 export async function planAdapter(
   modelDir: string,
@@ -63,6 +85,8 @@ export async function planAdapter(
     throw new ExportError(
       `${adapterDir} was started by LoftQ, and makes up for what its own base lacks, which no GGUF file of the model does; merge it (jora merge), or export the merged model (jora export --format gguf)`,
     )
+  const stretch = await ropeStretchOf(adapterDir)
+  if (stretch) notes.push(stretchNote(adapterDir, stretch, config.maxPositions))
   const deltas = [...changes.deltas]
   if (deltas.some(([, { parts }]) => parts.magnitude !== undefined))
     throw new ExportError(

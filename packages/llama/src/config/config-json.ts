@@ -19,7 +19,11 @@ const classes: Readonly<Record<ModelType, string>> = {
 
 type Json = Record<string, unknown>
 
-function ropeScaling({ ropeScaling: scaling }: DecoderConfig): Json | null {
+/**
+ * The value of `rope_scaling`; null without one.
+ * @throws ModelError for rotary frequencies that config.json cannot describe
+ */
+export function ropeScaling({ ropeScaling: scaling }: Pick<DecoderConfig, 'ropeScaling'>): Json | null {
   switch (scaling.type) {
     case 'default':
       return null

@@ -16,6 +16,7 @@ import { folderModel, resolveModel, type ResolvedModel, type ResolveOptions } fr
 import { indexName } from '../hub/select'
 import { ggufFiles, openGgufFiles } from '../gguf/open'
 import { tokenizerOf, type TokenizerParts } from '../gguf/vocabulary'
+import { stretchRope, type RopeStretch } from '../config/stretch'
 import type { Decoder } from '../model'
 import { openCheckpoint, sameWeights, weightFiles, type OpenWeights } from './checkpoint'
 import { chooseDType, wantedDType, type DTypeSetting } from './compute-dtype'
@@ -68,6 +69,11 @@ export interface OpenModel extends ModelDescription, AsyncDisposable {
   readonly quantize: Quantisation | undefined
   /** SHA-256 of config.json and of samples of the weights: quick, and tells models apart. */
   digest(): Promise<string>
+  /**
+   * The same open files as a model with more positions; see `stretchRope`. Closing either closes them.
+   * @throws ModelError as `stretchRope` does
+   */
+  stretched(stretch: RopeStretch): OpenModel
   /**
    * The decoder on `device`. Of `int8`, a model that is only asked has every matrix in 8 bits or fewer; one that is trained its linear
    * layers, by row where they are floats. Weights that a device can map stay in their files until a program uses them.
@@ -128,6 +134,10 @@ class Opened extends Description implements OpenModel {
 
   digest(): Promise<string> {
     return digestOf(this.configText, this.weights.files)
+  }
+
+  stretched(stretch: RopeStretch): OpenModel {
+    return new Opened(this, stretchRope(this.config, stretch), this.weights, this.quantize)
   }
 
   async decoder(

@@ -6,6 +6,7 @@ import { ConfigError } from '../settings/config-error'
 import { loraRank, loraScaling, type LoraConfig } from '../settings/lora-config'
 import { lowRankOf } from './adapter'
 import type { LowRankArrays } from './host'
+import { checkStretch } from './as-trained'
 import { addLowRank } from './low-rank'
 import { isLowRank } from './methods/method'
 import { arrayEntries, type PeftAdapter } from './peft/peft'
@@ -222,6 +223,7 @@ export async function combineAdapterFolders({
   const weighted = read.map((each, i) => ({ ...each, name: inputs[i]!.folder, weight: inputs[i]!.weight }))
   const { adapter, config } = combineAdapters(weighted, model, options)
   const prompt = await readPrompt(inputs[0]!.folder)
+  for (const { folder } of inputs.slice(1)) await checkStretch(folder, prompt?.base?.ropeScaling, inputs[0]!.folder)
   const modules = Object.keys(adapter)
   const info = { baseModel: baseModel ?? read[0]!.baseModel ?? '', revision: read[0]!.revision }
   await writeFolderAtomic(

@@ -19,7 +19,7 @@ import {
   type Row,
   type Tokenizer,
 } from '@jora/data'
-import type { OpenModel } from '@jora/llama'
+import { stretchNames, type OpenModel, type RopeStretch } from '@jora/llama'
 import { writeJsonAtomic } from '@jora/tensor/files'
 import { ConfigError } from '../settings/config-error'
 import { adapterConfigFile } from './peft/peft-config'
@@ -35,6 +35,8 @@ export interface AdapterBase {
   readonly revision?: string | undefined
   /** `digest()` of the open model. */
   readonly digest?: string | undefined
+  /** How its positions were stretched, where they were. */
+  readonly ropeScaling?: RopeStretch | undefined
 }
 
 /** What prompt.json says. */
@@ -57,6 +59,18 @@ async function readJson(path: string): Promise<unknown> {
   return content === undefined ? undefined : parseJsonFile(content, path, ConfigError)
 }
 
+/** How prompt.json says that positions were stretched. */
+function stretchOf(json: unknown, path: string): RopeStretch | undefined {
+  if (json === undefined) return undefined
+  const { type: said, factor } = object(json)
+  const type = stretchNames.find((name) => name === said)
+  if (type === undefined || typeof factor !== 'number' || !(factor > 1))
+    throw new ConfigError(
+      `${path}: "base.ropeScaling" is ${JSON.stringify(json)}, expected a type (${stretchNames.join(', ')}) and a factor > 1`,
+    )
+  return { type, factor }
+}
+
 /** Writes prompt.json into `folder`, whole or not at all. */
 export const writePrompt = (folder: string, { template, base }: AdapterPrompt): Promise<void> =>
   writeJsonAtomic(join(folder, promptFile), { ...template, ...(base && { base }) })
@@ -66,11 +80,20 @@ export async function readPrompt(folder: string): Promise<AdapterPrompt | undefi
   const path = join(folder, promptFile)
   const json = await readJson(path)
   if (json === undefined) return undefined
-  const { model, revision, digest } = object(object(json).base)
+  const { model, revision, digest, ropeScaling } = object(object(json).base)
   try {
     const template = parseTemplateJson(json, path)
     if (text(model) === undefined) return { template }
-    return { template, base: { model: text(model)!, revision: text(revision), digest: text(digest) } }
+    const stretch = stretchOf(ropeScaling, path)
+    return {
+      template,
+      base: {
+        model: text(model)!,
+        revision: text(revision),
+        digest: text(digest),
+        ...(stretch && { ropeScaling: stretch }),
+      },
+    }
   } catch (error) {
     throw new ConfigError((error as Error).message)
   }

@@ -7,6 +7,7 @@ import {
   weightShapes,
   type Adapt,
   type Decoder,
+  type DecoderConfig,
   type DTypeSetting,
   type OpenModel,
 } from '@jora/llama'
@@ -15,6 +16,7 @@ import type { WeightSource } from '@jora/tensor/weights'
 import type { Adapter } from '../adapter/adapter'
 import { adapterArgument, settleAdapter, withArgument, type AdapterArgument } from '../adapter/apply'
 import { baseWeights } from '../adapter/loftq/files'
+import { baseAsTrained } from '../adapter/as-trained'
 import { checkBase, promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { ConfigError } from '../settings/config-error'
@@ -42,6 +44,8 @@ export interface OpenAnswerersOptions {
 /** A model as it is asked, with one adapter or none. */
 export interface AskedModel {
   readonly answerer: LocalAnswerer
+  /** The base as this adapter was trained on it: its positions stretched where they were. */
+  readonly decoder: Decoder
   readonly prompt: PromptTemplate
   /** What the user should know of the prompt, if anything. */
   readonly note?: string | undefined
@@ -62,13 +66,15 @@ export interface OpenAnswerers {
 }
 
 /**
- * Opens answerers of `model`. Adapters are arguments of its programs: those of equal shapes share them.
+ * Opens answerers of `model`. Adapters are arguments of its programs: those of equal shapes share them, where they were trained on
+ * the same positions.
  * @throws ConfigError for an adapter of another base, or one that does not fit; ModelError as `decoder` does
  */
 export async function openAnswerers(model: OpenModel, options: OpenAnswerersOptions): Promise<OpenAnswerers> {
   const { adapters, dtype, prompt: choice, promptOf, documents, rows } = options
   const { tokenizer } = model
   const prompts: Awaited<ReturnType<typeof promptFor>>[] = []
+  const configs: DecoderConfig[] = []
   const bases = new Map<string, WeightSource>()
   for (const folder of adapters) {
     if (folder !== undefined) {
@@ -76,6 +82,7 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
       const own = await baseWeights(folder, model)
       if (own) bases.set(folder, own)
     }
+    configs.push((folder === undefined ? model : await baseAsTrained(model, folder)).config)
     const adapter = promptOf ?? folder
     prompts.push(await promptFor({ adapter, model: model.ref.dir, tokenizer, choice, documents, rows }))
   }
@@ -92,28 +99,37 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
     bases.get(first!),
   )
   const adapt: Adapt = (adapter, decoder) => withArgument(decoder, adapter as AdapterArgument)
-  const engine = new Engine(new Generator(base, device, adapt))
+  // One for each way that positions are stretched: all read the same weights.
+  const engines = new Map<string, Engine>()
+  const engineOf = (decoder: Decoder): Engine => {
+    const key = JSON.stringify(decoder.config.ropeScaling)
+    const engine = engines.get(key) ?? new Engine(new Generator(decoder, device, adapt))
+    engines.set(key, engine)
+    return engine
+  }
   const held: AdapterArgument[] = []
   const asked: AskedModel[] = []
   for (const [i, folder] of adapters.entries()) {
     const { template: prompt, note } = prompts[i]!
+    const decoder: Decoder = { ...base, config: configs[i]! }
+    const engine = engineOf(decoder)
     const common = { engine, tokenizer, prompt, stopIds: stopIdsOf(prompt, tokenizer, base.config.eosTokenIds) }
     if (folder === undefined) {
-      asked.push({ answerer: new LocalAnswerer(common), prompt, note, adapter: {}, lora: undefined })
+      asked.push({ answerer: new LocalAnswerer(common), decoder, prompt, note, adapter: {}, lora: undefined })
       continue
     }
     const { adapter: loaded, config: lora } = await loadAdapter(folder, base.config, device)
     const adapter = settleAdapter(loaded, base, lora)
     const argument = adapterArgument(adapter, lora, device, base.config)
     held.push(argument)
-    asked.push({ answerer: new LocalAnswerer({ ...common, adapter: argument }), prompt, note, adapter, lora })
+    asked.push({ answerer: new LocalAnswerer({ ...common, adapter: argument }), decoder, prompt, note, adapter, lora })
   }
   return {
     device,
     base,
     asked,
     dispose: () => {
-      engine.dispose()
+      for (const engine of engines.values()) engine.dispose()
       disposeTree([held, base.weights])
     },
   }

@@ -60,6 +60,8 @@ export async function readCardInfo(path: string, { repo, baseModel }: CardOption
       (text(model.folder) === undefined ? undefined : await licenceOf(text(model.folder)!)),
     ggufFiles,
     lora: adapter && loraOf(adapter),
+    ropeScaling:
+      stretchSaid(run.ropeScaling) ?? stretchSaid(object((await readJson(join(folder, promptFile))).base).ropeScaling),
     whole: adapter ? undefined : wholeOf(object(run.settings)),
     training: Object.keys(run).length > 0 ? await trainingOf(run, folder) : undefined,
   }
@@ -94,6 +96,14 @@ function wholeOf({ finetuningType, trainableLayers, layersToTransform }: Json): 
   if (numbers.length > 0) return `layers ${numbers.join(', ')}`
   const count = number(trainableLayers) ?? 2
   return `the ${count > 0 ? 'last' : 'first'} ${Math.abs(count)} layers`
+}
+
+/** How positions were stretched, as run.json and prompt.json say it. */
+function stretchSaid(said: unknown): CardInfo['ropeScaling'] {
+  const { type, factor } = object(said)
+  return text(type) === undefined || number(factor) === undefined
+    ? undefined
+    : { type: text(type)!, factor: number(factor)! }
 }
 
 function loraOf(config: Json): CardLora | undefined {

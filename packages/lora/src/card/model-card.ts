@@ -19,6 +19,8 @@ export interface CardInfo {
   readonly lora?: CardLora | undefined
   /** Where a model's own weights were trained, and no adapter: which of them. */
   readonly whole?: string | undefined
+  /** How positions were stretched for the training: the `rope_type` of config.json, and by how much. */
+  readonly ropeScaling?: { readonly type: string; readonly factor: number } | undefined
   /** For what was trained by JORA. */
   readonly training?: CardTraining | undefined
 }
@@ -117,7 +119,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 const code = (text: string): string => `\`${text.replace(/[`\s]+/g, ' ').trim()}\``
 
 /** Rows of what is known, as a Markdown list. */
-function trainingLines({ lora, whole, training = {} }: CardInfo): string[] {
+function trainingLines({ lora, whole, ropeScaling, training = {} }: CardInfo): string[] {
   const { samples, contexts, epochs, steps, samplesPerStep, learningRate, scheduler } = training
   const modules = lora?.targetModules.map(code).join(', ')
   const scale = lora && `rank ${lora.r}, alpha ${lora.alpha}${lora.useRslora ? ', rank-stabilised (rsLoRA)' : ''}`
@@ -135,6 +137,7 @@ function trainingLines({ lora, whole, training = {} }: CardInfo): string[] {
     ['Samples a step', samplesPerStep === undefined ? undefined : count(samplesPerStep)],
     ['Learning rate', learningRate === undefined ? undefined : `${learningRate}${scheduler ? `, ${scheduler}` : ''}`],
     ['Longest sample', training.maxSeqLength === undefined ? undefined : `${count(training.maxSeqLength)} tokens`],
+    ['Positions', ropeScaling && `stretched by ${ropeScaling.factor} (${ropeScaling.type})`],
     ['Prompt', training.promptTemplate && `the ${training.promptTemplate} template`],
     ['Seed', training.seed === undefined ? undefined : String(training.seed)],
     ['Last training loss', training.finalLoss?.toFixed(4)],
@@ -146,7 +149,18 @@ function trainingLines({ lora, whole, training = {} }: CardInfo): string[] {
 
 const fence = (language: string, lines: readonly string[]): string => `\`\`\`${language}\n${lines.join('\n')}\n\`\`\``
 
-function usage({ kind, title, repo, baseModel, training, ggufFiles = [] }: CardInfo): string[] {
+/** Python that stretches the positions of the base as the adapter was trained on it. */
+function stretchedConfig(base: string, { type, factor }: NonNullable<CardInfo['ropeScaling']>): string[] {
+  const bounds = type === 'llama3' ? ', "low_freq_factor": 1.0, "high_freq_factor": 4.0' : ''
+  return [
+    `config = AutoConfig.from_pretrained(${base})`,
+    'length = config.max_position_embeddings',
+    `config.rope_parameters |= {"rope_type": "${type}", "factor": ${factor}, "original_max_position_embeddings": length${bounds}}`,
+    `config.max_position_embeddings = int(length * ${factor})`,
+  ]
+}
+
+function usage({ kind, title, repo, baseModel, ropeScaling, training, ggufFiles = [] }: CardInfo): string[] {
   const [here, base] = [repo ?? title, baseModel ?? 'BASE_MODEL']
   const [python, shell] = [(lines: string[]) => fence('python', lines), (lines: string[]) => fence('bash', lines)]
   const quoted = (text: string) => JSON.stringify(text)
@@ -155,15 +169,24 @@ function usage({ kind, title, repo, baseModel, training, ggufFiles = [] }: CardI
     training?.promptTemplate === undefined || training.promptTemplate === 'none' ? '--prompt "…"' : '--instruction "…"'
   const fetched = repo === undefined ? [] : [`hf download ${word(repo)} --local-dir ${word(title)}`]
   if (kind === 'adapter') {
+    const load = ropeScaling
+      ? [
+          'from peft import PeftModel',
+          'from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer',
+          '',
+          ...stretchedConfig(quoted(base), ropeScaling),
+          `model = AutoModelForCausalLM.from_pretrained(${quoted(base)}, config=config)`,
+          `model = PeftModel.from_pretrained(model, ${quoted(here)})`,
+        ]
+      : [
+          'from peft import AutoPeftModelForCausalLM',
+          'from transformers import AutoTokenizer',
+          '',
+          `model = AutoPeftModelForCausalLM.from_pretrained(${quoted(here)})`,
+        ]
     return [
       'With PEFT:',
-      python([
-        'from peft import AutoPeftModelForCausalLM',
-        'from transformers import AutoTokenizer',
-        '',
-        `model = AutoPeftModelForCausalLM.from_pretrained(${quoted(here)})`,
-        `tokenizer = AutoTokenizer.from_pretrained(${quoted(base)})`,
-      ]),
+      python([...load, `tokenizer = AutoTokenizer.from_pretrained(${quoted(base)})`]),
       'With JORA:',
       shell([...fetched, `jora generate --model ${word(base)} --adapter ${word(title)} ${asks}`]),
     ]

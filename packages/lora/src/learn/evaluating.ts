@@ -5,6 +5,7 @@ import { answeringDType, weightShapes } from '@jora/llama'
 import type { Device } from '@jora/tensor'
 import { writeFileAtomic, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { baseWeights } from '../adapter/loftq/files'
+import { baseAsTrained } from '../adapter/as-trained'
 import { promptFor } from '../adapter/prompt-file'
 import { loadAdapter } from '../adapter/read-adapter'
 import { compareTuned, type ComparedQuestion, type Comparison } from '../answer/compare'
@@ -38,7 +39,9 @@ export async function evaluateStage(
   device: Device,
   { key, earlier }: Evaluated,
 ): Promise<{ figures: EvaluationFigures; compared: Comparison }> {
-  const { path, model, config, outputDir, signal, onProgress, maxNewTokens = 64, evalQuestions = 200 } = context
+  const { path, model: open, config, outputDir, signal, onProgress, maxNewTokens = 64, evalQuestions = 200 } = context
+  // Base and tuned read the same documents, with the same positions.
+  const model = await baseAsTrained(open, path('train'))
   const all = await loadRows(path('contexts'))
   const rows = all.filter(({ split }) => split === 'test').map(({ split: _split, ...row }) => row)
   const dtype = answeringDType(config.settings.dtype, device, weightShapes(model.config).values())

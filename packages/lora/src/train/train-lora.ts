@@ -1,7 +1,14 @@
 // trainLora: the third of the paper's three calls: a run with its files, from its settings to its adapter.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openModel, type Decoder, type DecoderConfig, type DTypeSetting, type OpenModel } from '@jora/llama'
+import {
+  openModel,
+  type Decoder,
+  type DecoderConfig,
+  type DTypeSetting,
+  type OpenModel,
+  type RopeStretch,
+} from '@jora/llama'
 import { MeshDevice, parseMesh, ShardingError } from '@jora/shard'
 import { DeviceError, openMesh } from '@jora/shard/open'
 import { disposeTree, type Device } from '@jora/tensor'
@@ -23,12 +30,14 @@ import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'
 import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
+import { stretchedModel } from '../settings/rope-scaling'
 import { settings as settingsTable } from '../settings/table'
 import { ConfigError, loraRank, loraScaling, methodName, type LoraConfig } from '../settings/lora-config'
 import type { TrainConfig } from '../settings/train-config'
 import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
+import { checkStretch } from '../adapter/as-trained'
 import { writePrompt } from '../adapter/prompt-file'
 import { checkPatterns } from '../adapter/target-modules'
 import { withoutTrained } from '../adapter/replaced/apply'
@@ -142,19 +151,23 @@ async function train(
   const totalSteps = stepsOfRun(config, dataset)
   const device = given ?? (await openDeviceOf(config))
   await using own = open ? undefined : await openModel(settings.modelPath, config.modelOptions)
-  const opened = open ?? own!
+  const { model: opened, stretch } = stretchedModel(open ?? own!, settings)
   const { path, id, revision } = opened.ref
   trainedNumbers(opened.config, config.train.lora) // What does not fit the model is refused before its weights are read.
   checkFloats(opened, config.train.lora)
   // Those of an adapter that training starts from may name what it has not.
   if (settings.initAdapter === undefined) checkPatterns(opened.config, config.train.lora)
   const modelHash = await opened.digest()
-  const held = settings.quantize === 'none' ? modelHash : `${modelHash} ${settings.quantize}`
+  const held = [
+    modelHash,
+    ...(settings.quantize === 'none' ? [] : [settings.quantize]),
+    ...(stretch ? [stretch.type, stretch.factor] : []),
+  ].join(' ')
   const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))
   const initial =
     settings.initAdapter === undefined
       ? undefined
-      : await initialAdapter(settings.initAdapter, config.train.lora, opened.config, device)
+      : await initialAdapter(settings.initAdapter, config.train.lora, opened.config, device, stretch)
   const { lora } = config.train
   const course = courseOf(settingsTable, settings)
   // Before the directory is touched: a checkpoint of other settings is refused, and what is there stays.
@@ -175,6 +188,7 @@ async function train(
     settings,
     ...(checkpointLayers !== undefined && { checkpointLayers }),
     model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },
+    ...(stretch && { ropeScaling: stretch }),
     dataset: {
       path: dataset.path,
       hash: dataset.hash,
@@ -197,7 +211,14 @@ async function train(
     : RunDirectory.none(outputDir)
   const baseModel = id ?? settings.modelPath
   // A model is its own base.
-  const base = lora.whole ? undefined : { model: baseModel, revision, digest: modelHash }
+  const base = lora.whole
+    ? undefined
+    : { model: baseModel, revision, digest: modelHash, ...(stretch && { ropeScaling: stretch }) }
+  if (base?.ropeScaling && !dataset.prompt)
+    throw new ConfigError(
+      'ropeScaling needs a data set with its prompt: prompt.json says how the positions of the base were stretched',
+      'ropeScaling',
+    )
   const prompt = dataset.prompt && { template: dataset.prompt, base }
   const info = { baseModel, revision, prompt, taken, model: opened, saveDtype: settings.saveDtype }
   let { finalLoss } = directory.earlier
@@ -333,7 +354,9 @@ async function initialAdapter(
   want: LoraConfig,
   model: Parameters<typeof loadAdapter>[1],
   device: Device,
+  stretch: RopeStretch | undefined,
 ): Promise<Adapter> {
+  await checkStretch(folder, stretch, 'the run')
   const { adapter, config } = await loadAdapter(folder, model, device)
   const replaced = (of: LoraConfig) =>
     JSON.stringify(

@@ -1,5 +1,6 @@
 // Settings of the model and of the rows it is trained on.
 import type { ContextTemplate, OverflowPolicy, Packing, PromptChoice } from '@jora/data'
+import type { StretchName } from '@jora/llama'
 import type { RecipeName } from '../recipes'
 import type { Settings } from '../setting'
 import { choice, integer, matching, number, path, text } from '../types'
@@ -96,6 +97,26 @@ export const rowSettings = {
     about: 'In tokens, about three quarters of a word each. Longer samples need more memory.',
     group: 'rows',
     basic: 5,
+  },
+  ropeScaling: {
+    type: choice<StretchName>({ yarn: 'YaRN', linear: 'Evenly (linear)', llama3: 'As Llama 3.1' }),
+    absent: 'as the model has it',
+    help: 'stretch the model’s positions, for samples longer than it was made for: yarn keeps short distances as they are, linear slows all, llama3 slows the slow ones; the adapter remembers it',
+    label: 'Stretch positions',
+    about:
+      'For samples that are longer than the model was made for. YaRN keeps what the model knows of short distances; the tuned model is used the same way.',
+    group: 'rows',
+    course: true,
+  },
+  ropeScalingFactor: {
+    type: number('> 1', (value) => value > 1),
+    absent: 'by the longest sample',
+    help: 'times as many positions as the model was made for; without it as many as --max-seq-length needs, a whole number',
+    label: 'Stretch by',
+    about: 'How many times as many positions the model gets. Empty: as many as the longest sample needs.',
+    group: 'rows',
+    course: true,
+    readWith: { ropeScaling: 'set' },
   },
   onOverflow: {
     type: choice<OverflowPolicy>({ error: 'Stop and name them', drop: 'Leave them out', truncate: 'Shorten them' }),
