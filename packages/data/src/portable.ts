@@ -1,7 +1,7 @@
 // The part of @jora/data that runs in a page too: all of it but reading files.
 
 export { questionsOf, type AskedQuestion } from './prompt/asked'
-export { planBatches, type BatchPlan, type PlanOptions } from './trees/batches'
+export { epochOrder, planBatches, type BatchPlan, type PlanOptions } from './trees/batches'
 export { ChatTemplate, chatTemplateOf, type UserFrame } from './prompt/chat'
 export { collate, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
 export { paddedLength } from './trees/padding'

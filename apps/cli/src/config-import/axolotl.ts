@@ -13,6 +13,7 @@ import {
   reports,
   scheduler,
   speed,
+  fileOrder,
   stretchedPositions,
   to,
   wholeModules,
@@ -89,6 +90,7 @@ export const axolotl: Tool = {
     // Longer rows are left out there.
     sequence_len: { make: (written) => ({ maxSeqLength: textOf(written), onOverflow: 'drop' }) },
     rope_scaling: stretchedPositions,
+    curriculum_sampling: fileOrder,
     overrides_of_model_config: { make: overrides },
     sample_packing: note('several samples in one row: speed only'),
     eval_sample_packing: speed,

@@ -10,6 +10,7 @@ import {
   numbers,
   reports,
   speed,
+  fileOrder,
   stretchedPositions,
   to,
   wholeModules,
@@ -110,6 +111,7 @@ export const llamaFactory: Tool = {
     use_swanlab: reports,
     swanlab_project: reports,
     rope_scaling: stretchedPositions,
+    disable_shuffling: fileOrder,
   },
   defaults: ({ loraR = '8' }) => ({
     learningRate: '5e-5',

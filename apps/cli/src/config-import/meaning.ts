@@ -127,6 +127,9 @@ export const checkpointing: Meaning = to('gradientCheckpointing', (text) => (isO
 /** A number of steps where −1 and 0 mean none. */
 const steps = (key: FlagKey): Meaning => to(key, (text) => (Number(text) > 0 ? text : undefined))
 
+/** Rows that are learned in the order of the file. */
+export const fileOrder: Meaning = to('shuffle', (text) => (isOn(text) ? 'false' : undefined))
+
 export const numbers = note('the type of numbers; JORA chooses by device and weights (--dtype)')
 export const reports = note('reports only')
 /** Trackers that JORA writes for; of the others it writes what `jora runs` makes of a run. */
@@ -189,6 +192,15 @@ export const trainingArguments = {
   dataloader_num_workers: speed,
   dataloader_pin_memory: speed,
   group_by_length: speed,
+  train_sampling_strategy: {
+    make: (written) =>
+      textOf(written) === 'sequential'
+        ? { shuffle: 'false' }
+        : /^(random|group_by_length)$/.test(textOf(written))
+          ? {}
+          : ['samples drawn in another way'],
+    otherwise: 'rows are shuffled, and those of similar length share a batch',
+  },
   remove_unused_columns: speed,
   torch_compile: speed,
   use_liger_kernel: speed,

@@ -140,6 +140,16 @@ test('positions stretched, as each tool writes it', () => {
   )
 })
 
+test('rows in the order of the file, as each tool writes it', () => {
+  for (const [yaml, line] of [
+    [llamaFactoryYaml, 'disable_shuffling: true'],
+    [axolotlYaml, 'curriculum_sampling: true'],
+    [trlYaml, 'train_sampling_strategy: sequential'],
+  ])
+    expect(read(`${yaml}${line}\n`).flags, line).toMatchObject({ shuffle: false })
+  expect(read(`${trlYaml}train_sampling_strategy: random\n`).flags).not.toHaveProperty('shuffle')
+})
+
 describe('examples of the tools’ own documentation', () => {
   test('LLaMA-Factory', () => {
     const { title, flags, lacks, notes } = read(llamaFactoryYaml)

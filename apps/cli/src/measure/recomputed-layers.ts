@@ -53,8 +53,10 @@ const longestOf = (samples: readonly Sample[]): number =>
 
 /** Tokens of the longest row that trees are put into, in the first epoch. */
 function longestRow(samples: readonly Sample[], values: TrainValues): number {
-  const { batchSize, gradientAccumulationSteps, seed, shuffle, maxSeqLength: rowTokens } = values
-  const plan = planSteps(samples, { batchSize, gradientAccumulationSteps, seed, shuffle, epoch: 0, rowTokens })
+  const { batchSize, gradientAccumulationSteps, seed, shuffle, lengthCurriculum, maxSeqLength: rowTokens } = values
+  const shortFirst = lengthCurriculum !== undefined
+  const how = { batchSize, gradientAccumulationSteps, seed, shuffle, shortFirst, rowTokens }
+  const plan = planSteps(samples, { ...how, epoch: 0 })
   const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples[index]!.ids.length, 0)
   return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
 }

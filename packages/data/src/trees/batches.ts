@@ -1,7 +1,7 @@
 // Which samples make up which batch, in which order, epoch by epoch.
 
 import { deriveSeed, shuffle } from '../random'
-import type { Sample } from './sample'
+import { reach, type Sample } from './sample'
 
 /** How {@link planBatches} orders samples. */
 export interface PlanOptions {
@@ -13,32 +13,53 @@ export interface PlanOptions {
   seed: number
   /** false keeps the order of the samples exactly: no sorting by length either. */
   shuffle: boolean
+  /** Samples come from short to long by their `reach`, a length curriculum; those of equal length as `shuffle` has them. */
+  shortFirst?: boolean
   /** Lengths in the same multiple of this, in tokens, count as equal when sorting (default 32). */
   lengthBucket?: number
   /** Samples sorted together, in batches (default 50, as `group_by_length` in transformers). */
   window?: number
 }
 
+/** Lengths within so many tokens count as equal. */
+const defaultBucket = 32
+
 /** Index lists into the samples, one a batch, in training order. */
 export type BatchPlan = readonly (readonly number[])[]
 
 /**
+ * The samples of an epoch in order: shuffled or as they are, and with `shortFirst` sorted by length. The same (samples, seed, epoch)
+ * give the same order.
+ */
+export function epochOrder(
+  samples: readonly Pick<Sample, 'ids' | 'branches'>[],
+  { shuffle: isShuffled, shortFirst, seed, epoch, lengthBucket = defaultBucket }: Omit<PlanOptions, 'batchSize'>,
+): number[] {
+  const inOrder = [...samples.keys()]
+  const order = isShuffled ? shuffle(inOrder, deriveSeed(seed, 'samples', epoch)) : inOrder
+  if (!shortFirst) return order
+  const bucketOf = samples.map((sample) => Math.ceil(reach(sample) / lengthBucket))
+  // The sort is stable: within a bucket the order stays.
+  return order.sort((a, b) => bucketOf[a]! - bucketOf[b]!)
+}
+
+/**
  * Plans one epoch. Every sample comes exactly once; a last, smaller batch is kept. With `shuffle`, samples of similar length
- * share a batch: shuffle, cut into windows, sort each window by length bucket, cut into batches, shuffle the batches. The same
+ * share a batch: shuffle, cut into windows, sort each window by length bucket, cut into batches, shuffle the batches. With `shortFirst`
+ * batches go from short samples to long ones. The same
  * (samples, seed, epoch) gives the same plan.
  *
  * @throws RangeError on a batch size, bucket or window that is not a positive integer
  */
-export function planBatches(samples: readonly Pick<Sample, 'ids'>[], options: PlanOptions): BatchPlan {
-  const { batchSize, epoch, seed, lengthBucket = 32, window = 50 } = options
+export function planBatches(samples: readonly Pick<Sample, 'ids' | 'branches'>[], options: PlanOptions): BatchPlan {
+  const { batchSize, epoch, seed, lengthBucket = defaultBucket, window = 50 } = options
   for (const [name, value] of Object.entries({ batchSize, lengthBucket, window })) {
     if (!(Number.isInteger(value) && value > 0))
       throw new RangeError(`planBatches: ${name} ${value} is not a positive integer`)
   }
-  const fileOrder = [...samples.keys()]
-  if (!options.shuffle) return chunks(fileOrder, batchSize)
+  const order = epochOrder(samples, options)
+  if (!options.shuffle || options.shortFirst) return chunks(order, batchSize)
   const bucketOf = (index: number) => Math.ceil((samples[index]?.ids.length ?? 0) / lengthBucket)
-  const order = shuffle(fileOrder, deriveSeed(seed, 'samples', epoch))
   // The sort is stable: within a bucket the shuffled order stays.
   const batches = chunks(order, batchSize * window).flatMap((part) =>
     chunks(

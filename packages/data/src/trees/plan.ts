@@ -1,7 +1,6 @@
 // One epoch as optimiser steps: which samples are in which row of which batch.
 
-import { chunks, planBatches, type PlanOptions } from './batches'
-import { deriveSeed, shuffle } from '../random'
+import { chunks, epochOrder, planBatches, type PlanOptions } from './batches'
 import { countSamples, type Sample } from './sample'
 
 /** A row of a batch: a sample, or several that are in it one after another and do not see each other. */
@@ -28,12 +27,10 @@ const isPacked = (samples: readonly Sample[]): boolean => samples.some(({ branch
  * @throws RangeError on an option that is not a positive integer
  */
 export function planSteps(samples: readonly Sample[], options: StepPlanOptions): StepPlan {
-  const { batchSize, gradientAccumulationSteps, seed, epoch } = options
+  const { batchSize, gradientAccumulationSteps } = options
   if (!isPacked(samples)) return chunks(planBatches(samples, options), gradientAccumulationSteps)
   const longest = samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)
   const capacity = Math.max(longest, options.rowTokens ?? 0)
-  const inOrder = [...samples.keys()]
-  const order = options.shuffle ? shuffle(inOrder, deriveSeed(seed, 'samples', epoch)) : inOrder
   const steps: BatchRow[][][] = []
   let [open, count]: [number[], number] = [[], 0]
   const close = () => {
@@ -41,7 +38,7 @@ export function planSteps(samples: readonly Sample[], options: StepPlanOptions):
     open = []
     count = 0
   }
-  for (const index of order) {
+  for (const index of epochOrder(samples, options)) {
     open.push(index)
     count += countSamples(samples[index]!)
     if (count >= batchSize * gradientAccumulationSteps) close()

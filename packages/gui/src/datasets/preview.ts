@@ -41,6 +41,7 @@ const shown = [
   'batchSize',
   'gradientAccumulationSteps',
   'shuffle',
+  'lengthCurriculum',
   'seed',
 ] as const satisfies readonly (keyof RunSettings)[]
 

@@ -28,7 +28,7 @@ import { styleFor, type Style } from '../../ui/style'
 import { columns } from '../../ui/table'
 import { trainFlags } from '../train-settings'
 
-const { split, numEpochs, maxSteps, batchSize, gradientAccumulationSteps, shuffle, seed } = trainFlags
+const { split, numEpochs, maxSteps, batchSize, gradientAccumulationSteps, shuffle, lengthCurriculum, seed } = trainFlags
 
 const flags = {
   model: modelFlag,
@@ -42,6 +42,7 @@ const flags = {
     batchSize,
     gradientAccumulationSteps,
     shuffle,
+    lengthCurriculum,
     seed,
     estimateTime: onUnless('do not measure this machine for the time'),
   }),
@@ -160,6 +161,7 @@ async function preview(values: Values, { io, json }: CommandContext<typeof flags
     batchSize: values.batchSize,
     gradientAccumulationSteps: values.gradientAccumulationSteps,
     shuffle: values.shuffle,
+    lengthCurriculum: values.lengthCurriculum,
     seed: splitSeed,
   })
   const run = planRun(prepared.train, config, model)

@@ -7,6 +7,9 @@ import type { ObjectiveName } from '../../train/objectives/objective'
 import type { Settings } from '../setting'
 import { choice, integer, number, switchOr, toggle } from '../types'
 
+/** In which epochs samples come from short to long. */
+export type LengthCurriculum = 'first' | 'every'
+
 const positive = number('> 0', (value) => value > 0)
 const fromZero = number('≥ 0', (value) => value >= 0)
 const share = number('from 0 to below 1', (value) => value >= 0 && value < 1)
@@ -306,5 +309,15 @@ export const trainingSettings = {
     course: true,
     page: false,
     readWith: { objective: ['dpo', 'orpo', 'kto'] },
+  },
+  lengthCurriculum: {
+    type: choice<LengthCurriculum>({ first: 'In the first pass', every: 'In each pass' }),
+    absent: 'off',
+    help: 'short samples first, long ones last: in the first epoch, or in every one; each sample still comes once an epoch',
+    label: 'From short to long',
+    about:
+      'Short samples come first and long ones last, in the first pass over the data or in each. Each still comes once.',
+    group: 'batches',
+    course: true,
   },
 } as const satisfies Settings

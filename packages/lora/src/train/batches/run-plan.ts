@@ -23,6 +23,7 @@ const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefine
   epoch,
   seed: config.seed,
   shuffle: config.shuffle,
+  shortFirst: config.lengthCurriculum === 'every' || (config.lengthCurriculum === 'first' && epoch === 0),
   ...(rowTokens === undefined ? {} : { rowTokens }),
 })
 
