@@ -8,7 +8,7 @@ import { initState, TrainingStep } from '../src/train/training-step'
 import { base, batchOf, device, fromBase64, hasModel, peftSamples, readGolden, setUp } from './beside-peft'
 
 interface Golden {
-  readonly optimizer: { readonly learningRate: number }
+  readonly optimizer: { readonly learningRate: number; readonly weightDecay: number }
   readonly every: number
   readonly kinds: Record<
     string,
@@ -25,20 +25,23 @@ const runs = {
   full: { lora: plain, optimizer: 'adamw' },
   freeze: { lora: { ...plain, whole: { layers: 2 } }, optimizer: 'adamw' },
   muon: { lora: plain, optimizer: 'muon' },
+  // transformers' parameter groups: norms and biases are not decayed.
+  decayed: { lora: plain, optimizer: 'adamw' },
 } as const
 
 describe.skipIf(!hasModel)('against torch on stories260K (needs ../shared)', () => {
   setUp()
   const samples = hasModel ? peftSamples() : []
-  const golden = readGolden<Golden>('stories260K-whole.json')
+  const goldens = ['stories260K-whole.json', 'stories260K-decayed.json'].map((file) => readGolden<Golden>(file))
 
   test.each(Object.entries(runs))('%s: losses, norms and weights', async (name, { lora, optimizer }) => {
+    const golden = goldens.find(({ kinds }) => name in kinds)!
     const { steps, distanceMoved, tensors } = golden.kinds[name]!
     const adamw = {
       beta1: 0.9,
       beta2: 0.999,
       epsilon: 1e-8,
-      weightDecay: 0,
+      weightDecay: golden.optimizer.weightDecay,
       ...apartOf({ lora, optimizer }),
     }
     const stepper = new TrainingStep(base, { lora, adamw, optimizer, maxGradNorm: 1 })

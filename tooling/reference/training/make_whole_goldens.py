@@ -2,7 +2,8 @@
 
     python tooling/reference/training/make_whole_goldens.py --shared ../shared
 
-Rerunnable; writes packages/lora/test/goldens/stories260K-whole.json. Rows and batches are those of make_method_goldens.py. Of
+Rerunnable; writes packages/lora/test/goldens/stories260K-whole.json, and stories260K-decayed.json: with the parameter groups of
+transformers' Trainer, which decays neither norms nor biases. Rows and batches are those of make_method_goldens.py. Of
 matrices every 32nd row is kept. Muon's iteration runs in f32, where torch has bfloat16.
 """
 
@@ -15,6 +16,7 @@ import torch
 import torch.optim._muon as muon_module
 import transformers
 from transformers import AutoModelForCausalLM
+from transformers.trainer_pt_utils import get_parameter_names
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from llama import causal_loss
@@ -23,6 +25,9 @@ from make_method_goldens import RATE
 
 MADE_BY = f"tooling/reference/training/make_whole_goldens.py, torch {torch.__version__}, transformers {transformers.__version__}, CPU"
 EVERY = 32
+DECAY = 0.5
+# As in Trainer.get_decay_parameter_names.
+FORBIDDEN = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
 
 
 def orthogonalised(grad, coefficients, steps, eps):
@@ -43,16 +48,26 @@ def adamw(params):
     return torch.optim.AdamW(params, lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
 
 
+def decayed(named, model):
+    names = get_parameter_names(model, [torch.nn.LayerNorm], FORBIDDEN)
+    groups = [
+        {"params": [p for n, p in named if n in names], "weight_decay": DECAY},
+        {"params": [p for n, p in named if n not in names], "weight_decay": 0.0},
+    ]
+    assert all(group["params"] for group in groups)
+    return torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.999), eps=1e-8)
+
+
 def is_hidden(name, p):
     return p.ndim == 2 and "embed_tokens" not in name and "lm_head" not in name
 
 
 KINDS = {
-    "full": (lambda name: True, lambda named: [adamw([p for _, p in named])]),
-    "freeze": (lambda name: "layers.3." in name or "layers.4." in name, lambda named: [adamw([p for _, p in named])]),
+    "full": (lambda name: True, lambda named, _model: [adamw([p for _, p in named])]),
+    "freeze": (lambda name: "layers.3." in name or "layers.4." in name, lambda named, _model: [adamw([p for _, p in named])]),
     "muon": (
         lambda name: True,
-        lambda named: [
+        lambda named, _model: [
             torch.optim.Muon([p for n, p in named if is_hidden(n, p)], lr=RATE, momentum=0.95, weight_decay=0.0,
                              adjust_lr_fn="match_rms_adamw"),
             adamw([p for n, p in named if not is_hidden(n, p)]),
@@ -61,14 +76,17 @@ KINDS = {
 }
 
 
-def golden(shared, rows, wanted, optimizers_of):
+DECAYED = {"decayed": (lambda name: True, lambda named, model: [decayed(named, model)])}
+
+
+def golden(shared, rows, wanted, optimizers_of, every=EVERY):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(shared / "models/stories260K", dtype=torch.float32)
     for name, p in model.named_parameters():
         p.requires_grad_(wanted(name))
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     initial = {name: p.detach().clone() for name, p in named}
-    optimizers = optimizers_of(named)
+    optimizers = optimizers_of(named, model)
     log = []
     for step in range(STEPS):
         ids, labels = pad_batch(rows[step * ROWS_A_STEP : (step + 1) * ROWS_A_STEP])
@@ -79,7 +97,7 @@ def golden(shared, rows, wanted, optimizers_of):
         for optimizer in optimizers:
             optimizer.step()
         log.append({"loss": f32(loss.item()), "gradNorm": f32(norm.item())})
-    kept = lambda value: value[::EVERY] if value.ndim == 2 else value
+    kept = lambda value: value[::every] if value.ndim == 2 else value
     print(f"loss {log[0]['loss']:.4f} → {log[-1]['loss']:.4f}, {len(named)} tensors")
     return {
         "steps": log,
@@ -93,13 +111,14 @@ def main():
     parser.add_argument("--shared", type=Path, required=True)
     shared = parser.parse_args().shared
     rows = json.loads((LORA / "gsm8k-rows-stories260K.json").read_text())["rows"]
-    write(LORA / "stories260K-whole.json", {
-        "madeBy": MADE_BY,
-        "rows": "gsm8k-rows-stories260K.json: step s (from 0) takes rows 8s … 8s+7 in file order",
-        "optimizer": {"learningRate": RATE, "betas": [0.9, 0.999], "eps": 1e-8, "weightDecay": 0, "maxGradNorm": 1},
-        "every": EVERY,
-        "kinds": {name: golden(shared, rows, *kind) for name, kind in KINDS.items()},
-    })
+    for file, kinds, decay, every in [("whole", KINDS, 0, EVERY), ("decayed", DECAYED, DECAY, 2 * EVERY)]:
+        write(LORA / f"stories260K-{file}.json", {
+            "madeBy": MADE_BY,
+            "rows": "gsm8k-rows-stories260K.json: step s (from 0) takes rows 8s … 8s+7 in file order",
+            "optimizer": {"learningRate": RATE, "betas": [0.9, 0.999], "eps": 1e-8, "weightDecay": decay, "maxGradNorm": 1},
+            "every": every,
+            "kinds": {name: golden(shared, rows, *kind, every) for name, kind in kinds.items()},
+        })
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
 import { stepNumbers } from './adamw'
 import { blockSize, pack, signedMap, unpack, unsignedMap, type DynamicMap, type Packed } from './dynamic-codes'
 import type { Optimizer, OptimizerConfig } from './optimizer'
-import { numberAt, ratesOf } from './rates'
+import { decayedOf, numberAt, ratesOf } from './rates'
 
 /** Parameters of fewer elements keep their moments in f32, as in bitsandbytes. */
 const leastPacked = 4096
@@ -102,10 +102,12 @@ export const adamw8bit: Optimizer = {
     return { packed: Object.fromEntries(moments) }
   },
   numbers: ({ learningRate, step }, config) => [...stepNumbers(learningRate, step, config)],
-  update(params, grads, slots, numbers, { beta1, beta2, epsilon, weightDecay, rateOf, apart }) {
+  update(params, grads, slots, numbers, config) {
+    const { beta1, beta2, epsilon, weightDecay, rateOf, apart } = config
+    const decayed = decayedOf(params, config)
     const [correction1, correction2] = [numberAt(numbers, 1), numberAt(numbers, 2)]
     const rates = ratesOf('adamw_8bit', params, numberAt(numbers, 0), rateOf, (learningRate) => ({
-      decay: weightDecay === 0 ? undefined : sub(1, mul(learningRate, weightDecay)),
+      decay: sub(1, mul(learningRate, weightDecay)),
       stepSize: div(learningRate, correction1),
     }))
     const before = slots.packed as { readonly [group: string]: Moments }
@@ -120,7 +122,7 @@ export const adamw8bit: Optimizer = {
       for (const [leaf, part] of parted(direction, leaves, group)) {
         const { decay, stepSize } = rates[leaf]!
         const p = leaves[leaf]!
-        next[leaf] = sub(decay ? mul(p, decay) : p, mul(part, stepSize))
+        next[leaf] = sub(decayed[leaf] ? mul(p, decay) : p, mul(part, stepSize))
       }
       return [i, { m: kept(m, group, signedMap), v: kept(v, group, unsignedMap) }] as const
     })

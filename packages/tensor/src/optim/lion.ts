@@ -4,7 +4,7 @@ import { add, cast, gt, lt, mul, sub } from '../ops/elementwise'
 import type { Tensor } from '../tensor'
 import { treeMap } from '../tree'
 import type { Optimizer } from './optimizer'
-import { numberAt, ratesOf } from './rates'
+import { decayedOf, numberAt, ratesOf } from './rates'
 
 const sign = (x: Tensor): Tensor => sub(cast(gt(x, 0), 'f32'), cast(lt(x, 0), 'f32'))
 
@@ -13,12 +13,14 @@ export const lion: Optimizer = {
   slots: ['m'],
   init: (params) => ({ m: treeMap((p) => zeros(p.shape), params) }),
   numbers: ({ learningRate }) => [learningRate],
-  update(params, grads, slots, numbers, { beta1, beta2, weightDecay, rateOf }) {
+  update(params, grads, slots, numbers, config) {
+    const { beta1, beta2, weightDecay, rateOf } = config
+    const decayed = decayedOf(params, config)
     const rates = ratesOf('lion', params, numberAt(numbers, 0), rateOf, (rate) => rate)
     const next = treeMap(
       (p, g, old, i) => {
-        const decayed = weightDecay === 0 ? p : mul(p, sub(1, mul(rates[i]!, weightDecay)))
-        return sub(decayed, mul(sign(add(mul(old, beta1), mul(g, 1 - beta1))), rates[i]!))
+        const kept = decayed[i] ? mul(p, sub(1, mul(rates[i]!, weightDecay))) : p
+        return sub(kept, mul(sign(add(mul(old, beta1), mul(g, 1 - beta1))), rates[i]!))
       },
       params,
       grads,

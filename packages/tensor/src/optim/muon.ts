@@ -9,7 +9,7 @@ import { Tensor } from '../tensor'
 import { treeLeaves, treeMap, treePaths, type Tree } from '../tree'
 import { adamw, stepNumbers } from './adamw'
 import type { Optimizer, OptimizerConfig } from './optimizer'
-import { numberAt, ratesOf } from './rates'
+import { decayedOf, numberAt, ratesOf } from './rates'
 
 /** Of the quintic iteration, by its author: they make the slope at zero as large as can be. */
 const [a, b, c] = [3.4445, -4.775, 2.0315]
@@ -69,6 +69,7 @@ export const muon: Optimizer = {
     config.apart ? [...stepNumbers(learningRate, step, config)] : [learningRate],
   update(params, grads, slots, numbers, config) {
     const { momentum = 0.95, weightDecay, rateOf, apart, matchesRms = false } = config
+    const decayed = decayedOf(params, config)
     const rates = ratesOf('muon', params, numberAt(numbers, 0), rateOf, (rate) => rate)
     const paths = treePaths(params)
     const { isApart, part, any } = leftToAdamW(params, apart)
@@ -88,9 +89,9 @@ export const muon: Optimizer = {
         const [rows = 0, columns] = p.shape
         if (columns === undefined || p.shape.length !== 2)
           fail('muon', `${paths[i]!.join('.')} has shape [${p.shape.join(', ')}], expected a matrix`)
-        const decayed = weightDecay === 0 ? p : mul(p, sub(1, mul(rates[i]!, weightDecay)))
+        const kept = decayed[i] ? mul(p, sub(1, mul(rates[i]!, weightDecay))) : p
         const step = orthogonalised(add(mul(g, 1 - momentum), mul(direction, momentum)))
-        return sub(decayed, mul(step, mul(rates[i]!, lengthOf(rows, columns, matchesRms))))
+        return sub(kept, mul(step, mul(rates[i]!, lengthOf(rows, columns, matchesRms))))
       },
       params,
       grads,

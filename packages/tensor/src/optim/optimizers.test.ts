@@ -149,3 +149,20 @@ test('shares of the average are a function of the step, in whatever order they a
   expect([5, 2, 4].map(shares)).toEqual([inOrder[4], inOrder[1], inOrder[3]])
   expect(averagingShares(() => 0)(3)).toBe(0)
 })
+
+test.each(Object.keys(optimizers) as OptimizerName[])('%s decays the parameters that it is asked to', async (name) => {
+  const optimizer = optimizers[name]
+  const initial = upload({ loraA: [1, -2, 3, -4, 5, -6], loraB: [0.5, 1, -1.5, 2, -2.5, 3, 3.5, -4] })
+  const grads = upload({ loraA: [0.1, 0.2, -0.3, 0.4, 0.5, -0.6], loraB: [1, -1, 2, -2, 3, -3, 4, -4] })
+  const after = async (weightDecay: number, decays?: OptimizerConfig['decays']) => {
+    const config = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay, decays }
+    const numbers = tensor(Float32Array.from(optimizer.numbers({ step: 1, learningRate: 0.1 }, config)))
+    const { params } = optimizer.update(initial, grads, optimizer.init(initial), numbers, config)
+    return { loraA: await params.loraA.data(), loraB: await params.loraB.data() }
+  }
+  const [all, none] = [await after(0.5), await after(0)]
+  const some = await after(0.5, (path, shape) => path[0] === 'loraA' && shape.join() === '2,3')
+  expect(some).toEqual({ loraA: all.loraA, loraB: none.loraB })
+  expect(all.loraA).not.toEqual(none.loraA)
+  expect(all.loraB).not.toEqual(none.loraB)
+})

@@ -3,10 +3,22 @@ import { fail } from '../errors'
 import { mul } from '../ops/elementwise'
 import { reshape, sliceAxis } from '../ops/movement'
 import type { Tensor } from '../tensor'
-import { treePaths, type Tree } from '../tree'
+import { treeLeaves, treePaths, type Tree } from '../tree'
 
 /** A parameter's learning rate as a multiple of the step's, by the keys from the tree's root. */
 export type RateOf = (path: readonly string[]) => number
+
+/** Whether weight decay is applied to the parameter at a path, by the keys from the tree's root, and its shape. */
+export type Decays = (path: readonly string[], shape: readonly number[]) => boolean
+
+/** Whether each parameter is decayed, in the order of the leaves: all of them when `decays` is absent, none without a decay. */
+export function decayedOf(
+  params: Tree,
+  { weightDecay, decays = () => true }: { readonly weightDecay: number; readonly decays?: Decays | undefined },
+): boolean[] {
+  const leaves = treeLeaves(params)
+  return treePaths(params).map((path, i) => weightDecay !== 0 && decays(path, leaves[i]!.shape))
+}
 
 /** Number `i` of a vector, `[]`. */
 export const numberAt = (numbers: Tensor, i: number): Tensor => reshape(sliceAxis(numbers, 0, i, i + 1), [])

@@ -3,7 +3,7 @@ import { zeros } from '../ops/create'
 import { add, div, mul, sqrt, square, sub } from '../ops/elementwise'
 import { treeMap } from '../tree'
 import type { Optimizer } from './optimizer'
-import { numberAt, ratesOf } from './rates'
+import { decayedOf, numberAt, ratesOf } from './rates'
 
 /**
  * With d = g / (√(v / (1 − β₂ᵗ)) + ε) + λ·y and the step's share c of the average:
@@ -19,15 +19,17 @@ export const scheduleFree: Optimizer = {
     share,
     learningRate * (beta1 * (1 - share) - 1),
   ],
-  update(params, grads, slots, numbers, { beta2, epsilon, weightDecay, rateOf }) {
+  update(params, grads, slots, numbers, config) {
+    const { beta2, epsilon, weightDecay, rateOf } = config
+    const decayed = decayedOf(params, config)
     const [correction, share] = [numberAt(numbers, 1), numberAt(numbers, 2)]
     const rates = ratesOf('schedule_free_adamw', params, numberAt(numbers, 0), rateOf, (rate) => rate)
     const pulls = ratesOf('schedule_free_adamw', params, numberAt(numbers, 3), rateOf, (pull) => pull)
     const v = treeMap((old, g) => add(mul(old, beta2), mul(square(g), 1 - beta2)), slots.v!, grads)
     const steps = treeMap(
-      (y, g, second) => {
+      (y, g, second, i) => {
         const scaled = div(g, add(sqrt(div(second, correction)), epsilon))
-        return weightDecay === 0 ? scaled : add(scaled, mul(y, weightDecay))
+        return decayed[i] ? add(scaled, mul(y, weightDecay)) : scaled
       },
       params,
       grads,

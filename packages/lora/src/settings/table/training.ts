@@ -64,9 +64,9 @@ export const trainingSettings = {
   weightDecay: {
     type: fromZero,
     fallback: 0,
-    help: 'decoupled weight decay',
+    help: 'decoupled weight decay; of a model’s own weights (--finetuning-type) without norms and biases',
     label: 'Weight decay',
-    about: 'Pulls the adapter’s numbers towards zero in each step (AdamW).',
+    about: 'Pulls the trained numbers towards zero in each step (AdamW).',
     group: 'optimiser',
     course: true,
   },
