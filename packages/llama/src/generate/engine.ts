@@ -224,11 +224,12 @@ export class Engine {
           this.#begin(head.continuation, shared)
         }
       }
-      await this.#advance()
-      for (const [key, { rows }] of this.#batches) {
+      // All are queued before the first is done: the device need not wait for the host in between.
+      const steps = [...this.#batches].map(async ([key, { rows }]) => {
         await rows.step().catch((error: unknown) => rows.fail(error))
         if (rows.size === 0) this.#dropBatch(key)
-      }
+      })
+      await Promise.all([this.#advance(), ...steps])
     }
     this.#looping = false
   }

@@ -6,8 +6,8 @@ import type { PrefixStore } from './prefix-store'
 import type { GenerationPrograms } from './programs'
 import { nextSize, type Cache, type Shared } from './sight'
 
-/** Tokens of a piece: the smallest of these that holds what is left, or the largest. */
-const pieces = [32, 64, 128, 256]
+/** Tokens of a piece: the smallest of these that holds what is left, or the largest. A fill token costs as much as another. */
+const pieces = [8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 const largest = pieces.at(-1)!
 
 /** Columns that hold `count` tokens in pieces. */

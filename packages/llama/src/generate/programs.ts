@@ -1,7 +1,6 @@
 // The compiled parts of generation with a KV cache. Each is compiled anew for every shape it is called with.
 import {
   argmax,
-  dynamicSlice,
   dynamicUpdateSlice,
   full,
   gather,
@@ -47,7 +46,10 @@ export interface GenerationPrograms {
     ],
     Scored
   >
-  /** The first `width` columns of a cache of one row, put into row `row` of a batch at column `column` (i32 scalars). */
+  /**
+   * The first `width` columns of a cache of one row, put into row `row` of a batch at column `column` (i32 scalars). What was in that row
+   * is lost.
+   */
   readonly place: Jitted<[batch: Cache, one: Cache, row: Tensor, column: Tensor, width: number], Cache>
   /** A text as a vector; see `embed`. */
   readonly embedding: EmbeddingProgram
@@ -91,11 +93,12 @@ export function generationPrograms(decoder: Decoder, adapt?: Adapt): GenerationP
     place: jit(
       (batch, one, row, column, width) =>
         each(batch, (x, layer, part) => {
-          const into = dynamicSlice(x, row, 0, 1)
-          const placed = dynamicUpdateSlice(into, sliceAxis(one[layer]![part], 2, 0, width), column, 2)
+          const own = sliceAxis(one[layer]![part], 2, 0, width)
+          // Nothing of the row's old columns is read: the batch is changed where it is.
+          const placed = dynamicUpdateSlice(full([1, ...x.shape.slice(1)], 0, x.dtype), own, column, 2)
           return dynamicUpdateSlice(x, placed, row, 0)
         }),
-      { donate: [0] },
+      { donate: [0], manyShapes: true },
     ),
     embedding: embeddingProgram(adapted),
     relayout: jit((batch, rows, columns) => each(batch, (x) => gather(gather(x, rows, 0), columns, 2)), {

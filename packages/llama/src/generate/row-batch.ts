@@ -33,7 +33,7 @@ function slotsFor(rows: number): number {
 }
 
 /** Columns that are free behind the cursor after a change of the layout. */
-const spare = 64
+const spare = 32
 
 /** All rows have the same adapter, and the same beginning where one is shared. */
 export class RowBatch {
@@ -125,14 +125,17 @@ export class RowBatch {
     )
     this.#cache = next
     this.#cursor++
+    // While the tokens are computed, another row may join, and others get another slot.
+    const stepped = [...this.#slots]
+    for (const row of stepped) if (row) row.length++
     const wanted = this.#rows().some(({ continuation }) => continuation.needsScores)
     const found = await readNext(scores, best, wanted)
-    for (const [slot, row] of this.#slots.entries()) {
+    for (const [n, row] of stepped.entries()) {
       if (!row) continue
-      row.length++
-      const id = row.continuation.accept(found[slot]!)
-      if (id === undefined) this.#slots[slot] = undefined
-      else row.next = id
+      const id = row.continuation.accept(found[n]!)
+      const slot = this.#slots.indexOf(row)
+      if (id !== undefined) row.next = id
+      else if (slot >= 0) this.#slots[slot] = undefined
     }
     if (this.size === 0) this.dispose()
   }

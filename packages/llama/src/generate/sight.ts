@@ -50,10 +50,14 @@ export const positionsOf = (rows: readonly RowSight[], from: number, count: numb
 export const rightAligned = (lists: readonly (readonly number[])[], width: number): Int32Array =>
   Int32Array.from(lists.flatMap((ids) => [...Array.from({ length: width - ids.length }, () => 0), ...ids]))
 
-/** Sizes of caches, few of which are compiled: 128, 256, 512, then multiples of 256 up to 2,048, of 512 up to 4,096, and so forth. */
+/**
+ * Sizes of caches, few of which are compiled, none much larger than what is in it, as all of it is read for each token: 64, 96, 128,
+ * 192, 256, 384, 512, 768, 1,024, then multiples of 256 up to 2,048, of 512 up to 4,096, and so forth.
+ */
 export function nextSize(n: number): number {
-  const power = 2 ** Math.max(7, Math.ceil(Math.log2(n)))
-  const step = power <= 512 ? power : Math.max(256, power / 8)
+  if (n <= 64) return 64
+  const power = 2 ** Math.ceil(Math.log2(n))
+  const step = power / (power > 1024 ? 8 : 4)
   return step * Math.ceil(n / step)
 }
 

@@ -10,7 +10,9 @@ import { removeDeadCode } from './passes/dce'
 
 /** A graph compiled for one device, with the tensors bound to its constants kept alive. */
 export interface Program {
-  readonly graph: Graph<Tensor>
+  /** Shape and dtype of each input. */
+  readonly inputs: readonly string[]
+  readonly constants: readonly Tensor[]
   readonly device: Device
   readonly executable: Executable
 }
@@ -31,24 +33,29 @@ function deviceOf(tensors: readonly Tensor[]): Device {
 export function compileGraph(traced: Graph<Tensor>, inputs: readonly Tensor[], options: CompileOptions = {}): Program {
   const graph = simplify(traced)
   const device = deviceOf([...inputs, ...graph.constants.map((c) => c.tensor)])
-  return { graph, device, executable: device.compile(graph, { ...options, inputs: inputs.map((t) => t.buffer) }) }
+  // The graph is not kept: a device has read it, and those of many shapes would add up.
+  return {
+    inputs: graph.inputs.map(({ aval }) => showAval(aval)),
+    constants: graph.constants.map(({ tensor }) => tensor),
+    device,
+    executable: device.compile(graph, { ...options, inputs: inputs.map((t) => t.buffer) }),
+  }
 }
 
 /**
  * Queues a run. The outputs are handles that can be used at once; errors surface when one is read.
  * @throws TensorError when an input is not what the program was compiled for, or a constant of it was disposed
  */
-export function runProgram({ graph, executable }: Program, inputs: readonly Tensor[]): Tensor[] {
-  for (const { tensor } of graph.constants)
+export function runProgram({ inputs: expected, constants, executable }: Program, inputs: readonly Tensor[]): Tensor[] {
+  for (const tensor of constants)
     if (tensor.disposed)
       fail(
         'jit',
         `the program uses ${tensor.label || `a ${showAval(tensor.aval)}`}, which was disposed since it was compiled`,
       )
   inputs.forEach((t, i) => {
-    const expected = graph.inputs[i]?.aval
-    if (!expected || showAval(expected) !== showAval(t.aval))
-      fail('jit', `input ${i} is ${showAval(t.aval)}, expected ${expected ? showAval(expected) : 'nothing'}`)
+    const own = showAval(t.aval)
+    if (own !== expected[i]) fail('jit', `input ${i} is ${own}, expected ${expected[i] ?? 'nothing'}`)
   })
   return executable.run(inputs.map((t) => t.buffer)).map((buffer) => Tensor.fromBuffer(buffer))
 }
