@@ -3,7 +3,8 @@
 //   jora serve --model MODEL --port 8000 &  node serve-load.mjs --url http://127.0.0.1:8000 [--pid PID]
 // With --model it starts the server, and ends it. --contexts says how many contexts there are; as many as clients, and each has its own.
 // Prints tokens a second of one at a time and of all together, their ratio, answers, refusals (429) and errors, and the server's memory
-// at the start and the end of the load. At temperature 0 an answer under load is to be the one that the same question got alone.
+// and compiled programs at the start and the end of the load. Where the server's process is known, also its processor time for a token,
+// and the ratio of that: it says the same on a machine that has other work too. A server that runs already is named by --pid. At temperature 0 an answer under load is to be the one that the same question got alone.
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { once } from 'node:events'
@@ -108,6 +109,24 @@ async function memory() {
   return { now, peak }
 }
 
+/** Seconds of processor time that the server has used, as Linux counts them. */
+async function processorSeconds() {
+  if (pid === undefined) return undefined
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number)
+  return user === undefined || system === undefined ? undefined : (user + system) / 100
+}
+
+/** Programs that the server has compiled. */
+async function programs() {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Number(/^jora_programs_compiled_total (\d+)$/m.exec(text)?.[1])
+}
+
 /** @type {Map<number, string>} */
 const alone = new Map()
 let differing = 0
@@ -115,7 +134,7 @@ let differing = 0
 /** @param {number} many @param {number} length in seconds */
 async function phase(many, length) {
   Object.assign(tally, { answers: 0, tokens: 0, promptTokens: 0, refused: 0, errors: {} })
-  const began = performance.now()
+  const [began, used] = [performance.now(), await processorSeconds()]
   const until = began + 1000 * length
   const run = async (/** @type {number} */ client) => {
     for (let turn = 0; performance.now() < until; turn++) {
@@ -130,11 +149,14 @@ async function phase(many, length) {
   }
   await Promise.all(Array.from({ length: many }, (_, client) => run(client)))
   const took = (performance.now() - began) / 1000
+  const now = await processorSeconds()
+  const spent = now === undefined || used === undefined ? undefined : now - used
   return {
     clients: many,
     seconds: Math.round(took),
     ...tally,
     tokensPerSecond: Number((tally.tokens / took).toFixed(1)),
+    ...(spent !== undefined && { processorMilliseconds: Number(((1000 * spent) / tally.tokens).toFixed(1)) }),
   }
 }
 
@@ -143,10 +165,13 @@ const one = await phase(1, seconds / 2)
 console.log(JSON.stringify(one))
 // What many need is compiled while the first few of them are answered.
 await phase(clients, Math.min(20, seconds / 6))
-const before = await memory()
+const before = { ...(await memory()), programs: await programs() }
 const all = await phase(clients, seconds)
 console.log(JSON.stringify(all))
 const ratio = Number((all.tokensPerSecond / one.tokensPerSecond).toFixed(2))
-console.log(JSON.stringify({ ratio, contexts, differing, megabytesBefore: before, megabytesAfter: await memory() }))
+const [alonePer, togetherPer] = [one.processorMilliseconds, all.processorMilliseconds]
+const ratioOfProcessorTime = alonePer && togetherPer ? Number((alonePer / togetherPer).toFixed(2)) : undefined
+const after = { ...(await memory()), programs: await programs() }
+console.log(JSON.stringify({ ratio, ratioOfProcessorTime, contexts, differing, before, after }))
 server?.end()
 if (Object.keys(all.errors).length > 0) process.exitCode = 1

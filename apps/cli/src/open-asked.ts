@@ -86,6 +86,7 @@ export interface Served {
   readonly tokenizer: Tokenizer
   /** Adapters as they were given, then the base under its Hub id, or its folder's name. */
   readonly models: readonly { readonly name: string; readonly answerer: LocalAnswerer }[]
+  readonly programCounts: OpenAnswerers['programCounts']
   dispose(): Promise<void>
 }
 
@@ -108,11 +109,12 @@ export async function openServed(
     device: () => openDeviceFor(values, io),
     dtype,
   }
-  const { device, asked, dispose } = await opened(openAnswerers(model, options), io)
+  const { device, programCounts, asked, dispose } = await opened(openAnswerers(model, options), io)
   const names = [...adapters.map(({ name }) => name), baseName]
   return {
     device,
     tokenizer: model.tokenizer,
+    programCounts,
     models: asked.map(({ answerer }, i) => ({ name: names[i]!, answerer })),
     async dispose() {
       dispose()

@@ -14,7 +14,7 @@ export { modelTypes } from './config/families'
 export { architectureOf, interleavedHeads, tensorName } from './gguf/architectures'
 export { modelFromBytes, type ModelBytes, type WeightFile } from './open/from-bytes'
 export { Engine, type EngineOptions } from './generate/engine'
-export { Generator, type ContextPrompts } from './generate/generate'
+export { Generator, type ContextPrompts, type ProgramCounts } from './generate/generate'
 export type { ScoredId, Token } from './generate/logprobs'
 export type { Adapt, AdapterTensors, Generated, GenerateOptions } from './generate/options'
 export {

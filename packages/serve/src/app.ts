@@ -30,6 +30,8 @@ export interface ServeOptions {
   readonly maxNewTokens?: number
   /** Most bytes of a request's body (default 10 MB); a longer one gets status 413. */
   readonly bodyLimitBytes?: number
+  /** Programs that were compiled for the models, and how many of them are kept, for `/metrics`; absent where nobody counts them. */
+  readonly programs?: () => { readonly kept: number; readonly compiled: number }
   /** Called once each request is answered, with figures alone: never a text of it. */
   readonly onRequest?: (record: RequestRecord) => void
 }
@@ -93,9 +95,15 @@ export function createServe(options: ServeOptions): { readonly fetch: (request: 
       })
     return next()
   })
-  app.get('/metrics', (c) =>
-    c.text(metrics.text(admission.count), 200, { 'content-type': 'text/plain; version=0.0.4' }),
-  )
+  app.get('/metrics', (c) => {
+    metrics.set('jora_requests_in_work', admission.count)
+    const programs = options.programs?.()
+    if (programs) {
+      metrics.set('jora_programs', programs.kept)
+      metrics.set('jora_programs_compiled_total', programs.compiled)
+    }
+    return c.text(metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4' })
+  })
   app.get('/v1/models', (c) => c.json({ object: 'list', data: models.names.map((name) => models.describe(name)) }))
   // Names of models may hold slashes, as Hub ids do.
   app.get('/v1/models/:name{.+}', (c) => c.json(models.describe(c.req.param('name'))))

@@ -5,6 +5,11 @@ const help = {
   jora_request_seconds_total: ['counter', 'Seconds from a request to the end of its answer, by route.'],
   jora_tokens_total: ['counter', 'Tokens, by model and kind (prompt, completion).'],
   jora_requests_in_work: ['gauge', 'Requests in work, waiting ones included.'],
+  jora_programs: ['gauge', 'Compiled programs that are kept.'],
+  jora_programs_compiled_total: [
+    'counter',
+    'Programs that were ever compiled: it stops growing once all sizes were met.',
+  ],
 } as const
 type Metric = keyof typeof help
 
@@ -19,13 +24,18 @@ export class Metrics {
     this.#values.set(key, { metric, value: (this.#values.get(key)?.value ?? 0) + value })
   }
 
-  /** Everything so far, and how many requests are in work. */
-  text(inWork: number): string {
+  /** A figure that has no labels. */
+  set(metric: Metric, value: number): void {
+    this.#values.set(metric, { metric, value })
+  }
+
+  /** Everything so far. */
+  text(): string {
     const lines: string[] = []
     for (const [metric, [type, about]] of Object.entries(help)) {
       lines.push(`# HELP ${metric} ${about}`, `# TYPE ${metric} ${type}`)
       for (const [key, entry] of this.#values) if (entry.metric === metric) lines.push(`${key} ${entry.value}`)
     }
-    return `${lines.join('\n')}\njora_requests_in_work ${inWork}\n`
+    return `${lines.join('\n')}\n`
   }
 }

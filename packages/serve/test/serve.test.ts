@@ -303,8 +303,8 @@ describe('the queue', () => {
   })
 })
 
-test('metrics count requests and tokens', async () => {
-  const app = serve()
+test('metrics count requests, tokens and programs', async () => {
+  const app = serve({ programs: () => ({ kept: 3, compiled: 5 }) })
   await ask(app, '/v1/chat/completions', post(chat()))
   await ask(app, '/v1/chat/completions', post(chat({ model: 'gpt' })))
   const text = await (await ask(app, '/metrics')).text()
@@ -313,4 +313,6 @@ test('metrics count requests and tokens', async () => {
   expect(text).toContain('jora_requests_total{path="/v1/chat/completions",status="404"} 1')
   expect(text).toContain('jora_tokens_total{model="tuned",kind="completion"} 3')
   expect(text).toContain('jora_requests_in_work 0')
+  expect(text).toContain('jora_programs 3')
+  expect(text).toContain('# TYPE jora_programs_compiled_total counter\njora_programs_compiled_total 5')
 })

@@ -67,7 +67,13 @@ async function serve(values: Values, { io, json }: CommandContext<typeof flags>)
   if (values.model === undefined && adapters.length === 0)
     throw new UsageError('pass --model DIR, or --adapter DIR of an adapter that names its base')
   const model = values.model ?? (await baseOfAdapter(adapters[0]!.dir)).model
-  const { device, tokenizer, models: opened, dispose } = await openServed({ ...values, model, adapters }, io)
+  const {
+    device,
+    tokenizer,
+    programCounts,
+    models: opened,
+    dispose,
+  } = await openServed({ ...values, model, adapters }, io)
   const passages = await openPassages(values, { tokenizer, device }, io)
   // Adapters first: who names no model asks what was tuned.
   const models: ServedModel[] = opened.map(({ name, answerer }) => ({ name, answerer: passages.wrap(answerer) }))
@@ -77,6 +83,7 @@ async function serve(values: Values, { io, json }: CommandContext<typeof flags>)
     apiKey,
     mostRequests,
     maxNewTokens,
+    programs: programCounts,
     ...(values.log === 'json' && { onRequest: (record) => io.stderr.write(`${JSON.stringify(record)}\n`) }),
   })
   const server = await listen(app.fetch, { host, port }).catch((error: unknown) => {

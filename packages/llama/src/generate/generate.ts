@@ -32,6 +32,14 @@ interface Prefilled {
   readonly cache: Cache
 }
 
+/** How many programs there are of a {@link Generator}. */
+export interface ProgramCounts {
+  /** Those that are kept. */
+  readonly kept: number
+  /** Those that were ever compiled. */
+  readonly compiled: number
+}
+
 /** Generates from a decoder, keeping compiled programs between calls. */
 export class Generator {
   readonly decoder: Decoder
@@ -228,6 +236,15 @@ export class Generator {
     } finally {
       left.abort()
       await running.catch(() => {})
+    }
+  }
+
+  /** One program for each size of a batch, of a prompt's piece and of a cache. */
+  get programCounts(): ProgramCounts {
+    const all = Object.values(this.programs)
+    return {
+      kept: all.reduce((sum, { programs }) => sum + programs, 0),
+      compiled: all.reduce((sum, { compiled }) => sum + compiled, 0),
     }
   }
 

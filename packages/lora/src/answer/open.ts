@@ -10,6 +10,7 @@ import {
   type DecoderConfig,
   type DTypeSetting,
   type OpenModel,
+  type ProgramCounts,
 } from '@jora/llama'
 import { disposeTree, type Device } from '@jora/tensor'
 import type { WeightSource } from '@jora/tensor/weights'
@@ -59,6 +60,8 @@ export interface AskedModel {
 export interface OpenAnswerers {
   readonly device: Device
   readonly base: Decoder
+  /** Compiled programs of all of them; see `Generator.programCounts`. */
+  programCounts(): ProgramCounts
   /** In the order of the adapters that were passed. */
   readonly asked: readonly AskedModel[]
   /** Releases programs, adapters and weights; the device stays open. */
@@ -127,6 +130,11 @@ export async function openAnswerers(model: OpenModel, options: OpenAnswerersOpti
   return {
     device,
     base,
+    programCounts: () => {
+      const all = [...engines.values()].map(({ generator }) => generator.programCounts)
+      const sum = (key: keyof ProgramCounts) => all.reduce((total, counts) => total + counts[key], 0)
+      return { kept: sum('kept'), compiled: sum('compiled') }
+    },
     asked,
     dispose: () => {
       for (const engine of engines.values()) engine.dispose()
