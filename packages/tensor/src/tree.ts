@@ -50,13 +50,19 @@ function walk(tree: Tree, leaf: (t: Tensor) => Tree, note: (text: string) => voi
   return tree
 }
 
+/** Where a tensor is in a tree whose tensors were taken out. */
+let hole: Tensor | undefined
+
 /** The tensors of `tree`, depth first in key order, and its structure. Throws for objects that are no plain trees. */
 export function flatten(tree: Tree): Flat {
   const leaves: Tensor[] = []
   let structure = ''
-  walk(
+  // The tensors themselves are not kept for `unflatten`: of a traced function, all its graph would be.
+  hole ??= Tensor.fromTrace({}, { aval: { shape: [], dtype: 'f32' }, node: null, index: 0 })
+  const empty = hole
+  const skeleton = walk(
     tree,
-    (t) => (leaves.push(t), t),
+    (t) => (leaves.push(t), empty),
     (text) => (structure += text),
   )
   return {
@@ -65,7 +71,7 @@ export function flatten(tree: Tree): Flat {
     unflatten: (replacements) => {
       let next = 0
       return walk(
-        tree,
+        skeleton,
         () => replacements[next++] ?? fail('tree', `needs ${leaves.length} leaves, got ${replacements.length}`),
         () => {},
       )

@@ -1,14 +1,6 @@
 // What one device of a mesh runs of a program: its segments, compiled, those that are alike once.
-import {
-  keyOf,
-  showAval,
-  type Device,
-  type DeviceBuffer,
-  type Executable,
-  type Graph,
-  type Value,
-} from '@jora/tensor/graph'
-import type { Schedule, Segment } from '../segments/types'
+import { graphKey, type Device, type DeviceBuffer, type Executable, type Part, type Value } from '@jora/tensor/graph'
+import type { Schedule } from '../segments/types'
 
 /** A device of this process and where it is in the mesh. */
 export interface Member {
@@ -16,19 +8,6 @@ export interface Member {
   readonly device: Device
   /** Segments compiled for it, by what they compute: layers that are alike share theirs. */
   readonly segments: Map<string, { readonly executable: Executable; users: number }>
-}
-
-/** A graph as text that is equal for graphs that compute the same. */
-function segmentKey(graph: Graph, donated: readonly number[]): string {
-  const ids = new Map<Value, number>()
-  const idOf = (value: Value) => ids.get(value) ?? (ids.set(value, ids.size), ids.size - 1)
-  const inputs = graph.inputs.map((value) => (idOf(value), showAval(value.aval)))
-  const nodes = graph.nodes.map((node) => {
-    const args = node.inputs.map(idOf)
-    node.outputs.forEach(idOf)
-    return `${node.op}(${args.join()})${keyOf(node.params)}`
-  })
-  return [inputs.join(), ...nodes, graph.outputs.map(idOf).join(), donated.join()].join('\n')
 }
 
 /** A constant of a device's program: the weight's part there. */
@@ -73,7 +52,7 @@ export class MemberProgram {
     })
   }
 
-  #compile(segment: Segment, dying: ReadonlySet<Value>): CompiledStep {
+  #compile(segment: Part, dying: ReadonlySet<Value>): CompiledStep {
     const bound = segment.reads.map((value) => this.constants.get(value)?.bound)
     const reads = segment.reads.filter((_, i) => !bound[i])
     const inputs = segment.graph.inputs.filter((_, i) => !bound[i])
@@ -84,7 +63,7 @@ export class MemberProgram {
     const graph = { ...segment.graph, inputs, constants }
     // Weights that are bound make a segment one of its kind.
     const { segments } = this.member
-    const key = constants.length > 0 ? `bound ${ownSegments++}` : segmentKey(graph, donated)
+    const key = constants.length > 0 ? `bound ${ownSegments++}` : `${graphKey(graph)}\n${donated.join()}`
     let shared = segments.get(key)
     if (!shared) segments.set(key, (shared = { executable: this.member.device.compile(graph, { donated }), users: 0 }))
     shared.users++

@@ -11,10 +11,11 @@ import {
   Trace,
   withTrace,
   type Graph,
+  type Part,
   type Value,
 } from '@jora/tensor/graph'
 import { schedule } from './schedule'
-import type { Schedule, Segment } from './types'
+import type { Schedule } from './types'
 
 /** A device's program, collectives written by hand. */
 function program(shapes: readonly Shape[], fn: (...args: Tensor[]) => Tensor[]): Graph<Tensor> {
@@ -39,7 +40,7 @@ const shown = ({ steps }: Schedule): string[] =>
   )
 
 /** What a segment computes, whatever its values are called. */
-function text({ graph }: Segment): string {
+function text({ graph }: Part): string {
   const ids = new Map<Value, number>()
   const id = (value: Value) => ids.get(value) ?? (ids.set(value, ids.size), ids.size - 1)
   graph.inputs.forEach(id)

@@ -1,5 +1,5 @@
 // A device's program cut at its collectives, as data: segments that run on the device, and exchanges between them.
-import type { Graph, Value } from '@jora/tensor/graph'
+import type { Part, Value } from '@jora/tensor/graph'
 
 /** What devices of a group send one another. */
 export interface Exchange {
@@ -14,16 +14,8 @@ export interface Exchange {
   readonly scope: string
 }
 
-/** Nodes that run one after another on a device, as a program of their own. */
-export interface Segment {
-  /** The program; its inputs and outputs stand for `reads` and `makes`. */
-  readonly graph: Graph
-  readonly reads: readonly Value[]
-  readonly makes: readonly Value[]
-}
-
 export interface ScheduleStep {
-  readonly segment: Segment | undefined
+  readonly segment: Part | undefined
   /** Runs while the exchanges of the step before are under way: nothing in it waits for them. */
   readonly overlaps: boolean
   /** Started once the segment has run. */

@@ -17,12 +17,14 @@ import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
 import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
+import { simplify } from '../jit/execute'
 import { decomposed } from './definitions'
 import { areCoresFree } from './process/free-cores'
 import { peakMemory } from './process/peak'
 import { giveBack, openGiveBack } from './process/give-back'
-import { integerProduct, type Derived } from './int8'
+import { integerProduct, type Derived } from './quantised/int8'
 import { lowerGraph } from './lower'
+import { largeProgram, partsOf, type PartedProgram } from './parts'
 import { requireRuntime } from './process/runtime'
 import { threadsGiven } from './process/threads-given'
 
@@ -33,9 +35,6 @@ export interface CpuDeviceOptions {
   /** Many programs make one step, as on a mesh: none keeps memory of its own, and they share random draws. */
   readonly manyPrograms?: boolean
 }
-
-/** Programs of more nodes than this are whole training or decoding steps. */
-const largeProgram = 200
 
 /**
  * A program whose weights take up to this has them packed for its products (3% of a step), a copy of its own; and where many
@@ -61,6 +60,13 @@ interface Session {
   readonly key: string
   readonly id: number
   users: number
+}
+
+/** A program that the worker has, or is about to. */
+interface Compiled {
+  readonly program: number
+  readonly ready: Promise<void>
+  release(): void
 }
 
 /** The worker's answer to a request. */
@@ -219,7 +225,17 @@ class CpuDevice implements Device {
     return new CpuBuffer(this, this.#ids++, aval, range)
   }
 
-  compile(graph: CompileGraph, options: CompileOptions = {}): Executable {
+  compile(source: CompileGraph, options: CompileOptions = {}): Executable {
+    const { manyShapes = false } = options
+    if (manyShapes || this.#manyPrograms) return this.#executable(source, this.#compile(source, options))
+    const graph = simplify(decomposed(source))
+    const parted = partsOf(graph, (buffer) => this.#own(buffer).file)
+    return this.#executable(source, parted ? this.#inParts(parted) : this.#compile(graph, options))
+  }
+
+  /** A program for the worker. @param isPart whether it is a part of a program, of which others may be alike */
+  #compile(graph: CompileGraph, options: CompileOptions & { readonly isPart?: boolean }): Compiled {
+    const { manyShapes = false, isPart = false } = options
     const buffers = {
       fileOf: (buffer: DeviceBuffer) => this.#own(buffer).file,
       idOf: (buffer: DeviceBuffer) => this.#own(buffer).id,
@@ -233,13 +249,12 @@ class CpuDevice implements Device {
     ]
     // An arena (6% of a step) is for one program: each keeps its own for ever, and nine batch shapes held 7 GB of them. The
     // programs of further shapes share the process's heap.
-    const { manyShapes = false } = options
-    const isLarge = graph.nodes.length > largeProgram && !manyShapes
+    const isLarge = graph.nodes.length > largeProgram && !manyShapes && !isPart
     if (isLarge) this.#favoured ??= program
     const isFirst = this.#favoured === program
     const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
     const memory = {
-      arena: !this.#manyPrograms && (isFirst || !isLarge),
+      arena: !this.#manyPrograms && !isPart && (isFirst || !isLarge),
       // One model for many shapes has its weights prepared once, in place of what they are prepared from.
       prepack: manyShapes || weightBytes <= (this.#manyPrograms ? packedWeightBytesOfMany : packedWeightBytes),
     }
@@ -268,8 +283,34 @@ class CpuDevice implements Device {
     const ready = this.#request(message).then(() => {
       if (isLarge) giveBack()
     })
+    const release = () => {
+      if (isFirst) this.#favoured = undefined
+      if (this.#failure) return
+      this.#post({ type: 'releaseProgram', program })
+      if (--session.users > 0) return
+      this.#sessions.delete(session.key)
+      this.#post({ type: 'releaseSession', session: session.id })
+    }
+    return { program, ready, release }
+  }
+
+  /** A program in parts, as one for the worker. */
+  #inParts({ parts, sharedBytes }: PartedProgram): Compiled {
+    const compiled = parts.map(({ graph }) => this.#compile(graph, { isPart: true }))
+    for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
+    const program = this.#ids++
+    const steps = parts.map(({ reads, makes }, i) => ({ program: compiled[i]!.program, reads, makes }))
+    const ready = this.#request({ type: 'compileParts', program, steps, sharedBytes }).then(giveBack)
+    const release = () => {
+      if (!this.#failure) this.#post({ type: 'releaseProgram', program })
+      for (const part of compiled) part.release()
+    }
+    return { program, ready, release }
+  }
+
+  #executable({ outputs: values }: CompileGraph, { program, ready, release }: Compiled): Executable {
     ready.catch(() => {}) // also told by every result of the program
-    const avals = graph.outputs.map((v) => v.aval)
+    const avals = values.map((v) => v.aval)
     return {
       ready,
       run: (inputs) => {
@@ -280,14 +321,7 @@ class CpuDevice implements Device {
         this.#request({ type: 'run', program, ...ids }).catch(() => {}) // errors surface where a result is read
         return outputs
       },
-      release: () => {
-        if (isFirst) this.#favoured = undefined
-        if (this.#failure) return
-        this.#post({ type: 'releaseProgram', program })
-        if (--session.users > 0) return
-        this.#sessions.delete(session.key)
-        this.#post({ type: 'releaseSession', session: session.id })
-      },
+      release,
     }
   }
 

@@ -40,3 +40,44 @@ function fillRun(out, from, to, index, k0, k1, keepFrom) {
     out[i] = keepFrom === undefined ? x * 2 ** -24 : x >= keepFrom ? 1 : 0
   }
 }
+
+/** Masks of the last programs, by what they are drawn from: where many programs make one step, its backward pass draws what its forward pass drew. @type {Map<string, Uint8Array>} */
+const masks = new Map()
+/** Masks that are to be filled again. @type {Uint8Array[]} */
+const spare = []
+let maskBytes = 0
+const keptMaskBytes = 2 ** 26
+
+/** A mask that stays until others need its memory. @param {import('./draws').Draw} draw @param {ArrayLike<number>} key @param {number} size */
+export function sharedMask({ name: _name, key: _key, ...draw }, key, size) {
+  const id = `${JSON.stringify(draw)} ${Array.from(key).join()}`
+  const known = masks.get(id)
+  if (known) return known
+  const at = spare.findIndex(({ length }) => length === size)
+  const mask = at < 0 ? new Uint8Array(size) : /** @type {Uint8Array} */ (spare.splice(at, 1)[0])
+  fillDraw({ name: '', key: '', ...draw }, key, mask)
+  masks.set(id, mask)
+  if (at < 0) maskBytes += size
+  while (maskBytes > keptMaskBytes && spare.length > 0) maskBytes -= spare.shift()?.length ?? 0
+  for (const [oldest, { byteLength }] of masks) {
+    if (maskBytes <= keptMaskBytes || oldest === id) break
+    masks.delete(oldest)
+    maskBytes -= byteLength
+  }
+  return mask
+}
+
+/** The program that drew them. */
+let owner = 0
+
+/** A new step begins: no mask is drawn again, and the next ones have their memory. @param {number} program whose step it is */
+export function forgetMasks(program) {
+  if (owner === program) spare.push(...masks.values())
+  else {
+    // Those of other shapes fit no mask of this one.
+    spare.length = 0
+    maskBytes = 0
+  }
+  owner = program
+  masks.clear()
+}

@@ -7,12 +7,12 @@ import { simplify } from '../jit/execute'
 import { OnnxBuilder } from './builder'
 import { decomposed } from './definitions'
 import { Draws, type Draw } from './draws'
-import { Int8Products, type Derived } from './int8'
+import { Int8Products, type Derived } from './quantised/int8'
 import { attentionInputs, isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
 import { encodeModel, type OnnxValue } from './model-proto'
 import { onnxLowerings, type LowerContext } from './op-table'
 import { PreparedWeights, type Prepared } from './prepared'
-import { Unpacker } from './unpack'
+import { Unpacker } from './quantised/unpack'
 
 export interface LoweredModel {
   readonly bytes: Uint8Array
@@ -69,10 +69,13 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
   return folded
 }
 
+/** Whether a tensor is in its file as it is, so that a model can point there. */
+export const isWhole = (range: FileRange | undefined): range is FileRange => range !== undefined && !range.pieces
+
 export function lowerGraph(
   source: CompileGraph,
   { fileOf, idOf, int8Levels }: Buffers,
-  { donated = [], manyShapes = false }: CompileOptions = {},
+  { donated = [], manyShapes = false, isPart = false }: CompileOptions & { readonly isPart?: boolean } = {},
 ): LoweredModel {
   const graph = simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
   const b = new OnnxBuilder()
@@ -92,8 +95,10 @@ export function lowerGraph(
   const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const constants = new Set(graph.constants.map((c) => c.value))
   // What is prepared is given to a session as bytes, beside which it reads no files.
-  const inFiles = graph.constants.map((c) => (manyShapes ? undefined : fileOf(c.tensor.buffer)))
-  const folder = commonFolder(inFiles.flatMap((range) => (range && !range.pieces ? [range.path] : [])))
+  // Vectors are fed to a part, whose model does not say then which layer's it is.
+  const isFed = ({ aval }: Value) => manyShapes || (isPart && aval.shape.length < 2)
+  const inFiles = graph.constants.map((c) => (isFed(c.value) ? undefined : fileOf(c.tensor.buffer)))
+  const folder = commonFolder(inFiles.filter(isWhole).map(({ path }) => path))
   const fed: { name: string; buffer: DeviceBuffer }[] = []
   const bufferOf = new Map(graph.constants.map((c) => [c.value, c.tensor.buffer]))
   const prepared = manyShapes
@@ -107,7 +112,7 @@ export function lowerGraph(
       return
     }
     // A part of a matrix's columns is in the file in pieces, which a model cannot point at.
-    if (!range || folder === undefined || range.pieces || value.aval.shape.includes(0)) {
+    if (!isWhole(range) || folder === undefined || value.aval.shape.includes(0)) {
       fed.push({ name: declare(value), buffer: tensor.buffer })
       return
     }

@@ -6,8 +6,9 @@ import type { Aval, OpName } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { sizeOf } from '../shape'
 import { decomposed } from './definitions'
-import { productWeight } from './dequantise'
-import { takesRows } from './unpack'
+import { modelKey, partsOf } from './parts'
+import { productWeight } from './quantised/dequantise'
+import { takesRows } from './quantised/unpack'
 
 /** Ops that give their first input under another name. */
 const views = new Set<OpName>(['reshape', 'barrier', 'stopGradient', 'shardingConstraint'])
@@ -93,6 +94,7 @@ class PlannedBuffer implements DeviceBuffer {
   constructor(
     readonly device: CpuPlan,
     readonly aval: Aval,
+    readonly file?: FileRange,
   ) {}
 }
 
@@ -103,6 +105,7 @@ class CpuPlan implements Device {
   readonly computeDTypes = ['f32'] as const
   #bytes = processBytes
   #peakBytes = processBytes
+  #shared = 0
 
   #add(bytes: number): void {
     this.#bytes += bytes
@@ -122,16 +125,19 @@ class CpuPlan implements Device {
     return buffer
   }
 
-  fromFile(_range: FileRange, aval: Aval): DeviceBuffer {
-    return new PlannedBuffer(this, aval)
+  fromFile(range: FileRange, aval: Aval): DeviceBuffer {
+    return new PlannedBuffer(this, aval, range)
   }
 
   compile(source: CompileGraph): Executable {
     const graph = simplify(decomposed(source))
-    const kept = nodeBytes * graph.nodes.length
+    const parted = partsOf(graph, (buffer) => (buffer as PlannedBuffer).file)
+    const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part.graph])) : undefined
+    const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
-    const peak = peakOf(graph) * arenaShare
+    if (parted) this.#share(parted.sharedBytes)
+    const peak = models ? Math.max(...[...models.values()].map(peakOf)) : peakOf(graph) * arenaShare
     return {
       ready: Promise.resolve(),
       run: (inputs) => {
@@ -144,6 +150,12 @@ class CpuPlan implements Device {
       },
       release: () => this.#add(-kept),
     }
+  }
+
+  /** What parts of programs hand on is in memory that the largest of them needs. */
+  #share(bytes: number): void {
+    this.#add(Math.max(0, bytes - this.#shared))
+    this.#shared = Math.max(bytes, this.#shared)
   }
 
   decomposed<T>(graph: Graph<T>): Graph<T> {

@@ -3,7 +3,8 @@
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { fillDraw } from './draw.mjs'
+import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
+import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
 
 // From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
@@ -14,7 +15,11 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 
 /** @type {Map<number, Tensor | Error>} */
 const tensors = new Map()
-/** @type {Map<number, {session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace} | Error>} */
+/**
+ * @typedef {{session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace}} SessionProgram
+ * @typedef {{id: number, parts: {program: SessionProgram, reads: import('./parts').Place[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
+ */
+/** @type {Map<number, SessionProgram | PartedProgram | Error>} */
 const programs = new Map()
 /** Models, which equal programs share. @type {Map<number, Promise<InferenceSession>>} */
 const sessions = new Map()
@@ -42,16 +47,6 @@ function tensorOf(id) {
   return tensor
 }
 
-/** @type {Record<string, {new (buffer: ArrayBuffer): ArrayBufferView}>} */
-const arrays = {
-  f32: Float32Array,
-  i32: Int32Array,
-  u32: Uint32Array,
-  u8: Uint8Array,
-  bool: Uint8Array,
-  f16: Uint16Array,
-}
-
 /** bf16 as f32: the upper half of its bits. @param {Uint16Array} halves */
 function widened(halves) {
   const bits = new Uint32Array(halves.length)
@@ -59,71 +54,11 @@ function widened(halves) {
   return new Float32Array(bits.buffer)
 }
 
-/** Memory of released tensors by size, handed out again: a step makes the tensors that the last one made. @type {Map<number, ArrayBuffer[]>} */
-const memory = new Map()
-let memoryBytes = 0
-
-/** Memory that nobody has asked for since is given back above this. */
-const keptBytes = 2 ** 28
-
-/** Sizes are rounded up to an eighth of the power of two below, so that memory fits tensors of like sizes. @param {number} bytes */
-function roundBytes(bytes) {
-  const unit = Math.max(64, 2 ** (Math.floor(Math.log2(Math.max(1, bytes))) - 3))
-  return Math.ceil(bytes / unit) * unit
-}
-
-/** Elements for a tensor. @param {string} dtype @param {readonly number[]} shape */
-function takeArray(dtype, shape) {
-  const ArrayType = /** @type {any} */ (arrays[dtype])
-  if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
-  const length = shape.reduce((n, d) => n * d, 1)
-  const size = roundBytes(length * ArrayType.BYTES_PER_ELEMENT)
-  const kept = memory.get(size)?.pop()
-  if (kept) memoryBytes -= size
-  return new ArrayType(kept ?? new ArrayBuffer(size), 0, length)
-}
-
-/** @param {ArrayBufferLike} buffer of a tensor that is released */
-function keepMemory(buffer) {
-  if (!(buffer instanceof ArrayBuffer) || roundBytes(buffer.byteLength) !== buffer.byteLength) return
-  const list = memory.get(buffer.byteLength)
-  if (list) list.push(buffer)
-  else memory.set(buffer.byteLength, [buffer])
-  memoryBytes += buffer.byteLength
-  for (const [size, buffers] of memory) {
-    if (memoryBytes <= keptBytes) return
-    memoryBytes -= size * buffers.length
-    memory.delete(size)
-  }
-}
-
 /** Runs follow one another, so the draws of all programs share this memory. */
 let scratch = new ArrayBuffer(0)
 
-/** Masks of the last programs, by what they are drawn from: where many programs make one step, its backward pass draws what its forward pass drew. @type {Map<string, Uint8Array>} */
-const masks = new Map()
-let maskBytes = 0
-const keptMaskBytes = 2 ** 26
-
-/** @param {import('./draws').Draw} draw @param {Uint32Array} key @param {number} size */
-function sharedMask({ name: _name, key: _key, ...draw }, key, size) {
-  const id = `${JSON.stringify(draw)} ${key.join()}`
-  const known = masks.get(id)
-  if (known) return known
-  const mask = new Uint8Array(size)
-  fillDraw({ name: '', key: '', ...draw }, key, mask)
-  masks.set(id, mask)
-  maskBytes += size
-  for (const [oldest, { byteLength }] of masks) {
-    if (maskBytes <= keptMaskBytes || oldest === id) break
-    masks.delete(oldest)
-    maskBytes -= byteLength
-  }
-  return mask
-}
-
-/** Makes a program's random draws from the keys among its feeds. @param {import('./draws').Draw[]} draws @param {Record<string, Tensor>} feeds */
-function addDraws(draws, feeds) {
+/** Makes a program's random draws from the keys among its feeds. @param {import('./draws').Draw[]} draws @param {Record<string, Tensor>} feeds @param {boolean} sharesMasks */
+function addDraws(draws, feeds, sharesMasks) {
   const sizes = draws.map(({ dims }) => dims.reduce((a, b) => a * b, 1))
   const bytes = draws.map(({ keepFrom }, i) => Math.ceil((Number(sizes[i]) * (keepFrom === undefined ? 4 : 1)) / 4) * 4)
   const total = bytes.reduce((a, b) => a + b, 0)
@@ -132,7 +67,7 @@ function addDraws(draws, feeds) {
   for (const [i, draw] of draws.entries()) {
     const [size = 0, isMask] = [sizes[i], draw.keepFrom !== undefined]
     const key = /** @type {Uint32Array} */ (feeds[draw.key]?.data)
-    if (isMask && workerData.manyPrograms) {
+    if (isMask && sharesMasks) {
       feeds[draw.name] = makeTensor('bool', sharedMask(draw, key, size), draw.dims)
       continue
     }
@@ -178,6 +113,62 @@ const createSession = (bytes, { folder, arena, prepack, spins, prepared }) =>
     },
   })
 
+/**
+ * @param {SessionProgram} program @param {readonly Tensor[]} inputs
+ * @param {readonly Tensor[]} made where outputs are written: memory of their own would wait for the garbage collector
+ * @param {boolean} sharesMasks whether another program of the same step may draw what this one draws
+ */
+async function runSession({ session, inputNames, outputs, fed, draws }, inputs, made, sharesMasks) {
+  /** @type {Record<string, Tensor>} */
+  const feeds = {}
+  inputNames.forEach((name, i) => (feeds[name] = /** @type {Tensor} */ (inputs[i])))
+  for (const { name, id } of fed) feeds[name] = tensorOf(id)
+  addDraws(draws, feeds, sharesMasks)
+  /** @type {Record<string, Tensor>} */
+  const fetches = {}
+  outputs.forEach(({ name }, i) => (fetches[name] = /** @type {Tensor} */ (made[i])))
+  await session.run(feeds, fetches)
+}
+
+/** @param {SessionProgram} program @param {number[]} inputs @param {number[]} outputs */
+async function runWhole(program, inputs, outputs) {
+  const given = new Map(program.inPlace.map(({ output, input }) => [output, Number(inputs[input])]))
+  const made = program.outputs.map(({ dtype, dims }, i) => {
+    const id = given.get(i)
+    return id === undefined ? makeTensor(dtype, takeArray(dtype, dims), dims) : tensorOf(id)
+  })
+  const read = inputs.map(tensorOf)
+  // Their memory is the outputs' from here on: it must not be handed out when they are released.
+  for (const id of given.values()) tensors.delete(id)
+  await runSession(program, read, made, workerData.manyPrograms)
+  made.forEach((tensor, i) => tensors.set(Number(outputs[i]), tensor))
+}
+
+/** @param {PartedProgram} program @param {number[]} inputs @param {number[]} outputs */
+async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
+  shareMemory(sharedBytes)
+  forgetMasks(id)
+  for (const { program, reads, makes } of parts) {
+    const read = reads.map((place) =>
+      'offset' in place
+        ? makeTensor(place.dtype, sharedArray(place.dtype, place.dims, place.offset), place.dims)
+        : tensorOf(Number('input' in place ? inputs[place.input] : outputs[place.output])),
+    )
+    const made = program.outputs.map(({ dtype, dims }, i) => {
+      const place = /** @type {import('./parts').Place} */ (makes[i])
+      return makeTensor(
+        dtype,
+        'offset' in place ? sharedArray(dtype, dims, place.offset) : takeArray(dtype, dims),
+        dims,
+      )
+    })
+    await runSession(program, read, made, true)
+    makes.forEach((place, i) => {
+      if ('output' in place) tensors.set(Number(outputs[place.output]), /** @type {Tensor} */ (made[i]))
+    })
+  }
+}
+
 /** Sleeps until another thread has set a cell to `wanted`. @param {Int32Array} state @param {number} cell @param {number} wanted */
 function waitFor(state, cell, wanted) {
   for (let seen = Atomics.load(state, cell); seen !== wanted; seen = Atomics.load(state, cell))
@@ -207,9 +198,7 @@ const handlers = {
     }
     // ONNX Runtime's Node binding has no bf16 tensors: outside the model's files such a weight is f32.
     if (dtype === 'bf16') return void tensors.set(id, makeTensor('f32', widened(new Uint16Array(bytes.buffer)), shape))
-    const ArrayType = arrays[dtype]
-    if (!ArrayType) throw new Error(`the CPU device cannot hold ${dtype} outside a file; cast it to f32`)
-    tensors.set(id, makeTensor(dtype, new ArrayType(bytes.buffer), shape))
+    tensors.set(id, makeTensor(dtype, new (arrayOf(dtype))(bytes.buffer), shape))
   },
 
   derive({ id, dtype, shape, recipe, ids }) {
@@ -253,28 +242,20 @@ const handlers = {
     }
   },
 
+  compileParts({ program, steps, sharedBytes }) {
+    const parts = steps.map((/** @type {any} */ step) => ({ ...step, program: programs.get(step.program) }))
+    const failed = parts.find((/** @type {any} */ part) => part.program instanceof Error)
+    programs.set(program, failed ? failed.program : { id: program, parts, sharedBytes })
+    if (failed) throw failed.program
+  },
+
   async run({ program, inputs, outputs }) {
     try {
       const compiled = programs.get(program)
       if (!compiled) throw new Error(`program ${program} was released`)
       if (compiled instanceof Error) throw compiled
-      /** @type {Record<string, Tensor>} */
-      const feeds = {}
-      compiled.inputNames.forEach((name, i) => (feeds[name] = tensorOf(inputs[i])))
-      for (const { name, id } of compiled.fed) feeds[name] = tensorOf(id)
-      addDraws(compiled.draws, feeds)
-      // Outputs are written where this worker says: memory of their own would wait for the garbage collector.
-      /** @type {Record<string, Tensor>} */
-      const fetches = {}
-      const given = new Map(compiled.inPlace.map(({ output, input }) => [output, Number(inputs[input])]))
-      compiled.outputs.forEach(({ name, dtype, dims }, i) => {
-        const id = given.get(i)
-        fetches[name] = id === undefined ? makeTensor(dtype, takeArray(dtype, dims), dims) : tensorOf(id)
-      })
-      // Their memory is the outputs' from here on: it must not be handed out when they are released.
-      for (const id of given.values()) tensors.delete(id)
-      await compiled.session.run(feeds, fetches)
-      compiled.outputs.forEach(({ name }, i) => tensors.set(outputs[i], /** @type {Tensor} */ (fetches[name])))
+      if ('parts' in compiled) await runParts(compiled, inputs, outputs)
+      else await runWhole(compiled, inputs, outputs)
     } catch (error) {
       firstError ??= asError(error)
       for (const id of outputs) tensors.set(id, asError(error))
@@ -326,7 +307,10 @@ const handlers = {
         keepMemory(/** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensor.data)).buffer)
     }
   },
-  releaseProgram: ({ program }) => void programs.delete(program),
+  releaseProgram({ program }) {
+    programs.delete(program)
+    if (![...programs.values()].some((other) => 'parts' in other)) unshareMemory()
+  },
   async releaseSession({ session }) {
     const created = sessions.get(session)
     sessions.delete(session)

@@ -54,4 +54,10 @@ function collectGarbage(): void {
   // The first time marks the pages that are empty, and the next gives them back.
   for (let i = 0; i < 2; i++) collect()
   heldBytes = bytesHeld()
+  clearTimeout(later)
+  later = setTimeout(collect, quietMs).unref()
 }
+
+/** V8 shrinks the space of new objects, 34 MB after a trace, where a collection finds that little was made in five seconds. */
+const quietMs = 6000
+let later: NodeJS.Timeout | undefined

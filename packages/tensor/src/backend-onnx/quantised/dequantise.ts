@@ -1,10 +1,10 @@
 // Quantised weights in ONNX operators. For x Wᵀ, MatMulNBits unpacks 4-bit weights fastest, MatMulBnb4 those of nf4 (its form
 // without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time, with
 // DequantizeLinear over groups as rows: its own blocks, and GatherBlockQuantized, were slower, and have no minima.
-import { isOp, type Node, type Value } from '../ir/graph'
-import { codebooks, groupSize } from '../ir/ops/quantised'
-import type { OnnxBuilder } from './builder'
-import { onnxType } from './model-proto'
+import { isOp, type Node, type Value } from '../../ir/graph'
+import { codebooks, groupSize } from '../../ir/ops/quantised'
+import type { OnnxBuilder } from '../builder'
+import { onnxType } from '../model-proto'
 
 /** The codes of each group in a row of their own, u8 `[groups, group]`. */
 function codesByGroup(b: OnnxBuilder, codes: string, bits: 4 | 8, group: number): string {

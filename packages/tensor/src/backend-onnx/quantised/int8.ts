@@ -1,11 +1,11 @@
 // Products in 8 bits, of programs that train: rows of x are rounded by their largest element, rows of a frozen W by theirs, once. Of
 // x Wᵀ, and of the gradient dy W, into which the scales of W's rows go first. Products of integers are exact; see `int8Levels`.
-import type { DeviceBuffer } from '../backend/backend'
-import { isOp, type Node, type Value } from '../ir/graph'
-import { codebooks } from '../ir/ops/quantised'
-import { OnnxBuilder } from './builder'
-import { encodeModel, type OnnxValue } from './model-proto'
-import type { Recipe } from './prepared'
+import type { DeviceBuffer } from '../../backend/backend'
+import { isOp, type Node, type Value } from '../../ir/graph'
+import { codebooks } from '../../ir/ops/quantised'
+import { OnnxBuilder } from '../builder'
+import { encodeModel, type OnnxValue } from '../model-proto'
+import type { Recipe } from '../prepared'
 
 /** A tensor that the worker makes of a weight's parts, once for all programs. */
 export interface Derived {

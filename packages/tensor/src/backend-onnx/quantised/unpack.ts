@@ -1,8 +1,8 @@
 // Weights that are kept in 16 bits or quantised, unpacked where they are used: no f32 copy outlives its use.
-import { isOp, leafValue, makeNode, type Node, type Value } from '../ir/graph'
-import type { OnnxBuilder } from './builder'
+import { isOp, leafValue, makeNode, type Node, type Value } from '../../ir/graph'
+import type { OnnxBuilder } from '../builder'
 import { productWeight, quantisedProduct } from './dequantise'
-import { after } from './op-table'
+import { after } from '../op-table'
 
 /** What a graph's weights are unpacked with. */
 interface Lowered {
