@@ -1,7 +1,18 @@
 // Models that serve many shapes on the CPU: attention behind keys that all rows share.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { attention, broadcastTo, concat, jit, setDefaultDevice, tensor, type Device, type Tensor } from '../src/index'
+import {
+  attention,
+  broadcastTo,
+  concat,
+  jit,
+  makeGraph,
+  setDefaultDevice,
+  tensor,
+  type Device,
+  type Tensor,
+} from '../src/index'
 import { openCpuDevice } from '../src/backend-onnx/index'
+import { lowerGraph } from '../src/backend-onnx/lower'
 
 let device: Device
 beforeAll(async () => setDefaultDevice((device = await openCpuDevice({ threads: 1 }))))
@@ -54,4 +65,19 @@ test('attention behind keys that all rows share is that over both, for any rows 
     const [found, expected] = [await anyShape(...inputs).data(), await plain(...inputs).data()]
     for (const [i, x] of found.entries()) expect(x, `${rows} rows, element ${i}`).toBeCloseTo(expected[i]!, 5)
   }
+})
+
+test('a step of one row and of many is one model: its weights are prepared once', () => {
+  const modelOf = (rows: number) => {
+    const zeros = (...shape: number[]) => tensor(new Float32Array(shape.reduce((a, b) => a * b)), { shape })
+    const attend = (q: Tensor, shared: Tensor, own: Tensor, visibility: Tensor) => {
+      const keys = concat([broadcastTo(shared, [rows, 2, 16, 8]), own], 2)
+      return attention(q, keys, keys, { visibility })
+    }
+    const sights = tensor(new Int32Array(rows * 4), { shape: [rows, 1, 4] })
+    const graph = makeGraph(attend)(zeros(rows, 6, 1, 8), zeros(1, 2, 16, 8), zeros(rows, 2, 4, 8), sights)
+    const buffers = { fileOf: () => undefined, idOf: () => 0, int8Levels: 63 } as const
+    return lowerGraph(graph, buffers, { manyShapes: true }).bytes
+  }
+  expect(modelOf(3)).toEqual(modelOf(1))
 })

@@ -32,20 +32,6 @@ export class OnnxBuilder {
     return this.nodeAll(opType, inputs, attributes, { domain })[0]!
   }
 
-  /** Drops nodes of which neither a node that stays nor any of `outputs` reads a result. */
-  dropUnread(outputs: readonly string[]): void {
-    const read = new Set(outputs)
-    const kept = this.nodes
-      .splice(0)
-      .reverse()
-      .filter((node) => {
-        const isRead = node.outputs.some((name) => read.has(name))
-        if (isRead) for (const name of node.inputs) read.add(name)
-        return isRead
-      })
-    this.nodes.push(...kept.reverse())
-  }
-
   /**
    * Tells the shape of `name`, which depends on a computed one. Memory of values of unknown shape is never used again by others,
    * and the search for what could be grows with the square of their number.

@@ -148,7 +148,13 @@ export function lowerGraph(
     if (known !== undefined || alpha !== 1) return known
     return int8?.productOf(node, (value) => weights.nameFor(value, node)) ?? weights.productOf(node)
   }
+  const readBy = (node: Node) => (manyShapes && isAnyAttention(node) ? attentionInputs(node) : node.inputs)
+  const read = new Set(graph.outputs)
+  for (const node of [...graph.nodes].reverse())
+    if (node.outputs.some((value) => read.has(value))) for (const value of readBy(node)) read.add(value)
   for (const node of graph.nodes) {
+    // What nobody reads would take a name, and models of many shapes, of which some have it, are to be one.
+    if (!node.outputs.some((value) => read.has(value))) continue
     const fold = scaled.get(node)
     if (fold) {
       names.set(node.outputs[0]!, names.get(fold.product.outputs[0]!)!)
@@ -158,8 +164,7 @@ export function lowerGraph(
     const own = weights.rowsOf(node) ?? productOf(node)
     const same =
       isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
-    const read = manyShapes && isAnyAttention(node) ? attentionInputs(node) : node.inputs
-    const inputsOf = () => read.map((value) => weights.nameFor(value, node))
+    const inputsOf = () => readBy(node).map((value) => weights.nameFor(value, node))
     const outputs = own === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [own]
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
   }
@@ -171,12 +176,11 @@ export function lowerGraph(
     const { dtype, shape: dims } = value.aval
     return { name: made.delete(known[i]!) ? known[i]! : b.node('Identity', [known[i]!]), dtype, dims }
   })
-  if (manyShapes) b.dropUnread(outputs.map(({ name }) => name))
   const inPlace = manyShapes ? updatesInPlace(graph, useCounts(graph), donated) : []
   // Of what is prepared, the model reads nothing else; the keys of draws are read before it runs.
   const keys = draws.list.map(({ key }) => key)
-  const read = new Set([...b.nodes.flatMap((node) => node.inputs), ...inputNames, ...keys])
-  const isRead = ({ name }: { readonly name: string }) => read.has(name)
+  const readNames = new Set([...b.nodes.flatMap((node) => node.inputs), ...inputNames, ...keys])
+  const isRead = ({ name }: { readonly name: string }) => readNames.has(name)
   const bytes = encodeModel({
     nodes: b.nodes,
     initializers: b.initializers.filter(isRead),
