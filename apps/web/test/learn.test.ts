@@ -133,6 +133,48 @@ test('a run is evaluated on a file of questions', async () => {
   await page.close()
 })
 
+test('the model itself is trained: what an adapter has is not asked for, and what is chosen is sent', async () => {
+  const page = await open('/new')
+  await page.getByRole('radio', { name: /tiny-llama/ }).check()
+  await page.getByRole('radio', { name: /Countries/ }).check()
+  await page.getByText('Advanced settings').click()
+  const field = (label: string) => page.getByLabel(label, { exact: true })
+  expect(await field('What is trained').inputValue()).toBe('lora')
+  await field('Rank').waitFor()
+  expect(await field('Layers trained whole').count()).toBe(0)
+  await field('What is trained').selectOption('freeze')
+  await field('Layers trained whole').fill('3')
+  await field('Numbers of the saved model').selectOption('bf16')
+  expect(await field('Rank').count()).toBe(0)
+  await field('Stretch positions').selectOption('yarn')
+  await field('Stretch by').fill('4')
+  await field('From short to long').selectOption('first')
+  await page.locator('#check .section-status', { hasText: 'ready to start' }).waitFor()
+  await shoot(page, 'full-training')
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+  await page.waitForURL(/\/runs\//)
+  expect(created.at(-1)).toMatchObject({
+    settings: {
+      finetuningType: 'freeze',
+      trainableLayers: 3,
+      saveDtype: 'bf16',
+      ropeScaling: 'yarn',
+      ropeScalingFactor: 4,
+      lengthCurriculum: 'first',
+    },
+  })
+  await page.close()
+})
+
+test('a run that has trained the model itself: its model is downloaded, exported and published', async () => {
+  const page = await open('/runs/whole-model')
+  await page.getByRole('link', { name: 'Download the model' }).waitFor()
+  expect(await page.getByRole('heading', { name: 'Merged model' }).count()).toBe(0)
+  expect(await page.getByRole('link', { name: 'Download the adapter' }).count()).toBe(0)
+  await shoot(page, 'run-whole-model')
+  await page.close()
+})
+
 test('a table whose columns are called otherwise: they are shown with values, chosen, and remembered with the run', async () => {
   const page = await open('/new')
   await page.getByRole('radio', { name: /tiny-llama/ }).check()
@@ -187,7 +229,7 @@ test('a run is renamed, noted of, found by its note, and deleted with its files'
   await shoot(page, 'run-note')
   await page.goto(server.url)
   await page.getByLabel('Search runs').fill('monday')
-  await page.getByText(/^1 of \d runs$/).waitFor()
+  await page.getByText(/^1 of \d+ runs$/).waitFor()
   await shoot(page, 'run-search')
   await page.getByRole('link', { name: 'Countries, wide' }).click()
   await page.getByRole('button', { name: 'Delete' }).click()

@@ -44,9 +44,9 @@ export { controlFile, LogReader, LogWriter, metricsFile, readLog, type NewLines 
 export { openDevice, openMesh, type DeviceOptions, type Launcher, type MeshOptions } from '@jora/shard/open'
 /** @deprecated It is `parseMesh` of `@jora/shard`; this name leaves with the next release. */
 export { parseMesh as readMesh } from '@jora/shard'
-export { baseAsTrained, ropeStretchOf } from './adapter/as-trained'
-export { stretchedModel } from './settings/rope-scaling'
+export { stretchedModel, stretchOfRun } from './settings/rope-scaling'
 export {
+  baseAsTrained,
   baseOfAdapter,
   checkBase,
   keptChatTemplate,
@@ -54,6 +54,7 @@ export {
   promptEnds,
   promptFor,
   readPrompt,
+  ropeStretchOf,
   templateOfRun,
   writePrompt,
   type AdapterBase,

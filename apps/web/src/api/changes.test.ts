@@ -29,6 +29,7 @@ const run = (id: string, createdAt: string, over: Partial<Run> = {}): Run => ({
   evalLoss: null,
   tokensPerSecond: null,
   etaSeconds: null,
+  trains: 'adapter',
   hasAdapter: false,
   note: null,
   canDelete: false,

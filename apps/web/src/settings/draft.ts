@@ -71,6 +71,21 @@ export interface Parsed {
   readonly errors: Readonly<Partial<Record<SettingKey, string>>>
 }
 
+/** What was typed that is a value, by name; the rest is left out. */
+export function valuesOf(typed: Draft['typed']): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    settingKeys.flatMap((key) => {
+      const text = typed[key]?.trim()
+      if (text === undefined || text === '') return []
+      try {
+        return [[key, valueOf(key, text)] as const]
+      } catch {
+        return []
+      }
+    }),
+  )
+}
+
 /** Reads what was typed. An emptied control means the default. */
 export function parseDraft({ model, dataset, typed }: Draft): Parsed {
   const settings: Record<string, unknown> = {}

@@ -1,5 +1,15 @@
 // The settings of a run as a person meets them, of the table of settings.
-import { fieldsOf, groups, nameOf, settings, type Field, type Group, type Setting } from '@jora/lora/settings'
+import {
+  fieldsOf,
+  fromNames,
+  groups,
+  nameOf,
+  settings,
+  unreadOf,
+  type Field,
+  type Group,
+  type Setting,
+} from '@jora/lora/settings'
 
 /** What is chosen in the settings section: all but the model and the data. */
 export type SettingKey = keyof ReturnType<typeof fieldsOf<typeof settings>>
@@ -19,6 +29,12 @@ export const advancedGroups: readonly { readonly title: string; readonly keys: r
   title: groups[group].title,
   keys: settingKeys.filter((key) => fields[key].group === group && fields[key].basic === undefined),
 }))
+
+const keyOf = new Map(Object.entries<Setting>(settings).map(([key, setting]) => [nameOf(key, setting), key]))
+
+/** Whether anything reads a setting beside values by their names; what nothing reads need not be asked for. */
+export const isRead = (name: SettingKey, values: Readonly<Record<string, unknown>>): boolean =>
+  unreadOf(settings, fromNames(settings, values), [keyOf.get(name)!]).length === 0
 
 /** Labels by the names in requests and by those in run.json. */
 const labels: Readonly<Record<string, string>> = {

@@ -64,7 +64,9 @@ export const runSchema = z.object({
   /** Over the last steps. */
   tokensPerSecond: optionalNumber,
   etaSeconds: optionalNumber,
-  /** Whether the trained adapter is there: it can be downloaded, exported and talked to. */
+  /** What is trained: an adapter beside the model, or the model itself. */
+  trains: z.enum(['adapter', 'model']),
+  /** Whether what was trained is there: it can be downloaded, exported and talked to. */
   hasAdapter: z.boolean(),
   hasCheckpoint: z.boolean(),
   /** What someone noted of it. */
@@ -84,7 +86,7 @@ export const runDetailSchema = z.object({
   record: z.record(z.string(), z.unknown()).nullable(),
   /** quickstart.json, of a quickstart that is done. */
   quickstart: z.record(z.string(), z.unknown()).nullable(),
-  /** Adapter of the newest checkpoint or the finished run; for `ChatRequest.adapter`, null when there is none. */
+  /** Adapter of the newest checkpoint or the finished run; for `ChatRequest.adapter`, null when there is none or the model itself is trained. */
   adapter: z.string().nullable(),
 })
 /** An answer that {@link runDetailSchema} describes. */

@@ -1,4 +1,4 @@
-// Files of one run's folder: their list, one of them, and a zip of the adapter or of a folder.
+// Files of one run's folder: their list, one of them, and a zip of what was trained or of a folder.
 import { createReadStream } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join, relative, sep } from 'node:path'
@@ -51,16 +51,28 @@ export async function sendFile(folder: string, path: string): Promise<Response> 
   return new Response(body, { headers: asDownload(basename(real), found.size) })
 }
 
-/** @param path a folder of the run; undefined: its adapter */
+/** Files of a model's folder that are not the run's own. */
+const isOfModel = (path: string): boolean =>
+  !/\/|^(run|gui|label)\.json$|\.(jsonl|log|csv|html)$|^events\.out/.test(path)
+
+/** What was trained, by name: an adapter's files, or a model's. */
+async function trainedFiles(folder: string): Promise<readonly string[]> {
+  const all = (await listFiles(folder)).map(({ path }) => path)
+  const isModel =
+    !all.includes(adapterFiles[1]!) && all.some((path) => /^model\.safetensors(\.index\.json)?$/.test(path))
+  return isModel ? all.filter(isOfModel) : adapterFiles
+}
+
+/** @param path a folder of the run; undefined: what was trained */
 export async function sendZip(folder: string, name: string, path: string | undefined): Promise<Response> {
   const base = path === undefined ? folder : await inRun(folder, path)
-  const listed = path === undefined ? adapterFiles : (await listFiles(base)).map((file) => file.path)
+  const listed = path === undefined ? await trainedFiles(base) : (await listFiles(base)).map((file) => file.path)
   const there: { name: string; path: string }[] = []
   for (const file of listed) {
     const full = await inRun(base, file).catch(() => undefined)
     if (full !== undefined) there.push({ name: file, path: full })
   }
-  if (path === undefined && !there.some((file) => file.name === 'adapter_model.safetensors'))
-    throw new Failure('conflict', 'This run has no trained adapter yet: it is written when training is done.')
+  if (path === undefined && !there.some((file) => file.name.endsWith('.safetensors')))
+    throw new Failure('conflict', 'This run has trained nothing yet: it is written when training is done.')
   return new Response(await zipOf(there), { headers: asDownload(`${name}.zip`) })
 }

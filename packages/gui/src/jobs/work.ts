@@ -1,4 +1,4 @@
-// The kinds of jobs: a model comes from the Hub; a run's adapter becomes files of another format, goes to the Hub, or is evaluated.
+// The kinds of jobs: a model comes from the Hub; what a run has trained becomes files of another format, goes to the Hub, or is evaluated.
 import { mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { hubClient, resolveModel } from '@jora/llama'
@@ -51,19 +51,25 @@ export interface RunWorkOptions {
   readonly modelDir: string
 }
 
-/** The finished adapter's folder. @throws Failure when there is none yet */
-function adapterOf(run: ManagedRun): string {
-  const { adapter } = run
-  if (adapter === null) throw new Failure('conflict', 'This run has no adapter yet: let it reach a checkpoint first.')
-  return adapter
+/** The folder of what was trained. @throws Failure when there is none yet */
+function trainedOf({ trained }: ManagedRun): string {
+  if (trained === null)
+    throw new Failure('conflict', 'This run has trained nothing yet: let it reach a checkpoint first.')
+  return trained
 }
+
+/** What a command is given of a run: the base with the adapter, or the model that was trained itself. */
+const modelFlags = (run: ManagedRun, modelDir: string): { readonly model: string; readonly adapter?: string } =>
+  run.trains === 'model' ? { model: trainedOf(run) } : { model: modelDir, adapter: trainedOf(run) }
 
 export async function exportWork(
   run: ManagedRun,
   { format, dtype }: ExportRequest,
   { commands, cwd, modelDir }: RunWorkOptions,
 ): Promise<JobWork> {
-  const adapter = adapterOf(run)
+  const asked = modelFlags(run, modelDir)
+  if (asked.adapter === undefined && (format === 'peft' || format === 'gguf-lora'))
+    throw badValue('format', 'is for adapters: this run has trained the model itself')
   const isFile = format === 'gguf' || format === 'gguf-lora'
   const name = [format, dtype, ...(run.toRun().hasAdapter ? [] : [`step-${run.snapshot.step}`])]
     .filter(Boolean)
@@ -78,7 +84,7 @@ export async function exportWork(
     runId: run.id,
     async run(signal) {
       await mkdir(join(run.folder, 'exports'), { recursive: true })
-      const given = flags({ format, model: modelDir, adapter, output, dtype })
+      const given = flags({ format, ...asked, output, dtype })
       const printed = await commands.json(['export', ...given], resultSchema, { cwd, signal, timeoutMs })
       return { ...printed, path: output, file, isFolder: !isFile }
     },
@@ -91,7 +97,7 @@ export function evalWork(
   { dataset, columns, limit }: EvalRequest,
   { commands, cwd, modelDir }: RunWorkOptions,
 ): JobWork {
-  const adapter = adapterOf(run)
+  const asked = modelFlags(run, modelDir)
   const stamp = new Date().toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
   const file = `evaluations/${stamp}.jsonl`
   const output = join(run.folder, ...file.split('/'))
@@ -101,7 +107,7 @@ export function evalWork(
     runId: run.id,
     async run(signal, progress) {
       await mkdir(join(run.folder, 'evaluations'), { recursive: true })
-      const given = flags({ model: modelDir, adapter, dataset, columns, limit, output })
+      const given = flags({ ...asked, dataset, columns, limit, output })
       const onLine = (text: string) => progress({ done: 0, total: null, text: text.slice(0, 200) })
       const printed = await commands.json(['eval', ...given], resultSchema, { cwd, signal, timeoutMs, onLine })
       return { ...printed, path: output, file }
@@ -114,7 +120,7 @@ export async function pushWork(
   { repoId, file, token, public: isPublic, commitMessage, dryRun }: PushRequest,
   { commands, cwd }: Omit<RunWorkOptions, 'modelDir'>,
 ): Promise<JobWork> {
-  const input = file === undefined ? adapterOf(run) : await inRun(run.folder, file)
+  const input = file === undefined ? trainedOf(run) : await inRun(run.folder, file)
   return {
     kind: 'push',
     title: `${run.toRun().name} to ${repoId}`,

@@ -5,6 +5,8 @@ import type { ChatEvent, ChatRequest } from '../api'
 export interface Ask extends Omit<ChatRequest, 'runId' | 'model' | 'adapter' | 'sides' | 'mode'> {
   readonly modelDir: string
   readonly adapterDir: string | null
+  /** The tuned model itself, where that was trained instead of an adapter. */
+  readonly tunedDir?: string | undefined
   readonly sides: NonNullable<ChatRequest['sides']>
   /** Absent: as the model was trained to be asked. */
   readonly mode?: ChatRequest['mode']

@@ -1,7 +1,7 @@
 // Settings of a run, held against the rules that training itself applies, before any process is started.
 import { isAbsolute } from 'node:path'
 import { describeModel, hubClient, weightSharding } from '@jora/llama'
-import { checkDataParallel, ConfigError, JoraConfig, trainedNumbers } from '@jora/lora'
+import { checkDataParallel, ConfigError, JoraConfig, stretchOfRun, trainedNumbers } from '@jora/lora'
 import { fromNames, nameOf, settings, type Setting, type Settings } from '@jora/lora/settings'
 import { parseMesh, ShardingError } from '@jora/shard'
 import { settingsDefaults, type RunSettings } from '../api'
@@ -56,6 +56,7 @@ export async function checkSettings(given: RunSettings, roots: Roots, models: Mo
     if (modelDir !== undefined) {
       const model = (await describeModel(modelDir, { local: true })).config
       weightSharding(model, parseMesh(mesh))
+      stretchOfRun(config.settings, model)
       // An adapter to start from brings its own modules.
       if (checked.initAdapter === undefined) trainedNumbers(model, config.train.lora)
     }

@@ -41,11 +41,15 @@ interface RunJson {
     readonly modelPath?: string
     readonly promptTemplate?: string
     readonly contextTemplate?: string
+    readonly finetuningType?: string
   }
   readonly model?: { readonly folder?: string; readonly id?: string | null; readonly hash?: string }
   readonly dataset?: { readonly path?: string }
   readonly [key: string]: unknown
 }
+
+/** Weights of an adapter, or of a model: one of them is there once the run is done. */
+const resultFiles = ['adapter_model.safetensors', 'model.safetensors', 'model.safetensors.index.json']
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
@@ -69,7 +73,8 @@ export class ManagedRun {
   #metricsMs: number | undefined
   #createdMs = 0
   #jsonMs = 0
-  #hasAdapter = false
+  /** Whether what was trained is in its folder. */
+  #isThere = false
   #checkpoint: string | undefined
   #seen = ''
   #reading: Promise<void> = Promise.resolve()
@@ -111,9 +116,20 @@ export class ManagedRun {
     return quiet < Math.max(quietMs, quietSteps * (speedOf(this.#snapshot).stepMs ?? 0)) ? 'running' : 'stopped'
   }
 
-  /** Folder of the trained adapter, or of the newest checkpoint. */
+  /** What it trains: an adapter beside the model, or weights of the model itself. */
+  get trains(): Run['trains'] {
+    const { finetuningType = 'lora' } = this.record?.settings ?? this.json?.settings ?? {}
+    return finetuningType === 'lora' ? 'adapter' : 'model'
+  }
+
+  /** Folder of what was trained, or of the newest checkpoint. */
+  get trained(): string | null {
+    return this.#isThere ? this.folder : (this.#checkpoint ?? null)
+  }
+
+  /** {@link trained} of a run that trains an adapter. */
   get adapter(): string | null {
-    return this.#hasAdapter ? this.folder : (this.#checkpoint ?? null)
+    return this.trains === 'adapter' ? this.trained : null
   }
 
   get hasCheckpoint(): boolean {
@@ -164,19 +180,18 @@ export class ManagedRun {
   }
 
   async #refresh(): Promise<void> {
-    const [metrics, run, adapter, checkpoints] = await Promise.all(
-      [
-        this.metricsPath,
-        ...['run.json', 'adapter_model.safetensors', 'checkpoints'].map((name) => join(this.folder, name)),
-      ].map((path) => stat(path).catch(() => undefined)),
+    const [metrics, run, checkpoints, ...results] = await Promise.all(
+      [this.metricsPath, ...['run.json', 'checkpoints', ...resultFiles].map((name) => join(this.folder, name))].map(
+        (path) => stat(path).catch(() => undefined),
+      ),
     )
     this.label = await readLabel(this.folder)
     await this.#readMetrics()
     this.#metricsMs = metrics?.mtimeMs
-    const seen = [run, adapter, checkpoints].map((found) => `${found?.ino}:${found?.mtimeMs}:${found?.size}`).join()
+    const seen = [run, checkpoints, ...results].map((found) => `${found?.ino}:${found?.mtimeMs}:${found?.size}`).join()
     if (seen === this.#seen) return
     this.#createdMs ||= run?.birthtimeMs || run?.mtimeMs || 0
-    this.#hasAdapter = adapter !== undefined
+    this.#isThere = results.some((found) => found !== undefined)
     const names = checkpoints ? await readdir(join(this.folder, 'checkpoints')).catch(() => []) : []
     const newest = names
       .filter((name) => /^step-\d{8}$/.test(name))
@@ -269,7 +284,8 @@ export class ManagedRun {
       evalLoss,
       tokensPerSecond: running || state === 'done' ? speed.tokensPerSecond : null,
       etaSeconds: running && left !== null && speed.stepMs ? (left * speed.stepMs) / 1000 : null,
-      hasAdapter: this.#hasAdapter,
+      trains: this.trains,
+      hasAdapter: this.#isThere,
       hasCheckpoint: this.hasCheckpoint,
       note: this.label.note || null,
       canDelete: this.canDelete,

@@ -3,6 +3,7 @@ import type { DecoderConfig, DTypeSetting } from '@jora/llama'
 import type { Mesh } from '@jora/shard'
 import { sizeOf } from '@jora/tensor'
 import type { GpuProfile } from '@jora/tensor/webgpu'
+import { trainedNumbers } from '../adapter/adapter'
 import { methodOf, partsOf } from '../adapter/methods'
 import { isTrained } from '../adapter/methods/method'
 import { adaptedModules } from '../adapter/target-modules'
@@ -58,8 +59,10 @@ export async function estimateStep(
   return estimates
 }
 
-/** Bytes of the adapter and the two moments of AdamW, float32. @throws ConfigError when the adapter does not fit the model */
+/** Bytes of what is trained, adapter or weights, and of the two moments of AdamW, float32. @throws ConfigError when the adapter does not fit the model */
 export const adapterStateBytes = (model: DecoderConfig, lora: LoraConfig): number =>
-  adaptedModules(model, lora)
-    .flatMap((module) => partsOf(methodOf(lora).shapes(module, lora)))
-    .reduce((bytes, [name, shape]) => bytes + (isTrained(name) ? 3 : 1) * 4 * sizeOf(shape), 0)
+  lora.whole
+    ? 3 * 4 * trainedNumbers(model, lora)
+    : adaptedModules(model, lora)
+        .flatMap((module) => partsOf(methodOf(lora).shapes(module, lora)))
+        .reduce((bytes, [name, shape]) => bytes + (isTrained(name) ? 3 : 1) * 4 * sizeOf(shape), 0)

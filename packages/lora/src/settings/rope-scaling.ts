@@ -1,38 +1,43 @@
 // A model with its positions stretched as the settings of a run say.
-import { ModelError, type OpenModel, type RopeStretch } from '@jora/llama'
+import { ModelError, stretchRope, type DecoderConfig, type OpenModel, type RopeStretch } from '@jora/llama'
 import { ConfigError } from './config-error'
 import type { JoraSettings } from './jora-config'
 
 type StretchSettings = Pick<JoraSettings, 'ropeScaling' | 'ropeScalingFactor' | 'maxSeqLength'>
 
-/** How far a model of so many positions is stretched; undefined where it is not. */
-function stretchOf(
+/**
+ * How far a run stretches the positions of a model: by `ropeScalingFactor`, or else by as many times as the longest sample needs;
+ * undefined where it does not.
+ * @throws ConfigError where nothing is to stretch, or the model cannot be
+ */
+export function stretchOfRun(
   { ropeScaling: type, ropeScalingFactor, maxSeqLength }: StretchSettings,
-  maxPositions: number,
+  model: DecoderConfig,
 ): RopeStretch | undefined {
   if (type === undefined) return undefined
+  const { maxPositions } = model
   if (ropeScalingFactor === undefined && maxSeqLength <= maxPositions)
     throw new ConfigError(
       `ropeScaling is ${type} beside maxSeqLength ${maxSeqLength}, expected a maxSeqLength above the ${maxPositions} positions of the model, or ropeScalingFactor: there is nothing to stretch`,
       'ropeScaling',
     )
-  return { type, factor: ropeScalingFactor ?? Math.ceil(maxSeqLength / maxPositions) }
-}
-
-/**
- * The model that a run trains on: its positions stretched where the settings ask for it, by `ropeScalingFactor` or else by as many
- * times as the longest sample needs.
- * @throws ConfigError where nothing is to stretch, or the model cannot be
- */
-export function stretchedModel<M extends Pick<OpenModel, 'config' | 'stretched'>>(
-  model: M,
-  settings: StretchSettings,
-): { readonly model: M | OpenModel; readonly stretch: RopeStretch | undefined } {
-  const stretch = stretchOf(settings, model.config.maxPositions)
-  if (stretch === undefined) return { model, stretch }
+  const stretch: RopeStretch = { type, factor: ropeScalingFactor ?? Math.ceil(maxSeqLength / maxPositions) }
   try {
-    return { model: model.stretched(stretch), stretch }
+    stretchRope(model, stretch)
   } catch (error) {
     throw error instanceof ModelError ? new ConfigError(error.message, 'ropeScaling') : error
   }
+  return stretch
+}
+
+/**
+ * The model that a run trains on, its positions stretched where the settings ask for it.
+ * @throws ConfigError as {@link stretchOfRun}
+ */
+export function stretchedModel(
+  model: OpenModel,
+  settings: StretchSettings,
+): { readonly model: OpenModel; readonly stretch: RopeStretch | undefined } {
+  const stretch = stretchOfRun(settings, model.config)
+  return { model: stretch === undefined ? model : model.stretched(stretch), stretch }
 }

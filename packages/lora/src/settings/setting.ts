@@ -32,7 +32,7 @@ export class Expected extends Error {}
 /** Headings that settings come under: in `--help`, and on the page. */
 export const groups = {
   rows: { heading: 'Model and data', title: 'Rows and prompts' },
-  adapter: { heading: 'Adapter', title: 'Adapter: what is trained beside the model' },
+  adapter: { heading: 'Adapter', title: 'What is trained: an adapter, or the model itself' },
   optimiser: { heading: 'Optimiser', title: 'Optimiser' },
   batches: { heading: 'Length and batches', title: 'Length and batches' },
   saving: { heading: 'The run', title: 'Measuring and saving' },

@@ -19,7 +19,7 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
   const there = devices?.find(({ kind, name }) => kind === device && name === deviceName)?.memoryBytes
   const parts: readonly Part[] = [
     { name: 'the model', bytes: memory.weightBytes, fill: 1 },
-    { name: 'adapter and its training', bytes: memory.stateBytes, fill: 2 },
+    { name: 'what is trained, and its training', bytes: memory.stateBytes, fill: 2 },
     ...(memory.activationBytes === null
       ? []
       : [{ name: 'what is computed in between', bytes: memory.activationBytes, fill: 3 } as const]),

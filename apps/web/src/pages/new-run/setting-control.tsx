@@ -45,6 +45,7 @@ export function SettingControl(props: SettingControlProps) {
 function Control({
   name,
   value,
+  fallback,
   changed,
   onChange,
   attributes,
@@ -55,10 +56,19 @@ function Control({
   switch (control.kind) {
     case 'choice':
     case 'toggle': {
-      const options = control.kind === 'choice' ? control.options : { true: 'Yes', false: 'No' }
+      const options: Readonly<Record<string, string>> =
+        control.kind === 'choice' ? control.options : { true: 'Yes', false: 'No' }
+      // Without a value it is what `placeholder` says: one of the options, or words for none of them.
+      const none = placeholder !== undefined && placeholder in options ? placeholder : ''
       return (
-        <select {...attributes} className={className} value={value} onChange={(event) => onChange(event.target.value)}>
-          {!(value in options) && <option value={value}>{value}</option>}
+        <select
+          {...attributes}
+          className={className}
+          value={value === '' ? none : value}
+          onChange={({ target }) => onChange(target.value === none ? '' : target.value)}
+        >
+          {fallback === '' && none === '' && <option value="">{placeholder}</option>}
+          {value !== '' && !(value in options) && <option value={value}>{value}</option>}
           {Object.entries(options).map(([option, text]) => (
             <option key={option} value={option}>
               {text}

@@ -1,7 +1,7 @@
 // The settings: the five that matter most, the others folded, each with a sentence and its default.
 import type { SettingsDefaults } from '@jora/gui/client'
-import { typedOf, type DraftAction } from '../../settings/draft'
-import { advancedGroups, basicKeys, fields, type SettingKey } from '../../settings/fields'
+import { typedOf, valuesOf, type DraftAction } from '../../settings/draft'
+import { advancedGroups, basicKeys, fields, isRead, type SettingKey } from '../../settings/fields'
 import { Section, type SectionStatus } from './section'
 import { SettingControl } from './setting-control'
 
@@ -16,6 +16,9 @@ interface SettingsSectionProps {
 export function SettingsSection({ typed, defaults, errors, status, onChange }: SettingsSectionProps) {
   const changed = Object.keys(typed) as SettingKey[]
   const hidden = changed.filter((key) => fields[key].basic === undefined).length
+  // What nothing reads beside the other settings is not asked for; what was typed stays in sight.
+  const values = { ...defaults, ...valuesOf(typed) }
+  const isAsked = (key: SettingKey) => typed[key] !== undefined || isRead(key, values)
   const wrongInside = advancedGroups.some(({ keys }) => keys.some((key) => errors[key] !== undefined))
   const control = (key: SettingKey) => (
     <SettingControl
@@ -34,7 +37,7 @@ export function SettingsSection({ typed, defaults, errors, status, onChange }: S
       <p className="soft small">
         The defaults are those of the paper that JORA follows, and work for most data. Changed ones are marked.
       </p>
-      <div className="columns">{basicKeys.map(control)}</div>
+      <div className="columns">{basicKeys.filter(isAsked).map(control)}</div>
       <details {...(wrongInside && { open: true })}>
         <summary>
           Advanced settings
@@ -44,7 +47,7 @@ export function SettingsSection({ typed, defaults, errors, status, onChange }: S
           {advancedGroups.map(({ title, keys }) => (
             <fieldset key={title} className="stack">
               <legend className="group-title">{title}</legend>
-              <div className="columns">{keys.map(control)}</div>
+              <div className="columns">{keys.filter(isAsked).map(control)}</div>
             </fieldset>
           ))}
         </div>

@@ -9,7 +9,7 @@ import { Field } from '../../ui/field'
 import { Notice } from '../../ui/notice'
 
 interface TalkToProps {
-  /** Those with an adapter, or a checkpoint. */
+  /** Those that have trained something, to their end or to a checkpoint. */
   readonly runs: readonly Run[]
   readonly run: Run | undefined
   readonly model: string | undefined
@@ -48,7 +48,7 @@ export function TalkTo({ runs, run, model, complete, onRun, onModel }: TalkToPro
                 ))}
               </optgroup>
             )}
-            <optgroup label="Without an adapter">
+            <optgroup label="As they are">
               {models.map(({ ref, name }) => (
                 <option key={ref} value={`model ${ref}`}>
                   {name}
@@ -59,7 +59,7 @@ export function TalkTo({ runs, run, model, complete, onRun, onModel }: TalkToPro
         )}
       </Field>
       {complete && runs.length === 0 && model === undefined && (
-        <Notice tone="info" title="No run has an adapter yet">
+        <Notice tone="info" title="No run has trained anything yet">
           <p>
             <Link to={to.home}>Start the quickstart</Link> or <Link to={to.newRun()}>a run of your own</Link>; or choose
             a model above and talk to it as it is.

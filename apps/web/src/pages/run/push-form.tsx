@@ -60,7 +60,7 @@ export function PushForm({ run, jobs }: { readonly run: Run; readonly jobs: read
         <Field label="What">
           {(control) => (
             <select {...control} className="input" value={file} onChange={(event) => setFile(event.target.value)}>
-              <option value="">The adapter</option>
+              <option value="">The {run.trains}</option>
               {exported.map((path) => (
                 <option key={path} value={path}>
                   {lastPart(path)}

@@ -1,4 +1,4 @@
-// What can be taken from a run: the adapter, exports of the whole model, and a push to the Hub.
+// What can be taken from a run: what was trained, exports of the whole model, and a push to the Hub.
 import type { ExportRequest, Job, Run } from '@jora/gui/client'
 import { api } from '../../api/client'
 import { canBeAsked } from '../../api/changes'
@@ -18,10 +18,17 @@ interface Choice {
   readonly request: ExportRequest
 }
 
-const exports: readonly { readonly title: string; readonly about: string; readonly choices: readonly Choice[] }[] = [
+const exports: readonly {
+  readonly title: string
+  readonly about: string
+  /** Only of runs that train such a thing. */
+  readonly of?: Run['trains']
+  readonly choices: readonly Choice[]
+}[] = [
   {
     title: 'Merged model',
     about: 'Model and adapter in one: a folder that the Hugging Face libraries can read.',
+    of: 'adapter',
     choices: [{ label: 'Merge', request: { format: 'hf' } }],
   },
   {
@@ -35,6 +42,18 @@ const exports: readonly { readonly title: string; readonly about: string; readon
     ],
   },
 ]
+
+/** What a run leaves in its folder. */
+const results: Readonly<Record<Run['trains'], { readonly title: string; readonly about: string }>> = {
+  adapter: {
+    title: 'Adapter',
+    about: 'What was trained, small, in PEFT’s format: it works beside the base model.',
+  },
+  model: {
+    title: 'Model',
+    about: 'The model itself, as it was trained: a folder that the Hugging Face libraries can read.',
+  },
+}
 
 /** Where a finished export is fetched from: a file as it is, a folder as a zip. */
 function exportUrl(runId: string, job: Job): string | undefined {
@@ -66,30 +85,32 @@ export function TakeAway({ run }: { readonly run: Run }) {
         </li>
         <li className="way">
           <div>
-            <h3>Adapter</h3>
-            <p className="soft small">What was trained, small, in PEFT’s format: it works beside the base model.</p>
+            <h3>{results[run.trains].title}</h3>
+            <p className="soft small">{results[run.trains].about}</p>
           </div>
           <a className="button" href={api.downloadUrl(run.id)} download>
             <Icon name="download" />
-            Download the adapter
+            Download the {run.trains}
           </a>
         </li>
-        {exports.map(({ title, about, choices }) => (
-          <li key={title} className="way">
-            <div>
-              <h3>{title}</h3>
-              <p className="soft small">{about}</p>
-            </div>
-            <span className="row">
-              {choices.map(({ label, request }) => (
-                <button key={label} type="button" className="button" disabled={busy} onClick={() => start(request)}>
-                  {request.format === 'gguf' && <span className="visually-hidden">Export GGUF </span>}
-                  {label}
-                </button>
-              ))}
-            </span>
-          </li>
-        ))}
+        {exports
+          .filter(({ of = run.trains }) => of === run.trains)
+          .map(({ title, about, choices }) => (
+            <li key={title} className="way">
+              <div>
+                <h3>{title}</h3>
+                <p className="soft small">{about}</p>
+              </div>
+              <span className="row">
+                {choices.map(({ label, request }) => (
+                  <button key={label} type="button" className="button" disabled={busy} onClick={() => start(request)}>
+                    {request.format === 'gguf' && <span className="visually-hidden">Export GGUF </span>}
+                    {label}
+                  </button>
+                ))}
+              </span>
+            </li>
+          ))}
       </ul>
       {error && <Problem what="The export could not be started" error={error} again={clear} />}
       {jobs.length > 0 && (

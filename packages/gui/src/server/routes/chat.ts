@@ -27,15 +27,16 @@ async function askOf(request: ChatRequest, { runs, models, roots }: Services): P
   }
   const run = runs.get(runId)
   const modelDir = await modelDirOf(run, models)
-  if (run.adapter === null && asked?.includes('tuned') !== false)
+  if (run.trained === null && asked?.includes('tuned') !== false)
     throw new Failure(
       'conflict',
-      'This run has no adapter yet: let it reach a checkpoint, or ask the base model alone.',
+      'This run has trained nothing yet: let it reach a checkpoint, or ask the base model alone.',
     )
   return {
     ...rest,
     modelDir,
     adapterDir: run.adapter,
+    ...(run.trains === 'model' && run.trained !== null && { tunedDir: run.trained }),
     sides: asked ?? [...sides],
     mode,
   }

@@ -34,6 +34,20 @@ const alpha = number('> 0', (value) => value > 0)
 const ofAdapter = { finetuningType: ['lora'] } as const satisfies Setting['readWith']
 
 export const adapterSettings = {
+  finetuningType: {
+    type: choice<FinetuningType>({
+      lora: 'An adapter beside the model',
+      freeze: 'Some layers of the model itself',
+      full: 'The whole model',
+    }),
+    absent: 'lora',
+    aliases: ['fine-tune-type'],
+    help: 'what is trained: an adapter (lora), some layers of the model itself (freeze), or all its weights (full), as LLaMA-Factory’s finetuning_type; the last two save a model instead of an adapter',
+    label: 'What is trained',
+    about: 'An adapter beside the model, or the model’s own weights: some layers, or all. These take far more memory.',
+    group: 'adapter',
+    course: true,
+  },
   loraR: {
     type: rank,
     fallback: 16,
@@ -193,11 +207,10 @@ export const adapterSettings = {
     type: integers(0),
     absent: 'all',
     help: 'numbers of the adapted layers, counted from 0, as PEFT’s layers_to_transform',
-    label: 'Numbers of the adapted layers',
-    about: 'Which of the model’s layers are adapted, counted from 0.',
+    label: 'Numbers of the layers',
+    about: 'Which of the model’s layers are adapted, or trained themselves, counted from 0.',
     group: 'adapter',
     course: true,
-    page: false,
     readWith: { finetuningType: ['lora', 'freeze'] },
   },
   layersPattern: {
@@ -220,21 +233,6 @@ export const adapterSettings = {
     group: 'adapter',
     readWith: ofAdapter,
   },
-  finetuningType: {
-    type: choice<FinetuningType>({
-      lora: 'An adapter beside the model',
-      freeze: 'Some layers of the model itself',
-      full: 'The whole model',
-    }),
-    absent: 'lora',
-    aliases: ['fine-tune-type'],
-    help: 'what is trained: an adapter (lora), some layers of the model itself (freeze), or all its weights (full), as LLaMA-Factory’s finetuning_type; the last two save a model instead of an adapter',
-    label: 'What is trained',
-    about: 'An adapter beside the model, or the model’s own weights: some layers, or all. These take far more memory.',
-    group: 'adapter',
-    course: true,
-    page: false,
-  },
   trainableLayers: {
     type: integer(-100_000, 100_000),
     absent: '2',
@@ -244,7 +242,6 @@ export const adapterSettings = {
     about: 'How many of the last layers are trained; of the first ones where negative.',
     group: 'adapter',
     course: true,
-    page: false,
     readWith: { finetuningType: ['freeze'] },
   },
   trainableModules: {
@@ -256,7 +253,6 @@ export const adapterSettings = {
     about: 'Parts of the layers that are trained, such as mlp or self_attn.',
     group: 'adapter',
     course: true,
-    page: false,
     readWith: { finetuningType: ['freeze'] },
   },
   saveDtype: {
@@ -271,7 +267,6 @@ export const adapterSettings = {
     label: 'Numbers of the saved model',
     about: 'The number format of the saved model; training itself is in 32 bits.',
     group: 'adapter',
-    page: false,
     readWith: { finetuningType: ['freeze', 'full'] },
   },
 } as const satisfies Settings
