@@ -23,6 +23,24 @@ function plan(fn: (...xs: Tensor[]) => Tensor | Tensor[], shapes: readonly Shape
 }
 
 describe('fusion', () => {
+  test('no loop has an end that a compiler for CPU cores knows', () => {
+    const ends = (compilesForCpu: boolean) => {
+      const profile = { ...referenceGpu, software: compilesForCpu, compilesForCpu }
+      const kernels = plan(
+        (x, y) => j.dot(x, y),
+        [
+          [5, 7],
+          [7, 9],
+        ],
+        profile,
+      )
+      return kernels.flatMap(({ code }) => [...code.matchAll(/for \([^;]+; \w+ < ([^;]+);/g)].map(([, end]) => end))
+    }
+    expect(ends(true)).toEqual(['7u + (wg >> 31u)', '16u + (wg >> 31u)'])
+    expect(ends(false).length).toBeGreaterThan(0)
+    expect(ends(false).filter((end) => !/^\d+u$/.test(end!))).toEqual([])
+  })
+
   test('a chain of elementwise ops is one kernel, read at a glance', () => {
     const [only, ...others] = plan((x, y) => j.mul(j.silu(x), j.add(y, 1)), [[5], [5]], {
       ...referenceGpu,

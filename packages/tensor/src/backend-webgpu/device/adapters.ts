@@ -71,6 +71,7 @@ export function describeAdapter(adapter: GPUAdapter | AdapterFacts, named?: stri
   const profile: GpuProfile = {
     name,
     software,
+    compilesForCpu: software,
     f16: features.has('shader-f16'),
     subgroupSize: features.has('subgroups') && smallest === largest ? smallest : 0,
     matrixUnits: matrixUnits(info, features),

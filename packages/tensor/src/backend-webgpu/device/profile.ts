@@ -12,6 +12,8 @@ export interface GpuProfile {
   readonly name: string
   /** Software adapters run invocations on CPU cores: registers are fast there, workgroup memory is not. */
   readonly software: boolean
+  /** Whether its driver compiles kernels for CPU cores, whatever family of kernels is chosen. */
+  readonly compilesForCpu: boolean
   /** Whether kernels may hold and write f16 (`shader-f16`). f16 files can be read without. */
   readonly f16: boolean
   /** Lanes of a subgroup where it is the same for every kernel; 0 when unknown. */
@@ -32,6 +34,7 @@ export interface GpuProfile {
 export const referenceGpu: GpuProfile = {
   name: 'reference GPU (16-bit, matrix units)',
   software: false,
+  compilesForCpu: false,
   f16: true,
   subgroupSize: 32,
   matrixUnits: [{ m: 16, n: 16, k: 16 }],

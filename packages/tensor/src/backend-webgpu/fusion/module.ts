@@ -152,6 +152,14 @@ export function countBindings(drafts: readonly Draft[], profile: GpuProfile): nu
   return count
 }
 
+/**
+ * A body whose loops end where no compiler can know, since no dispatch has 2³¹ workgroups. Compilers for CPU cores write
+ * out loops of up to 32 rounds, one inside the other, and make code for every lane of each load: seconds a kernel, half a
+ * minute where an epilogue has products of its own.
+ */
+const keepLoops = (body: string): string =>
+  body.replaceAll(/(for \(var (\w+) = [^;]+; \2 < )(\d+u);/g, '$1$3 + (wg >> 31u);')
+
 /** One shader that runs every draft on workgroups of its own. All have the same workgroup size. */
 export function join(drafts: readonly Draft[], profile: GpuProfile): Dispatch {
   const bounds: Bound[] = []
@@ -183,7 +191,7 @@ export function join(drafts: readonly Draft[], profile: GpuProfile): Dispatch {
         return `${kind}${bound}`
       })
     globals.push(...[...draft.globals.values()].map(link))
-    return link(draft.body)
+    return link(profile.compilesForCpu ? keepLoops(draft.body) : draft.body)
   })
 
   const declarations: string[] = []
