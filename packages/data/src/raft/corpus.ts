@@ -16,7 +16,7 @@ import { nameFinder } from './nearest-name'
 export interface CorpusWork {
   /** The chunks of each document. */
   readonly chunks: Kept<readonly Omit<Source, 'index'>[]>
-  /** The index of their words, once it is whole. */
+  /** The index of their words, in parts of so many chunks. */
   readonly index: Kept<IndexParts>
 }
 
@@ -69,25 +69,36 @@ export function* chunkAll(
   }
 }
 
-/** The index of the chunks' words: an earlier call's, or one that is made now. */
+/** Chunks whose words are indexed, and kept, together. */
+const chunksAtOnce = 10_000
+
+/** The index of the chunks' words, part by part: an earlier call's, and those that are made now. */
 function* indexAll(
   sources: readonly Source[],
   { kept, onProgress }: CorpusOptions,
 ): Generator<undefined, TermIndex, unknown> {
-  const known = kept?.index.take()
-  if (known !== undefined) {
-    onProgress?.(sources.length, sources.length, 'index', sources.length)
-    return new TermIndex(known)
-  }
-  const steps = indexing(sources)
-  let step = steps.next()
-  for (; step.done !== true; step = steps.next()) {
-    onProgress?.(step.value, sources.length, 'index', 0)
+  const parts: IndexParts[] = []
+  let earlier = 0
+  for (let from = 0; from < sources.length; from += chunksAtOnce) {
+    const some = sources.slice(from, from + chunksAtOnce)
+    const known = kept?.index.take()
+    if (known === undefined) {
+      const steps = indexing(some)
+      let step = steps.next()
+      for (; step.done !== true; step = steps.next()) {
+        onProgress?.(from + step.value, sources.length, 'index', earlier)
+        yield
+      }
+      parts.push(step.value.parts)
+      kept?.index.add(step.value.parts)
+    } else {
+      parts.push(known)
+      earlier += some.length
+    }
+    onProgress?.(from + some.length, sources.length, 'index', earlier)
     yield
   }
-  onProgress?.(sources.length, sources.length, 'index', 0)
-  kept?.index.add(step.value.parts)
-  return step.value
+  return TermIndex.joined(parts)
 }
 
 /** Forms are made again rather than all kept: they take as much as the documents do. */

@@ -125,6 +125,42 @@ export class TermIndex {
     return new TermIndex({ lengths, terms: [...ids.keys()], starts, ...parts })
   }
 
+  /** The index of the texts of `parts`, one part's behind the other's: as if they had been indexed in one go. */
+  static joined(parts: readonly IndexParts[]): TermIndex {
+    if (parts.length === 1) return new TermIndex(parts[0]!)
+    const ids = new Map<string, number>()
+    const numbers = parts.map(({ terms }) =>
+      Uint32Array.from(terms, (term) => {
+        const id = ids.get(term) ?? ids.size
+        ids.set(term, id)
+        return id
+      }),
+    )
+    const starts = new Uint32Array(ids.size + 1)
+    for (const [p, part] of parts.entries())
+      for (const [term, id] of numbers[p]!.entries()) starts[id + 1]! += part.starts[term + 1]! - part.starts[term]!
+    for (let id = 0; id < ids.size; id++) starts[id + 1]! += starts[id]!
+    const size = parts.reduce((sum, { lengths }) => sum + lengths.length, 0)
+    const lengths = new Uint32Array(size)
+    const texts = new Uint32Array(starts.at(-1)!)
+    const counts = new Uint16Array(texts.length)
+    const next = starts.slice()
+    let first = 0
+    for (const [p, part] of parts.entries()) {
+      lengths.set(part.lengths, first)
+      for (const [term, id] of numbers[p]!.entries()) {
+        const end = part.starts[term + 1]!
+        for (let entry = part.starts[term]!; entry < end; entry++) {
+          const place = next[id]!++
+          texts[place] = first + part.texts[entry]!
+          counts[place] = part.counts[entry]!
+        }
+      }
+      first += part.lengths.length
+    }
+    return new TermIndex({ lengths, terms: [...ids.keys()], starts, texts, counts })
+  }
+
   postings(term: string): Postings {
     const id = this.#ids.get(term)
     return id === undefined ? none : this.#postingsOf(id)

@@ -31,7 +31,7 @@ export interface KeptRaftWork extends RaftWork {
 }
 
 /** It changes when the same inputs give other results, or results are written otherwise. */
-const version = 2
+const version = 3
 
 /** A text whose ids tell tokenizers of one vocabulary apart. */
 const probe = 'The 3 wolves’ DEN – naïve, “quoted”:\n\n\t x=[1,234.50]; ﬁve ½ мир 東京は 서울 سلام 🙂  end.'

@@ -44,7 +44,7 @@ export class WorkFolder {
     return file
   }
 
-  /** The index of words of a stage. */
+  /** The parts of a stage's index of words. */
   index(name: string): Kept<IndexParts> {
     return new KeptIndex(join(this.#path, name))
   }

@@ -127,6 +127,32 @@ test('contexts: stopped at ten moments, the rows are those of an unbroken call, 
   expect(made).toEqual({ chunks: documents.length, index: 1, golden: questions.length, rows: groups })
 })
 
+test('stopped while words are indexed, the next call goes on behind the parts that are whole', async () => {
+  const many = Array.from({ length: 20_100 }, (_, i) => ({ id: `d${i}`, text: `word${i % 997} and ${i}` }))
+  const asked = [{ question: 'What is beside word7?', answer: '7', document: 'd7' }]
+  const options: RaftOptions = { tokenizer, chunkTokens: 48, distractors: 2 }
+  const call = async (stopAt?: number) => {
+    const work = await openRaftWork(path('many.jsonl'), { documents: 'd', questions: 'q', tokenizer, options: {} })
+    const stop = new AbortController()
+    const earlier = new Set<number>()
+    const onProgress: RaftOptions['onProgress'] = (done, _total, stage, before) => {
+      if (stage !== 'index') return
+      earlier.add(before)
+      if (done === stopAt) stop.abort(new Error('enough'))
+    }
+    try {
+      const run = { ...options, kept: work, onProgress, signal: stop.signal }
+      return { made: await buildRaftWith(openBm25, many, asked, run), earlier: [...earlier] }
+    } finally {
+      work.close()
+    }
+  }
+  await expect(call(12_000)).rejects.toThrow('enough')
+  const { made, earlier } = await call()
+  expect(earlier).toEqual([10_000])
+  expect(made).toEqual(buildRaft(many, asked, options))
+})
+
 test('an index comes back as it was, or not at all', async () => {
   const texts = documents.map((each) => ('text' in each ? each.text : '')).concat('Ünïcode 東京 x\ud800y')
   const made = TermIndex.of(texts, texts.length)
@@ -139,11 +165,37 @@ test('an index comes back as it was, or not at all', async () => {
   expect(again.parts).toEqual(step.value.parts)
   for (const word of ['river', 'ünïcode', '東', 'nothing'])
     expect(again.postings(word)).toEqual(step.value.postings(word))
-  const file = path('.indexed.jsonl.work/index')
+  const file = path('.indexed.jsonl.work/index-0')
   truncateSync(file, readFileSync(file).length - 2)
   expect(work.index('index').take()).toBeUndefined()
   writeFileSync(file, new Uint8Array(500))
   expect(work.index('index').take()).toBeUndefined()
+  await work.remove()
+})
+
+test('an index is joined from parts as if it had been made in one go, whichever of them were kept', async () => {
+  const random = new Random(3)
+  const texts = Array.from({ length: 57 }, () =>
+    Array.from({ length: random.below(40) }, () => `w${random.below(60)}`).join(' '),
+  )
+  const partsOf = (some: readonly string[]) => {
+    const steps = TermIndex.of(some, some.length)
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    return step.value.parts
+  }
+  const parts = [texts.slice(0, 20), texts.slice(20, 21), texts.slice(21)].map(partsOf)
+  expect(TermIndex.joined(parts).parts).toEqual(partsOf(texts))
+  const work = await WorkFolder.open(path('parts.jsonl'), 'a')
+  const first = work.index('index')
+  for (const part of parts) first.add(part)
+  writeFileSync(path('.parts.jsonl.work/index-1'), 'cut')
+  const second = work.index('index')
+  expect(second.take()).toEqual(parts[0])
+  expect(second.take()).toBeUndefined()
+  second.add(parts[1]!)
+  expect(second.take()).toEqual(parts[2])
+  expect(second.take()).toBeUndefined()
   await work.remove()
 })
 
