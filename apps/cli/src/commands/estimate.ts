@@ -27,7 +27,7 @@ import type { BenchResult } from './bench-report'
 import { asUsageError, loraOf, trainFlags } from './train-settings'
 
 const { loraR, loraAlpha, loraDropout, targetModules, useRslora, useDora, initLoraWeights } = trainFlags
-const { finetuningType, trainableLayers, trainableModules } = trainFlags
+const { finetuningType, trainableLayers, trainableModules, layersToTransform } = trainFlags
 const { modulesToSave, ensureWeightTying, trainableTokenIndices } = trainFlags
 const { batchSize, gradientAccumulationSteps, mesh, optimizer } = trainFlags
 
@@ -55,6 +55,7 @@ const flags = {
     finetuningType,
     trainableLayers,
     trainableModules,
+    layersToTransform,
     modulesToSave,
     ensureWeightTying,
     trainableTokenIndices,

@@ -51,6 +51,7 @@ export const loraOf = (
     Partial<Pick<TrainValues, 'modulesToSave' | 'ensureWeightTying' | 'trainableTokenIndices' | keyof WholeSettings>>,
 ): Omit<LoraConfig, 'dropout'> => ({
   ...wholePart(values),
+  ...(values.layersToTransform !== undefined && { layersToTransform: values.layersToTransform }),
   r: values.loraR,
   alpha: values.loraAlpha,
   targetModules: values.targetModules,

@@ -56,7 +56,7 @@ export async function compareWithLlamaCpp(options: CompareOptions): Promise<Comp
   const forward = jit((ids: Tensor) => logits(decoder, decode(decoder, { tokens: ids }).hidden))
   let [tokens, sameTokens, largestGap] = [0, 0, 0]
   for (const { ids: prompt } of prompts) {
-    const room = Math.min(count, opened.config.maxPositions - prompt.length)
+    const room = Math.max(0, Math.min(count, decoder.config.maxPositions - prompt.length))
     const continued = await greedyWithLlamaCpp({ gguf, lora, from, tokens: prompt, count: room })
     const ids = [...prompt, ...continued]
     const input = tensor(Int32Array.from(ids), { shape: [1, ids.length], device })

@@ -4,13 +4,20 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Generator, loadModel, type Decoder } from '@jora/llama'
-import { loraLinear } from '@jora/lora'
+import { describeModel, Generator, loadModel, type Decoder } from '@jora/llama'
+import { loraLinear, promptFor, writePrompt } from '@jora/lora'
 import { setDefaultDevice, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { allTargets, familyConfig, tinyFamilies, writeFamily, writeRandomAdapter } from '../../test/gguf-models'
 import { tinyConfig, writeTinyModel } from '../../../llama/test/tiny-model'
-import { exportGguf, exportGgufAdapter, greedyWithLlamaCpp, tokenizeWithLlamaCpp, type GgufTensorType } from '../index'
+import {
+  compareWithLlamaCpp,
+  exportGguf,
+  exportGgufAdapter,
+  greedyWithLlamaCpp,
+  tokenizeWithLlamaCpp,
+  type GgufTensorType,
+} from '../index'
 
 const from = process.env.JORA_LLAMA_CPP
 const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../shared')
@@ -131,6 +138,28 @@ describe.skipIf(!from)('llama.cpp (needs JORA_LLAMA_CPP)', () => {
       ],
     })
   })
+
+  test.each(['yarn', 'linear', 'llama3'] as const)(
+    'positions stretched by %s, beyond those of the base',
+    async (type) => {
+      const [modelDir, adapterDir] = [join(root, type, 'model'), join(root, type, 'adapter')]
+      const gguf = join(root, type, 'merged.gguf')
+      await mkdir(join(root, type))
+      await writeFamily(modelDir, tinyFamilies.llama!)
+      await writeRandomAdapter(adapterDir, familyConfig(tinyFamilies.llama!), undefined, 0.3)
+      const { maxPositions } = familyConfig(tinyFamilies.llama!)
+      const ids = Array.from({ length: maxPositions + 30 }, (_, i) => 3 + ((i * 37) % 250))
+      const base = { model: modelDir, ropeScaling: { type, factor: 4 } }
+      const { tokenizer } = await describeModel(modelDir)
+      const { template } = await promptFor({ model: modelDir, tokenizer, choice: 'none' })
+      await writePrompt(adapterDir, { template, base })
+      await exportGguf({ modelDir, adapterDir, output: gguf, dtype: 'f32' })
+      const prompts = [{ text: 'a', ids }]
+      const compared = await compareWithLlamaCpp({ modelDir, adapterDir, gguf, from, prompts, count: 12, device })
+      expect(compared.tokens).toBe(12)
+      expect(compared.largestGap).toBeLessThan(1e-3)
+    },
+  )
 })
 
 // llama.cpp's own vectors hold for the vocabularies as JORA exports them, in a tiny random model.
