@@ -18,6 +18,7 @@ const recipes = {
   'q and v alone': changed('--target-modules', 'q_proj,v_proj'),
   'rate 5e-5': changed('--learning-rate', '5e-5'),
   'rate 1e-3': changed('--learning-rate', '1e-3'),
+  'steps of 2 samples, not 8': changed('--gradient-accumulation-steps', '2'),
   'rsLoRA, r 64, alpha 16': changed('--use-rslora', '--lora-r', '64', '--lora-alpha', '16'),
   DoRA: changed('--use-dora'),
   PiSSA: changed('--init-lora-weights', 'pissa'),
