@@ -30,6 +30,6 @@ export {
 } from './setting'
 export { recipes, type Recipe, type RecipeName } from './recipes'
 export { settings, type SettingKey, type SettingsTable } from './table'
-export type { InitLoraWeights, SavedModule } from './table/adapter'
+export type { FinetuningType, InitLoraWeights, SavedModule, SaveDType } from './table/adapter'
 export { checkRead, unreadOf, type Unread } from './unread'
 export * as types from './types'
