@@ -112,6 +112,14 @@ describe('an adapter that was trained with positions stretched', () => {
     )
   })
 
+  test('may go on from one that was trained on the positions of the model', async () => {
+    const short = join(root, 'short')
+    await train(configOf({ epochs: 1 }), short)
+    const { finished } = await trainLong(stretched({ initAdapter: short, maxSteps: 1 }))
+    expect(finished).toBe(true)
+    expect((await readPrompt(out))!.base!.ropeScaling).toEqual({ type: 'yarn', factor: 4 })
+  })
+
   test('whole weights: the model that is left has the positions in its config.json', async () => {
     await trainLong(stretched({ finetuningType: 'full', loraR: 16, loraAlpha: 16, ropeScaling: 'linear' }))
     const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8')) as Record<string, unknown>

@@ -37,7 +37,7 @@ import type { TrainConfig } from '../settings/train-config'
 import { needsHeldOut } from '../settings/watch-rule'
 import { AnswerScorer, checkScores } from './watch/answer-scores'
 import { checkDataParallel, dataGroups, fromFirst, writesFiles } from './on-mesh'
-import { checkStretch, writePrompt } from '../adapter/prompt-file'
+import { checkStretch, ropeStretchOf, writePrompt } from '../adapter/prompt-file'
 import { checkPatterns } from '../adapter/target-modules'
 import { withoutTrained } from '../adapter/replaced/apply'
 import { checkFloats, readFloats } from '../adapter/whole/files'
@@ -355,7 +355,8 @@ async function initialAdapter(
   device: Device,
   stretch: RopeStretch | undefined,
 ): Promise<Adapter> {
-  await checkStretch(folder, stretch, 'the run')
+  // One that was trained on the model's own positions may go on to longer rows.
+  if (await ropeStretchOf(folder)) await checkStretch(folder, stretch, 'the run')
   const { adapter, config } = await loadAdapter(folder, model, device)
   const replaced = (of: LoraConfig) =>
     JSON.stringify(
