@@ -21,7 +21,7 @@ import { simplify } from '../jit/execute'
 import { decomposed } from './definitions'
 import { areCoresFree } from './process/free-cores'
 import { peakMemory } from './process/peak'
-import { giveBack, openGiveBack } from './process/give-back'
+import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
 import { lowerGraph } from './lower'
 import { largeProgram, partsOf, type PartedProgram } from './parts'
@@ -67,6 +67,8 @@ interface Compiled {
   readonly program: number
   readonly ready: Promise<void>
   release(): void
+  /** Called after each run. */
+  readonly ran?: () => void
 }
 
 /** The worker's answer to a request. */
@@ -305,10 +307,10 @@ class CpuDevice implements Device {
       if (!this.#failure) this.#post({ type: 'releaseProgram', program })
       for (const part of compiled) part.release()
     }
-    return { program, ready, release }
+    return { program, ready, release, ran: giveBackPages }
   }
 
-  #executable({ outputs: values }: CompileGraph, { program, ready, release }: Compiled): Executable {
+  #executable({ outputs: values }: CompileGraph, { program, ready, release, ran }: Compiled): Executable {
     ready.catch(() => {}) // also told by every result of the program
     const avals = values.map((v) => v.aval)
     return {
@@ -318,7 +320,7 @@ class CpuDevice implements Device {
         const outputs = avals.map((aval) => new CpuBuffer(this, this.#ids++, aval))
         // Acknowledged, so that the process stays until the queue is empty: leaving inside a native run would abort it.
         const ids = { inputs: inputs.map((x) => this.#fed(x)), outputs: outputs.map((o) => o.id) }
-        this.#request({ type: 'run', program, ...ids }).catch(() => {}) // errors surface where a result is read
+        this.#request({ type: 'run', program, ...ids }).then(ran, () => {}) // errors surface where a result is read
         return outputs
       },
       release,

@@ -88,6 +88,12 @@ const nodeBytes = 5e3
 /** The arena's memory over what values take: it is cut into pieces that not every value fits. */
 const arenaShare = 1.25
 
+/** The same of a program in parts, which has no arena: the process's heap keeps holes between what lives long and what does not. */
+const heapShare = 1.75
+
+/** What tracing and lowering a program in parts leave in the heaps of JavaScript and of the process. */
+const tracedBytes = 60e6
+
 class PlannedBuffer implements DeviceBuffer {
   /** Whether its bytes are counted: a tensor in a file is from the first program that reads it. */
   counted = false
@@ -131,13 +137,18 @@ class CpuPlan implements Device {
 
   compile(source: CompileGraph): Executable {
     const graph = simplify(decomposed(source))
-    const parted = partsOf(graph, (buffer) => (buffer as PlannedBuffer).file)
+    // Parts of a quantised weight are in no file as they are held.
+    const packed = new Set(graph.nodes.filter((node) => isOp(node, 'dequantise')).flatMap(({ inputs }) => inputs))
+    const unpacked = new Set(graph.constants.filter((c) => packed.has(c.value)).map((c) => c.tensor.buffer))
+    const parted = partsOf(graph, (buffer) => (unpacked.has(buffer) ? undefined : (buffer as PlannedBuffer).file))
     const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part.graph])) : undefined
     const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
     if (parted) this.#share(parted.sharedBytes)
-    const peak = models ? Math.max(...[...models.values()].map(peakOf)) : peakOf(graph) * arenaShare
+    const peak = models
+      ? tracedBytes + heapShare * Math.max(...[...models.values()].map(peakOf))
+      : arenaShare * peakOf(graph)
     return {
       ready: Promise.resolve(),
       run: (inputs) => {

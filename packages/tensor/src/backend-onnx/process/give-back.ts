@@ -31,6 +31,18 @@ export function giveBack(): void {
   trim?.(0)
 }
 
+/** Between two times that pages are given back while a program runs, in ms: each takes some ten. */
+const trimMs = 5000
+let trimmedAt = 0
+
+/** Gives free pages back after a long run, which leaves holes between what it keeps and what it does not. */
+export function giveBackPages(): void {
+  const now = performance.now()
+  if (now - trimmedAt < trimMs) return
+  trimmedAt = now
+  trim?.(0)
+}
+
 /** Less garbage than this is not worth the time of a collection. */
 const worthBytes = 2 ** 25
 
