@@ -74,7 +74,8 @@ test('clients that are killed, before their answer and within it, leave their pl
   speaker.pace = async (place) => (place === 0 ? undefined : held)
   const all = await Promise.all(Array.from({ length: 8 }, opened))
   for (const [i, socket] of all.entries()) socket.write(requestOf({ stream: i % 2 === 0 }))
-  await expect.poll(async () => (await fetch(`${server.address}/metrics`)).text()).toContain('jora_requests_in_work 8')
+  const figures = async () => (await fetch(`${server.address}/metrics`)).text()
+  await expect.poll(figures, { timeout: 10_000 }).toContain('jora_requests_in_work 8')
   for (const socket of all) socket.resetAndDestroy()
   await expect.poll(() => speaker.left, { timeout: 10_000 }).toBe(8)
   release()
@@ -88,7 +89,7 @@ test('a reader that takes nothing holds its own answer alone, and a bounded part
   slow.pause()
   const words = Array.from({ length: 100 }, () => 'x'.repeat(300_000)).join(' ')
   slow.write(requestOf({ stream: true, messages: [{ role: 'user', content: words }] }))
-  await expect.poll(() => made).toBeGreaterThan(1)
+  await expect.poll(() => made, { timeout: 10_000 }).toBeGreaterThan(1)
   // What is not read stays unsaid: 30 MB of words do not pile up.
   for (let i = 0; i < 5; i++) expect(await said()).toBe('ONE TWO THREE')
   expect(made - 5 * 3).toBeLessThan(100)
