@@ -2,9 +2,12 @@
 //   node serve-load.mjs --model MODEL [--device cpu] [--clients 32] [--contexts 4] [--seconds 120] [--words 1000] [--max-tokens 64]
 //   jora serve --model MODEL --port 8000 &  node serve-load.mjs --url http://127.0.0.1:8000 [--pid PID]
 // With --model it starts the server, and ends it. --contexts says how many contexts there are; as many as clients, and each has its own.
-// Prints tokens a second of one at a time and of all together, their ratio, answers, refusals (429) and errors, and the server's memory
-// and compiled programs at the start and the end of the load. Where the server's process is known, also its processor time for a token,
-// and the ratio of that: it says the same on a machine that has other work too. A server that runs already is named by --pid. At temperature 0 an answer under load is to be the one that the same question got alone.
+// First every question is asked alone, once; then all clients ask theirs again and again. Prints tokens a second of both; the ratio,
+// which is the time that the answers of the load took alone over the time that they took together (short answers come up more often
+// under load, and a token of theirs costs more); refusals (429) and errors; and the server's memory and compiled programs at the start
+// and the end of the load. Where the server's process is known, the ratio of its processor time too, which says the same on a machine
+// that has other work. A server that runs already is named by --pid. At temperature 0 an answer under load is to be the one that the
+// same question got alone.
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { once } from 'node:events'
@@ -127,51 +130,64 @@ async function programs() {
   return Number(/^jora_programs_compiled_total (\d+)$/m.exec(text)?.[1])
 }
 
-/** @type {Map<number, string>} */
+/** What a question was answered alone, and what that took. @type {Map<number, { said: string, seconds: number, processor: number }>} */
 const alone = new Map()
 let differing = 0
 
-/** @param {number} many @param {number} length in seconds */
-async function phase(many, length) {
-  Object.assign(tally, { answers: 0, tokens: 0, promptTokens: 0, refused: 0, errors: {} })
-  const [began, used] = [performance.now(), await processorSeconds()]
-  const until = began + 1000 * length
-  const run = async (/** @type {number} */ client) => {
-    for (let turn = 0; performance.now() < until; turn++) {
-      // One asks what all will ask.
-      const who = many === 1 ? turn % clients : client
-      const said = await ask(who)
-      if (said === undefined) continue
-      const before = alone.get(who)
-      if (before === undefined) alone.set(who, said)
-      else if (before !== said) differing++
-    }
-  }
-  await Promise.all(Array.from({ length: many }, (_, client) => run(client)))
-  const took = (performance.now() - began) / 1000
-  const now = await processorSeconds()
-  const spent = now === undefined || used === undefined ? undefined : now - used
-  return {
-    clients: many,
-    seconds: Math.round(took),
-    ...tally,
-    tokensPerSecond: Number((tally.tokens / took).toFixed(1)),
-    ...(spent !== undefined && { processorMilliseconds: Number(((1000 * spent) / tally.tokens).toFixed(1)) }),
+/** Every question, one at a time. */
+async function oneAtATime() {
+  for (let who = 0; who < clients; who++) {
+    const [began, used] = [performance.now(), await processorSeconds()]
+    const said = await ask(who)
+    if (said === undefined) throw new Error(`question ${who} was not answered alone: ${JSON.stringify(tally)}`)
+    const processor = ((await processorSeconds()) ?? NaN) - (used ?? NaN)
+    alone.set(who, { said, seconds: (performance.now() - began) / 1000, processor })
   }
 }
 
+/** All clients at once. @param {number} length in seconds @returns what the answers took alone */
+async function together(length) {
+  const until = performance.now() + 1000 * length
+  const took = { seconds: 0, processor: 0 }
+  const run = async (/** @type {number} */ client) => {
+    while (performance.now() < until) {
+      const said = await ask(client)
+      const before = alone.get(client)
+      if (said === undefined || before === undefined) continue
+      took.seconds += before.seconds
+      took.processor += before.processor
+      if (before.said !== said) differing++
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, client) => run(client)))
+  return took
+}
+
+/** Runs a phase and says how it went. @template T @param {number} many @param {() => Promise<T>} run */
+async function phase(many, run) {
+  Object.assign(tally, { answers: 0, tokens: 0, promptTokens: 0, refused: 0, errors: {} })
+  const [began, used] = [performance.now(), await processorSeconds()]
+  const result = await run()
+  const seconds = (performance.now() - began) / 1000
+  const processor = ((await processorSeconds()) ?? NaN) - (used ?? NaN)
+  const tokensPerSecond = Number((tally.tokens / seconds).toFixed(1))
+  const processorMilliseconds = Number(((1000 * processor) / tally.tokens).toFixed(1))
+  console.log(
+    JSON.stringify({ clients: many, seconds: Math.round(seconds), ...tally, tokensPerSecond, processorMilliseconds }),
+  )
+  return { result, seconds, processor }
+}
+
 for (let context = 0; context < contexts; context++) await ask(context) // compiles, and reads what is shared
-const one = await phase(1, seconds / 2)
-console.log(JSON.stringify(one))
+await phase(1, oneAtATime)
 // What many need is compiled while the first few of them are answered.
-await phase(clients, Math.min(20, seconds / 6))
+await phase(clients, () => together(Math.min(20, seconds / 6)))
+differing = 0
 const before = { ...(await memory()), programs: await programs() }
-const all = await phase(clients, seconds)
-console.log(JSON.stringify(all))
-const ratio = Number((all.tokensPerSecond / one.tokensPerSecond).toFixed(2))
-const [alonePer, togetherPer] = [one.processorMilliseconds, all.processorMilliseconds]
-const ratioOfProcessorTime = alonePer && togetherPer ? Number((alonePer / togetherPer).toFixed(2)) : undefined
+const load = await phase(clients, () => together(seconds))
+const ratio = Number((load.result.seconds / load.seconds).toFixed(2))
+const ratioOfProcessorTime = Number((load.result.processor / load.processor).toFixed(2))
 const after = { ...(await memory()), programs: await programs() }
 console.log(JSON.stringify({ ratio, ratioOfProcessorTime, contexts, differing, before, after }))
 server?.end()
-if (Object.keys(all.errors).length > 0) process.exitCode = 1
+if (Object.keys(tally.errors).length > 0) process.exitCode = 1
