@@ -2,7 +2,7 @@
 import { posix, sep } from 'node:path'
 import type { CompileGraph, CompileOptions, DeviceBuffer, FileRange } from '../backend/backend'
 import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
-import { refuseCollective, type CollectiveOp, type OpName, type OpParams } from '../ir/op'
+import { refuseCollective, type CollectiveOp, type OpName } from '../ir/op'
 import { simplify } from '../jit/execute'
 import { OnnxBuilder } from './builder'
 import { decomposed } from './definitions'
@@ -99,7 +99,7 @@ export function lowerGraph(
   const isFed = ({ aval }: Value) => manyShapes || (isPart && aval.shape.length < 2)
   const inFiles = graph.constants.map((c) => (isFed(c.value) ? undefined : fileOf(c.tensor.buffer)))
   const folder = commonFolder(inFiles.filter(isWhole).map(({ path }) => path))
-  const fed: { name: string; buffer: DeviceBuffer }[] = []
+  const fed = new Map<Value, { name: string; buffer: DeviceBuffer }>()
   const bufferOf = new Map(graph.constants.map((c) => [c.value, c.tensor.buffer]))
   const prepared = manyShapes
     ? new PreparedWeights(b, bufferOf, idOf, graph.nodes, (node) => alphas.has(node))
@@ -113,7 +113,7 @@ export function lowerGraph(
     }
     // A part of a matrix's columns is in the file in pieces, which a model cannot point at.
     if (!isWhole(range) || folder === undefined || value.aval.shape.includes(0)) {
-      fed.push({ name: declare(value), buffer: tensor.buffer })
+      fed.set(value, { name: declare(value), buffer: tensor.buffer })
       return
     }
     const name = b.newName()
@@ -140,7 +140,7 @@ export function lowerGraph(
     )
     return typeof result === 'string' ? [result] : result
   }
-  const weights = new Unpacker({ b, constants, names, emit })
+  const weights = new Unpacker({ b, constants, fed: new Set(fed.keys()), names, emit })
   const int8 = manyShapes ? undefined : new Int8Products(b, inputs, bufferOf, int8Levels)
   const productOf = (node: Node): string | undefined => {
     const alpha = alphas.get(node) ?? 1
@@ -162,8 +162,11 @@ export function lowerGraph(
     }
     if (node.outputs.some((v) => weights.nodeOf(v))) continue
     const own = weights.rowsOf(node) ?? productOf(node)
+    const [first] = node.inputs
+    // What is reshaped to the shape it has, and what is widened that is fed as f32, is there already.
     const same =
-      isOp(node, 'reshape') && (node.params as OpParams['reshape']).shape.join() === node.inputs[0]!.aval.shape.join()
+      (isOp(node, 'reshape') && node.params.shape.join() === first!.aval.shape.join()) ||
+      (isOp(node, 'cast') && node.params.dtype === 'f32' && first!.aval.dtype === 'bf16' && fed.has(first!))
     const inputsOf = () => readBy(node).map((value) => weights.nameFor(value, node))
     const outputs = own === undefined ? (same ? inputsOf() : emit(node, inputsOf())) : [own]
     node.outputs.forEach((value, i) => names.set(value, outputs[i] ?? ''))
@@ -194,7 +197,7 @@ export function lowerGraph(
     folder,
     inputNames,
     outputs,
-    fed: fed.filter(isRead),
+    fed: [...fed.values()].filter(isRead),
     draws: draws.list,
     prepared: prepared?.list ?? [],
     derived: int8?.derived ?? [],

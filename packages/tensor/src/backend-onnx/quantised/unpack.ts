@@ -8,6 +8,8 @@ import { after } from '../op-table'
 interface Lowered {
   readonly b: OnnxBuilder
   readonly constants: ReadonlySet<Value>
+  /** Constants that the worker gives to each run, which are f32 where they were bf16. */
+  readonly fed: ReadonlySet<Value>
   readonly names: ReadonlyMap<Value, string>
   /** Writes a node, given the names of its inputs. */
   readonly emit: (node: Node, inputs: readonly string[]) => readonly string[]
@@ -33,8 +35,9 @@ export class Unpacker {
     const [stored] = node?.inputs ?? []
     if (!stored) return undefined
     if (takesRows(node)) return !stored.node || (!takesRows(stored.node) && this.nodeOf(stored)) ? node : undefined
-    const isStored = this.lowered.constants.has(stored) && (stored.aval.dtype === 'bf16' || stored.aval.dtype === 'f16')
-    return isOp(node, 'cast') && isStored ? node : undefined
+    const { constants, fed } = this.lowered
+    const isStored = stored.aval.dtype === 'f16' || (stored.aval.dtype === 'bf16' && !fed.has(stored))
+    return isOp(node, 'cast') && constants.has(stored) && isStored ? node : undefined
   }
 
   /** The name of `value` for `reader`: a weight's is new for each part of the model, forward and backward, that reads it. */
