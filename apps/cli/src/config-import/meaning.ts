@@ -1,4 +1,5 @@
 // What a key of another tool's config means here.
+import { stretchNames } from '@jora/llama'
 import { textOf, type Written } from '../flags/config-text'
 import type { trainFlags } from '../commands/train-settings'
 
@@ -116,8 +117,8 @@ export const stretchedPositions = {
     const type = keys ? (keys.get('rope_type') ?? keys.get('type')) : written
     const name = type === undefined ? '' : textOf(type).toLowerCase()
     if (isOff(name) || name === 'null') return {}
-    if (!['yarn', 'linear', 'llama3'].includes(name))
-      return [`positions stretched by ${name}; JORA has yarn, linear and llama3`]
+    if (!stretchNames.some((own) => own === name))
+      return [`positions stretched by ${name}; JORA has ${stretchNames.join(', ')}`]
     const factor = keys?.get('factor')
     return { ropeScaling: name, ...(factor && { ropeScalingFactor: textOf(factor) }) }
   },

@@ -130,7 +130,7 @@ test('positions stretched, as each tool writes it', () => {
   const factory = (value: string) => read(`${llamaFactoryYaml}rope_scaling: ${value}\n`)
   expect(factory('yarn').flags).toMatchObject({ ropeScaling: 'yarn' })
   expect(JSON.stringify(factory('dynamic').lacks)).toContain(
-    'positions stretched by dynamic; JORA has yarn, linear and llama3',
+    'positions stretched by dynamic; JORA has yarn, linear, llama3',
   )
   const scaling = 'rope_scaling: { type: linear, factor: 2.0 }'
   for (const line of [scaling, `overrides_of_model_config:\n  ${scaling}`])

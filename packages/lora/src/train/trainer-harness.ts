@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
-import { type Batch, type Sample } from '@jora/data'
+import { treeSamples, type Batch, type Sample, type Tree } from '@jora/data'
 import { decode, logits, parseConfig, type Decoder } from '@jora/llama'
 import { jit, setDefaultDevice, tensor, treeLeaves, type Device, type Tensor } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
@@ -46,6 +46,27 @@ export const samplesOf = (count: number, from = 0): Sample[] =>
     return { ids, labels: ids.map((id, i) => (i < length - 1 - (row % 4) ? -100 : id)), row }
   })
 export const train = samplesOf(9)
+
+/** Ids that a name decides. */
+export const draw = (name: string, length: number): Int32Array =>
+  Int32Array.from(noise(name, length), (x) => 3 + Math.floor(((x + 1) / 2) * 40))
+
+/** Rows of many lengths, from 5 to 110 tokens, the last few learned. */
+export const mixed: Sample[] = Array.from({ length: 14 }, (_, row) => {
+  const ids = draw(`mixed ${row}`, 5 + ((row * 37) % 106))
+  return { ids, labels: ids.map((id, i) => (i < ids.length - 2 - (row % 3) ? -100 : id)), row }
+})
+
+/** Trees of one to four branches on contexts of many lengths. */
+export const trees: Sample[] = Array.from({ length: 10 }, (_, row) => {
+  const context = draw(`context ${row}`, 4 + ((row * 29) % 60))
+  const branches = Array.from({ length: 1 + (row % 4) }, (_, question) => {
+    const ids = draw(`branch ${row} ${question}`, 4 + question)
+    return { ids, labels: ids.map((id, i) => (i < 2 ? -100 : id)), contextLength: context.length, question }
+  })
+  const tree: Tree = { context, branches, row }
+  return treeSamples(tree, 128)
+}).flat()
 
 export let device: Device
 export let model: Decoder

@@ -17,13 +17,12 @@ import { viewAs, type HostArray } from '../dtype'
 import { SharedFile } from '../files/shared-file'
 import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
-import { simplify } from '../jit/execute'
 import { decomposed } from './definitions'
 import { areCoresFree } from './process/free-cores'
 import { peakMemory } from './process/peak'
 import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
-import { lowerGraph } from './lower'
+import { lowerable, lowerGraph } from './lower'
 import { largeProgram, partsOf, type PartedProgram } from './parts'
 import { requireRuntime } from './process/runtime'
 import { threadsGiven } from './process/threads-given'
@@ -228,10 +227,9 @@ class CpuDevice implements Device {
   }
 
   compile(source: CompileGraph, options: CompileOptions = {}): Executable {
-    const { manyShapes = false } = options
-    if (manyShapes || this.#manyPrograms) return this.#executable(source, this.#compile(source, options))
-    const graph = simplify(decomposed(source))
-    const parted = partsOf(graph, (buffer) => this.#own(buffer).file)
+    const graph = lowerable(source, options)
+    const isOne = options.manyShapes || this.#manyPrograms
+    const parted = isOne ? undefined : partsOf(graph, (buffer) => this.#own(buffer).file)
     return this.#executable(source, parted ? this.#inParts(parted) : this.#compile(graph, options))
   }
 

@@ -72,12 +72,16 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
 /** Whether a tensor is in its file as it is, so that a model can point there. */
 export const isWhole = (range: FileRange | undefined): range is FileRange => range !== undefined && !range.pieces
 
+/** `source` in what operators are written for: what {@link lowerGraph} and its parts take. */
+export const lowerable = (source: CompileGraph, { manyShapes = false }: CompileOptions = {}): CompileGraph =>
+  simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
+
+/** @param graph as {@link lowerable} gives it */
 export function lowerGraph(
-  source: CompileGraph,
+  graph: CompileGraph,
   { fileOf, idOf, int8Levels }: Buffers,
   { donated = [], manyShapes = false, isPart = false }: CompileOptions & { readonly isPart?: boolean } = {},
 ): LoweredModel {
-  const graph = simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
   const b = new OnnxBuilder()
   const names = new Map<Value, string>()
   const inputs: OnnxValue[] = []

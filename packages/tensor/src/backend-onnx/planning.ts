@@ -3,9 +3,9 @@ import type { CompileGraph, Device, DeviceBuffer, Executable, FileRange, MemoryS
 import { dtypeBytes, hostArray, type HostArray } from '../dtype'
 import { isOp, type Graph, type Node, type Value } from '../ir/graph'
 import type { Aval, OpName } from '../ir/op'
-import { simplify } from '../jit/execute'
 import { sizeOf } from '../shape'
 import { decomposed } from './definitions'
+import { lowerable } from './lower'
 import { modelKey, partsOf } from './parts'
 import { productWeight } from './quantised/dequantise'
 import { takesRows } from './quantised/unpack'
@@ -136,7 +136,7 @@ class CpuPlan implements Device {
   }
 
   compile(source: CompileGraph): Executable {
-    const graph = simplify(decomposed(source))
+    const graph = lowerable(source)
     // Parts of a quantised weight are in no file as they are held.
     const packed = new Set(graph.nodes.filter((node) => isOp(node, 'dequantise')).flatMap(({ inputs }) => inputs))
     const unpacked = new Set(graph.constants.filter((c) => packed.has(c.value)).map((c) => c.tensor.buffer))

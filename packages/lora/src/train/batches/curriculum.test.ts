@@ -1,32 +1,11 @@
 // A length curriculum: the order of lengths, every sample once an epoch, exact resumption, few programs.
-import { reach, treeSamples, type Sample, type Tree } from '@jora/data'
+import { reach, type Sample } from '@jora/data'
 import { describe, expect, test } from 'vitest'
-import { noise } from '../../../../llama/test/tiny-model'
 import { listCheckpoints, type TrainConfig } from '../../index'
-import { config, dataOf, dir, inputs, resuming, run, saving, setUp, stepsOf } from '../trainer-harness'
+import { config, dataOf, dir, inputs, mixed, resuming, run, saving, setUp, stepsOf, trees } from '../trainer-harness'
 import { planRun } from './run-plan'
 
 setUp()
-
-const draw = (name: string, length: number): Int32Array =>
-  Int32Array.from(noise(name, length), (x) => 3 + Math.floor(((x + 1) / 2) * 40))
-
-/** Rows of 5 to 110 tokens. */
-const mixed: Sample[] = Array.from({ length: 14 }, (_, row) => {
-  const ids = draw(`mixed ${row}`, 5 + ((row * 37) % 106))
-  return { ids, labels: ids.map((id, i) => (i < ids.length - 2 ? -100 : id)), row }
-})
-
-/** Trees of one to four branches on contexts of 4 to 63 tokens. */
-const trees: Sample[] = Array.from({ length: 10 }, (_, row) => {
-  const context = draw(`context ${row}`, 4 + ((row * 29) % 60))
-  const branches = Array.from({ length: 1 + (row % 4) }, (_, question) => {
-    const ids = draw(`branch ${row} ${question}`, 4 + question)
-    return { ids, labels: ids.map((id, i) => (i < 2 ? -100 : id)), contextLength: context.length, question }
-  })
-  const tree: Tree = { context, branches, row }
-  return treeSamples(tree, 128)
-}).flat()
 
 const of = (change: Partial<TrainConfig>): TrainConfig => ({
   ...config,

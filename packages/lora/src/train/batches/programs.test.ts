@@ -2,33 +2,13 @@
 import { MeshDevice, parseMesh } from '@jora/shard'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
-import { treeOfTwo, treeSamples, type PreferenceSample, type Sample, type Tree } from '@jora/data'
+import { treeOfTwo, type PreferenceSample } from '@jora/data'
 import { expect, test } from 'vitest'
-import { noise, tinyWeights } from '../../../../llama/test/tiny-model'
+import { tinyWeights } from '../../../../llama/test/tiny-model'
 import type { TrainEvent } from '../../index'
-import { config, device, inputs, model, run, stepsOf, setUp } from '../trainer-harness'
+import { config, device, draw, inputs, mixed, model, run, stepsOf, setUp, trees } from '../trainer-harness'
 
 setUp()
-
-const draw = (name: string, length: number): Int32Array =>
-  Int32Array.from(noise(name, length), (x) => 3 + Math.floor(((x + 1) / 2) * 40))
-
-/** Rows of many lengths, from 5 to 110 tokens, the last few learned. */
-const mixed: Sample[] = Array.from({ length: 14 }, (_, row) => {
-  const ids = draw(`mixed ${row}`, 5 + ((row * 37) % 106))
-  return { ids, labels: ids.map((id, i) => (i < ids.length - 2 - (row % 3) ? -100 : id)), row }
-})
-
-/** Trees of one to four branches on contexts of many lengths. */
-const trees: Sample[] = Array.from({ length: 10 }, (_, row) => {
-  const context = draw(`context ${row}`, 4 + ((row * 29) % 60))
-  const branches = Array.from({ length: 1 + (row % 4) }, (_, question) => {
-    const ids = draw(`branch ${row} ${question}`, 4 + question)
-    return { ids, labels: ids.map((id, i) => (i < 2 ? -100 : id)), contextLength: context.length, question }
-  })
-  const tree: Tree = { context, branches, row }
-  return treeSamples(tree, 128)
-}).flat()
 
 const programsOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === 'done' ? [e.programs] : []))
 

@@ -154,8 +154,8 @@ export function countBindings(drafts: readonly Draft[], profile: GpuProfile): nu
 
 /**
  * A body whose loops end where no compiler can know, since no dispatch has 2³¹ workgroups. Compilers for CPU cores write
- * out loops of up to 32 rounds, one inside the other, and make code for every lane of each load: seconds a kernel, half a
- * minute where an epilogue has products of its own.
+ * out short loops, one inside the other, and make code for every lane of each load: with llvmpipe a second a kernel, half a minute
+ * where an epilogue has products of its own.
  */
 const keepLoops = (body: string): string =>
   body.replaceAll(/(for \(var (\w+) = [^;]+; \2 < )(\d+u);/g, '$1$3 + (wg >> 31u);')
