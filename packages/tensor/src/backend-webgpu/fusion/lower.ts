@@ -93,7 +93,7 @@ function groupDrafts(drafts: readonly Draft[], profile: GpuProfile): Draft[][] {
   const groups: Draft[][] = []
   for (const draft of drafts) {
     let home: Draft[] | undefined
-    if (draft.joinable) {
+    if (profile.joins && draft.joinable) {
       for (let i = groups.length - 1; i >= Math.max(0, groups.length - joinWindow); i--) {
         const group = groups[i]!
         if (group.some((other) => conflict(other, draft))) break
