@@ -4,7 +4,7 @@ import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Recipes: ranks, layers, rates, methods'
 export const about =
-  'XQuAD with two distractors, one change at a time from `--recipe raft` (all linear layers, r 16, alpha 32, rate 2e-4).'
+  'XQuAD with two distractors, one change at a time from `--recipe raft` (all linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree).'
 export const questions = 120
 export const epochs = 1
 
@@ -18,7 +18,7 @@ const recipes = {
   'q and v alone': changed('--target-modules', 'q_proj,v_proj'),
   'rate 5e-5': changed('--learning-rate', '5e-5'),
   'rate 1e-3': changed('--learning-rate', '1e-3'),
-  'steps of 2 samples, not 8': changed('--gradient-accumulation-steps', '2'),
+  'steps of 8 samples, not 2': changed('--gradient-accumulation-steps', '8'),
   'rsLoRA, r 64, alpha 16': changed('--use-rslora', '--lora-r', '64', '--lora-alpha', '16'),
   DoRA: changed('--use-dora'),
   PiSSA: changed('--init-lora-weights', 'pissa'),

@@ -18,7 +18,9 @@ export async function run(lab, flags) {
   const rows = []
   const rates = []
   for (const packing of ['tree', 'none']) {
-    const changes = ['--dtype', 'f32', '--packing', packing, '--max-steps', String(steps)]
+    // Steps of several contexts, so that samples without trees are as many.
+    const size = ['--gradient-accumulation-steps', '8', '--max-steps', String(steps)]
+    const changes = ['--dtype', 'f32', '--packing', packing, ...size]
     const recipe = [...raftRecipe, ...changes]
     const trained = await lab.train(`packing-${packing}`, trainFlags(flags, { model, dataset: train, recipe }))
     rates.push(trained.samples / trained.cpuSeconds)

@@ -37,7 +37,7 @@ export async function run(lab, flags) {
     }
 
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; all
-linear layers, r 16, alpha 32, rate 2e-4; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
+linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
 the refusal. \`refused\` is the share of unanswerable questions that are refused in those words, which a base that was never shown them
 can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${minutes(tuned.seconds)}, ${minutes(tuned.cpuSeconds)} of processor
 time, and ${megabytes(tuned.peakPssMb)}.

@@ -215,6 +215,7 @@ test('a recipe gives defaults, and what is given wins', () => {
     loraR: 4,
     loraAlpha: 32,
     learningRate: 2e-4,
+    gradientAccumulationSteps: 2,
     epochs: 2,
   })
   expect(new JoraConfig({ modelPath }).settings).toMatchObject({ recipe: 'paper', loraAlpha: 16, epochs: 7 })
