@@ -21,6 +21,7 @@ import {
   type Device,
   type QuantisedWeight,
   type Tensor,
+  type Weight,
 } from '../src/index'
 import { simplify } from '../src/jit/execute'
 
@@ -54,11 +55,28 @@ const quantised = (seed: number): QuantisedWeight => {
   }
 }
 
+const eightBits = (seed: number): QuantisedWeight => ({
+  codes: tensor(
+    Uint8Array.from(noise(width * width, seed), (x) => Math.round(127 + 127 * x)),
+    { shape: [width, width], dtype: 'u8' },
+  ),
+  scales: tensor(
+    noise((width * width) / 16, seed + 1).map((x) => x / 256),
+    { shape: [width, width / 16] },
+  ),
+  mins: tensor(
+    noise((width * width) / 16, seed + 2).map((x) => x / 4),
+    { shape: [width, width / 16] },
+  ),
+  layout: { bits: 8, group: 16 },
+  shape: [width, width],
+})
+
 type Adapters = { readonly a: Tensor; readonly b: Tensor }[]
 
-/** A model whose base is quantised, its loss, and what a step makes of its adapters. */
-function model() {
-  const bases = Array.from({ length: layers }, (_, i) => [quantised(3 * i), quantised(3 * i + 100)] as const)
+/** A model of frozen bases, its loss, and what a step makes of its adapters. */
+function model(base: (seed: number) => Weight) {
+  const bases = Array.from({ length: layers }, (_, i) => [base(3 * i), base(3 * i + 100)] as const)
   const norms = Array.from({ length: layers }, (_, i) => tensor(noise(width, i), { shape: [width] }))
   const loss = (adapters: Adapters, x: Tensor, key: Tensor): Tensor => {
     let h = x
@@ -89,10 +107,10 @@ const inputs = () =>
   ] as const
 
 /** Bits of all that a step makes on a device. */
-async function stepOn(device: Device): Promise<readonly (readonly number[])[]> {
+async function stepOn(device: Device, base: (seed: number) => Weight): Promise<readonly (readonly number[])[]> {
   devices.push(device)
   setDefaultDevice(device)
-  const step = jit(model())
+  const step = jit(model(base))
   const [first, again] = [step(...inputs()), step(...inputs())]
   const read = async ({ value, grads }: typeof first) =>
     await Promise.all([value, ...grads.flatMap(({ a, b }) => [a, b])].map(async (t) => [...(await t.data())]))
@@ -102,23 +120,54 @@ async function stepOn(device: Device): Promise<readonly (readonly number[])[]> {
   return made
 }
 
-test('a program in parts gives the bits that the whole one gives, draws included', async () => {
+test.each([
+  { title: '4 bits', base: quantised },
+  { title: '8 bits with minima', base: eightBits },
+])('a program in parts gives the bits that the whole one gives, draws included: base in $title', async ({ base }) => {
   // Where many programs make one step, none is cut.
-  const whole = await stepOn(await openCpuDevice({ threads: 1, manyPrograms: true }))
-  expect(await stepOn(await openCpuDevice({ threads: 1 }))).toEqual(whole)
+  const whole = await stepOn(await openCpuDevice({ threads: 1, manyPrograms: true }), base)
+  expect(await stepOn(await openCpuDevice({ threads: 1 }), base)).toEqual(whole)
 })
 
 test('layers that are alike are one model, and what they hand on is in memory used again', async () => {
   const device = await openCpuDevice({ threads: 1 })
   devices.push(device)
   setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model())(...inputs())))
+  const graph = simplify(decomposed(makeGraph(model(quantised))(...inputs())))
   const { parts, sharedBytes } = partsOf(graph, () => undefined)!
   expect(parts.length).toBeGreaterThanOrEqual(2 * layers)
   expect(new Set(parts.map(modelKey)).size).toBeLessThan(layers)
   const made = parts.flatMap(({ makes }) => makes).filter((place) => 'offset' in place)
   const all = made.reduce((n, { dims }) => n + 4 * dims.reduce((a, b) => a * b, 1), 0)
   expect(sharedBytes).toBeLessThan(0.8 * all)
-  // A model that points at matrices in files would be a layer's alone.
+})
+
+test('weights are unpacked for a part, of which a large layer has several, so that few are there at once', async () => {
+  const device = await openCpuDevice({ threads: 1 })
+  devices.push(device)
+  setDefaultDevice(device)
+  const graph = simplify(decomposed(makeGraph(model(quantised))(...inputs())))
+  const weightBytes = 4 * width * width
+  const unpackedIn = (most?: number) =>
+    partsOf(graph, () => undefined, most)!.parts.map(({ reads }) => reads.filter((from) => 'parts' in from).length)
+  const counts = unpackedIn()
+  // The first layer's gradient stops at its adapter, beside the first weight; the last layer is one part, forward and backward.
+  expect(counts.reduce((a, b) => a + b, 0)).toBe(4 * layers - 3)
+  expect(Math.max(...counts)).toBe(2)
+  expect(partsOf(graph, () => undefined)!.unpackedBytes).toBe(2 * weightBytes)
+  const one = partsOf(graph, () => undefined, weightBytes)!
+  expect(one.unpackedBytes).toBe(weightBytes)
+  expect(one.parts.length).toBeGreaterThan(counts.length + 2 * layers - 3)
+  // No part unpacks a weight with operators.
+  expect(one.parts.flatMap(({ graph: { nodes } }) => nodes.filter(({ op }) => op === 'dequantise'))).toEqual([])
+})
+
+test('a program whose layers read matrices in files stays whole: each model would point at its own', async () => {
+  const device = await openCpuDevice({ threads: 1 })
+  devices.push(device)
+  setDefaultDevice(device)
+  const floats = (seed: number) => tensor(noise(width * width, seed), { shape: [width, width] })
+  const graph = simplify(decomposed(makeGraph(model(floats))(...inputs())))
+  expect(partsOf(graph, () => undefined)).toBeDefined()
   expect(partsOf(graph, () => ({ path: 'model.safetensors', offset: 0, length: 1 }))).toBeUndefined()
 })

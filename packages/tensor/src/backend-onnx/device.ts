@@ -23,7 +23,7 @@ import { peakMemory } from './process/peak'
 import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
 import { lowerable, lowerGraph } from './lower'
-import { largeProgram, partsOf, type PartedProgram } from './parts'
+import { largeProgram, partsOf, type PartedProgram, type Source } from './parts'
 import { requireRuntime } from './process/runtime'
 import { threadsGiven } from './process/threads-given'
 
@@ -299,7 +299,10 @@ class CpuDevice implements Device {
     const compiled = parts.map(({ graph }) => this.#compile(graph, { isPart: true }))
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
-    const steps = parts.map(({ reads, makes }, i) => ({ program: compiled[i]!.program, reads, makes }))
+    const sourceOf = (from: Source): Source<number> =>
+      'parts' in from ? { ...from, parts: from.parts.map((buffer) => this.#fed(buffer)) } : from
+    const ids = compiled.map((part) => part.program)
+    const steps = parts.map(({ reads, makes }, i) => ({ program: ids[i], reads: reads.map(sourceOf), makes }))
     const ready = this.#request({ type: 'compileParts', program, steps, sharedBytes }).then(giveBack)
     const release = () => {
       if (!this.#failure) this.#post({ type: 'releaseProgram', program })

@@ -1,5 +1,5 @@
-// A large program as parts that run one after another: layers that are alike share one model, and what parts hand on is where a plan
-// says, in memory that all programs share.
+// A large program as parts that run one after another: layers that are alike share one model, what parts hand on is where a plan says, in
+// memory that all programs share, and of the weights of a part that are quantised the worker makes floats before it runs.
 import type { CompileGraph, DeviceBuffer, FileRange } from '../backend/backend'
 import { dtypeBytes } from '../dtype'
 import { isOp, makeNode, type Graph, type Node, type Value } from '../ir/graph'
@@ -8,6 +8,7 @@ import { cut, graphKey, type Part } from '../jit/passes/cut'
 import { planMemory } from '../jit/passes/memory-plan'
 import { sizeOf } from '../shape'
 import { isWhole } from './lower'
+import { unpackedWeights, type UnpackedWeight } from './quantised/unpacked'
 
 /** Programs of more nodes than this are whole training or decoding steps. */
 export const largeProgram = 200
@@ -15,34 +16,41 @@ export const largeProgram = 200
 /** Fewer nodes than this are no stretch of their own where they belong to no part of the model, or to another for a moment. */
 const ownStretch = 20
 
-/** Where a part reads or makes a value: an input or an output of the whole program, or a place in the shared memory. */
+/** Unpacked weights of one part take up to this, or there is but one of them: a large layer is several parts. */
+const mostUnpackedBytes = 2 ** 24
+
+/** Where a part makes a value: as an output of the whole program, or in the shared memory. */
 export type Place =
-  | { readonly input: number }
   | { readonly output: number }
   | { readonly offset: number; readonly dtype: Aval['dtype']; readonly dims: readonly number[] }
+
+/** Where a part reads a value: where another made it, an input of the whole program, or a weight that is unpacked. */
+export type Source<Part = DeviceBuffer> = Place | { readonly input: number } | UnpackedWeight<Part>
 
 /** A part as a program of its own, its constants bound. */
 export interface ProgramPart {
   readonly graph: CompileGraph
-  readonly reads: readonly Place[]
+  readonly reads: readonly Source[]
   readonly makes: readonly Place[]
 }
 
-/** A program in parts, and the bytes of shared memory that it takes. */
+/** A program in parts, and the bytes that it takes. */
 export interface PartedProgram {
   readonly parts: readonly ProgramPart[]
   readonly sharedBytes: number
+  /** Of the weights that are unpacked at once. */
+  readonly unpackedBytes: number
 }
 
 /** Nodes made of numbers and weights alone. They run where they are used: no unpacked weight is handed on. */
-function freeNodes({ nodes, constants }: Graph): ReadonlySet<Node> {
+function madeNodes({ nodes, constants }: Graph): ReadonlySet<Node> {
   const bound = new Set(constants.map((c) => c.value))
-  const free = new Set<Node>()
+  const made = new Set<Node>()
   for (const node of nodes) {
-    const isMade = node.inputs.every((v) => bound.has(v) || (v.node !== null && free.has(v.node)))
-    if (isMade && (node.inputs.length > 0 || isOp(node, 'full'))) free.add(node)
+    const isMade = node.inputs.every((v) => bound.has(v) || (v.node !== null && made.has(v.node)))
+    if (isMade && (node.inputs.length > 0 || isOp(node, 'full'))) made.add(node)
   }
-  return free
+  return made
 }
 
 /** The outermost name of where in the model a node is: a layer's, or the head's. */
@@ -71,17 +79,35 @@ function stretchesOf(nodes: readonly Node[]): Node[][] {
   return stretches
 }
 
+/** A stretch in pieces, none of which reads more unpacked weights than may be there at once. */
+function pieces(nodes: readonly Node[], unpacked: ReadonlyMap<Value, UnpackedWeight>, mostBytes: number): Node[][] {
+  const list: Node[][] = [[]]
+  let [read, bytes] = [new Set<Value>(), 0]
+  for (const node of nodes) {
+    const more = node.inputs.filter((v) => unpacked.has(v) && !read.has(v))
+    const added = more.reduce((n, { aval }) => n + bytesOf(aval), 0)
+    if (read.size > 0 && bytes + added > mostBytes) {
+      list.push([])
+      ;[read, bytes] = [new Set(), 0]
+    }
+    list.at(-1)!.push(node)
+    for (const value of more) read.add(value)
+    bytes += added
+  }
+  return list
+}
+
 const bytesOf = ({ dtype, shape }: Aval): number => dtypeBytes[dtype] * sizeOf(shape)
 
 /** Places begin at multiples of this, as processors read vectors. */
 const alignment = 64
 
 /** `graph` with every output a value of its own that a node makes. */
-function withOwnOutputs<T>(graph: Graph<T>, free: ReadonlySet<Node>): Graph<T> {
+function withOwnOutputs<T>(graph: Graph<T>, made: ReadonlySet<Node>): Graph<T> {
   const seen = new Set<Value>()
   const copies: Node[] = []
   const outputs = graph.outputs.map((value) => {
-    const isOwn = value.node !== null && !free.has(value.node) && !seen.has(value)
+    const isOwn = value.node !== null && !made.has(value.node) && !seen.has(value)
     seen.add(value)
     if (isOwn) return value
     const copy = makeNode('reshape', { shape: value.aval.shape }, [value])
@@ -95,19 +121,26 @@ function withOwnOutputs<T>(graph: Graph<T>, free: ReadonlySet<Node>): Graph<T> {
  * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole: a small
  * one, or one whose layers read matrices that stay in their files, which make each layer's model one of its kind.
  * @param fileOf where a constant's bytes are in a file
+ * @param mostBytes of unpacked weights in one part that reads several
  */
 export function partsOf(
   source: CompileGraph,
   fileOf: (buffer: DeviceBuffer) => FileRange | undefined,
+  mostBytes = mostUnpackedBytes,
 ): PartedProgram | undefined {
   if (source.nodes.length <= largeProgram) return undefined
-  const free = freeNodes(source)
-  const graph = withOwnOutputs(source, free)
-  const stretches = stretchesOf(graph.nodes.filter((node) => !free.has(node)))
+  const made = madeNodes(source)
+  const graph = withOwnOutputs(source, made)
+  const stretches = stretchesOf(graph.nodes.filter((node) => !made.has(node)))
   if (stretches.length < 4) return undefined
+  const unpacked = unpackedWeights(source, made)
   const steps = cut(
-    stretches.map((nodes) => ({ nodes })),
-    { free, inputs: graph.inputs, outputs: graph.outputs },
+    stretches.flatMap((nodes) => pieces(nodes, unpacked, mostBytes)).map((nodes) => ({ nodes })),
+    {
+      free: new Set([...made].filter((node) => !unpacked.has(node.outputs[0]!))),
+      inputs: graph.inputs,
+      outputs: graph.outputs,
+    },
   )
   const constants = new Map(graph.constants.map((c) => [c.value, c.tensor]))
   const isFiled = (value: Value) =>
@@ -120,8 +153,9 @@ export function partsOf(
     for (const value of part?.makes ?? []) madeAt.set(value, step)
     for (const value of dead) diesAt.set(value, step)
   })
+  const given = new Map<Value, Source>(unpacked)
+  graph.inputs.forEach((value, input) => given.set(value, { input }))
   const places = new Map<Value, Place>()
-  graph.inputs.forEach((value, input) => places.set(value, { input }))
   graph.outputs.forEach((value, output) => places.set(value, { output }))
   const shared = [...madeAt.keys()].filter((value) => !places.has(value))
   const plan = planMemory(
@@ -136,9 +170,12 @@ export function partsOf(
     const { dtype, shape } = value.aval
     places.set(value, { offset: plan.places[i]!.offset, dtype, dims: shape })
   })
+  const weightBytes = (reads: readonly Value[]) =>
+    reads.reduce((n, value) => n + (unpacked.has(value) ? bytesOf(value.aval) : 0), 0)
   return {
-    parts: steps.flatMap(({ part }) => (part ? [programOf(part, constants, places)] : [])),
+    parts: steps.flatMap(({ part }) => (part ? [programOf(part, constants, places, given)] : [])),
     sharedBytes: plan.pageBytes[0] ?? 0,
+    unpackedBytes: Math.max(0, ...steps.map(({ part }) => weightBytes(part?.reads ?? []))),
   }
 }
 
@@ -147,14 +184,14 @@ function programOf(
   { graph, reads, makes }: Part,
   constants: ReadonlyMap<Value, CompileGraph['constants'][number]['tensor']>,
   places: ReadonlyMap<Value, Place>,
+  given: ReadonlyMap<Value, Source>,
 ): ProgramPart {
   const isBound = reads.map((value) => constants.has(value))
   const bound = graph.inputs.flatMap((value, i) => (isBound[i] ? [{ value, tensor: constants.get(reads[i]!)! }] : []))
-  const placeOfValue = (value: Value) => places.get(value)!
   return {
     graph: { ...graph, inputs: graph.inputs.filter((_, i) => !isBound[i]), constants: bound },
-    reads: reads.filter((_, i) => !isBound[i]).map(placeOfValue),
-    makes: makes.map(placeOfValue),
+    reads: reads.filter((_, i) => !isBound[i]).map((value) => (places.get(value) ?? given.get(value))!),
+    makes: makes.map((value) => places.get(value)!),
   }
 }
 

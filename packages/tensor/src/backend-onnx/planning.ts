@@ -145,7 +145,7 @@ class CpuPlan implements Device {
     const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
-    if (parted) this.#share(parted.sharedBytes)
+    if (parted) this.#share(parted.sharedBytes + parted.unpackedBytes)
     const peak = models
       ? tracedBytes + heapShare * Math.max(...[...models.values()].map(peakOf))
       : arenaShare * peakOf(graph)
@@ -163,7 +163,7 @@ class CpuPlan implements Device {
     }
   }
 
-  /** What parts of programs hand on is in memory that the largest of them needs. */
+  /** What parts of programs hand on, and their unpacked weights, are in memory that the largest of them needs. */
   #share(bytes: number): void {
     this.#add(Math.max(0, bytes - this.#shared))
     this.#shared = Math.max(bytes, this.#shared)

@@ -6,6 +6,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
+import { forgetUnpacked, unpackAll } from './unpack.mjs'
 
 // From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
 // In this thread nobody else wants them: it looks for the class with its first tensor, and does with Uint16Array without.
@@ -17,7 +18,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 const tensors = new Map()
 /**
  * @typedef {{session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace}} SessionProgram
- * @typedef {{id: number, parts: {program: SessionProgram, reads: import('./parts').Place[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
+ * @typedef {{id: number, parts: {program: SessionProgram, reads: import('./parts').Source<number>[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
  */
 /** @type {Map<number, SessionProgram | PartedProgram | Error>} */
 const programs = new Map()
@@ -144,16 +145,32 @@ async function runWhole(program, inputs, outputs) {
   made.forEach((tensor, i) => tensors.set(Number(outputs[i]), tensor))
 }
 
+/** The weights that a part reads unpacked. @param {readonly import('./parts').Source<number>[]} reads */
+function unpackedOf(reads) {
+  const weights = reads.flatMap((source) => ('parts' in source ? [source] : []))
+  const elements = unpackAll(
+    weights.map(({ parts, ...rest }) => {
+      const [codes, scales, mins] = parts.map((id) => tensorOf(id).data)
+      return /** @type {import('./unpack.mjs').Packed} */ ({ ...rest, codes, scales, mins })
+    }),
+  )
+  return new Map(
+    weights.map((weight, i) => [weight, makeTensor('f32', /** @type {Float32Array} */ (elements[i]), weight.dims)]),
+  )
+}
+
 /** @param {PartedProgram} program @param {number[]} inputs @param {number[]} outputs */
 async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
   shareMemory(sharedBytes)
   forgetMasks(id)
   for (const { program, reads, makes } of parts) {
-    const read = reads.map((place) =>
-      'offset' in place
-        ? makeTensor(place.dtype, sharedArray(place.dtype, place.dims, place.offset), place.dims)
-        : tensorOf(Number('input' in place ? inputs[place.input] : outputs[place.output])),
-    )
+    const unpacked = unpackedOf(reads)
+    const read = reads.map((source) => {
+      if ('parts' in source) return /** @type {Tensor} */ (unpacked.get(source))
+      if ('offset' in source)
+        return makeTensor(source.dtype, sharedArray(source.dtype, source.dims, source.offset), source.dims)
+      return tensorOf(Number('input' in source ? inputs[source.input] : outputs[source.output]))
+    })
     const made = program.outputs.map(({ dtype, dims }, i) => {
       const place = /** @type {import('./parts').Place} */ (makes[i])
       return makeTensor(
@@ -309,7 +326,9 @@ const handlers = {
   },
   releaseProgram({ program }) {
     programs.delete(program)
-    if (![...programs.values()].some((other) => 'parts' in other)) unshareMemory()
+    if ([...programs.values()].some((other) => 'parts' in other)) return
+    unshareMemory()
+    forgetUnpacked()
   },
   async releaseSession({ session }) {
     const created = sessions.get(session)

@@ -1,6 +1,7 @@
-// Quantised weights in ONNX operators. For x Wᵀ, MatMulNBits unpacks 4-bit weights fastest, MatMulBnb4 those of nf4 (its form
-// without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time, with
-// DequantizeLinear over groups as rows: its own blocks, and GatherBlockQuantized, were slower, and have no minima.
+// Quantised weights in ONNX operators, where the worker does not unpack them (unpacked.ts). For x Wᵀ, MatMulBnb4 unpacks those of nf4
+// (its form without the transpose gives wrong numbers on the CPU). Others, and gradients, are unpacked one weight at a time, with
+// DequantizeLinear over groups as rows: its own blocks, and GatherBlockQuantized, were slower, and have no minima; MatMulNBits, for
+// which x has to be put in another order, was no faster.
 import { isOp, type Node, type Value } from '../../ir/graph'
 import { codebooks, groupSize } from '../../ir/ops/quantised'
 import type { OnnxBuilder } from '../builder'
@@ -15,9 +16,7 @@ function codesByGroup(b: OnnxBuilder, codes: string, bits: 4 | 8, group: number)
   return b.node('Concat', [low, high], { axis: 1n })
 }
 
-const microsoft = 'com.microsoft'
-
-/** Groups that the operators take. */
+/** Groups that the operator takes. */
 const blockSizes = [16, 32, 64, 128, 256]
 
 /** The weight of `node`, a product x Wᵀ, when one operator multiplies by it as it is. */
@@ -26,13 +25,12 @@ export function productWeight(node: Node): Node<'dequantise'> | undefined {
   const [x, w] = node.inputs as [Value, Value]
   if (!isOp(w.node, 'dequantise') || w.aval.shape.length !== 2 || x.aval.dtype !== 'f32') return undefined
   const { inputs, params } = w.node
-  const isKnown = params.codebook === undefined || params.codebook === 'nf4'
-  const suits = params.bits === 4 && isKnown && inputs.every((v) => v.aval.dtype !== 'f16')
+  const suits = params.codebook === 'nf4' && inputs.every((v) => v.aval.dtype !== 'f16')
   return suits && blockSizes.includes(groupSize(inputs[0]!.aval, inputs[1]!.aval, 4)) ? w.node : undefined
 }
 
 /**
- * x Wᵀ for the node `product`, and for the parts of the weight that {@link productWeight} gave. The operators have neighbours
+ * x Wᵀ for the node `product`, and for the parts of the weight that {@link productWeight} gave. The operator has neighbours
  * in a byte, where ours are half a group apart: the columns of x are put into that order.
  */
 export function quantisedProduct(
@@ -40,33 +38,24 @@ export function quantisedProduct(
   x: string,
   product: Node<'dot'>,
   weight: Node<'dequantise'>,
-  [codes, scales, mins]: readonly string[],
+  [codes, scales]: readonly string[],
 ): string {
   const [n, k] = weight.outputs[0]!.aval.shape as [number, number]
   const group = groupSize(weight.inputs[0]!.aval, weight.inputs[1]!.aval, 4)
-  const isNf4 = weight.params.codebook === 'nf4'
-  const ordered = b.shared(`${x} for groups of ${group} ${isNf4}`, () => {
+  const ordered = b.shared(`${x} for groups of ${group}`, () => {
     // A place in a group is a row here: rows are moved whole. To turn each group's two halves alone took a fifth of a step.
     const places = b.node('Transpose', [b.node('Reshape', [x, b.int64s([-1, group])])], { perm: [1, 0] })
     const halves = b.node('Reshape', [places, b.int64s([2, group / 2, -1])])
-    // The first of two neighbours is in a byte's low half for MatMulNBits, in its high half for MatMulBnb4.
-    const turned = isNf4
-      ? b.node('Slice', [halves, b.int64s([-1]), b.int64s([-3]), b.int64s([0]), b.int64s([-1])])
-      : halves
+    // The first of two neighbours is in a byte's high half.
+    const turned = b.node('Slice', [halves, b.int64s([-1]), b.int64s([-3]), b.int64s([0]), b.int64s([-1])])
     const pairs = b.node('Reshape', [b.node('Transpose', [turned], { perm: [1, 0, 2] }), b.int64s([group, -1])])
     const back = b.node('Transpose', [pairs], { perm: [1, 0] })
     return b.node('Reshape', [back, b.int64s(product.inputs[0]!.aval.shape)])
   })
-  const sizes = { K: BigInt(k), N: BigInt(n), block_size: BigInt(group) }
-  const flat = (numbers: string) => b.node('Reshape', [numbers, b.int64s([(n * k) / group])])
-  if (isNf4) {
-    const packed = b.node('Reshape', [codes!, b.int64s([(n * k) / 2])])
-    return b.node('MatMulBnb4', [ordered, packed, flat(scales!)], { ...sizes, quant_type: 1n }, microsoft)
-  }
-  const zeros = mins === undefined ? [] : [flat(b.node('Neg', [b.node('Div', [mins, scales!])]))]
-  const blocks = b.node('Reshape', [codes!, b.int64s([n, k / group, group / 2])])
-  const inputs = [ordered, blocks, flat(scales!), ...zeros]
-  return b.node('MatMulNBits', inputs, { ...sizes, bits: 4n, accuracy_level: 0n }, microsoft)
+  const attributes = { K: BigInt(k), N: BigInt(n), block_size: BigInt(group), quant_type: 1n }
+  const packed = b.node('Reshape', [codes!, b.int64s([(n * k) / 2])])
+  const factors = b.node('Reshape', [scales!, b.int64s([(n * k) / group])])
+  return b.node('MatMulBnb4', [ordered, packed, factors], attributes, 'com.microsoft')
 }
 
 /** The elements of a quantised weight, a group a row until the end: what is scaled is together. */
