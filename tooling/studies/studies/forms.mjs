@@ -1,4 +1,6 @@
 // Forms of the base: 32 bits, products in 8 bits, and a file of 4 bits, trained and asked alike.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { answerCells, answerHead, evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
 import { percent, table } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
@@ -17,6 +19,7 @@ export async function run(lab, flags) {
   const folder = await modelFolder(lab, flags)
   const { train, heldOut, questions: counts } = await xquadRows(lab, flags)
   const rows = []
+  let int8 = ''
   for (const [name, dtype] of Object.entries(forms)) {
     const model = name === 'Q4_1 file' ? flags.model : folder
     if (name === 'Q4_1 file' && model === folder) continue // a folder was given
@@ -28,10 +31,13 @@ export async function run(lab, flags) {
     const called = (/** @type {string} */ side) => (name === 'f32' ? `${side}-distractors` : `${id}-${side}`)
     const base = await lab.evaluate(called('base'), evalFlags(flags, asked))
     const found = await lab.evaluate(called('tuned'), evalFlags(flags, { ...asked, adapter: trained.adapter }))
+    const { computes } = JSON.parse(readFileSync(join(trained.adapter, 'run.json'), 'utf8'))
+    // Without VNNI sums of 8-bit products are exact for activations of 7 bits alone.
+    if (dtype === 'int8') int8 = ` Activations of int8 have ${computes.activationBits} bits on this processor.`
     rows.push([name, percent(base.scores.f1), ...answerCells(found), ...trainingCells(trained)])
   }
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\`
-(all linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree); seed ${flags.seed}.
+(all linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree); seed ${flags.seed}.${int8}
 
 ${table(['base', 'F1 before', ...answerHead, ...trainingHead], rows)}`
 }
