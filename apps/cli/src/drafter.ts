@@ -109,9 +109,14 @@ async function openLocal(model: string, { maxRequests, maxTokens }: DrafterValue
   return {
     name: opened.model.ref.name,
     drafter: {
-      ask(ask, options) {
+      async ask(ask, { isDone = () => false, ...options } = {}) {
         asked++
-        return opened.answerer.ask(ask, options)
+        let text = ''
+        for await (const piece of opened.answerer.stream(ask, options)) {
+          text += piece.text
+          if (piece.text !== '' && isDone(text)) break
+        }
+        return { text }
       },
     },
     used: () => `${count(asked)} answers`,

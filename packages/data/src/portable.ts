@@ -167,7 +167,13 @@ export { denotationMatch } from './metrics/denotation'
 export { replyMatch, type ReplyMatch } from './metrics/reply'
 export { memoryCache, type ReplyCache } from './drafts/cache'
 export { draftKinds, draftLine, parseDrafts, withReviews, type Draft, type DraftKind } from './drafts/draft'
-export { draftQuestions, type Drafted, type Drafter, type DraftOptions } from './drafts/draft-questions'
+export {
+  draftQuestions,
+  type Drafted,
+  type Drafter,
+  type DrafterOptions,
+  type DraftOptions,
+} from './drafts/draft-questions'
 export { exactMatch, f1, normalizeAnswer, squadExactMatch } from './metrics/squad'
 export { bootstrap, type Estimate } from './metrics/bootstrap'
 export type { Grounds } from './metrics/grounding'

@@ -9,11 +9,17 @@ import { cacheKey, memoryCache, type ReplyCache } from './cache'
 import { checkReply, checkWritten, questionKey } from './checks'
 import type { Draft, DraftKind } from './draft'
 import { checkMessages, draftMessages } from './prompts'
-import { questionsOfReply } from './reply'
+import { isReplyDone, questionsOfReply } from './reply'
+
+/** How a drafter replies. */
+export interface DrafterOptions extends AnswerOptions {
+  /** Of a reply so far, whether it may end there: one that replies as a whole need not ask. */
+  isDone?: (text: string) => boolean
+}
 
 /** A model that writes questions: one behind an endpoint, or one that is run here. */
 export interface Drafter {
-  ask(ask: { messages: readonly ChatMessage[] }, options?: AnswerOptions): Promise<Answer>
+  ask(ask: { messages: readonly ChatMessage[] }, options?: DrafterOptions): Promise<Pick<Answer, 'text'>>
 }
 
 /** How questions are drafted. */
@@ -158,7 +164,7 @@ class Asking {
   }
 
   async #ofKind(chunk: Chunk, kind: DraftKind, n: number): Promise<Draft[]> {
-    const reply = await this.#ask(draftMessages(chunk, kind, n), longestReply(n))
+    const reply = await this.#ask(draftMessages(chunk, kind, n), longestReply(n), (text) => isReplyDone(text, n))
     const written = questionsOfReply(reply).slice(0, n)
     if (written.length === 0) this.nonsense++
     const drafts: Draft[] = []
@@ -190,7 +196,11 @@ class Asking {
     return checkReply(kind, answer, await this.#ask(checkMessages(chunk, question), longestCheck))
   }
 
-  async #ask(messages: readonly ChatMessage[], maxNewTokens: number): Promise<string> {
+  async #ask(
+    messages: readonly ChatMessage[],
+    maxNewTokens: number,
+    isDone: (text: string) => boolean = () => false,
+  ): Promise<string> {
     const { name, signal } = this.#options
     const key = await cacheKey(name, messages, { maxNewTokens })
     const known = this.#cache.get(key)
@@ -198,7 +208,8 @@ class Asking {
       this.cached++
       return known
     }
-    const { text } = await this.#drafter.ask({ messages }, { maxNewTokens, temperature: 0, ...(signal && { signal }) })
+    const options = { maxNewTokens, temperature: 0, isDone, ...(signal && { signal }) }
+    const { text } = await this.#drafter.ask({ messages }, options)
     await this.#cache.set(key, text)
     return text
   }

@@ -12,7 +12,7 @@ import { openReplyCache } from './cache-file'
 import { checkReply, checkWritten } from './checks'
 import { draftLine, parseDrafts, withReviews } from './draft'
 import { draftQuestions } from './draft-questions'
-import { questionsOfReply } from './reply'
+import { isReplyDone, questionsOfReply } from './reply'
 
 interface Asked {
   authorization: string | undefined
@@ -245,11 +245,27 @@ describe('replies', () => {
     ['an array in prose', 'Yes: [{"question":"a?","answer":"b"}] and so on [1]', 1],
     ['an object of questions', '{"questions":[{"question":"a?","answer":7},{"question":"c?"}]}', 2],
     ['an array that breaks off', '[{"question":"a]?","answer":"b"},{"question":"c', 1],
+    ['an object that breaks off', '[{"question":"a \\"b\\"?","answer":"c","quote":"d","quote":"e', 1],
+    ['an object of one question', '{"question":"a?","answer":"b"} Shall I go on? {"question":"c?', 1],
     ['lines', '1. **Question**: What is it?\nAnswer: a thing\nQuote: "it is a thing"\nQ: And?\nA: no', 2],
     ['nonsense', 'I am a model { [ ] }', 0],
     ['nothing', '', 0],
   ])('%s', (_, reply, count) => {
     expect(questionsOfReply(reply)).toHaveLength(count)
+  })
+
+  const one = '{"question":"a?","answer":"b","quote":"c"}'
+  const round = ' "quote":"The lighthouse was built to protect the coast.",'
+  test.each<[string, string, boolean]>([
+    ['a first of two questions', `[${one}, {"question":"d?"`, false],
+    ['as many as were asked for', `[${one}, ${one}`, true],
+    ['a list that is closed', `[${one}]`, true],
+    ['a list of something else', 'As in [1] and [2]', false],
+    ['the same words twice', `[{"question":"a?",${round}${round}`, false],
+    ['the same words for the third time', `[{"question":"a?",${round}${round}${round}`, true],
+    ['cells that are the same', '[{"question":"a?","quote":"| 0 | 0 | 0 | 0 | 0 |', false],
+  ])('%s may end there: %s', (_, reply, isDone) => {
+    expect(isReplyDone(reply, 2)).toBe(isDone)
   })
 
   test.each<[string, string, string, string | undefined]>([

@@ -19,15 +19,49 @@ const textsOf = (value: unknown): Written | undefined => {
 const answerText = (answer: unknown): string =>
   typeof answer === 'number' || typeof answer === 'boolean' ? String(answer) : (asString(answer)?.trim() ?? '')
 
-/** The questions of a reply; none where it is nonsense. */
+const questionsIn = (value: unknown): Written[] => {
+  if (Array.isArray(value)) return value.flatMap((each) => textsOf(each) ?? [])
+  const { questions } = asRecord(value)
+  if (Array.isArray(questions)) return questionsIn(asArray(questions))
+  const one = textsOf(value)
+  return one ? [one] : []
+}
+
+/** The questions of a reply, one that it broke off in with what it has; none where it is nonsense. */
 export function questionsOfReply(reply: string): Written[] {
-  const found = jsonValues(reply).flatMap((value) => {
-    if (Array.isArray(value)) return value.flatMap((each) => textsOf(each) ?? [])
-    const { questions } = asRecord(value)
-    return Array.isArray(questions) ? asArray(questions).flatMap((each) => textsOf(each) ?? []) : (textsOf(value) ?? [])
-  })
+  const found = [...jsonValues(reply), ...brokenOff(reply)].flatMap(questionsIn)
   return found.length > 0 ? found : lineQuestions(reply)
 }
+
+/** Whether nothing that counts will follow in a reply that is being written: its list is closed or long enough, or it repeats itself. */
+export function isReplyDone(reply: string, questions: number): boolean {
+  const values = jsonValues(reply)
+  if (values.some((value) => Array.isArray(value) && questionsIn(value).length > 0)) return true
+  return values.flatMap(questionsIn).length >= questions || repeatsItself(reply)
+}
+
+/** Shortest text whose third time in a row is taken for a circle: shorter ones may be a table's cells. */
+const shortestRound = 24
+
+/** Whether a text ends with the same words three times: small models that lost the thread go on so to the last token. */
+function repeatsItself(text: string): boolean {
+  for (let length = shortestRound; 3 * length <= text.length; length++) {
+    const last = text.slice(-length)
+    if (text.endsWith(last, text.length - length) && text.endsWith(last, text.length - 2 * length)) return true
+  }
+  return false
+}
+
+/** What a last object has that was not closed: its pairs of texts that are whole. */
+function brokenOff(text: string): unknown[] {
+  const from = text.lastIndexOf('{')
+  if (from < 0 || closing(text, from) !== undefined) return []
+  const [pairs] = PAIRS.exec(text.slice(from)) ?? []
+  return pairs === undefined ? [] : [JSON.parse(`${pairs}}`)]
+}
+
+/** The beginning of an object with pairs of JSON texts. */
+const PAIRS = /^\{(?:(?:(?<=\{)|,)\s*"[^"\\\p{Cc}]*"\s*:\s*"(?:[^"\\\p{Cc}]|\\["\\/n])*"\s*)+/u
 
 /** JSON arrays and objects in a text, the outermost, as far as they can be read; objects of an array that breaks off. */
 function jsonValues(text: string): unknown[] {
