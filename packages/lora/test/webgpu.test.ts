@@ -214,11 +214,11 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
     await sharing.close()
   }, 120_000)
 
-  test('60 steps allocate nothing and leak nothing', async () => {
+  test('30 steps allocate nothing and leak nothing', async () => {
     const marks: { buffers: number; device: number; process: number }[] = []
     const collect = (globalThis as { gc?: () => void }).gc
-    await train(gpu, { steps: 60, batch }, async (step) => {
-      if (step % 20 !== 0) return
+    await train(gpu, { steps: 30, batch }, async (step) => {
+      if (step % 10 !== 0) return
       collect?.()
       const { bytes } = await gpu.memory()
       marks.push({ buffers: gpu.counters.buffers, device: bytes, process: process.memoryUsage.rss() })

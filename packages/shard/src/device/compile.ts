@@ -49,9 +49,11 @@ export function compileVariant(
   const onDevice = (position: number, inputs: readonly Placement[]) =>
     partition(graph, mesh, { ...placements, inputs }, position)
   const [first] = members as [Member, ...Member[]]
+  const asGiven = onDevice(first.position, given)
   // State that a program takes and returns is placed as it returns it, from the first call on.
-  const inputs = carried(graph, given, onDevice(first.position, given).outputs, donated)
-  const parts = members.map(({ position }) => onDevice(position, inputs))
+  const inputs = carried(graph, given, asGiven.outputs, donated)
+  const isAsGiven = keyOfPlacements(inputs) === keyOfPlacements(given)
+  const parts = members.map((member) => (isAsGiven && member === first ? asGiven : onDevice(member.position, inputs)))
   const simplified = parts.map(({ graph: local }, m) => {
     const { device } = members[m]!
     return simplify(removeDeadCode(device.decomposed?.(local) ?? local))
