@@ -3,7 +3,7 @@
 export { questionsOf, type AskedQuestion } from './prompt/asked'
 export { epochOrder, planBatches, type BatchPlan, type PlanOptions } from './trees/batches'
 export { ChatTemplate, chatTemplateOf, type UserFrame } from './prompt/chat'
-export { collate, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
+export { collate, readBatch, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
 export { paddedLength } from './trees/padding'
 export {
   packings,
@@ -162,6 +162,17 @@ export {
   type Tokenizer,
 } from './tokenizer/tokenizer'
 export { splitRows } from './rows/split'
+export {
+  ChosenSamples,
+  countAll,
+  figuresOf,
+  largest,
+  noSample,
+  samplesOf,
+  type PlannedSample,
+  type SampleFigures,
+  type Samples,
+} from './trees/samples'
 export { separateSamples, treeSamples, type Branch, type Tree } from './trees/tree'
 export { denotationMatch } from './metrics/denotation'
 export { replyMatch, type ReplyMatch } from './metrics/reply'

@@ -113,7 +113,7 @@ export {
 } from './adapter/peft/peft'
 export { parsePeftConfig, peftConfig, type PeftConfig, type PeftInfo } from './adapter/peft/peft-config'
 export { peftName } from './adapter/peft/peft-names'
-export { samplesFromRows, type JoraSamples } from './train/samples'
+export { samplesFromRows, type JoraSamples, type SampleList } from './train/samples'
 export {
   adaptedModules,
   checkPatterns,

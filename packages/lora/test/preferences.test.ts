@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { collate, treeOfTwo, type PreferenceSample, type Sample } from '@jora/data'
+import { readBatch, samplesOf, treeOfTwo, type Batch, type PreferenceSample, type Sample, type Samples } from '@jora/data'
 import { openModel, parseConfig, type Decoder } from '@jora/llama'
 import { tensor, type Tensor } from '@jora/tensor'
 import { openCpuPlan } from '@jora/tensor/onnx'
@@ -59,10 +59,16 @@ const pairs = golden.pairs.map(({ prompt, chosen, rejected }) => two(prompt, cho
 const judged = golden.judged.map(({ prompt, completion, label }, i, all) =>
   two(prompt, completion, all.at(i - 1)!.completion, label ? 1 : -1),
 )
-const samplesFor: Record<PreferenceName, readonly PreferenceSample[]> = {
+const samplesFor: Record<PreferenceName, readonly PreferenceSample[] | Samples> = {
   dpo: pairs,
   orpo: withPrompts(pairs),
   kto: judged,
+}
+
+/** All samples in one batch. */
+function wholeBatch(of: readonly PreferenceSample[] | Samples): Promise<Batch> {
+  const samples = samplesOf(of)
+  return readBatch(samples, Array.from({ length: samples.length }, (_, i) => i), { padId: 0 })
 }
 
 describe.skipIf(!existsSync(modelDir))('against TRL on stories260K (needs ../shared)', () => {
@@ -86,11 +92,11 @@ describe.skipIf(!existsSync(modelDir))('against TRL on stories260K (needs ../sha
         lora,
         adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
         maxGradNorm: 0,
-        preference: { rule: preferences[name], beta: golden.beta, samples, mostSamples: samples.length },
+        preference: { rule: preferences[name], beta: golden.beta, mostSamples: samples.length },
       },
       device,
     )
-    const batch = collate(samples, [...samples.keys()], { padId: 0 })
+    const batch = await wholeBatch(samples)
     const { state, loss } = stepper.run(initState(adapter), [batch], { step: 1, learningRate: 0, seed: 1 })
     const { loss: wanted, gradients } = golden.objectives[name]
     expect(Math.abs((await loss.item()) - wanted)).toBeLessThan(1e-4)
@@ -126,10 +132,10 @@ test('a step keeps at most a tenth more at once than plain training of the same 
     const { bytes: processBytes } = await plan.memory()
     const decoder = await plannedShape(shape, 'f32').open(plan)
     const samples = name === 'orpo' ? withPrompts(rows) : rows
-    const rule = name && { rule: preferences[name], beta: 0.1, samples, mostSamples: samples.length }
+    const rule = name && { rule: preferences[name], beta: 0.1, mostSamples: samples.length }
     const adamw = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
     const stepper = new TrainingStep(decoder, { lora, adamw, maxGradNorm: 1, preference: rule }, plan)
-    const batch = collate(samples, [...samples.keys()], { padId: 0 })
+    const batch = await wholeBatch(samples)
     stepper.run(initState(initAdapter(shape, lora, 1, plan)), [batch], { step: 1, learningRate: 0, seed: 1 })
     await plan.synchronize()
     return (await plan.memory()).peakBytes - processBytes

@@ -1,6 +1,6 @@
 // What `jora train` says before the first step and after the last.
 import { basename, resolve } from 'node:path'
-import { reach, type DatasetStatistics } from '@jora/data'
+import { figuresOf, type DatasetStatistics } from '@jora/data'
 import type { DecoderConfig, ModelRef } from '@jora/llama'
 import {
   checkPatterns,
@@ -12,6 +12,7 @@ import {
   type DoneEvent,
   type JoraConfig,
   type JoraDataset,
+  type SampleList,
   type LoraConfig,
   type MethodName,
   type WatchMetric,
@@ -62,7 +63,7 @@ function trained(config: LoraConfig): string {
 /** Model, adapter, samples, tokens and steps, in that order. */
 export function runFacts(
   config: JoraConfig,
-  dataset: JoraDataset,
+  dataset: JoraDataset<SampleList>,
   run: { readonly model: ModelRef; readonly parameters: number; readonly totalSteps: number },
 ): string[] {
   const { modelPath } = config.settings
@@ -85,7 +86,7 @@ export const savingOf = ({ separateTokens, tokens }: DatasetStatistics): string 
 
 /** What is worth knowing before it starts. */
 export async function runNotes(
-  dataset: JoraDataset,
+  dataset: JoraDataset<SampleList>,
   { maxPositions, ropeScaling }: Pick<DecoderConfig, 'maxPositions' | 'ropeScaling'>,
   { outputDir, resume }: TrainValues,
 ): Promise<string[]> {
@@ -96,7 +97,9 @@ export async function runNotes(
   if (dropped > 0) lines.push(`note: ${plural(dropped, 'sample')} left out, longer than --max-seq-length`)
   if (truncated > 0) lines.push(`note: ${plural(truncated, 'sample')} cut to --max-seq-length`)
   // Rotary positions go on past what the model was trained for, so this is a note and no error, as in transformers.
-  const long = dataset.samples.filter((sample) => reach(sample) > maxPositions).length
+  const figures = figuresOf(dataset.samples)
+  let long = 0
+  for (let i = 0; i < figures.length; i++) if (figures.reachOf(i) > maxPositions) long++
   if (long > 0) {
     // A model whose positions are stretched already is not stretched again.
     const advice = ropeScaling.type === 'default' ? '; --rope-scaling yarn stretches them' : ''
@@ -131,7 +134,7 @@ const metricLabel = (metric: WatchMetric): string =>
   metric === 'loss' ? 'held-out loss' : scoreLabels[scoreOf[metric]]
 
 /** Commands that use the new adapter, without the program's name. */
-export function nextCommands(values: TrainValues, { packing, prompt }: JoraDataset): string[] {
+export function nextCommands(values: TrainValues, { packing, prompt }: JoraDataset<SampleList>): string[] {
   const { model, dataset, outputDir, split, seed, mesh } = values
   // Weights that were trained themselves are a model.
   const isModel = (values.finetuningType ?? 'lora') !== 'lora'

@@ -1,5 +1,5 @@
 // How many layers a run recomputes so that its steps fit into memory, where `--gradient-checkpointing auto` leaves it to us.
-import { planSteps, type BatchRow, type Sample } from '@jora/data'
+import { figuresOf, largest, planSteps, type BatchRow, type SampleFigures } from '@jora/data'
 import type { OpenModel } from '@jora/llama'
 import {
   anyProcess,
@@ -8,6 +8,7 @@ import {
   plannedModel,
   type JoraDataset,
   type LoraConfig,
+  type SampleList,
 } from '@jora/lora'
 import { parseMesh } from '@jora/shard'
 import type { Device } from '@jora/tensor'
@@ -25,12 +26,13 @@ export const processMemory = (): number => process.availableMemory() + process.m
 export async function recomputedLayers(
   model: OpenModel,
   device: Device,
-  { samples, packing }: JoraDataset,
+  { samples: list, packing }: JoraDataset<SampleList>,
   values: TrainValues & { readonly lora: LoraConfig },
 ): Promise<number> {
+  const samples = figuresOf(list)
   const work = {
     batch: values.batchSize,
-    seq: packing === 'tree' ? longestRow(samples, values) : longestOf(samples),
+    seq: packing === 'tree' ? longestRow(samples, values) : largest(samples, (i) => samples.tokensOf(i), 2),
     accumulation: values.gradientAccumulationSteps,
     lora: values.lora,
     optimizer: values.optimizer,
@@ -48,15 +50,12 @@ export async function recomputedLayers(
   return (await anyProcess(device, isTooLarge)) ? model.config.layers : 0
 }
 
-const longestOf = (samples: readonly Sample[]): number =>
-  samples.reduce((most, { ids }) => Math.max(most, ids.length), 2)
-
 /** Tokens of the longest row that trees are put into, in the first epoch. */
-function longestRow(samples: readonly Sample[], values: TrainValues): number {
+function longestRow(samples: SampleFigures, values: TrainValues): number {
   const { batchSize, gradientAccumulationSteps, seed, shuffle, lengthCurriculum, maxSeqLength: rowTokens } = values
   const shortFirst = lengthCurriculum !== undefined
   const how = { batchSize, gradientAccumulationSteps, seed, shuffle, shortFirst, rowTokens }
   const plan = planSteps(samples, { ...how, epoch: 0 })
-  const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples[index]!.ids.length, 0)
+  const tokensOf = (row: BatchRow) => [row].flat().reduce((n, index) => n + samples.tokensOf(index), 0)
   return plan.flat(2).reduce<number>((longest, row) => Math.max(longest, tokensOf(row)), 2)
 }

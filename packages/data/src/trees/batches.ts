@@ -1,7 +1,7 @@
 // Which samples make up which batch, in which order, epoch by epoch.
 
 import { deriveSeed, shuffle } from '../random'
-import { reach, type Sample } from './sample'
+import { figuresOf, type PlannedSample, type SampleFigures } from './samples'
 
 /** How {@link planBatches} orders samples. */
 export interface PlanOptions {
@@ -32,13 +32,14 @@ export type BatchPlan = readonly (readonly number[])[]
  * give the same order.
  */
 export function epochOrder(
-  samples: readonly Pick<Sample, 'ids' | 'branches'>[],
+  samples: readonly PlannedSample[] | SampleFigures,
   { shuffle: isShuffled, shortFirst, seed, epoch, lengthBucket = defaultBucket }: Omit<PlanOptions, 'batchSize'>,
 ): number[] {
-  const inOrder = [...samples.keys()]
+  const figures = figuresOf(samples)
+  const inOrder = Array.from({ length: figures.length }, (_, i) => i)
   const order = isShuffled ? shuffle(inOrder, deriveSeed(seed, 'samples', epoch)) : inOrder
   if (!shortFirst) return order
-  const bucketOf = samples.map((sample) => Math.ceil(reach(sample) / lengthBucket))
+  const bucketOf = Int32Array.from(inOrder, (i) => Math.ceil(figures.reachOf(i) / lengthBucket))
   // The sort is stable: within a bucket the order stays.
   return order.sort((a, b) => bucketOf[a]! - bucketOf[b]!)
 }
@@ -51,15 +52,16 @@ export function epochOrder(
  *
  * @throws RangeError on a batch size, bucket or window that is not a positive integer
  */
-export function planBatches(samples: readonly Pick<Sample, 'ids' | 'branches'>[], options: PlanOptions): BatchPlan {
+export function planBatches(samples: readonly PlannedSample[] | SampleFigures, options: PlanOptions): BatchPlan {
   const { batchSize, epoch, seed, lengthBucket = defaultBucket, window = 50 } = options
   for (const [name, value] of Object.entries({ batchSize, lengthBucket, window })) {
     if (!(Number.isInteger(value) && value > 0))
       throw new RangeError(`planBatches: ${name} ${value} is not a positive integer`)
   }
-  const order = epochOrder(samples, options)
+  const figures = figuresOf(samples)
+  const order = epochOrder(figures, options)
   if (!options.shuffle || options.shortFirst) return chunks(order, batchSize)
-  const bucketOf = (index: number) => Math.ceil((samples[index]?.ids.length ?? 0) / lengthBucket)
+  const bucketOf = (index: number) => Math.ceil(figures.tokensOf(index) / lengthBucket)
   // The sort is stable: within a bucket the shuffled order stays.
   const batches = chunks(order, batchSize * window).flatMap((part) =>
     chunks(

@@ -4,6 +4,7 @@ import type { BatchRow } from './plan'
 import type { BatchShape } from './shapes'
 import { paddedLength, paddedWindow, roundUp } from './padding'
 import { countSamples, IGNORED_LABEL, type Sample } from './sample'
+import type { Samples } from './samples'
 
 /** A micro-batch of one shape, as host arrays for a training step. */
 export interface Batch {
@@ -32,6 +33,8 @@ export interface Batch {
   tokenCount: number
   /** Indices into the sample list. */
   samples: number[]
+  /** The samples themselves, in that order. */
+  parts: readonly Sample[]
 }
 
 /** Rows in which several samples, or the branches of trees, are one after another. */
@@ -64,13 +67,17 @@ export interface CollateOptions {
 }
 
 /**
- * Makes a batch of rows, each a sample or several. Every executable is compiled for one shape, so lengths and label slots
+ * Makes a batch of rows, each a sample or several. `samples` are a list, or by their index those that the rows name. Every executable is compiled for one shape, so lengths and label slots
  * are rounded to coarse grids.
  *
  * @throws RangeError when there are no rows, more of them than `batchSize`, an index outside the list, `groups` is no
  * positive integer, or the rows do not fit `shape`
  */
-export function collate(samples: readonly Sample[], rows: readonly BatchRow[], options: CollateOptions): Batch {
+export function collate(
+  samples: readonly Sample[] | ReadonlyMap<number, Sample>,
+  rows: readonly BatchRow[],
+  options: CollateOptions,
+): Batch {
   const { padId, lengthMultiple, labelMultiple, shape, groups = 1 } = options
   if (!(Number.isInteger(groups) && groups > 0))
     throw new RangeError(`collate: groups ${groups} is not a positive integer`)
@@ -129,6 +136,7 @@ export function collate(samples: readonly Sample[], rows: readonly BatchRow[], o
     rowCount: rows.length,
     tokenCount: placed.reduce((n, { length }) => n + length, 0),
     samples: rows.flat(),
+    parts: chosen.map(({ sample }) => sample),
   }
 }
 
@@ -138,11 +146,19 @@ interface PlacedRow {
   readonly length: number
 }
 
-function placeRow(samples: readonly Sample[], indices: readonly number[]): PlacedRow {
+/** A batch of samples that are read for it. @throws what {@link collate} throws */
+export async function readBatch(samples: Samples, rows: readonly BatchRow[], options: CollateOptions): Promise<Batch> {
+  const indices = [...new Set(rows.flat())]
+  const read = await samples.read(indices)
+  return collate(new Map(indices.map((index, i) => [index, read[i]!])), rows, options)
+}
+
+function placeRow(samples: Parameters<typeof collate>[0], indices: readonly number[]): PlacedRow {
   let length = 0
   const parts = indices.map((index) => {
-    const sample = samples[index]
-    if (sample === undefined) throw new RangeError(`collate: no sample ${index} among ${samples.length}`)
+    const sample = 'get' in samples ? samples.get(index) : samples[index]
+    if (sample === undefined)
+      throw new RangeError(`collate: no sample ${index} among ${'get' in samples ? samples.size : samples.length}`)
     const start = length
     length += sample.ids.length
     return { sample, start }

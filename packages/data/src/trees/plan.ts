@@ -1,7 +1,7 @@
 // One epoch as optimiser steps: which samples are in which row of which batch.
 
 import { chunks, epochOrder, planBatches, type PlanOptions } from './batches'
-import { countSamples, type Sample } from './sample'
+import { figuresOf, haveTrees, largest, type PlannedSample, type SampleFigures } from './samples'
 
 /** A row of a batch: a sample, or several that are in it one after another and do not see each other. */
 export type BatchRow = number | readonly number[]
@@ -17,8 +17,6 @@ export interface StepPlanOptions extends PlanOptions {
 /** Micro-batches of each optimiser step. */
 export type StepPlan = readonly (readonly (readonly BatchRow[])[])[]
 
-const isPacked = (samples: readonly Sample[]): boolean => samples.some(({ branches }) => branches !== undefined)
-
 /**
  * Plans one epoch. A step has `batchSize · gradientAccumulationSteps` samples. Where there are context trees, a step takes
  * trees until it has that many (a tree is not cut for it), puts them into as few rows as hold them, of even length, and a
@@ -26,10 +24,11 @@ const isPacked = (samples: readonly Sample[]): boolean => samples.some(({ branch
  *
  * @throws RangeError on an option that is not a positive integer
  */
-export function planSteps(samples: readonly Sample[], options: StepPlanOptions): StepPlan {
+export function planSteps(of: readonly PlannedSample[] | SampleFigures, options: StepPlanOptions): StepPlan {
+  const samples = figuresOf(of)
   const { batchSize, gradientAccumulationSteps } = options
-  if (!isPacked(samples)) return chunks(planBatches(samples, options), gradientAccumulationSteps)
-  const longest = samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)
+  if (!haveTrees(samples)) return chunks(planBatches(samples, options), gradientAccumulationSteps)
+  const longest = largest(samples, (i) => samples.tokensOf(i), 1)
   const capacity = Math.max(longest, options.rowTokens ?? 0)
   const steps: BatchRow[][][] = []
   let [open, count]: [number[], number] = [[], 0]
@@ -40,7 +39,7 @@ export function planSteps(samples: readonly Sample[], options: StepPlanOptions):
   }
   for (const index of epochOrder(samples, options)) {
     open.push(index)
-    count += countSamples(samples[index]!)
+    count += samples.branchesOf(index) || 1
     if (count >= batchSize * gradientAccumulationSteps) close()
   }
   close()
@@ -48,14 +47,17 @@ export function planSteps(samples: readonly Sample[], options: StepPlanOptions):
 }
 
 /** Optimiser steps of one epoch, which for trees depends on its order. */
-export const countEpochSteps = (samples: readonly Sample[], options: StepPlanOptions): number =>
-  isPacked(samples)
+export const countEpochSteps = (
+  samples: readonly PlannedSample[] | SampleFigures,
+  options: StepPlanOptions,
+): number =>
+  haveTrees(figuresOf(samples))
     ? planSteps(samples, options).length
     : Math.ceil(Math.ceil(samples.length / options.batchSize) / options.gradientAccumulationSteps)
 
 /** As few rows of at most `capacity` tokens as hold these samples: the longest sample first, always into the emptiest row. */
-function fillRows(samples: readonly Sample[], indices: readonly number[], capacity: number): BatchRow[] {
-  const length = (index: number) => samples[index]!.ids.length
+function fillRows(samples: SampleFigures, indices: readonly number[], capacity: number): BatchRow[] {
+  const length = (index: number) => samples.tokensOf(index)
   const total = indices.reduce((n, index) => n + length(index), 0)
   const longestFirst = [...indices].sort((a, b) => length(b) - length(a))
   for (let count = Math.ceil(total / capacity); ; count++) {
@@ -78,11 +80,13 @@ const openRows = 1024
  * Rows of at most `capacity` tokens (or one sample) that hold all samples once, with little left over: the longest sample first,
  * always into the fullest row that takes it. The same samples give the same rows.
  */
-export function packSamples(samples: readonly Sample[], capacity: number): number[][] {
-  const length = (index: number) => samples[index]!.ids.length
+export function packSamples(of: readonly PlannedSample[] | SampleFigures, capacity: number): number[][] {
+  const samples = figuresOf(of)
+  const length = (index: number) => samples.tokensOf(index)
   const done: number[][] = []
   const open: { readonly members: number[]; left: number }[] = []
-  for (const index of [...samples.keys()].sort((a, b) => length(b) - length(a))) {
+  const all = Array.from({ length: samples.length }, (_, i) => i)
+  for (const index of all.sort((a, b) => length(b) - length(a))) {
     let best: (typeof open)[number] | undefined
     for (const row of open) if (row.left >= length(index) && row.left < (best?.left ?? Infinity)) best = row
     if (!best) open.push((best = { members: [], left: capacity }))

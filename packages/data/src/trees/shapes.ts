@@ -2,7 +2,8 @@
 
 import { paddedLength, paddedWindow, roundUp } from './padding'
 import type { BatchRow } from './plan'
-import { countTargets, type Sample } from './sample'
+import type { Sample } from './sample'
+import { figuresOf, haveTrees, type SampleFigures } from './samples'
 
 /** What a batch is padded to. */
 export interface BatchShape {
@@ -36,17 +37,16 @@ interface Need {
  * the largest batch. The same batches give the same shapes.
  */
 export function planShapes(
-  samples: readonly Sample[],
+  of: readonly Sample[] | SampleFigures,
   batches: readonly (readonly BatchRow[])[],
   { most, groups }: ShapeOptions,
 ): BatchShape[] {
-  const targets = samples.map(countTargets)
+  const samples = figuresOf(of)
   const batchSize = roundUp(
     batches.reduce((rows, batch) => Math.max(rows, batch.length), 1),
     groups,
   )
-  const isPacked =
-    samples.some(({ branches }) => branches) || batches.some((batch) => batch.some((row) => isSeveral(row)))
+  const isPacked = haveTrees(samples) || batches.some((batch) => batch.some((row) => isSeveral(row)))
   const needOf = (batch: readonly BatchRow[]): Need => {
     const slots = Array.from({ length: groups }, () => 0)
     let [length, window] = [1, 1]
@@ -54,9 +54,9 @@ export function planShapes(
       const group = Math.floor((at * groups) / batchSize)
       let tokens = 0
       for (const index of typeof row === 'number' ? [row] : row) {
-        tokens += samples[index]!.ids.length
-        slots[group]! += targets[index]!
-        window = Math.max(window, samples[index]!.ids.length)
+        tokens += samples.tokensOf(index)
+        slots[group]! += samples.targetsOf(index)
+        window = Math.max(window, samples.tokensOf(index))
       }
       length = Math.max(length, tokens)
     })
@@ -101,20 +101,22 @@ function ladder(lengths: readonly number[], most: number): number[] {
 
 /** The smallest of `shapes` that holds a batch of these rows; undefined when none does. */
 export function shapeFor(
-  samples: readonly Sample[],
+  of: readonly Sample[] | SampleFigures,
   rows: readonly BatchRow[],
   shapes: readonly BatchShape[],
   groups: number,
 ): BatchShape | undefined {
+  const samples = figuresOf(of)
   return shapes.find((shape) => {
     if (rows.length > shape.batchSize) return false
     const slots = Array.from({ length: groups }, () => 0)
     return rows.every((row, at) => {
-      const own = (typeof row === 'number' ? [row] : row).map((index) => samples[index]!)
+      const own = typeof row === 'number' ? [row] : row
       const group = Math.floor((at * groups) / shape.batchSize)
-      slots[group]! += own.reduce((n, sample) => n + countTargets(sample), 0)
-      const tokens = own.reduce((n, { ids }) => n + ids.length, 0)
-      const fits = shape.window === undefined ? own.length === 1 : own.every(({ ids }) => ids.length <= shape.window!)
+      slots[group]! += own.reduce((n, index) => n + samples.targetsOf(index), 0)
+      const tokens = own.reduce((n, index) => n + samples.tokensOf(index), 0)
+      const { window } = shape
+      const fits = window === undefined ? own.length === 1 : own.every((index) => samples.tokensOf(index) <= window)
       return fits && tokens <= shape.seqLen && slots[group]! <= shape.slots
     })
   })

@@ -12,6 +12,7 @@ import {
   unusedKeysNote,
   type Columns,
   type PreparedPreferences,
+  type Sample,
   type Tokenizer,
 } from '@jora/data'
 import { describeModel, type DownloadEvent, type ModelDescription } from '@jora/llama'
@@ -19,10 +20,10 @@ import { ConfigError } from '../settings/config-error'
 import type { JoraConfig } from '../settings/jora-config'
 import { loadDatasets, mixDatasets } from '../datasets/load-datasets'
 import type { PreferenceName } from './objectives/objective'
-import { preferenceSamples, samplesFromRows, type JoraSamples } from './samples'
+import { preferenceSamples, samplesFromRows, type JoraSamples, type SampleList } from './samples'
 
 /** Samples of a file. */
-export interface JoraDataset extends JoraSamples {
+export interface JoraDataset<List extends SampleList = readonly Sample[]> extends JoraSamples<List> {
   readonly path: string
   /** SHA-256 of the files the samples come from. */
   readonly hash: string

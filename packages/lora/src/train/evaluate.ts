@@ -1,7 +1,18 @@
 // Evaluation: mean loss and perplexity over samples, without dropout.
 import { disposeTree, jit, sum, type Device } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import { collate, countSamples, packSamples, planShapes, type Batch, type BatchRow, type Sample } from '@jora/data'
+import {
+  countAll,
+  largest,
+  packSamples,
+  planShapes,
+  readBatch,
+  samplesOf,
+  type Batch,
+  type BatchRow,
+  type Sample,
+  type Samples,
+} from '@jora/data'
 import type { Adapter } from '../adapter/adapter'
 import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
@@ -51,13 +62,18 @@ export class Evaluator {
    * Mean loss over `samples`; the adapter is `{}` for the base model.
    * @throws the signal's reason once it is aborted
    */
-  async run(samples: readonly Sample[], adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
+  async run(
+    of: readonly Sample[] | Samples,
+    adapter: Adapter,
+    options: EvaluateOptions,
+  ): Promise<Evaluation> {
+    const samples = samplesOf(of)
     const { batchSize, padId, groups = 1, signal, onProgress } = options
     let [total, targetTokens, done] = [0, 0, 0]
     const { batches, batchOf } = planEvaluation(samples, { batchSize, padId, groups })
     for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = batchOf(rows)
+      const batch = await batchOf(rows)
       const inputs = uploadBatch(batch, this.#device)
       const loss = this.#losses(adapter, inputs)
       total += await loss.item()
@@ -67,7 +83,7 @@ export class Evaluator {
       onProgress?.(done, samples.length)
     }
     const loss = total / targetTokens
-    return { loss, perplexity: Math.exp(loss), targetTokens, samples: samples.reduce((n, s) => n + countSamples(s), 0) }
+    return { loss, perplexity: Math.exp(loss), targetTokens, samples: countAll(samples) }
   }
 
   /** Programs that were compiled so far. */
@@ -83,15 +99,13 @@ export class Evaluator {
 
 /** Batches of one shape that hold these samples with little padding: the rows of each, and how they are made. */
 export function planEvaluation(
-  samples: readonly Sample[],
+  samples: Samples,
   { batchSize, padId, groups = 1 }: Pick<EvaluateOptions, 'batchSize' | 'padId' | 'groups'>,
 ) {
-  const batches = evenBatches(packSamples(samples, longestOf(samples)), batchSize)
+  const batches = evenBatches(packSamples(samples, largest(samples, (i) => samples.tokensOf(i), 1)), batchSize)
   const [shape] = planShapes(samples, batches, { most: 1, groups })
-  return { batches, batchOf: (rows: readonly BatchRow[]): Batch => collate(samples, rows, { padId, groups, shape }) }
+  return { batches, batchOf: (rows: readonly BatchRow[]): Promise<Batch> => readBatch(samples, rows, { padId, groups, shape }) }
 }
-
-const longestOf = (samples: readonly Sample[]): number => samples.reduce((n, { ids }) => Math.max(n, ids.length), 1)
 
 /** As few batches of at most `most` rows as hold these, of as even sizes as can be. */
 function evenBatches<T>(rows: readonly T[], most: number): T[][] {

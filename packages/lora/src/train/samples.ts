@@ -9,16 +9,20 @@ import {
   type PromptTemplate,
   type Row,
   type Sample,
+  type Samples,
   type Tokenizer,
 } from '@jora/data'
 import type { JoraConfig } from '../settings/jora-config'
 import { sampleQuestions } from './watch/answer-scores'
 
+/** Samples in memory, or read as steps need them. */
+export type SampleList = readonly Sample[] | Samples
+
 /** Samples ready to train on. */
-export interface JoraSamples {
+export interface JoraSamples<List extends SampleList = readonly Sample[]> {
   /** What to train (or, of the 'test' split, to evaluate). */
-  readonly samples: readonly Sample[]
-  readonly heldOut: readonly Sample[]
+  readonly samples: List
+  readonly heldOut: List
   /** Whether questions that share a context share a row. */
   readonly packing: 'none' | 'tree'
   /** Held-out questions that are answered while training, where `evalMetrics` asks for it. */

@@ -26,6 +26,7 @@ import {
   saveCheckpoint,
 } from '../runs/checkpoint'
 import type { JoraDataset } from './dataset'
+import type { SampleList } from './samples'
 import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'
 import { courseOf } from '../settings/derive'
@@ -100,7 +101,7 @@ const rowTokensOf = ({ settings }: JoraConfig, { packing }: Pick<JoraDataset, 'p
   packing === 'tree' ? settings.maxSeqLength : undefined
 
 /** The number of optimiser steps that `trainLora` takes with this config and dataset. */
-export const stepsOfRun = (config: JoraConfig, dataset: Pick<JoraDataset, 'packing' | 'samples'>): number =>
+export const stepsOfRun = (config: JoraConfig, dataset: Pick<JoraDataset<SampleList>, 'packing' | 'samples'>): number =>
   countSteps(dataset.samples, config.train, rowTokensOf(config, dataset))
 
 /**
@@ -110,7 +111,7 @@ export const stepsOfRun = (config: JoraConfig, dataset: Pick<JoraDataset, 'packi
  */
 export function trainLora(
   config: JoraConfig,
-  dataset: JoraDataset,
+  dataset: JoraDataset<SampleList>,
   outputDir: string,
   options: TrainOptions = {},
 ): TrainRun {
@@ -140,7 +141,7 @@ const openDeviceOf = (config: JoraConfig): Promise<Device> =>
 
 async function train(
   config: JoraConfig,
-  dataset: JoraDataset,
+  dataset: JoraDataset<SampleList>,
   outputDir: string,
   { resume, signal, device: given, model: open, checkpointLayers, onEvent, onNote }: TrainOptions,
 ): Promise<TrainSummary> {
@@ -162,7 +163,7 @@ async function train(
     ...(settings.quantize === 'none' ? [] : [settings.quantize]),
     ...(stretch ? [stretch.type, stretch.factor] : []),
   ].join(' ')
-  const print = fingerprint(config.train, held, hashSamples(dataset.samples, rowTokens))
+  const print = fingerprint(config.train, held, await hashSamples(dataset.samples, rowTokens))
   const initial =
     settings.initAdapter === undefined
       ? undefined
@@ -309,7 +310,7 @@ async function startFromFiles(
 /** @throws ConfigError for settings that do not fit the mesh, or need rows or questions that the data set does not have */
 function checkRun(
   { settings, train, watch }: JoraConfig,
-  { samples, heldOut, questions = [] }: JoraDataset,
+  { samples, heldOut, questions = [] }: JoraDataset<SampleList>,
   groups: number,
 ): void {
   checkDataParallel(groups, train.batchSize, train.gradientAccumulationSteps, train.objective)
@@ -326,7 +327,7 @@ function checkRun(
 /** Who answers held-out questions while training, where scores of answers are asked for. */
 function scorerOf(
   { settings, train: { lora }, watch }: JoraConfig,
-  { tokenizer, prompt, questions = [] }: JoraDataset,
+  { tokenizer, prompt, questions = [] }: JoraDataset<SampleList>,
   decoder: Decoder,
   device: Device,
 ): AnswerScorer | undefined {

@@ -1,5 +1,5 @@
 // The trainer: an async iterable of events over epochs, steps, evaluations and checkpoints.
-import type { Batch, PreferenceSample, Sample } from '@jora/data'
+import { samplesOf, type Batch, type BatchRow, type Sample, type Samples } from '@jora/data'
 import {
   averagingShares,
   defaultDevice,
@@ -47,8 +47,9 @@ export interface Progress {
 export interface TrainInputs {
   readonly model: Decoder
   readonly config: TrainConfig
-  readonly train: readonly Sample[]
-  readonly heldOut: readonly Sample[]
+  /** In memory, or read as steps need them. */
+  readonly train: readonly Sample[] | Samples
+  readonly heldOut: readonly Sample[] | Samples
   /** Fills the end of shorter rows; never learned. */
   readonly padId: number
   /** Longest row that context trees are put into, in tokens (default: the longest sample). */
@@ -74,11 +75,11 @@ const preferenceOf = ({ objective = 'sft', beta = 0.1 }: Pick<TrainConfig, 'obje
   objective === 'sft' ? undefined : { rule: preferences[objective], beta }
 
 /** @throws ConfigError for samples that are no preferences */
-function learnedBy(rule: Preference | undefined, samples: readonly Sample[]): readonly Sample[] {
+function learnedBy(rule: Preference | undefined, samples: Samples): Samples {
   if (!rule) return samples
-  if (!samples.every((sample) => 'sign' in sample))
+  if (!samples.arePreferences)
     throw new ConfigError('preferences are learned of samples with two answers each; these are others')
-  return rule.learnsPrompts ? withPrompts(samples as readonly PreferenceSample[]) : samples
+  return rule.learnsPrompts ? withPrompts(samples) : samples
 }
 
 /** A checkpoint's state on the device: what is trained is `raw`, where the adapter that was kept is another. */
@@ -124,10 +125,8 @@ export interface TrainResult {
 export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEvent, TrainResult> {
   const { model, config, padId, rowTokens, saveCheckpoint, signal } = inputs
   const preference = preferenceOf(config)
-  const [train, heldOut] = [inputs.train, inputs.heldOut].map((samples) => learnedBy(preference?.rule, samples)) as [
-    readonly Sample[],
-    readonly Sample[],
-  ]
+  const train = learnedBy(preference?.rule, samplesOf(inputs.train))
+  const heldOut = learnedBy(preference?.rule, samplesOf(inputs.heldOut))
   const rule = inputs.watch ?? watchNothing
   checkTrainConfig(config)
   if (train.length === 0) throw new ConfigError('there is no training sample')
@@ -171,7 +170,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       neftuneAlpha,
       maxGradNorm: config.maxGradNorm,
       sumsBatches: plan.sumsBatches,
-      preference: preference && { ...preference, samples: train, mostSamples: plan.mostSamples },
+      preference: preference && { ...preference, mostSamples: plan.mostSamples },
     },
     device,
   )
@@ -207,11 +206,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       // The processes of a job do the same things in the same order: none leaves an evaluation by itself.
       const alone = isJob(device) ? undefined : signal
       const options = { batchSize: Math.max(8, config.batchSize), padId, groups, signal: alone }
-      const { loss, perplexity, ...figures } = await evaluator.run(
-        heldOut as readonly PreferenceSample[],
-        adapter,
-        options,
-      )
+      const { loss, perplexity, ...figures } = await evaluator.run(heldOut, adapter, options)
       const { accuracy, margin } = figures as Partial<PreferenceEvaluation>
       const judged = accuracy === undefined || margin === undefined ? {} : { accuracy, margin }
       const scores = rule.scores.length > 0 ? await inputs.scoreAnswers?.(adapter, alone) : {}
@@ -227,6 +222,12 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
     }
   }
 
+  const readStep = (micro: readonly (readonly BatchRow[])[] = []): Promise<Batch[]> => {
+    const read = Promise.all(micro.map((rows) => plan.batchOf(rows)))
+    read.catch(() => {}) // A step that does not come, after a stop, fails nobody.
+    return read
+  }
+
   let left: Adapter | undefined
   const leaving = (): Adapter => (left = stepper.evaluated(state))
 
@@ -240,11 +241,14 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
     while (progress.step < totalSteps && !isExhausted(watched, rule)) {
       const steps = plan.stepsOf(progress.epoch)
       const first = progress.epochStep
+      let reading = readStep(steps[first])
       for (const [index, micro] of steps.entries()) {
         if (index < first) continue
         const begun = performance.now()
         const step = progress.step + 1
-        const batches: Batch[] = micro.map((rows) => plan.batchOf(rows))
+        const batches = await reading
+        // The samples of the next step are read while this one is computed.
+        reading = readStep(steps[index + 1])
         const learningRate = learningRateAt(progress.step, schedule)
         const result = stepper.run(state, batches, { step, learningRate, share: shareAt(step), seed: config.seed })
         state = result.state

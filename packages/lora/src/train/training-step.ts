@@ -31,7 +31,7 @@ import {
   type Tree,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
-import type { Batch, Sample } from '@jora/data'
+import type { Batch } from '@jora/data'
 import { devicePut } from '@jora/shard'
 import { joinTrained, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
 import { withAdapter } from '../adapter/apply'
@@ -81,8 +81,6 @@ export interface StepConfig {
 export interface PreferenceConfig {
   readonly rule: Preference
   readonly beta: number
-  /** The samples of which batches are made. */
-  readonly samples: readonly Sample[]
   /** Samples of the batch that has the most: all are filled up to as many, so that a shape is one program. */
   readonly mostSamples: number
 }
@@ -223,7 +221,7 @@ export class TrainingStep {
       yield {
         ...uploadBatch(batch, this.#device),
         keys,
-        ...(preference && uploadAnswers(batch, preference.samples, preference.mostSamples, this.#device)),
+        ...(preference && uploadAnswers(batch, preference.mostSamples, this.#device)),
       }
       first += batch.rowCount
     }

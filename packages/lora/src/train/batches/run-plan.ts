@@ -1,13 +1,16 @@
 // The batches of a run: which rows are computed together, step by step, and the few shapes that they are padded to.
 import {
-  collate,
   countEpochSteps,
   planShapes,
   planSteps,
+  readBatch,
+  samplesOf,
   shapeFor,
   type Batch,
   type BatchRow,
   type Sample,
+  type SampleFigures,
+  type Samples,
   type StepPlan,
   type StepPlanOptions,
 } from '@jora/data'
@@ -31,7 +34,11 @@ const planOf = (config: TrainConfig, epoch: number, rowTokens: number | undefine
  * The optimiser steps of a whole run.
  * @param rowTokens as in `planSteps`
  */
-export function countSteps(samples: readonly Sample[], config: TrainConfig, rowTokens?: number): number {
+export function countSteps(
+  samples: readonly Sample[] | SampleFigures,
+  config: TrainConfig,
+  rowTokens?: number,
+): number {
   const most = config.maxSteps ?? Infinity
   let steps = 0
   for (let epoch = 0; epoch < config.epochs && steps < most; epoch++)
@@ -60,15 +67,17 @@ export interface RunPlan {
   readonly mostSamples: number
   /** The rows of each batch of each step of an epoch. */
   stepsOf(epoch: number): StepPlan
-  batchOf(rows: readonly BatchRow[]): Batch
+  /** Reads the samples of these rows. */
+  batchOf(rows: readonly BatchRow[]): Promise<Batch>
 }
 
 /** Plans a run; the same samples and settings give the same plan on every machine. */
 export function planRun(
-  samples: readonly Sample[],
+  of: readonly Sample[] | Samples,
   config: TrainConfig,
   { rowTokens, padId, groups, mostShapes }: RunPlanOptions,
 ): RunPlan {
+  const samples = samplesOf(of)
   const stepsOf = (epoch: number): StepPlan =>
     planSteps(samples, planOf(config, epoch, rowTokens)).map((micro) => joinForGroups(micro, groups))
   const most = config.maxSteps ?? Infinity
@@ -83,6 +92,6 @@ export function planRun(
     sumsBatches: taken.some((batches) => batches.length > 1),
     mostSamples: mostSamplesOf(taken.flat()),
     stepsOf,
-    batchOf: (rows) => collate(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
+    batchOf: (rows) => readBatch(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
   }
 }

@@ -1,5 +1,5 @@
 // Which label slots of a batch belong to which answer, and the log-probabilities of answers from those of tokens.
-import { IGNORED_LABEL, type Batch, type BatchRow, type PreferenceSample, type Sample } from '@jora/data'
+import { IGNORED_LABEL, samplesOf, type Batch, type BatchRow, type PreferenceSample, type Samples } from '@jora/data'
 import { dot, neg, reshape, sliceAxis, stopGradient, sum, tensor, type Device, type Tensor } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import { lossInputs, type DeviceBatch } from '../device-batch'
@@ -13,13 +13,27 @@ export type AnswerBatch = DeviceBatch & {
   readonly signs: Tensor
 }
 
-/** Samples whose prompts are labelled too: from their second token on. */
-export const withPrompts = (samples: readonly PreferenceSample[]): PreferenceSample[] =>
-  samples.map((sample) => {
-    const labels = Int32Array.from(sample.labels)
-    for (let t = 1; t < sample.contextLength!; t++) labels[t] = sample.ids[t]!
-    return { ...sample, labels }
-  })
+/** A sample whose prompt is labelled too: from its second token on. */
+function withPrompt(sample: PreferenceSample): PreferenceSample {
+  const labels = Int32Array.from(sample.labels)
+  for (let t = 1; t < sample.contextLength!; t++) labels[t] = sample.ids[t]!
+  return { ...sample, labels }
+}
+
+/** Samples whose prompts are labelled too. */
+export function withPrompts(of: readonly PreferenceSample[] | Samples): Samples {
+  const samples = samplesOf(of)
+  return {
+    length: samples.length,
+    arePreferences: samples.arePreferences,
+    tokensOf: (index) => samples.tokensOf(index),
+    targetsOf: (index) => samples.targetsOf(index) + Math.max(0, samples.contextOf(index) - 1),
+    reachOf: (index) => samples.reachOf(index),
+    branchesOf: (index) => samples.branchesOf(index),
+    contextOf: (index) => samples.contextOf(index),
+    read: async (indices) => (await samples.read(indices)).map((sample) => withPrompt(sample as PreferenceSample)),
+  }
+}
 
 /** Samples of the batch that has the most, as rows of `planSteps` or `packSamples`. */
 export const mostSamplesOf = (batches: readonly (readonly BatchRow[])[]): number =>
@@ -31,7 +45,6 @@ export const mostSamplesOf = (batches: readonly (readonly BatchRow[])[]): number
  */
 export function uploadAnswers(
   batch: Batch,
-  samples: readonly Sample[],
   count: number,
   device: Device,
 ): Pick<AnswerBatch, 'members' | 'signs'> {
@@ -39,8 +52,8 @@ export function uploadAnswers(
   const members = new Float32Array(3 * count * slots)
   const signs = new Float32Array(count)
   let slot = 0
-  for (const [i, index] of batch.samples.entries()) {
-    const { labels, branches = [], sign } = samples[index] as PreferenceSample
+  for (const [i, sample] of batch.parts.entries()) {
+    const { labels, branches = [], sign } = sample as PreferenceSample
     signs[i] = sign
     const [first, second] = [branches[0]!.start, branches[1]!.start]
     labels.forEach((label, t) => {

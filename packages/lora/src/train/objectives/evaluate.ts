@@ -1,7 +1,7 @@
 // Evaluation of preferences: the loss, and how often the model finds the better answer better.
 import { add, cast, concat, disposeTree, gt, jit, mul, reshape, sum, type Device, type Tensor } from '@jora/tensor'
 import type { Decoder } from '@jora/llama'
-import type { PreferenceSample } from '@jora/data'
+import { samplesOf, type PreferenceSample, type Samples } from '@jora/data'
 import type { Adapter } from '../../adapter/adapter'
 import { withAdapter } from '../../adapter/apply'
 import type { LoraConfig } from '../../settings/lora-config'
@@ -52,19 +52,20 @@ export class PreferenceEvaluator {
 
   /** Figures over `samples`. @throws the signal's reason once it is aborted */
   async run(
-    samples: readonly PreferenceSample[],
+    of: readonly PreferenceSample[] | Samples,
     adapter: Adapter,
     options: EvaluateOptions,
   ): Promise<PreferenceEvaluation> {
     const { signal, onProgress } = options
+    const samples = samplesOf(of)
     const totals = [0, 0, 0, 0, 0]
     let done = 0
     const { batches, batchOf } = planEvaluation(samples, options)
     const most = mostSamplesOf(batches)
     for (const rows of batches) {
       signal?.throwIfAborted()
-      const batch = batchOf(rows)
-      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, samples, most, this.#device) }
+      const batch = await batchOf(rows)
+      const inputs = { ...uploadBatch(batch, this.#device), ...uploadAnswers(batch, most, this.#device) }
       const figures = this.#figures(adapter, inputs)
       for (const [i, value] of (await figures.data()).entries()) totals[i]! += value
       disposeTree([figures, inputs])
