@@ -6,14 +6,17 @@ export { ChatTemplate, chatTemplateOf, type UserFrame } from './prompt/chat'
 export { collate, readBatch, type Batch, type CollateOptions, type PackedRows } from './trees/collate'
 export { paddedLength } from './trees/padding'
 export {
-  packings,
+  checkedOptions,
+  chosenTemplate,
   prepareDataset,
-  type DatasetStatistics,
-  type OverflowPolicy,
-  type Packing,
   type PreparedDataset,
   type PrepareOptions,
 } from './rows/dataset'
+export { Numbers } from './prepare/numbers'
+export { concatenated, drawMixed, prepareRows, type PreparedRows, type PrepareRowsOptions } from './prepare/prepared'
+export { RowKeys } from './prepare/row-keys'
+export { packings, type DatasetStatistics, type OverflowPolicy, type Packing } from './prepare/terms'
+export { TokenisedRows, type SampleSink, type TokeniseOptions } from './prepare/tokenised-rows'
 export { parseCsv, type CsvOptions, type CsvRecord } from './rows/csv'
 export type { DecodeOptions, TextStream } from './tokenizer/decoder'
 export { DatasetError, type DatasetErrorDetails, type RowOrigin } from './errors'
@@ -161,7 +164,15 @@ export {
   type EncodeOptions,
   type Tokenizer,
 } from './tokenizer/tokenizer'
-export { splitRows } from './rows/split'
+export {
+  splitKeysOf,
+  splitNotes,
+  splitRows,
+  splitSides,
+  type RowSides,
+  type RowSplit,
+  type SplitKeys,
+} from './rows/split'
 export {
   ChosenSamples,
   countAll,
@@ -173,7 +184,7 @@ export {
   type SampleFigures,
   type Samples,
 } from './trees/samples'
-export { separateSamples, treeSamples, type Branch, type Tree } from './trees/tree'
+export { branchSamples, separateSamples, treeSamples, type Branch, type Tree } from './trees/tree'
 export { denotationMatch } from './metrics/denotation'
 export { replyMatch, type ReplyMatch } from './metrics/reply'
 export { memoryCache, type ReplyCache } from './drafts/cache'

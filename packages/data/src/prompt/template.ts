@@ -136,17 +136,44 @@ export const templateFor = (
  */
 export function choosePromptTemplate(
   choice: PromptChoice,
-  rows: readonly Row[],
+  rows: readonly Row[] | RowKinds,
   tokenizer: Tokenizer,
   documents?: ContextTemplate,
 ): PromptTemplate {
-  return promptTemplate(choice === 'auto' ? fitting(rows, tokenizer) : choice, tokenizer, documents)
+  return promptTemplate(choice === 'auto' ? fitting('texts' in rows ? rows : kindsOf(rows), tokenizer) : choice, tokenizer, documents)
 }
 
-function fitting(rows: readonly Row[], tokenizer: Tokenizer): PromptTemplateName {
-  if (rows.length > 0 && rows.every((row) => 'prompt' in row || 'input_ids' in row)) return 'none'
-  if (tokenizer.chatTemplate !== undefined || rows.some((row) => 'messages' in row)) return 'chat'
-  return rows.length > 0 && rows.every((row) => 'questions' in row) ? 'raft' : 'alpaca'
+/** How many rows there are, and how many of the kinds that a template is chosen by. */
+export interface RowKinds {
+  rows: number
+  /** Those that bring their prompts as text or ids. */
+  texts: number
+  conversations: number
+  /** Contexts with questions. */
+  contexts: number
+}
+
+/** Of no rows. */
+export const noKinds = (): RowKinds => ({ rows: 0, texts: 0, conversations: 0, contexts: 0 })
+
+/** Counts one row more. */
+export function addKind(kinds: RowKinds, row: Row): void {
+  kinds.rows++
+  if ('prompt' in row || 'input_ids' in row) kinds.texts++
+  if ('messages' in row) kinds.conversations++
+  if ('questions' in row) kinds.contexts++
+}
+
+function kindsOf(rows: readonly Row[]): RowKinds {
+  const kinds = noKinds()
+  for (const row of rows) addKind(kinds, row)
+  return kinds
+}
+
+function fitting({ rows, texts, conversations, contexts }: RowKinds, tokenizer: Tokenizer): PromptTemplateName {
+  if (rows > 0 && texts === rows) return 'none'
+  if (tokenizer.chatTemplate !== undefined || conversations > 0) return 'chat'
+  return rows > 0 && contexts === rows ? 'raft' : 'alpaca'
 }
 
 /** The text of an instruction in its frame. */

@@ -73,7 +73,8 @@ test('an impossible batch size is refused', () => {
 })
 
 test('collate shifts labels into positions, pads right and counts', () => {
-  const batch = collate(makeSamples([3, 18, 5]), [2, 0], { padId: 99, lengthMultiple: 6, labelMultiple: 3 })
+  const given = makeSamples([3, 18, 5])
+  const batch = collate(given, [2, 0], { padId: 99, lengthMultiple: 6, labelMultiple: 3 })
   expect(batch).toEqual({
     tokens: Int32Array.of(1, 2, 3, 4, 5, 99, 1, 2, 3, 99, 99, 99),
     batchSize: 2,
@@ -86,12 +87,14 @@ test('collate shifts labels into positions, pads right and counts', () => {
     rowCount: 2,
     tokenCount: 8,
     samples: [2, 0],
+    parts: [given[2], given[0]],
   })
 })
 
 test('groups of rows have labels of their own, and rows are padded to fill them', () => {
   const options = { padId: 99, lengthMultiple: 6, labelMultiple: 3 }
-  const batch = collate(makeSamples([3, 4, 5]), [2, 0, 1], { ...options, groups: 2 })
+  const given = makeSamples([3, 4, 5])
+  const batch = collate(given, [2, 0, 1], { ...options, groups: 2 })
   expect(batch).toEqual({
     tokens: Int32Array.of(1, 2, 3, 4, 5, 99, 1, 2, 3, 99, 99, 99, 1, 2, 3, 4, 99, 99, 99, 99, 99, 99, 99, 99),
     batchSize: 4,
@@ -104,6 +107,7 @@ test('groups of rows have labels of their own, and rows are padded to fill them'
     rowCount: 3,
     tokenCount: 12,
     samples: [2, 0, 1],
+    parts: [given[2], given[0], given[1]],
   })
   expect(collate(makeSamples([9]), [0], { padId: 0, groups: 4 })).toMatchObject({ batchSize: 4, sampleCount: 1 })
   expect(collate(makeSamples([9, 9]), [0, 1], { padId: 0, batchSize: 3, groups: 2 }).batchSize).toBe(4)

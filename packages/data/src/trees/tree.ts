@@ -38,6 +38,18 @@ export function separateSamples({ context, branches, row }: Tree): Sample[] {
   })
 }
 
+/** The branches of a sample that is a tree, each as a sample of its own, as {@link separateSamples} makes them; another as it is. */
+export function branchSamples(sample: Sample): Sample[] {
+  const { ids, labels, row, branches } = sample
+  if (branches === undefined) return [sample]
+  const context = ids.subarray(0, branches[0]!.start)
+  const apart = branches.map(({ start, contextLength, question }, i): Branch => {
+    const end = branches[i + 1]?.start ?? ids.length
+    return { ids: ids.subarray(start, end), labels: labels.subarray(start, end), contextLength, question }
+  })
+  return separateSamples({ context, branches: apart, row })
+}
+
 /**
  * The tree as few samples of at most `maxTokens`: the context once, then as many branches as fit. A branch that does not fit
  * with its context gets a sample of its own, however long.
