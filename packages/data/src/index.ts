@@ -4,6 +4,7 @@ export * from './portable'
 export {
   loadChecked,
   loadRows,
+  streamRows,
   loadTokenizer,
   readBytes,
   readChunks,

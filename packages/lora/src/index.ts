@@ -9,6 +9,8 @@ export {
   type EvaluatedCheckpoint,
   type SavedProgress,
 } from './runs/checkpoint'
+export { samplesDir } from './datasets/sample-cache'
+export { streamDataset, type PrepareEvent, type StreamedDataset, type StreamOptions } from './train/stream-dataset'
 export { columnsOf, evalSplits, generateAlpacaDataset, type DatasetOptions, type JoraDataset } from './train/dataset'
 export {
   checkDatasets,

@@ -69,9 +69,16 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
  */
 export async function loadRows(file: string, options?: ReadOptions & RowOptions): Promise<Row[]> {
   const rows: Row[] = []
-  for await (const row of readRows(recordsOfFile(readBytes(file, options), file), file, options)) rows.push(row)
+  for await (const row of streamRows(file, options)) rows.push(row)
   return rows
 }
+
+/**
+ * The rows of a dataset file one by one, as {@link loadRows} reads them: of JSON and JSONL only the row at hand is in memory.
+ * @throws DatasetError when it is missing, not text, or has a bad row
+ */
+export const streamRows = (file: string, options?: ReadOptions & RowOptions): AsyncGenerator<Row> =>
+  readRows(recordsOfFile(readBytes(file, options), file), file, options)
 
 /**
  * Reads a file of preferences, each row checked by `check`.

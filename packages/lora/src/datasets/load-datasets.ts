@@ -2,16 +2,14 @@
 import { stat } from 'node:fs/promises'
 import {
   DatasetError,
-  deriveSeed,
   loadRows,
-  shuffle,
-  splitRows,
+  splitKeysOf,
   type ReadOptions,
   type Row,
   type RowOptions,
 } from '@jora/data'
 import { datasetNameOf, resolveDataset, type ResolveDatasetOptions } from '@jora/llama'
-import { ConfigError } from '../settings/config-error'
+import { rowLists, type RowRange } from './row-lists'
 
 /** How rows are read, and data sets of the Hub fetched. */
 export interface LoadDatasetOptions extends ReadOptions, RowOptions {
@@ -44,15 +42,26 @@ export async function checkDatasets(text: string, what = text): Promise<void> {
 }
 
 /**
+ * Finds the files of data sets, of the Hub where they are none.
+ * @returns those of each, in the order of their names
+ * @throws DatasetError for a name that is neither a file nor a Hub id; HubError naming the data set
+ */
+export async function datasetFiles(text: string, hub?: ResolveDatasetOptions): Promise<(readonly string[])[]> {
+  await checkDatasets(text)
+  const all: (readonly string[])[] = []
+  for (const name of await datasetNames(text))
+    all.push((await exists(name)) ? [name] : (await resolveDataset(name, hub)).files)
+  return all
+}
+
+/**
  * Reads files of rows and data sets of the Hub.
  * @returns the rows of each, in the order of their names
  * @throws DatasetError naming file and row; HubError naming the data set
  */
 export async function loadDatasets(text: string, { hub, ...options }: LoadDatasetOptions = {}): Promise<Row[][]> {
-  await checkDatasets(text)
   const all: Row[][] = []
-  for (const name of await datasetNames(text)) {
-    const files = (await exists(name)) ? [name] : (await resolveDataset(name, hub)).files
+  for (const files of await datasetFiles(text, hub)) {
     const rows: Row[] = []
     for (const file of files) for (const row of await loadRows(file, options)) rows.push(row)
     all.push(rows)
@@ -77,31 +86,14 @@ export interface MixOptions {
  * @throws ConfigError for weights that are not one for each
  */
 export function mixDatasets(sets: readonly (readonly Row[])[], { weights, heldOut, split, seed }: MixOptions): Row[] {
-  if (weights && weights.length !== sets.length)
-    throw new ConfigError(
-      `datasetWeights has ${weights.length} numbers for ${sets.length} data sets, expected one for each`,
-      'datasetWeights',
-    )
-  const all = sets.flat()
-  if (!weights && !heldOut) return all
-  const sides = heldOut ? { train: all.filter((row) => row.split !== 'test'), heldOut } : splitRows(all, split, seed)
-  const trained = new Set(sides.train)
-  const train = sets.flatMap((rows, i) =>
-    repeated(
-      rows.filter((row) => trained.has(row)),
-      weights?.[i] ?? 1,
-      deriveSeed(seed, 'weight', i),
-    ),
-  )
+  const rows = [...sets.flat(), ...(heldOut ?? [])]
+  let from = 0
+  const ranges = sets.map(({ length }): RowRange => [from, (from += length)])
+  const held: RowRange | undefined = heldOut && [from, rows.length]
+  const lists = rowLists(splitKeysOf(rows), ranges, { weights, heldOut: held, split, seed })
+  if (!weights && !heldOut) return sets.flat()
   return [
-    ...train.map((row): Row => ({ ...row, split: 'train' })),
-    ...sides.heldOut.map((row): Row => ({ ...row, split: 'test' })),
+    ...Array.from(lists.train, (number): Row => ({ ...rows[number]!, split: 'train' })),
+    ...Array.from(lists.heldOut, (number): Row => ({ ...rows[number]!, split: 'test' })),
   ]
-}
-
-/** Each row ⌊weight⌋ times, and as many as the rest asks for once more. */
-function repeated(rows: readonly Row[], weight: number, seed: number): Row[] {
-  const whole = Math.floor(weight)
-  const more = shuffle([...rows.keys()], seed).slice(0, Math.round(rows.length * (weight - whole)))
-  return [...Array.from({ length: whole }, () => rows).flat(), ...more.sort((a, b) => a - b).map((i) => rows[i]!)]
 }

@@ -34,11 +34,17 @@ export interface AnswerScorerOptions {
   readonly batchSize: number
 }
 
-/** `count` of the questions, the same for the same seed, in their order. */
-export function sampleQuestions(questions: readonly AskedQuestion[], count: number, seed: number): AskedQuestion[] {
-  const chosen = shuffle([...questions.keys()], deriveSeed(seed, 'eval')).slice(0, count)
-  return chosen.sort((a, b) => a - b).map((index) => questions[index]!)
+/** Places of `count` among so many questions, the same for the same seed, in their order. */
+export function sampleIndices(questions: number, count: number, seed: number): number[] {
+  const all = Array.from({ length: questions }, (_, place) => place)
+  return shuffle(all, deriveSeed(seed, 'eval'))
+    .slice(0, count)
+    .sort((a, b) => a - b)
 }
+
+/** `count` of the questions, the same for the same seed, in their order. */
+export const sampleQuestions = (questions: readonly AskedQuestion[], count: number, seed: number): AskedQuestion[] =>
+  sampleIndices(questions.length, count, seed).map((place) => questions[place]!)
 
 /** Whether answers to a question have that score. */
 const hasScore: Readonly<Record<ScoreMetric, (question: AskedQuestion) => boolean>> = {

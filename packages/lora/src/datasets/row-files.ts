@@ -1,0 +1,128 @@
+// The rows of a run's files, read as often as they are needed: only the row at hand is in memory.
+import { stat } from 'node:fs/promises'
+import { DatasetError, loadRows, streamRows, type Row, type RowOptions } from '@jora/data'
+import type { ResolveDatasetOptions } from '@jora/llama'
+import { datasetFiles } from './load-datasets'
+import type { RowRange } from './row-lists'
+
+/** What a file is to a run. */
+type Role = { readonly set: number } | 'heldOut' | 'mixed'
+
+/** A file, with what it was when it was first looked at; a pipe, which can be read once, with its rows. */
+interface RowFile {
+  readonly path: string
+  readonly role: Role
+  readonly bytes: number
+  readonly state: string
+  rows?: readonly Row[]
+}
+
+/** The files that a run's rows come from. */
+export interface RowFilesOptions {
+  /** One or several files or data sets of the Hub, with commas between. */
+  readonly dataset: string
+  /** Rows to hold out instead of a share, likewise. */
+  readonly evalDataset?: string | undefined
+  readonly mixFile?: string | undefined
+  /** How rows are read, but of the file of general rows. */
+  readonly reading: RowOptions
+  readonly hub: ResolveDatasetOptions
+  readonly evalSplits: readonly string[]
+}
+
+/** Told of reading. */
+export interface RowFilesWatch {
+  /** Given the bytes of every file, in order, while {@link RowFiles.each} reads. */
+  readonly onBytes?: ((bytes: Uint8Array) => void) | undefined
+  /** Rows of these roles alone are read; the others keep their numbers. */
+  readonly only?: ((role: Role) => boolean) | undefined
+}
+
+/** The rows of several files, numbered from 0: those of the data sets, then those to hold out, then general ones. */
+export class RowFiles {
+  readonly files: readonly RowFile[]
+  readonly #reading: RowOptions
+  /** Rows of each file, once all were read. */
+  readonly #counts: number[] = []
+
+  private constructor(files: readonly RowFile[], reading: RowOptions) {
+    ;[this.files, this.#reading] = [files, reading]
+  }
+
+  /** @throws DatasetError | HubError naming the file or data set that is not there */
+  static async open({ dataset, evalDataset, mixFile, reading, hub, evalSplits }: RowFilesOptions): Promise<RowFiles> {
+    const named: [Role, readonly string[]][] = []
+    for (const [set, files] of (await datasetFiles(dataset, hub)).entries()) named.push([{ set }, files])
+    if (evalDataset !== undefined)
+      named.push(['heldOut', (await datasetFiles(evalDataset, { ...hub, splits: evalSplits })).flat()])
+    if (mixFile !== undefined) named.push(['mixed', [mixFile]])
+    const files: RowFile[] = []
+    for (const [role, paths] of named) for (const path of paths) files.push({ path, role, ...(await lookedAt(path)) })
+    return new RowFiles(files, reading)
+  }
+
+  /** Bytes of the files. */
+  get bytes(): number {
+    return this.files.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /** The rows with their numbers. @throws DatasetError naming file and row */
+  async *each({ onBytes, only }: RowFilesWatch = {}): AsyncGenerator<readonly [row: Row, number: number]> {
+    let number = 0
+    for (const [i, file] of this.files.entries()) {
+      if (only && !only(file.role)) {
+        number += this.#counts[i] ?? 0
+        continue
+      }
+      const options = { ...(file.role === 'mixed' ? {} : this.#reading), ...(onBytes && { onBytes }) }
+      const first = number
+      if (file.state === '') file.rows ??= await loadRows(file.path, options)
+      for await (const row of file.rows ?? streamRows(file.path, options)) yield [row, number++]
+      this.#counts[i] = number - first
+    }
+  }
+
+  /** Numbers of the rows of a role, once all were read: none for a role that no file has. */
+  #range(isOf: (role: Role) => boolean): RowRange | undefined {
+    let [from, to, at] = [-1, -1, 0]
+    for (const [i, { role }] of this.files.entries()) {
+      const count = this.#counts[i] ?? 0
+      if (isOf(role)) {
+        if (from < 0) from = at
+        to = at + count
+      }
+      at += count
+    }
+    return from < 0 ? undefined : [from, to]
+  }
+
+  /** Rows of each data set. */
+  get sets(): RowRange[] {
+    const last = this.files.reduce((most, { role }) => (typeof role === 'object' ? Math.max(most, role.set) : most), -1)
+    return Array.from({ length: last + 1 }, (_, set) => this.#range((role) => typeof role === 'object' && role.set === set)!)
+  }
+
+  /** Rows to hold out. */
+  get heldOut(): RowRange | undefined {
+    return this.#range((role) => role === 'heldOut')
+  }
+
+  /** General rows. */
+  get mixed(): RowRange | undefined {
+    return this.#range((role) => role === 'mixed')
+  }
+
+  /** @throws DatasetError for a file that is another than when it was opened */
+  async checkUnchanged(): Promise<void> {
+    for (const { path, state } of this.files)
+      if (state !== (await lookedAt(path)).state)
+        throw new DatasetError({ file: path, problem: 'was changed while its rows were read; begin again' })
+  }
+}
+
+/** Bytes of a file, and what a change of it changes; of what is no regular file nothing is known. */
+async function lookedAt(path: string): Promise<{ bytes: number; state: string }> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) return { bytes: 0, state: '' }
+  return { bytes: found.size, state: `${found.dev}:${found.ino}:${found.size}:${found.mtimeMs}` }
+}

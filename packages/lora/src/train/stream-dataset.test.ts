@@ -1,0 +1,188 @@
+// Rows of files of any size: the same samples, the same run, wherever the samples are.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { samplesOf, type Sample } from '@jora/data'
+import { openModel, type OpenModel } from '@jora/llama'
+import {
+  generateAlpacaDataset,
+  JoraConfig,
+  streamDataset,
+  trainLora,
+  type JoraSettings,
+  type SampleList,
+  type StreamOptions,
+} from '../index'
+import { modelPath, setUp } from './train-lora-harness'
+
+setUp()
+
+const words = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve']
+const instructions = words.map((word, i) => ({
+  instruction: i % 3 === 0 ? 'Say it.' : `Say ${word} again`,
+  ...(i % 2 === 0 && { input: words[i % 4]! }),
+  output: `${word} `.repeat(1 + (i % 5)).trim(),
+}))
+const contexts = words.slice(0, 8).map((word, i) => ({
+  context: [{ text: `${word} is here` }, { text: `${words[i + 1]!} is there` }],
+  questions: [
+    { question: 'Where?', answer: word, documents: 1 },
+    { question: 'And?', answer: words[i + 1]! },
+  ],
+}))
+const conversations = words.map((word) => ({ prompt: `${word} `, completion: word }))
+
+let folder: string
+let model: OpenModel
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'jora-streamed-'))
+  model = await openModel(modelPath, { local: true })
+  const write = (name: string, rows: readonly unknown[]) =>
+    writeFile(join(folder, name), rows.map((row) => JSON.stringify(row)).join('\n'))
+  await write('instructions.jsonl', instructions)
+  await write('contexts.jsonl', contexts)
+  await write('completions.jsonl', conversations)
+  await writeFile(join(folder, 'instructions.json'), JSON.stringify(instructions))
+})
+afterAll(async () => {
+  await model[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+const configOf = (settings: Partial<JoraSettings> = {}) =>
+  new JoraConfig({
+    modelPath,
+    promptTemplate: 'raft',
+    maxSeqLength: 128,
+    batchSize: 2,
+    gradientAccumulationSteps: 1,
+    epochs: 2,
+    loraR: 4,
+    loraAlpha: 8,
+    learningRate: 0.01,
+    split: 0.75,
+    ...settings,
+  })
+
+const cacheDir = () => join(folder, 'cache')
+/** All in a file, whatever their size. */
+const fromFile = (files: string, config: JoraConfig, part: 'train' | 'test' = 'train', options: StreamOptions = {}) =>
+  streamDataset(named(files), part, config, model, { memoryBytes: 0, cacheDir: cacheDir(), ...options })
+const named = (files: string) =>
+  files
+    .split(',')
+    .map((file) => join(folder, file))
+    .join(',')
+
+const allOf = (of: SampleList): Promise<Sample[]> => {
+  const samples = samplesOf(of)
+  return samples.read(Array.from({ length: samples.length }, (_, i) => i))
+}
+
+const cases: readonly [string, string, Partial<JoraSettings>][] = [
+  ['instructions', 'instructions.jsonl', {}],
+  ['a JSON array', 'instructions.json', { split: 1 }],
+  ['what is too long left out', 'instructions.jsonl', { maxSeqLength: 80, onOverflow: 'drop' }],
+  ['what is too long cut', 'instructions.jsonl', { maxSeqLength: 80, onOverflow: 'truncate' }],
+  ['context trees', 'contexts.jsonl', { packing: 'tree' }],
+  ['contexts apart', 'contexts.jsonl', { packing: 'none' }],
+  ['contexts as they are packed best', 'contexts.jsonl', { packing: 'auto' }],
+  ['several files by weight', 'instructions.jsonl,completions.jsonl', { datasetWeights: '1.5,0.5' }],
+]
+
+describe.each(cases)('%s', (_name, files, settings) => {
+  test.each(['train', 'test'] as const)('%s: samples, counts, notes and hash are those of rows in memory', async (part) => {
+    const config = configOf(settings)
+    const held = await generateAlpacaDataset(named(files), part, config, model)
+    using streamed = await fromFile(files, config, part)
+    expect('tokensOf' in streamed.samples).toBe(true)
+    const { samples, heldOut, [Symbol.dispose]: _close, ...rest } = streamed
+    const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
+    expect(await allOf(samples)).toEqual(heldSamples)
+    expect(await allOf(heldOut)).toEqual(heldHeldOut)
+    expect(rest).toEqual(heldRest)
+    const [a, b] = [samplesOf(samples), samplesOf(heldSamples)]
+    for (let i = 0; i < a.length; i++)
+      for (const figure of ['tokensOf', 'targetsOf', 'reachOf', 'branchesOf', 'contextOf'] as const)
+        expect([figure, i, a[figure](i)]).toEqual([figure, i, b[figure](i)])
+  })
+})
+
+test('general rows, rows to hold out and questions to be answered are those of rows in memory', async () => {
+  const config = configOf({
+    alpacaMixFile: named('completions.jsonl'),
+    alpacaMix: 0.9,
+    evalDataset: named('contexts.jsonl'),
+    evalMetrics: ['exact_match'],
+    evalSamples: 5,
+    packing: 'auto',
+  })
+  const held = await generateAlpacaDataset(named('instructions.jsonl'), 'train', config, model)
+  using streamed = await fromFile('instructions.jsonl', config)
+  const { samples, heldOut, [Symbol.dispose]: _close, ...rest } = streamed
+  const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
+  expect(heldRest.questions).toHaveLength(5)
+  expect(await allOf(samples)).toEqual(heldSamples)
+  expect(await allOf(heldOut)).toEqual(heldHeldOut)
+  expect(rest).toEqual(heldRest)
+})
+
+describe.each([
+  ['instructions', 'instructions.jsonl', { lengthCurriculum: 'first' }],
+  ['context trees', 'contexts.jsonl', { packing: 'tree', gradientAccumulationSteps: 2 }],
+] as const)('a run on %s', (_name, files, settings) => {
+  test('leaves the same adapter from a file as from memory, stopped and gone on with too', async () => {
+    const config = configOf({ ...settings, saveEvery: 1 })
+    const bytesOf = (out: string) => readFile(join(out, 'adapter_model.safetensors'))
+    const events: string[][] = [[], []]
+    const out = [0, 1, 2].map((i) => join(folder, `${files}-${i}`)) as [string, string, string]
+    await trainLora(config, await generateAlpacaDataset(named(files), 'train', config, model), out[0], {
+      model,
+      onEvent: (event) => void (event.type === 'step' && events[0]!.push(`${event.loss}`)),
+    })
+    using streamed = await fromFile(files, config)
+    await trainLora(config, streamed, out[1], {
+      model,
+      onEvent: (event) => void (event.type === 'step' && events[1]!.push(`${event.loss}`)),
+    })
+    expect(events[1]).toEqual(events[0])
+    expect(await bytesOf(out[1])).toEqual(await bytesOf(out[0]))
+    const stop = new AbortController()
+    const { finished } = await trainLora(config, streamed, out[2], {
+      model,
+      signal: stop.signal,
+      onEvent: (event) => void (event.type === 'step' && event.step === 2 && stop.abort()),
+    })
+    expect(finished).toBe(false)
+    // What was prepared is there for whoever goes on.
+    const told: string[] = []
+    using again = await fromFile(files, config, 'train', { onPrepare: ({ stage }) => told.push(stage) })
+    await trainLora(config, again, out[2], { model, resume: 'auto' })
+    expect(await bytesOf(out[2])).toEqual(await bytesOf(out[0]))
+  })
+})
+
+test('prepared samples are used again until a row, a setting or the tokenizer changes', async () => {
+  const root = join(folder, 'again')
+  const stages = async (config: JoraConfig) => {
+    const told = new Set<string>()
+    using _dataset = await fromFile('instructions.jsonl', config, 'train', {
+      cacheDir: root,
+      onPrepare: ({ stage }) => void told.add(stage),
+    })
+    return [...told]
+  }
+  expect(await stages(configOf())).toEqual(['reading', 'tokenising'])
+  expect(await stages(configOf())).toEqual(['reading'])
+  expect(await stages(configOf({ learningRate: 0.5 }))).toEqual(['reading'])
+  expect(await stages(configOf({ seed: 7 }))).toEqual(['reading', 'tokenising'])
+  expect(await readdir(root)).toHaveLength(2)
+  const text = await readFile(named('instructions.jsonl'), 'utf8')
+  await writeFile(named('instructions.jsonl'), text.replace('again', 'twice'))
+  try {
+    expect(await stages(configOf())).toEqual(['reading', 'tokenising'])
+  } finally {
+    await writeFile(named('instructions.jsonl'), text)
+  }
+})
