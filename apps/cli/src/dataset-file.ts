@@ -2,11 +2,12 @@
 import { stat } from 'node:fs/promises'
 import { DatasetError, type Row, type RowOptions } from '@jora/data'
 import type { DownloadEvent } from '@jora/llama'
-import { checkDatasets, loadDatasets } from '@jora/lora'
+import { checkDatasets, loadDatasets, type StreamOptions } from '@jora/lora'
 import { required, text, type Flag } from './flags/flag'
 import { settingFlags } from './flags/setting-flags'
 import type { Io } from './io'
 import { downloadLine } from './ui/download-line'
+import { prepareLine } from './ui/prepare-line'
 
 /** Several are one text, with commas between. */
 export const datasetFlag: Flag<string> = {
@@ -41,6 +42,19 @@ export async function whileFetching<T>(
   const line = downloadLine(io)
   try {
     return await use(line.show)
+  } finally {
+    line.clear()
+  }
+}
+
+/** Shows what is fetched and how far it is prepared, as long as `use` takes. */
+export async function whilePreparing<T>(
+  io: Io,
+  use: (told: Pick<StreamOptions, 'onDownload' | 'onPrepare'>) => Promise<T>,
+): Promise<T> {
+  const line = prepareLine(io)
+  try {
+    return await whileFetching(io, (onDownload) => use({ onDownload, onPrepare: line.show }))
   } finally {
     line.clear()
   }

@@ -4,6 +4,7 @@ export * from './portable'
 export {
   loadChecked,
   loadRows,
+  streamChecked,
   streamRows,
   loadTokenizer,
   readBytes,

@@ -14,6 +14,7 @@ export {
 } from './rows/dataset'
 export { Numbers } from './prepare/numbers'
 export { concatenated, drawMixed, prepareRows, type PreparedRows, type PrepareRowsOptions } from './prepare/prepared'
+export { RowAdder, type LearnedRow } from './prepare/learned-rows'
 export { RowKeys } from './prepare/row-keys'
 export { packings, type DatasetStatistics, type OverflowPolicy, type Packing } from './prepare/terms'
 export { TokenisedRows, type SampleSink, type TokeniseOptions } from './prepare/tokenised-rows'
@@ -212,8 +213,7 @@ export { checkJudged, checkPair, type JudgedRow, type PreferencePair } from './p
 export {
   prepareJudged,
   preparePairs,
-  treeOfTwo,
   type PreferenceOptions,
-  type PreferenceSample,
   type PreparedPreferences,
 } from './preference/samples'
+export { treeOfTwo, type PreferenceSample } from './preference/two'

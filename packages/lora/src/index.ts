@@ -10,8 +10,9 @@ export {
   type SavedProgress,
 } from './runs/checkpoint'
 export { samplesDir } from './datasets/sample-cache'
-export { streamDataset, type PrepareEvent, type StreamedDataset, type StreamOptions } from './train/stream-dataset'
-export { columnsOf, evalSplits, generateAlpacaDataset, type DatasetOptions, type JoraDataset } from './train/dataset'
+export { streamDataset, type PrepareEvent, type StreamedDataset, type StreamOptions } from './datasets/stream-dataset'
+export { columnsOf, evalSplits, type DatasetOptions, type JoraDataset } from './datasets/options'
+export { generateAlpacaDataset } from './train/dataset'
 export {
   checkDatasets,
   datasetNames,

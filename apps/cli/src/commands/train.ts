@@ -6,11 +6,11 @@ import {
   bestCheckpoint,
   checkDataParallel,
   ConfigError,
-  generateAlpacaDataset,
   JoraConfig,
   listCheckpoints,
   rankNote,
   stepsOfRun,
+  streamDataset,
   templateOfRun,
   trainLora,
   type DoneEvent,
@@ -19,7 +19,7 @@ import {
 import type { Device } from '@jora/tensor'
 import { MeshDevice, parseMesh } from '@jora/shard'
 import { oursOf } from '../config-import/translate'
-import { checkDataset, checkFile, whileFetching } from '../dataset-file'
+import { checkDataset, checkFile, whilePreparing } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
@@ -75,9 +75,7 @@ async function train(
   const device = await openDeviceFor(values, session)
   const io = speaking(device, session)
   const explained = values.explain ? explainTo(device, io) : () => {}
-  const dataset = await whileFetching(io, (onDownload) =>
-    generateAlpacaDataset(values.dataset, 'train', config, model, { onDownload }),
-  )
+  using dataset = await whilePreparing(io, (told) => streamDataset(values.dataset, 'train', config, model, told))
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)

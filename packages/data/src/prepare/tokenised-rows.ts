@@ -2,6 +2,7 @@
 
 import { DatasetError, type RowOrigin } from '../errors'
 import type { PromptTemplate } from '../prompt/template'
+import { tokenizeTwo, treeOfTwo, type PreferenceSample, type TwoAnswers } from '../preference/two'
 import { tokenizeTree, tokenizeTurns } from '../prompt/tokenize'
 import type { DatasetStatistics, OverflowPolicy } from './terms'
 import type { Row } from '../rows/row-formats'
@@ -90,6 +91,33 @@ export class TokenisedRows {
       this.#count('samples', number, 1)
       this.#store(number, { ...whole, ...fitting })
     }
+  }
+
+  /**
+   * Tokenises two answers to a prompt, as a tree of both.
+   * @throws DatasetError on a row that cannot be tokenised
+   */
+  addTwo(two: TwoAnswers, number: number): void {
+    const { tokenizer, maxSeqLength, onOverflow } = this.#options
+    this.#count('first', number, this.#sink.length)
+    const both = ofRow(two.first, () => tokenizeTwo(two, tokenizer, this.#options))
+    const longest = Math.max(...both.map(({ ids }) => ids.length))
+    const [first, second] = both.map((each) => ({
+      ...each,
+      ids: each.ids.slice(0, maxSeqLength),
+      labels: each.labels.slice(0, maxSeqLength),
+    })) as [Sample, Sample]
+    if (longest > maxSeqLength) {
+      if (onOverflow === 'error') this.#note(two.first, number, longest)
+      if (onOverflow !== 'truncate' || countTargets(first) === 0 || countTargets(second) === 0)
+        return this.#count('dropped', number, 1)
+      this.#count('truncated', number, 1)
+    }
+    const sample: PreferenceSample = { ...treeOfTwo(first, second), row: two.first.origin?.row ?? 0, sign: two.sign }
+    this.#count('samples', number, 1)
+    this.#count('separate', number, first.ids.length + second.ids.length)
+    this.#count('targets', number, countTargets(sample))
+    this.#store(number, sample)
   }
 
   #store(number: number, sample: Sample): void {

@@ -3,6 +3,13 @@
 import { DatasetError } from '../errors'
 import type { JsonRecord } from './json'
 
+/** Bytes of a file, read by range. */
+export interface ByteRanges {
+  readonly byteLength: number
+  /** The bytes from `from` up to, without, `to` (default: the end). */
+  slice(from: number, to?: number): ArrayBuffer | Promise<ArrayBuffer>
+}
+
 export interface ParquetRows {
   columns: string[]
   /** A row group in memory at a time. */
@@ -10,14 +17,17 @@ export interface ParquetRows {
 }
 
 /** @throws DatasetError when it is not a Parquet file, damaged, or packed in a way that is not known */
-export async function parquetRows(bytes: Uint8Array<ArrayBuffer>, file: string): Promise<ParquetRows> {
+export async function parquetRows(bytes: Uint8Array<ArrayBuffer> | ByteRanges, file: string): Promise<ParquetRows> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
     import('hyparquet'),
     import('hyparquet-compressors'),
   ])
   const damaged = (error: unknown): DatasetError =>
     new DatasetError({ file, problem: `is not a Parquet file that can be read: ${(error as Error).message}` })
-  const source = { byteLength: bytes.length, slice: (from: number, to?: number) => bytes.slice(from, to).buffer }
+  const source: ByteRanges =
+    bytes instanceof Uint8Array
+      ? { byteLength: bytes.length, slice: (from, to) => bytes.slice(from, to).buffer }
+      : bytes
   const metadata = await parquetMetadataAsync(source).catch((error: unknown) => {
     throw damaged(error)
   })

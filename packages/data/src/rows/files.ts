@@ -1,14 +1,15 @@
 // Reading texts, rows and tokenizers from disk.
 
 import { createReadStream } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError, type RowOrigin } from '../errors'
 import { decodeText, decodeWhole } from '../records/decode'
-import { valueOf } from '../records/records'
+import { parquetRows } from '../records/parquet'
+import { valueOf, type RecordItem } from '../records/records'
 import type { Row } from './row-formats'
 import { readRows, type RowOptions } from './rows'
-import { recordsOfFile } from './sources'
+import { parquetRecords, recordsOfFile } from './sources'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import { parseTokenizer, tokenizerFileNames, type TokenizerFiles } from '../tokenizer/tokenizer-files'
 
@@ -30,6 +31,28 @@ export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): A
     const problems: Record<string, string> = { ENOENT: 'no such file', EISDIR: 'is a folder; expected a file' }
     throw new DatasetError({ file, problem: problems[String(error.code)] ?? error.message })
   }
+}
+
+/** The records of a file one by one; of a Parquet file a row group is in memory, and of a table of cells all of it. */
+async function* recordsIn(file: string, options?: ReadOptions): AsyncGenerator<RecordItem> {
+  const found = /\.parquet$/i.test(file) ? await stat(file).catch(() => undefined) : undefined
+  if (!found?.isFile()) {
+    yield* recordsOfFile(readBytes(file, options), file)
+    return
+  }
+  // It is read by range, which tells nobody its bytes in order.
+  if (options?.onBytes) for await (const _ of readBytes(file, options));
+  await using handle = await open(file)
+  const slice = async (from: number, to = found.size): Promise<ArrayBuffer> => {
+    const bytes = new Uint8Array(to - from)
+    for (let done = 0; done < bytes.length;) {
+      const { bytesRead } = await handle.read(bytes, done, bytes.length - done, from + done)
+      if (bytesRead === 0) throw new DatasetError({ file, problem: 'was cut while it was read' })
+      done += bytesRead
+    }
+    return bytes.buffer
+  }
+  yield* parquetRecords(await parquetRows({ byteLength: found.size, slice }, file), file)
 }
 
 /**
@@ -74,11 +97,12 @@ export async function loadRows(file: string, options?: ReadOptions & RowOptions)
 }
 
 /**
- * The rows of a dataset file one by one, as {@link loadRows} reads them: of JSON and JSONL only the row at hand is in memory.
+ * The rows of a dataset file one by one, as {@link loadRows} reads them: of JSON and JSONL only the row at hand is in
+ * memory, of Parquet a row group.
  * @throws DatasetError when it is missing, not text, or has a bad row
  */
 export const streamRows = (file: string, options?: ReadOptions & RowOptions): AsyncGenerator<Row> =>
-  readRows(recordsOfFile(readBytes(file, options), file), file, options)
+  readRows(recordsIn(file, options), file, options)
 
 /**
  * Reads a file of preferences, each row checked by `check`.
@@ -90,11 +114,23 @@ export async function loadChecked<R>(
   options?: ReadOptions,
 ): Promise<R[]> {
   const rows: R[] = []
-  for await (const item of recordsOfFile(readBytes(file, options), file)) {
-    const { value, origin } = valueOf(item)
-    rows.push(check(value, origin))
-  }
+  for await (const row of streamChecked(file, check, options)) rows.push(row)
   return rows
+}
+
+/**
+ * The rows of a file of preferences one by one, as {@link loadChecked} reads them.
+ * @throws DatasetError when it is missing, not text, or has a bad row
+ */
+export async function* streamChecked<R>(
+  file: string,
+  check: (value: unknown, origin: RowOrigin) => R,
+  options?: ReadOptions,
+): AsyncGenerator<R> {
+  for await (const item of recordsIn(file, options)) {
+    const { value, origin } = valueOf(item)
+    yield check(value, origin)
+  }
 }
 
 /**

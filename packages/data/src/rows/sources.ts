@@ -3,11 +3,17 @@
 import { wholeBytes } from '../documents/formats/bytes'
 import { parseTable } from '../raft/table'
 import { decodeText, decodeWhole } from '../records/decode'
-import { parquetRows } from '../records/parquet'
+import { parquetRows, type ParquetRows } from '../records/parquet'
 import { readItems, type RecordItem } from '../records/records'
 
 /** Whether a file is read as a table of columns, by the end of its name. */
 export const isTableFile = (file: string): boolean => /\.(parquet|csv|tsv|tab)$/i.test(file)
+
+/** The rows of a Parquet file with their places. */
+export async function* parquetRecords({ rows }: ParquetRows, file: string): AsyncGenerator<RecordItem> {
+  let row = 0
+  for await (const value of rows) yield { origin: { file, row: ++row }, value }
+}
 
 /**
  * The records of a file, by the end of its name; what is not a table is JSON.
@@ -16,9 +22,7 @@ export const isTableFile = (file: string): boolean => /\.(parquet|csv|tsv|tab)$/
  */
 export async function* recordsOfFile(bytes: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<RecordItem> {
   if (/\.parquet$/i.test(file)) {
-    const { rows } = await parquetRows(await wholeBytes(bytes, file), file)
-    let row = 0
-    for await (const value of rows) yield { origin: { file, row: ++row }, value }
+    yield* parquetRecords(await parquetRows(await wholeBytes(bytes, file), file), file)
   } else if (/\.(csv|tsv|tab)$/i.test(file)) {
     const { header, rows } = parseTable(await decodeWhole(bytes, file), file)
     for (const [i, cells] of rows.entries())

@@ -1,9 +1,35 @@
 // The rows of a run's files, read as often as they are needed: only the row at hand is in memory.
 import { stat } from 'node:fs/promises'
-import { DatasetError, loadRows, streamRows, type Row, type RowOptions } from '@jora/data'
+import {
+  checkJudged,
+  checkPair,
+  DatasetError,
+  streamChecked,
+  streamRows,
+  type LearnedRow,
+  type ReadOptions,
+  type RowOptions,
+} from '@jora/data'
 import type { ResolveDatasetOptions } from '@jora/llama'
 import { datasetFiles } from './load-datasets'
+import type { ObjectiveName } from '../train/objectives/objective'
 import type { RowRange } from './row-lists'
+
+type Reader = (file: string, options: ReadOptions & RowOptions) => AsyncGenerator<LearnedRow>
+
+async function* pairs(file: string, options: ReadOptions): AsyncGenerator<LearnedRow> {
+  for await (const { chosen, rejected } of streamChecked(file, checkPair, options)) yield { row: chosen, rejected }
+}
+
+/** How the rows of a file are read, by what is learned of them. */
+const readers: Readonly<Record<ObjectiveName, Reader>> = {
+  sft: async function* (file, options) {
+    for await (const row of streamRows(file, options)) yield { row }
+  },
+  dpo: pairs,
+  orpo: pairs,
+  kto: (file, options) => streamChecked(file, checkJudged, options),
+}
 
 /** What a file is to a run. */
 type Role = { readonly set: number } | 'heldOut' | 'mixed'
@@ -14,7 +40,7 @@ interface RowFile {
   readonly role: Role
   readonly bytes: number
   readonly state: string
-  rows?: readonly Row[]
+  rows?: readonly LearnedRow[]
 }
 
 /** The files that a run's rows come from. */
@@ -24,6 +50,8 @@ export interface RowFilesOptions {
   /** Rows to hold out instead of a share, likewise. */
   readonly evalDataset?: string | undefined
   readonly mixFile?: string | undefined
+  /** What is learned of the rows (default: answers). */
+  readonly objective?: ObjectiveName | undefined
   /** How rows are read, but of the file of general rows. */
   readonly reading: RowOptions
   readonly hub: ResolveDatasetOptions
@@ -42,15 +70,17 @@ export interface RowFilesWatch {
 export class RowFiles {
   readonly files: readonly RowFile[]
   readonly #reading: RowOptions
+  readonly #reader: Reader
   /** Rows of each file, once all were read. */
   readonly #counts: number[] = []
 
-  private constructor(files: readonly RowFile[], reading: RowOptions) {
-    ;[this.files, this.#reading] = [files, reading]
+  private constructor(files: readonly RowFile[], reading: RowOptions, reader: Reader) {
+    ;[this.files, this.#reading, this.#reader] = [files, reading, reader]
   }
 
   /** @throws DatasetError | HubError naming the file or data set that is not there */
-  static async open({ dataset, evalDataset, mixFile, reading, hub, evalSplits }: RowFilesOptions): Promise<RowFiles> {
+  static async open({ dataset, evalDataset, mixFile, objective, ...options }: RowFilesOptions): Promise<RowFiles> {
+    const { reading, hub, evalSplits } = options
     const named: [Role, readonly string[]][] = []
     for (const [set, files] of (await datasetFiles(dataset, hub)).entries()) named.push([{ set }, files])
     if (evalDataset !== undefined)
@@ -58,7 +88,7 @@ export class RowFiles {
     if (mixFile !== undefined) named.push(['mixed', [mixFile]])
     const files: RowFile[] = []
     for (const [role, paths] of named) for (const path of paths) files.push({ path, role, ...(await lookedAt(path)) })
-    return new RowFiles(files, reading)
+    return new RowFiles(files, reading, readers[objective ?? 'sft'])
   }
 
   /** Bytes of the files. */
@@ -67,7 +97,7 @@ export class RowFiles {
   }
 
   /** The rows with their numbers. @throws DatasetError naming file and row */
-  async *each({ onBytes, only }: RowFilesWatch = {}): AsyncGenerator<readonly [row: Row, number: number]> {
+  async *each({ onBytes, only }: RowFilesWatch = {}): AsyncGenerator<readonly [row: LearnedRow, number: number]> {
     let number = 0
     for (const [i, file] of this.files.entries()) {
       if (only && !only(file.role)) {
@@ -76,8 +106,14 @@ export class RowFiles {
       }
       const options = { ...(file.role === 'mixed' ? {} : this.#reading), ...(onBytes && { onBytes }) }
       const first = number
-      if (file.state === '') file.rows ??= await loadRows(file.path, options)
-      for await (const row of file.rows ?? streamRows(file.path, options)) yield [row, number++]
+      // A pipe is read once.
+      const isKept = file.state === '' && file.rows === undefined
+      const kept: LearnedRow[] = []
+      for await (const row of file.rows ?? this.#reader(file.path, options)) {
+        if (isKept) kept.push(row)
+        yield [row, number++]
+      }
+      if (isKept) file.rows = kept
       this.#counts[i] = number - first
     }
   }

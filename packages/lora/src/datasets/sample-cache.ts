@@ -41,6 +41,12 @@ export async function isCached(root: string, key: string): Promise<boolean> {
 export async function writeCached(root: string, key: string, fill: (folder: string) => Promise<void>): Promise<string> {
   await mkdir(root, { recursive: true })
   await removeTemporaries(root, isKey, { idleMs })
-  await writeFolderAtomic(join(root, key), fill)
-  return join(root, key)
+  const folder = join(root, key)
+  try {
+    await writeFolderAtomic(folder, fill, { onlyEmpty: true })
+  } catch (error) {
+    // Another process, as of the same job, was first.
+    if (!(await isCached(root, key))) throw error
+  }
+  return folder
 }

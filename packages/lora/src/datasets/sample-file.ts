@@ -145,23 +145,28 @@ export async function readNumbers<A extends Int32Array | Float64Array>(
 
 /** Samples in the files of a folder; close them when done. */
 export class SampleFile implements Samples, Disposable {
-  readonly arePreferences = false
+  readonly arePreferences: boolean
   readonly #file: SharedFile
   readonly #ends: Float64Array
   readonly #columns: Readonly<Record<Figure, Int32Array>>
 
-  private constructor(file: SharedFile, ends: Float64Array, columns: Readonly<Record<Figure, Int32Array>>) {
-    ;[this.#file, this.#ends, this.#columns] = [file, ends, columns]
+  private constructor(
+    file: SharedFile,
+    ends: Float64Array,
+    columns: Readonly<Record<Figure, Int32Array>>,
+    arePreferences: boolean,
+  ) {
+    ;[this.#file, this.#ends, this.#columns, this.arePreferences] = [file, ends, columns, arePreferences]
   }
 
   /** @throws Node's error when a file is missing; DatasetError when they are not those of one writer */
-  static async open(folder: string): Promise<SampleFile> {
+  static async open(folder: string, arePreferences: boolean): Promise<SampleFile> {
     const ends = await readNumbers(join(folder, 'ends.bin'), Float64Array)
     const columns: [Figure, Int32Array][] = []
     for (const name of figures) columns.push([name, await readNumbers(join(folder, `${name}.bin`), Int32Array)])
     const file = SharedFile.open(join(folder, samplesFile))
     if (file.length === (ends.at(-1) ?? 0) * wordBytes && columns.every(([, column]) => column.length === ends.length))
-      return new SampleFile(file, ends, Object.fromEntries(columns) as Record<Figure, Int32Array>)
+      return new SampleFile(file, ends, Object.fromEntries(columns) as Record<Figure, Int32Array>, arePreferences)
     file.close()
     throw new DatasetError({ file: folder, problem: 'the prepared samples are not whole; remove the folder' })
   }

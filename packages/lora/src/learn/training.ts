@@ -1,6 +1,6 @@
 // Training on the contexts, from where an earlier call stopped.
 import type { Device } from '@jora/tensor'
-import { generateAlpacaDataset } from '../train/dataset'
+import { streamDataset } from '../datasets/stream-dataset'
 import { stepsOfRun, trainLora } from '../train/train-lora'
 import type { StageContext, TrainFigures } from './options'
 
@@ -10,7 +10,7 @@ export async function trainStage(
   device: Device,
 ): Promise<TrainFigures> {
   const started = performance.now()
-  const dataset = await generateAlpacaDataset(path('contexts'), 'train', config, model)
+  using dataset = await streamDataset(path('contexts'), 'train', config, model, { signal })
   onTrain?.({ type: 'begin', totalSteps: stepsOfRun(config, dataset) })
   let heldOutLoss: number | null = null
   const {

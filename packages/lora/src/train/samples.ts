@@ -5,7 +5,6 @@ import {
   requireEos,
   type AskedQuestion,
   type DatasetStatistics,
-  type PreparedPreferences,
   type PromptTemplate,
   type Row,
   type Sample,
@@ -78,18 +77,3 @@ export function samplesFromRows(
     tokenizer,
   }
 }
-
-/** Preferences as what is trained on, or, of the 'test' split, evaluated; a pair shares its prompt, as a tree. */
-export const preferenceSamples = (
-  { train, heldOut, prompt, statistics }: PreparedPreferences,
-  part: 'train' | 'test',
-  tokenizer: Tokenizer,
-): JoraSamples => ({
-  samples: part === 'train' ? train : heldOut,
-  heldOut: part === 'train' ? heldOut : [],
-  packing: 'tree',
-  prompt,
-  statistics,
-  notes: [],
-  tokenizer,
-})

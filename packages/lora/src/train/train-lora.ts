@@ -25,7 +25,7 @@ import {
   removeUnfinishedCheckpoints,
   saveCheckpoint,
 } from '../runs/checkpoint'
-import type { JoraDataset } from './dataset'
+import type { JoraDataset } from '../datasets/options'
 import type { SampleList } from './samples'
 import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'

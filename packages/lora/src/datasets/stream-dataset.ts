@@ -14,6 +14,7 @@ import {
   prepareRows,
   questionsOf,
   requireEos,
+  RowAdder,
   RowKeys,
   TokenisedRows,
   unusedKeysNote,
@@ -29,15 +30,15 @@ import {
 import type { ModelDescription } from '@jora/llama'
 import { writeJsonAtomic } from '@jora/tensor/files'
 import packageJson from '../../package.json' with { type: 'json' }
-import { takenApart } from '../datasets/apart-samples'
-import { RowFiles } from '../datasets/row-files'
-import { rowLists } from '../datasets/row-lists'
-import { cacheKey, isCached, samplesDir, tokenizerDigest, writeCached } from '../datasets/sample-cache'
-import { readNumbers, SampleFile, SampleFileWriter, writeNumbers } from '../datasets/sample-file'
+import { takenApart } from './apart-samples'
+import { RowFiles } from './row-files'
+import { rowLists } from './row-lists'
+import { cacheKey, isCached, samplesDir, tokenizerDigest, writeCached } from './sample-cache'
+import { readNumbers, SampleFile, SampleFileWriter, writeNumbers } from './sample-file'
 import type { JoraConfig } from '../settings/jora-config'
-import { columnsOf, evalSplits, type DatasetOptions, type JoraDataset } from './dataset'
-import type { SampleList } from './samples'
-import { sampleIndices } from './watch/answer-scores'
+import { columnsOf, evalSplits, type DatasetOptions, type JoraDataset } from './options'
+import type { SampleList } from '../train/samples'
+import { sampleIndices } from '../train/watch/answer-scores'
 
 /** How far the preparing of rows has come. */
 export interface PrepareEvent {
@@ -113,21 +114,44 @@ class SampleStore implements SampleSink {
  * tokenised. The samples, their order and the run are the same wherever the samples are.
  * @throws DatasetError naming file, row and key; ConfigError or an error of `openModel` when the model cannot be used
  */
-export async function streamDataset(
+export const streamDataset = (
   path: string,
   part: 'train' | 'test',
   config: JoraConfig,
   model: Pick<ModelDescription, 'tokenizer' | 'config' | 'ref' | 'gguf'>,
-  options: StreamOptions = {},
+  { memoryBytes = defaultMemoryBytes, cacheDir = samplesDir(), ...options }: StreamOptions = {},
+): Promise<StreamedDataset> =>
+  prepareFiles(path, part, config, model, options, {
+    memoryBytes,
+    cacheDir,
+    tokenizerDigest: () => tokenizerDigest(model),
+  })
+
+/** Where samples go that are too many for memory. */
+interface SampleRoom {
+  readonly memoryBytes: number
+  readonly cacheDir: string
+  readonly tokenizerDigest: () => Promise<string>
+}
+
+/** Prepares the rows of files; without `room` all samples stay in memory. @throws what {@link streamDataset} throws */
+export async function prepareFiles(
+  path: string,
+  part: 'train' | 'test',
+  config: JoraConfig,
+  model: Pick<ModelDescription, 'tokenizer' | 'config'>,
+  options: Omit<StreamOptions, 'cacheDir' | 'memoryBytes'>,
+  room?: SampleRoom,
 ): Promise<StreamedDataset> {
   const { settings } = config
-  const { onDownload, signal, memoryBytes = defaultMemoryBytes, cacheDir = samplesDir() } = options
+  const { onDownload, signal } = options
+  const isPreference = (settings.objective ?? 'sft') !== 'sft'
   requireEos(model.tokenizer)
   const preparing = checkedOptions({
     tokenizer: model.tokenizer,
     template: settings.promptTemplate,
     contextTemplate: settings.contextTemplate,
-    packing: settings.packing,
+    packing: isPreference ? ('tree' as const) : settings.packing,
     maxSeqLength: settings.maxSeqLength,
     onOverflow: settings.onOverflow,
     split: settings.split,
@@ -140,6 +164,7 @@ export async function streamDataset(
     dataset: path,
     evalDataset: settings.evalDataset,
     mixFile: settings.alpacaMixFile,
+    objective: settings.objective,
     reading: { columns: columnsOf(settings.columns), onUnusedKey: (key) => void unused.add(key) },
     hub: { onProgress: onDownload, signal },
     evalSplits,
@@ -151,7 +176,7 @@ export async function streamDataset(
   const keys = new RowKeys()
   let first: RowOrigin | undefined
   const reading = told('reading')
-  for await (const [row] of files.each({
+  for await (const [{ row }] of files.each({
     onBytes: (bytes) => {
       hash.update(bytes)
       reading(bytes)
@@ -161,6 +186,7 @@ export async function streamDataset(
     first ??= row.origin
     keys.add(row)
   }
+  if (keys.length === 0) throw new DatasetError({ file: path, problem: 'the dataset is empty; expected at least one row' })
   const digest = hash.digest('hex')
   const { sets, heldOut, mixed } = files
   const weights = settings.datasetWeights?.split(',').map(Number)
@@ -174,17 +200,20 @@ export async function streamDataset(
     const { columns } = settings
     // A chat template may write today's date into prompts.
     const day = prompt.time?.slice(0, 10)
-    return cacheKey([packageJson.version, digest, read, await tokenizerDigest(model), decides, columns, weights, day, asked])
+    return cacheKey([packageJson.version, digest, read, await room?.tokenizerDigest(), decides, columns, weights, day, asked, settings.objective])
   }
 
-  const store = new SampleStore(memoryBytes)
+  const store = new SampleStore(room?.memoryBytes ?? Infinity)
   const tokenised = new TokenisedRows({ ...preparing, template: prompt }, keys.length, store)
   async function* work(): AsyncGenerator<void, PreparedRows> {
     const isUsed = new Uint8Array(keys.length)
+    const isHeldOut = new Uint8Array(keys.length)
+    for (const number of lists.heldOut) isHeldOut[number] = 1
+    const adder = new RowAdder(tokenised, (number) => isHeldOut[number] === 1)
     for (const list of [lists.train, lists.heldOut]) for (const number of list) isUsed[number] = 1
     const onBytes = told('tokenising')
     for await (const [row, number] of files.each({ onBytes, only: (role) => role !== 'mixed' })) {
-      if (isUsed[number] === 1) tokenised.add(row, number)
+      if (isUsed[number] === 1) adder.add(row, number)
       yield
     }
     const [from, to] = mixed ?? [0, 0]
@@ -193,25 +222,26 @@ export async function streamDataset(
     isUsed.fill(0)
     for (const number of drawn) isUsed[number] = 1
     for await (const [row, number] of files.each({ onBytes, only: (role) => role === 'mixed' })) {
-      if (isUsed[number] === 1) tokenised.add(row, number)
+      if (isUsed[number] === 1) adder.add(row, number)
       yield
     }
+    adder.end()
     await files.checkUnchanged()
     return prepareRows(tokenised, {
       train: concatenated(lists.train, drawn),
       heldOut: lists.heldOut,
-      packing: settings.packing,
+      packing: preparing.packing,
       maxSeqLength: settings.maxSeqLength,
       file: first?.file,
       rowCount: lists.train.length,
-      contextOf: (row) => keys.contextOf(row),
+      contextOf: (row) => (isPreference ? undefined : keys.contextOf(row)),
     })
   }
   const finished = async ({ packing, statistics, heldOutRows }: PreparedRows): Promise<Prepared> => ({
     packing,
     prompt,
     statistics,
-    notes: [...(part === 'train' ? lists.notes : []), ...unusedKeysNote(unused)],
+    notes: isPreference ? [] : [...(part === 'train' ? lists.notes : []), ...unusedKeysNote(unused)],
     questions: asked === 0 ? [] : await questionsAsked(files, heldOutRows, { ...preparing, template: prompt, asked }),
   })
   const dataset = <List extends SampleList>(prepared: Prepared, train: List, held: List, close = () => {}) => ({
@@ -234,7 +264,7 @@ export async function streamDataset(
   }
   const fromFile = async (folder: string): Promise<StreamedDataset> => {
     const prepared = await readPrepared(folder)
-    const samples = await SampleFile.open(folder)
+    const samples = await SampleFile.open(folder, isPreference)
     const side = async (name: 'train' | 'heldOut'): Promise<Samples> => {
       const chosen = await readNumbers(join(folder, `${name}.bin`), Int32Array)
       return prepared.packing === 'tree' ? new ChosenSamples(samples, chosen) : await takenApart(samples, chosen)
@@ -244,9 +274,9 @@ export async function streamDataset(
 
   try {
     // What an earlier run prepared is as good; rows that fit into memory are made again as fast.
-    if (Number.isFinite(memoryBytes) && files.bytes > memoryBytes / 16) {
+    if (room && files.bytes > room.memoryBytes / 16) {
       const name = await key()
-      if (await isCached(cacheDir, name)) return await fromFile(join(cacheDir, name))
+      if (await isCached(room.cacheDir, name)) return await fromFile(join(room.cacheDir, name))
     }
     const rows = await advance(() => store.isFull)
     if (rows) {
@@ -256,7 +286,8 @@ export async function streamDataset(
         )
       return dataset<readonly Sample[]>(await finished(rows), of(rows.train), of(rows.heldOut))
     }
-    const folder = await writeCached(cacheDir, await key(), async (temporary) => {
+    if (!room) throw new Error('samples were too many for a memory without a limit')
+    const folder = await writeCached(room.cacheDir, await key(), async (temporary) => {
       const file = new SampleFileWriter(temporary)
       try {
         store.moveTo(file)
@@ -317,7 +348,7 @@ async function questionsAsked(
 ): Promise<AskedQuestion[]> {
   const wanted = new Set(rows)
   async function* fitting(): AsyncGenerator<AskedQuestion> {
-    for await (const [row, number] of files.each()) {
+    for await (const [{ row }, number] of files.each()) {
       if (!wanted.has(number)) continue
       for (const question of questionsOf(row, tokenizer, { template, vocabSize }))
         if (question.contextLength + question.prompt.length < maxSeqLength) yield question

@@ -3,18 +3,21 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { samplesOf, type Sample } from '@jora/data'
+import { checkJudged, checkPair, loadChecked, loadRows, prepareJudged, preparePairs, samplesOf, type Sample } from '@jora/data'
 import { openModel, type OpenModel } from '@jora/llama'
 import {
   generateAlpacaDataset,
   JoraConfig,
+  loadDatasets,
+  mixDatasets,
+  samplesFromRows,
   streamDataset,
   trainLora,
   type JoraSettings,
   type SampleList,
   type StreamOptions,
 } from '../index'
-import { modelPath, setUp } from './train-lora-harness'
+import { modelPath, setUp } from '../train/train-lora-harness'
 
 setUp()
 
@@ -43,6 +46,14 @@ beforeAll(async () => {
   await write('instructions.jsonl', instructions)
   await write('contexts.jsonl', contexts)
   await write('completions.jsonl', conversations)
+  await write(
+    'pairs.jsonl',
+    words.map((word, i) => ({ prompt: `Say ${words[i % 9]!}.`, chosen: word, rejected: `not ${word}` })),
+  )
+  await write(
+    'judged.jsonl',
+    words.map((word, i) => ({ prompt: `Say ${words[i % 9]!}.`, completion: word, label: i % 3 > 0 })),
+  )
   await writeFile(join(folder, 'instructions.json'), JSON.stringify(instructions))
 })
 afterAll(async () => {
@@ -75,6 +86,19 @@ const named = (files: string) =>
     .map((file) => join(folder, file))
     .join(',')
 
+/** The samples of rows that are all in memory. */
+async function inMemory(files: string, part: 'train' | 'test', config: JoraConfig) {
+  const { evalDataset, datasetWeights, alpacaMixFile, split, seed } = config.settings
+  const rows = mixDatasets(await loadDatasets(named(files)), {
+    weights: datasetWeights?.split(',').map(Number),
+    heldOut: evalDataset === undefined ? undefined : (await loadDatasets(evalDataset)).flat(),
+    split,
+    seed,
+  })
+  const mixRows = alpacaMixFile === undefined ? undefined : await loadRows(alpacaMixFile)
+  return samplesFromRows({ rows, mixRows }, part, config, { tokenizer: model.tokenizer, vocabSize: model.config.vocabSize })
+}
+
 const allOf = (of: SampleList): Promise<Sample[]> => {
   const samples = samplesOf(of)
   return samples.read(Array.from({ length: samples.length }, (_, i) => i))
@@ -94,10 +118,10 @@ const cases: readonly [string, string, Partial<JoraSettings>][] = [
 describe.each(cases)('%s', (_name, files, settings) => {
   test.each(['train', 'test'] as const)('%s: samples, counts, notes and hash are those of rows in memory', async (part) => {
     const config = configOf(settings)
-    const held = await generateAlpacaDataset(named(files), part, config, model)
+    const held = await inMemory(files, part, config)
     using streamed = await fromFile(files, config, part)
     expect('tokensOf' in streamed.samples).toBe(true)
-    const { samples, heldOut, [Symbol.dispose]: _close, ...rest } = streamed
+    const { samples, heldOut, hash: _hash, path: _path, [Symbol.dispose]: _close, ...rest } = streamed
     const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
     expect(await allOf(samples)).toEqual(heldSamples)
     expect(await allOf(heldOut)).toEqual(heldHeldOut)
@@ -109,6 +133,25 @@ describe.each(cases)('%s', (_name, files, settings) => {
   })
 })
 
+test.each(['dpo', 'orpo', 'kto'] as const)('%s: preferences are those of rows in memory', async (objective) => {
+  for (const change of [{}, { maxSeqLength: 16, onOverflow: 'drop' }, { maxSeqLength: 16, onOverflow: 'truncate' }] as const) {
+    const config = configOf({ objective, promptTemplate: 'none', ...change })
+    const { maxSeqLength, onOverflow, split, seed, contextTemplate } = config.settings
+    const rules = { tokenizer: model.tokenizer, vocabSize: model.config.vocabSize, template: 'none', contextTemplate } as const
+    const options = { ...rules, maxSeqLength, onOverflow, split, seed }
+    const file = objective === 'kto' ? 'judged.jsonl' : 'pairs.jsonl'
+    const held =
+      objective === 'kto'
+        ? prepareJudged(await loadChecked(named(file), checkJudged), options)
+        : preparePairs(await loadChecked(named(file), checkPair), options)
+    using streamed = await fromFile(file, config)
+    expect(await allOf(streamed.samples)).toEqual(held.train)
+    expect(await allOf(streamed.heldOut)).toEqual(held.heldOut)
+    expect(streamed.statistics).toEqual(held.statistics)
+    expect(streamed.prompt).toEqual(held.prompt)
+  }
+})
+
 test('general rows, rows to hold out and questions to be answered are those of rows in memory', async () => {
   const config = configOf({
     alpacaMixFile: named('completions.jsonl'),
@@ -118,9 +161,9 @@ test('general rows, rows to hold out and questions to be answered are those of r
     evalSamples: 5,
     packing: 'auto',
   })
-  const held = await generateAlpacaDataset(named('instructions.jsonl'), 'train', config, model)
+  const held = await inMemory('instructions.jsonl', 'train', config)
   using streamed = await fromFile('instructions.jsonl', config)
-  const { samples, heldOut, [Symbol.dispose]: _close, ...rest } = streamed
+  const { samples, heldOut, hash: _hash, path: _path, [Symbol.dispose]: _close, ...rest } = streamed
   const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
   expect(heldRest.questions).toHaveLength(5)
   expect(await allOf(samples)).toEqual(heldSamples)
@@ -131,12 +174,15 @@ test('general rows, rows to hold out and questions to be answered are those of r
 describe.each([
   ['instructions', 'instructions.jsonl', { lengthCurriculum: 'first' }],
   ['context trees', 'contexts.jsonl', { packing: 'tree', gradientAccumulationSteps: 2 }],
-] as const)('a run on %s', (_name, files, settings) => {
+  ['contexts apart', 'contexts.jsonl', { packing: 'none', epochs: 1, maxSteps: 4 }],
+  ['pairs', 'pairs.jsonl', { objective: 'orpo', epochs: 1 }],
+  ['judged answers', 'judged.jsonl', { objective: 'kto', epochs: 1 }],
+] as const)('a run on %s', (name, files, settings) => {
   test('leaves the same adapter from a file as from memory, stopped and gone on with too', async () => {
     const config = configOf({ ...settings, saveEvery: 1 })
     const bytesOf = (out: string) => readFile(join(out, 'adapter_model.safetensors'))
     const events: string[][] = [[], []]
-    const out = [0, 1, 2].map((i) => join(folder, `${files}-${i}`)) as [string, string, string]
+    const out = [0, 1, 2].map((i) => join(folder, `${name}-${i}`)) as [string, string, string]
     await trainLora(config, await generateAlpacaDataset(named(files), 'train', config, model), out[0], {
       model,
       onEvent: (event) => void (event.type === 'step' && events[0]!.push(`${event.loss}`)),
