@@ -1,6 +1,6 @@
 // Preferences as samples, of rows in memory.
 
-import { concatenated, prepareRows } from '../prepare/prepared'
+import { prepareRows } from '../prepare/prepared'
 import { RowAdder, type LearnedRow } from '../prepare/learned-rows'
 import type { DatasetStatistics, OverflowPolicy } from '../prepare/terms'
 import { TokenisedRows } from '../prepare/tokenised-rows'

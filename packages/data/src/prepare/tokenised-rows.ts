@@ -177,7 +177,7 @@ export class TokenisedRows {
   /** @throws DatasetError naming the first row that is too long, when that is an error */
   check(rows: Int32Array): void {
     if (this.#tooLong.size === 0) return
-    const all = [...rows.filter((row) => this.#tooLong.has(row))].map((row) => this.#tooLong.get(row)!)
+    const all = Array.from(rows).flatMap((row) => this.#tooLong.get(row) ?? [])
     const [first] = all
     if (first === undefined) return
     const longest = all.reduce((most, row) => Math.max(most, row.longest), 0)

@@ -1,7 +1,10 @@
 // Rows of files of any size: the same samples, the same run, wherever the samples are.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkJudged, checkPair, loadChecked, loadRows, prepareJudged, preparePairs, samplesOf, type Sample } from '@jora/data'
 import { openModel, type OpenModel } from '@jora/llama'
@@ -14,6 +17,7 @@ import {
   streamDataset,
   trainLora,
   type JoraSettings,
+  type PrepareEvent,
   type SampleList,
   type StreamOptions,
 } from '../index'
@@ -231,4 +235,103 @@ test('prepared samples are used again until a row, a setting or the tokenizer ch
   } finally {
     await writeFile(named('instructions.jsonl'), text)
   }
+})
+
+describe('rows of ids', () => {
+  const rows = 4000
+  const tokens = 120
+  const file = () => join(folder, 'ids.jsonl')
+  const config = () => configOf({ promptTemplate: 'none', split: 0.9, maxSeqLength: tokens })
+  beforeAll(async () => {
+    const line = (row: number) => {
+      const ids = Array.from({ length: tokens }, (_, t) => 3 + ((row * 31 + t * 7) % 40))
+      return JSON.stringify({ input_ids: ids, labels: ids })
+    }
+    await writeFile(file(), Array.from({ length: rows }, (_, row) => line(row)).join('\n'))
+  })
+
+  test('of samples larger than the allowance only figures stay in memory, and a step reads its own', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const used = () => {
+      collect()
+      const { heapUsed, arrayBuffers } = process.memoryUsage()
+      return heapUsed + arrayBuffers
+    }
+    const before = used()
+    let [most, events] = [0, 0]
+    const onPrepare = () => {
+      if (++events % 4 === 0) most = Math.max(most, used() - before)
+    }
+    const allowance = 2 ** 18
+    using streamed = await streamDataset(file(), 'train', config(), model, {
+      memoryBytes: allowance,
+      cacheDir: join(folder, 'ids-cache'),
+      onPrepare,
+    })
+    most = Math.max(most, used() - before)
+    expect(events).toBeGreaterThan(12)
+    const sampleBytes = streamed.statistics.tokens * 8
+    expect(sampleBytes).toBeGreaterThan(12 * allowance)
+    // The rows' keys and figures, pieces of the file, and what waits to be written.
+    expect(most).toBeLessThan(sampleBytes / 2 + 2 ** 20)
+
+    const reads: number[] = []
+    const { samples } = streamed
+    if (!('tokensOf' in samples)) throw new Error('the samples are in memory')
+    const read = samples.read.bind(samples)
+    samples.read = (indices) => {
+      reads.push(indices.length)
+      return read(indices)
+    }
+    const out = join(folder, 'ids-run')
+    await trainLora(configOf({ ...config().settings, maxSteps: 3, batchSize: 2 }), { ...streamed, heldOut: [] }, out, { model })
+    const inSteps = reads.filter((count) => count <= 2)
+    // One step is read ahead, and the rest of the reads hash what is trained on.
+    expect(inSteps).toEqual([2, 2, 2, 2])
+    expect(Math.max(...reads)).toBe(256)
+  }, 60_000)
+
+  test('a stop while rows are prepared leaves nothing, and what a killed process left is no hindrance', async () => {
+    const cache = join(folder, 'stopped')
+    const options = { memoryBytes: 2 ** 16, cacheDir: cache }
+    const stop = new AbortController()
+    const onPrepare = ({ stage, doneBytes }: PrepareEvent) => {
+      if (stage === 'tokenising' && doneBytes > 2 ** 20) stop.abort(new Error('stopped'))
+    }
+    await expect(
+      streamDataset(file(), 'train', config(), model, { ...options, onPrepare, signal: stop.signal }),
+    ).rejects.toThrow('stopped')
+    expect(await readdir(cache)).toEqual([])
+    const killed = join(cache, `.${'0'.repeat(32)}.tmp-1-00000000`)
+    await mkdir(killed)
+    await writeFile(join(killed, 'samples.bin'), 'a part')
+    using streamed = await streamDataset(file(), 'train', config(), model, options)
+    const held = await generateAlpacaDataset(file(), 'train', config(), model)
+    expect(await allOf(streamed.samples)).toEqual(held.samples)
+    expect(await readdir(cache)).toHaveLength(2)
+  }, 60_000)
+
+  test('rows that change while they are read, and samples that are not whole, are refused', async () => {
+    const text = await readFile(file(), 'utf8')
+    const changing = join(folder, 'changing.jsonl')
+    await writeFile(changing, text)
+    let isChanged = false
+    const onPrepare = ({ stage }: PrepareEvent) => {
+      if (stage !== 'tokenising' || isChanged) return
+      isChanged = true
+      appendFileSync(changing, '\n')
+    }
+    await expect(streamDataset(changing, 'train', config(), model, { onPrepare })).rejects.toThrow(
+      'changing.jsonl: was changed while its rows were read',
+    )
+    const cache = join(folder, 'cut')
+    const options = { memoryBytes: 2 ** 16, cacheDir: cache }
+    ;(await streamDataset(file(), 'train', config(), model, options))[Symbol.dispose]()
+    const [key] = await readdir(cache)
+    await truncate(join(cache, key!, 'samples.bin'), 1000)
+    await expect(streamDataset(file(), 'train', config(), model, options)).rejects.toThrow(
+      'the prepared samples are not whole; remove the folder',
+    )
+  }, 60_000)
 })

@@ -242,8 +242,7 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
       const steps = plan.stepsOf(progress.epoch)
       const first = progress.epochStep
       let reading = readStep(steps[first])
-      for (const [index, micro] of steps.entries()) {
-        if (index < first) continue
+      for (let index = first; index < steps.length; index++) {
         const begun = performance.now()
         const step = progress.step + 1
         const batches = await reading
