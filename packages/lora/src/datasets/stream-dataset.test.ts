@@ -238,7 +238,7 @@ test('prepared samples are used again until a row, a setting or the tokenizer ch
 })
 
 describe('rows of ids', () => {
-  const rows = 4000
+  const rows = 8000
   const tokens = 120
   const file = () => join(folder, 'ids.jsonl')
   const config = () => configOf({ promptTemplate: 'none', split: 0.9, maxSeqLength: tokens })
@@ -258,10 +258,12 @@ describe('rows of ids', () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage()
       return heapUsed + arrayBuffers
     }
+    // What is made once, as compiled code, does not count.
+    ;(await fromFile('completions.jsonl', config()))[Symbol.dispose]()
     const before = used()
     let [most, events] = [0, 0]
     const onPrepare = () => {
-      if (++events % 4 === 0) most = Math.max(most, used() - before)
+      if (++events % 8 === 0) most = Math.max(most, used() - before)
     }
     const allowance = 2 ** 18
     using streamed = await streamDataset(file(), 'train', config(), model, {
@@ -270,11 +272,11 @@ describe('rows of ids', () => {
       onPrepare,
     })
     most = Math.max(most, used() - before)
-    expect(events).toBeGreaterThan(12)
+    expect(events).toBeGreaterThan(24)
     const sampleBytes = streamed.statistics.tokens * 8
     expect(sampleBytes).toBeGreaterThan(12 * allowance)
-    // The rows' keys and figures, pieces of the file, and what waits to be written.
-    expect(most).toBeLessThan(sampleBytes / 2 + 2 ** 20)
+    // Of samples in memory it is more. The rows' keys and figures, pieces of the file, and what waits to be written.
+    expect(most).toBeLessThan(sampleBytes / 2)
 
     const reads: number[] = []
     const { samples } = streamed
