@@ -13,6 +13,7 @@ export class Numbers<A extends TypedArray> {
     this.#values = new make(64)
   }
 
+  /** Puts a number behind the others. */
   push(value: number): void {
     if (this.length === this.#values.length) {
       const larger = new this.#make(2 * this.length)
@@ -22,6 +23,7 @@ export class Numbers<A extends TypedArray> {
     this.#values[this.length++] = value
   }
 
+  /** The number of that place, which must be one. */
   at(index: number): number {
     return this.#values[index]!
   }

@@ -21,6 +21,7 @@ export class RowKeys implements SplitKeys {
     return this.#sides.length
   }
 
+  /** Takes the keys of one row more. */
   add(row: Row): void {
     const { context, question, whole } = keysOfRow(row)
     addKind(this.kinds, row)

@@ -25,6 +25,7 @@ export interface TokeniseOptions {
   readonly template: PromptTemplate
   readonly maxSeqLength: number
   readonly onOverflow: OverflowPolicy
+  /** Ids of pre-tokenised rows must be below it (default: the tokenizer's size). */
   readonly vocabSize?: number
 }
 

@@ -6,7 +6,7 @@ import { chooseSizes } from './choose-sizes'
 import type { Row } from './row-formats'
 
 /** What rows share that must not be seen in training and asked about afterwards; undefined where there is nothing. */
-export function contextKey(row: Row): string | undefined {
+function contextKey(row: Row): string | undefined {
   if ('questions' in row) return typeof row.context === 'string' ? row.context : JSON.stringify(row.context)
   return 'input' in row && row.input !== undefined && row.input !== '' ? row.input : undefined
 }
