@@ -10,7 +10,8 @@ export {
   type SavedProgress,
 } from './runs/checkpoint'
 export { samplesDir } from './datasets/sample-cache'
-export { streamDataset, type PrepareEvent, type StreamedDataset, type StreamOptions } from './datasets/stream-dataset'
+export type { PrepareEvent } from './datasets/progress'
+export { streamDataset, type StreamedDataset, type StreamOptions } from './datasets/stream-dataset'
 export { columnsOf, evalSplits, type DatasetOptions, type JoraDataset } from './datasets/options'
 export { generateAlpacaDataset } from './train/dataset'
 export {

@@ -6,6 +6,7 @@ import { bar, StatusLine } from './status-line'
 import { styleFor } from './style'
 
 const titles: Readonly<Record<PrepareEvent['stage'], string>> = {
+  checking: 'looking for prepared samples',
   reading: 'reading rows',
   tokenising: 'tokenising rows',
 }

@@ -91,6 +91,11 @@ export class RowFiles {
     return new RowFiles(files, reading, readers[objective ?? 'sft'])
   }
 
+  /** Whether all can be read again. */
+  get areRegular(): boolean {
+    return this.files.every(({ state }) => state !== '')
+  }
+
   /** Bytes of the files. */
   get bytes(): number {
     return this.files.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -223,15 +223,15 @@ test('prepared samples are used again until a row, a setting or the tokenizer ch
     })
     return [...told]
   }
-  expect(await stages(configOf())).toEqual(['reading', 'tokenising'])
-  expect(await stages(configOf())).toEqual(['reading'])
-  expect(await stages(configOf({ learningRate: 0.5 }))).toEqual(['reading'])
-  expect(await stages(configOf({ seed: 7 }))).toEqual(['reading', 'tokenising'])
+  expect(await stages(configOf())).toEqual(['checking', 'reading', 'tokenising'])
+  expect(await stages(configOf())).toEqual(['checking'])
+  expect(await stages(configOf({ learningRate: 0.5 }))).toEqual(['checking'])
+  expect(await stages(configOf({ seed: 7 }))).toEqual(['checking', 'reading', 'tokenising'])
   expect(await readdir(root)).toHaveLength(2)
   const text = await readFile(named('instructions.jsonl'), 'utf8')
   await writeFile(named('instructions.jsonl'), text.replace('again', 'twice'))
   try {
-    expect(await stages(configOf())).toEqual(['reading', 'tokenising'])
+    expect(await stages(configOf())).toEqual(['checking', 'reading', 'tokenising'])
   } finally {
     await writeFile(named('instructions.jsonl'), text)
   }

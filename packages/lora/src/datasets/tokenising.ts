@@ -1,0 +1,160 @@
+// Rows of files to samples, in passes: what the split goes by, the samples, questions of what is held out.
+import { createHash } from 'node:crypto'
+import {
+  chosenTemplate,
+  concatenated,
+  DatasetError,
+  drawMixed,
+  prepareRows,
+  questionsOf,
+  RowAdder,
+  RowKeys,
+  TokenisedRows,
+  type AskedQuestion,
+  type checkedOptions,
+  type PreparedRows,
+  type PromptTemplate,
+  type RowOrigin,
+  type SampleSink,
+} from '@jora/data'
+import { sampleIndices } from '../train/watch/answer-scores'
+import type { RowFiles } from './row-files'
+import { rowLists, type RowLists } from './row-lists'
+
+/** How rows are prepared; checked. */
+export type PrepareRules = Required<
+  Pick<
+    Parameters<typeof checkedOptions>[0],
+    | 'tokenizer'
+    | 'template'
+    | 'contextTemplate'
+    | 'packing'
+    | 'maxSeqLength'
+    | 'onOverflow'
+    | 'split'
+    | 'seed'
+    | 'vocabSize'
+    | 'mix'
+  >
+> & {
+  /** By data set, how often its training rows count. */
+  readonly weights: readonly number[] | undefined
+  readonly isPreference: boolean
+}
+
+/** What is known of rows once all were read. */
+export interface ReadRows {
+  readonly keys: RowKeys
+  readonly lists: RowLists
+  readonly prompt: PromptTemplate
+  /** Where the first row is. */
+  readonly first: RowOrigin | undefined
+  /** SHA-256 of the files. */
+  readonly hash: string
+}
+
+/**
+ * Reads all rows once, for what the split and the prompt go by.
+ * @throws DatasetError naming file and row, or when there are none
+ */
+export async function readAll(
+  files: RowFiles,
+  rules: PrepareRules,
+  onBytes: (bytes: Uint8Array) => void,
+  signal?: AbortSignal,
+): Promise<ReadRows> {
+  const hash = createHash('sha256')
+  const keys = new RowKeys()
+  let first: RowOrigin | undefined
+  const hashed = (bytes: Uint8Array): void => {
+    hash.update(bytes)
+    onBytes(bytes)
+  }
+  for await (const [{ row }] of files.each({ onBytes: hashed })) {
+    signal?.throwIfAborted()
+    first ??= row.origin
+    keys.add(row)
+  }
+  if (keys.length === 0) throw new DatasetError({ problem: 'the dataset is empty; expected at least one row' })
+  const { sets, heldOut } = files
+  const { weights, split, seed } = rules
+  const lists = rowLists(keys, sets, { weights, heldOut, split, seed })
+  return { keys, lists, prompt: chosenTemplate(rules, keys.kinds, first), first, hash: hash.digest('hex') }
+}
+
+/** Marks of the numbers that lists name. */
+function marked(length: number, ...lists: readonly Int32Array[]): Uint8Array {
+  const marks = new Uint8Array(length)
+  for (const list of lists) for (const number of list) marks[number] = 1
+  return marks
+}
+
+/**
+ * Reads the rows again and tokenises those that are trained or held out, a row each time it is asked to go on; general rows last, as
+ * how many are mixed in follows from the others.
+ * @throws DatasetError naming file and row
+ */
+export async function* tokenising(
+  files: RowFiles,
+  { keys, lists, prompt, first }: ReadRows,
+  rules: PrepareRules,
+  sink: SampleSink,
+  onBytes: (bytes: Uint8Array) => void,
+): AsyncGenerator<void, PreparedRows> {
+  const { packing, maxSeqLength, mix, seed, isPreference } = rules
+  const tokenised = new TokenisedRows({ ...rules, template: prompt }, keys.length, sink)
+  const isHeldOut = marked(keys.length, lists.heldOut)
+  const adder = new RowAdder(tokenised, (number) => isHeldOut[number] === 1)
+  const isUsed = marked(keys.length, lists.train, lists.heldOut)
+  for await (const [row, number] of files.each({ onBytes, only: (role) => role !== 'mixed' })) {
+    if (isUsed[number] === 1) adder.add(row, number)
+    yield
+  }
+  const [from, to] = files.mixed ?? [0, 0]
+  const drawn = drawMixed(to - from, mix, tokenised.samplesOf(lists.train), seed).map((row) => row + from)
+  const isDrawn = marked(keys.length, drawn)
+  for await (const [row, number] of files.each({ onBytes, only: (role) => role === 'mixed' })) {
+    if (isDrawn[number] === 1) adder.add(row, number)
+    yield
+  }
+  adder.end()
+  await files.checkUnchanged()
+  return prepareRows(tokenised, {
+    train: concatenated(lists.train, drawn),
+    heldOut: lists.heldOut,
+    packing,
+    maxSeqLength,
+    file: first?.file,
+    rowCount: lists.train.length,
+    contextOf: (row) => (isPreference ? undefined : keys.contextOf(row)),
+  })
+}
+
+/**
+ * Some questions of held-out rows, the same for the same seed: their places are counted first, then those that are chosen are made.
+ * @param rows numbers of the rows
+ * @param most how many
+ */
+export async function questionsAsked(
+  files: RowFiles,
+  rows: Int32Array,
+  template: PromptTemplate,
+  { tokenizer, vocabSize, maxSeqLength, seed }: PrepareRules,
+  most: number,
+): Promise<AskedQuestion[]> {
+  const isHeldOut = marked((rows.at(-1) ?? -1) + 1, rows)
+  async function* fitting(): AsyncGenerator<AskedQuestion> {
+    for await (const [{ row }, number] of files.each({ only: (role) => role !== 'mixed' })) {
+      if (isHeldOut[number] !== 1) continue
+      for (const question of questionsOf(row, tokenizer, { template, vocabSize }))
+        if (question.contextLength + question.prompt.length < maxSeqLength) yield question
+    }
+  }
+  let count = 0
+  for await (const _ of fitting()) count++
+  const chosen = new Set(sampleIndices(count, most, seed))
+  const questions: AskedQuestion[] = []
+  let place = 0
+  for await (const question of fitting()) if (chosen.has(place++)) questions.push(question)
+  return questions
+}
