@@ -35,10 +35,7 @@ export async function checkFile(file: string, flag: string): Promise<void> {
 export const checkDataset = (names: string, flag = '--dataset'): Promise<void> => checkDatasets(names, flag)
 
 /** Shows what is fetched of data sets of the Hub, as long as `use` takes. */
-async function whileFetching<T>(
-  io: Io,
-  use: (onDownload: (event: DownloadEvent) => void) => Promise<T>,
-): Promise<T> {
+async function whileFetching<T>(io: Io, use: (onDownload: (event: DownloadEvent) => void) => Promise<T>): Promise<T> {
   const line = downloadLine(io)
   try {
     return await use(line.show)

@@ -210,10 +210,5 @@ export {
   type ScoreName,
 } from './metrics/summary'
 export { checkJudged, checkPair, type JudgedRow, type PreferencePair } from './preference/rows'
-export {
-  prepareJudged,
-  preparePairs,
-  type PreferenceOptions,
-  type PreparedPreferences,
-} from './preference/samples'
+export { prepareJudged, preparePairs, type PreferenceOptions, type PreparedPreferences } from './preference/samples'
 export { treeOfTwo, type PreferenceSample } from './preference/two'

@@ -3,7 +3,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readBatch, samplesOf, treeOfTwo, type Batch, type PreferenceSample, type Sample, type Samples } from '@jora/data'
+import {
+  readBatch,
+  samplesOf,
+  treeOfTwo,
+  type Batch,
+  type PreferenceSample,
+  type Sample,
+  type Samples,
+} from '@jora/data'
 import { openModel, parseConfig, type Decoder } from '@jora/llama'
 import { tensor, type Tensor } from '@jora/tensor'
 import { openCpuPlan } from '@jora/tensor/onnx'
@@ -68,7 +76,11 @@ const samplesFor: Record<PreferenceName, readonly PreferenceSample[] | Samples> 
 /** All samples in one batch. */
 function wholeBatch(of: readonly PreferenceSample[] | Samples): Promise<Batch> {
   const samples = samplesOf(of)
-  return readBatch(samples, Array.from({ length: samples.length }, (_, i) => i), { padId: 0 })
+  return readBatch(
+    samples,
+    Array.from({ length: samples.length }, (_, i) => i),
+    { padId: 0 },
+  )
 }
 
 describe.skipIf(!existsSync(modelDir))('against TRL on stories260K (needs ../shared)', () => {

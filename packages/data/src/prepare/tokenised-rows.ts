@@ -170,8 +170,7 @@ export class TokenisedRows {
   storedOf(rows: Int32Array): Int32Array {
     const stored = new Int32Array(sumOver(rows, (row) => this.#of('stored', row)))
     let at = 0
-    for (const row of rows)
-      for (let i = 0; i < this.#of('stored', row); i++) stored[at++] = this.#of('first', row) + i
+    for (const row of rows) for (let i = 0; i < this.#of('stored', row); i++) stored[at++] = this.#of('first', row) + i
     return stored
   }
 

@@ -140,7 +140,11 @@ export function choosePromptTemplate(
   tokenizer: Tokenizer,
   documents?: ContextTemplate,
 ): PromptTemplate {
-  return promptTemplate(choice === 'auto' ? fitting('texts' in rows ? rows : kindsOf(rows), tokenizer) : choice, tokenizer, documents)
+  return promptTemplate(
+    choice === 'auto' ? fitting('texts' in rows ? rows : kindsOf(rows), tokenizer) : choice,
+    tokenizer,
+    documents,
+  )
 }
 
 /** How many rows there are, and how many of the kinds that a template is chosen by. */

@@ -99,7 +99,12 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   const rowOf = (number: number): Row => (number < rows.length ? rows[number] : mixRows[number - rows.length])!
   const all = splitKeysOf([...rows, ...mixRows])
   const samples: Sample[] = []
-  const sink = { get length() { return samples.length }, add: (sample: Sample) => void samples.push(sample) }
+  const sink = {
+    get length() {
+      return samples.length
+    },
+    add: (sample: Sample) => void samples.push(sample),
+  }
   const tokenised = new TokenisedRows({ ...options, template: prompt }, all.length, sink)
   rows.forEach((row, number) => tokenised.add(row, number))
   const mixed = drawMixed(mixRows.length, mix, tokenised.samplesOf(sides.train), seed).map((row) => row + rows.length)

@@ -115,7 +115,11 @@ export function splitSides(keys: SplitKeys, split: number, seed: number): RowSid
       if (out > 0 && out < sizeOf(group)) parted += sizeOf(group)
     }
   }
-  return { train: all.filter((row) => isHeldOut[row] === 0), heldOut: all.filter((row) => isHeldOut[row] === 1), parted }
+  return {
+    train: all.filter((row) => isHeldOut[row] === 0),
+    heldOut: all.filter((row) => isHeldOut[row] === 1),
+    parted,
+  }
 }
 
 /** Rows that stay together; of one row, its number alone, as most rows are. */
@@ -127,11 +131,7 @@ const sizeOf = (group: RowGroup): number => (typeof group === 'number' ? 1 : gro
  * What there is to say of a split: contexts that were parted, and shares that whole contexts cannot give.
  * @param isFixed some row says where it belongs
  */
-export function splitNotes(
-  { train, heldOut, parted }: RowSides | RowSplit,
-  split: number,
-  isFixed = false,
-): string[] {
+export function splitNotes({ train, heldOut, parted }: RowSides | RowSplit, split: number, isFixed = false): string[] {
   if (split === 1) return []
   const all = train.length + heldOut.length
   const asked = all * (1 - split)

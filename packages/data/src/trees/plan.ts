@@ -47,10 +47,7 @@ export function planSteps(of: readonly PlannedSample[] | SampleFigures, options:
 }
 
 /** Optimiser steps of one epoch, which for trees depends on its order. */
-export const countEpochSteps = (
-  samples: readonly PlannedSample[] | SampleFigures,
-  options: StepPlanOptions,
-): number =>
+export const countEpochSteps = (samples: readonly PlannedSample[] | SampleFigures, options: StepPlanOptions): number =>
   haveTrees(figuresOf(samples))
     ? planSteps(samples, options).length
     : Math.ceil(Math.ceil(samples.length / options.batchSize) / options.gradientAccumulationSteps)

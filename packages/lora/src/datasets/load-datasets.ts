@@ -1,13 +1,6 @@
 // The rows that a run is told to take: one file or several, or data sets of the Hub, each as often as it is meant to count.
 import { stat } from 'node:fs/promises'
-import {
-  DatasetError,
-  loadRows,
-  splitKeysOf,
-  type ReadOptions,
-  type Row,
-  type RowOptions,
-} from '@jora/data'
+import { DatasetError, loadRows, splitKeysOf, type ReadOptions, type Row, type RowOptions } from '@jora/data'
 import { datasetNameOf, resolveDataset, type ResolveDatasetOptions } from '@jora/llama'
 import { rowLists, type RowRange } from './row-lists'
 

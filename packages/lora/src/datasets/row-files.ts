@@ -140,7 +140,9 @@ export class RowFiles {
   /** Rows of each data set. */
   get sets(): RowRange[] {
     const last = this.files.reduce((most, { role }) => (typeof role === 'object' ? Math.max(most, role.set) : most), -1)
-    return Array.from({ length: last + 1 }, (_, set) => this.#range((role) => typeof role === 'object' && role.set === set)!)
+    return Array.from({ length: last + 1 }, (_, set) =>
+      this.#range((role) => typeof role === 'object' && role.set === set)!,
+    )
   }
 
   /** Rows to hold out. */

@@ -43,7 +43,9 @@ export function rowLists(
   const end = sets.at(-1)?.[1] ?? 0
   const own = upTo(keys, end)
   const held = heldOut && numbers(heldOut)
-  const sides = held ? { train: numbers([0, end]).filter((row) => keys.sideOf(row) !== 'test'), heldOut: held } : splitSides(own, split, seed)
+  const sides = held
+    ? { train: numbers([0, end]).filter((row) => keys.sideOf(row) !== 'test'), heldOut: held }
+    : splitSides(own, split, seed)
   if (!weights && !held) {
     const isFixed = numbers([0, end]).some((row) => keys.sideOf(row) !== undefined)
     return { ...sides, notes: splitNotes(sides as ReturnType<typeof splitSides>, split, isFixed) }

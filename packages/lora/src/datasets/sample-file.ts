@@ -122,8 +122,7 @@ export class SampleFileWriter implements SampleSink {
   async finish(): Promise<void> {
     this.#flush()
     await writeNumbers(join(this.#folder, 'ends.bin'), this.#ends.whole())
-    for (const [name, column] of this.#columns)
-      await writeNumbers(join(this.#folder, `${name}.bin`), column.whole())
+    for (const [name, column] of this.#columns) await writeNumbers(join(this.#folder, `${name}.bin`), column.whole())
   }
 
   close(): void {
@@ -212,7 +211,10 @@ export class SampleFile implements Samples, Disposable {
       const words = new Int32Array(this.#ends[last]! - from)
       const read = await this.#file.read(new Uint8Array(words.buffer), from * wordBytes)
       if (read < words.byteLength)
-        throw new DatasetError({ file: this.#file.realPath, problem: 'the prepared samples were cut while they were read' })
+        throw new DatasetError({
+          file: this.#file.realPath,
+          problem: 'the prepared samples were cut while they were read',
+        })
       for (; i < end; i++)
         samples.push(sampleOf(words.subarray(this.#startOf(indices[i]!) - from, this.#ends[indices[i]!]! - from)))
     }

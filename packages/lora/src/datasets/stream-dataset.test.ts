@@ -6,7 +6,16 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checkJudged, checkPair, loadChecked, loadRows, prepareJudged, preparePairs, samplesOf, type Sample } from '@jora/data'
+import {
+  checkJudged,
+  checkPair,
+  loadChecked,
+  loadRows,
+  prepareJudged,
+  preparePairs,
+  samplesOf,
+  type Sample,
+} from '@jora/data'
 import { openModel, type OpenModel } from '@jora/llama'
 import {
   generateAlpacaDataset,
@@ -100,7 +109,10 @@ async function inMemory(files: string, part: 'train' | 'test', config: JoraConfi
     seed,
   })
   const mixRows = alpacaMixFile === undefined ? undefined : await loadRows(alpacaMixFile)
-  return samplesFromRows({ rows, mixRows }, part, config, { tokenizer: model.tokenizer, vocabSize: model.config.vocabSize })
+  return samplesFromRows({ rows, mixRows }, part, config, {
+    tokenizer: model.tokenizer,
+    vocabSize: model.config.vocabSize,
+  })
 }
 
 const allOf = (of: SampleList): Promise<Sample[]> => {
@@ -120,28 +132,40 @@ const cases: readonly [string, string, Partial<JoraSettings>][] = [
 ]
 
 describe.each(cases)('%s', (_name, files, settings) => {
-  test.each(['train', 'test'] as const)('%s: samples, counts, notes and hash are those of rows in memory', async (part) => {
-    const config = configOf(settings)
-    const held = await inMemory(files, part, config)
-    using streamed = await fromFile(files, config, part)
-    expect('tokensOf' in streamed.samples).toBe(true)
-    const { samples, heldOut, hash: _hash, path: _path, [Symbol.dispose]: _close, ...rest } = streamed
-    const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
-    expect(await allOf(samples)).toEqual(heldSamples)
-    expect(await allOf(heldOut)).toEqual(heldHeldOut)
-    expect(rest).toEqual(heldRest)
-    const [a, b] = [samplesOf(samples), samplesOf(heldSamples)]
-    for (let i = 0; i < a.length; i++)
-      for (const figure of ['tokensOf', 'targetsOf', 'reachOf', 'branchesOf', 'contextOf'] as const)
-        expect([figure, i, a[figure](i)]).toEqual([figure, i, b[figure](i)])
-  })
+  test.each(['train', 'test'] as const)(
+    '%s: samples, counts, notes and hash are those of rows in memory',
+    async (part) => {
+      const config = configOf(settings)
+      const held = await inMemory(files, part, config)
+      using streamed = await fromFile(files, config, part)
+      expect('tokensOf' in streamed.samples).toBe(true)
+      const { samples, heldOut, hash: _hash, path: _path, [Symbol.dispose]: _close, ...rest } = streamed
+      const { samples: heldSamples, heldOut: heldHeldOut, ...heldRest } = held
+      expect(await allOf(samples)).toEqual(heldSamples)
+      expect(await allOf(heldOut)).toEqual(heldHeldOut)
+      expect(rest).toEqual(heldRest)
+      const [a, b] = [samplesOf(samples), samplesOf(heldSamples)]
+      for (let i = 0; i < a.length; i++)
+        for (const figure of ['tokensOf', 'targetsOf', 'reachOf', 'branchesOf', 'contextOf'] as const)
+          expect([figure, i, a[figure](i)]).toEqual([figure, i, b[figure](i)])
+    },
+  )
 })
 
 test.each(['dpo', 'orpo', 'kto'] as const)('%s: preferences are those of rows in memory', async (objective) => {
-  for (const change of [{}, { maxSeqLength: 16, onOverflow: 'drop' }, { maxSeqLength: 16, onOverflow: 'truncate' }] as const) {
+  for (const change of [
+    {},
+    { maxSeqLength: 16, onOverflow: 'drop' },
+    { maxSeqLength: 16, onOverflow: 'truncate' },
+  ] as const) {
     const config = configOf({ objective, promptTemplate: 'none', ...change })
     const { maxSeqLength, onOverflow, split, seed, contextTemplate } = config.settings
-    const rules = { tokenizer: model.tokenizer, vocabSize: model.config.vocabSize, template: 'none', contextTemplate } as const
+    const rules = {
+      tokenizer: model.tokenizer,
+      vocabSize: model.config.vocabSize,
+      template: 'none',
+      contextTemplate,
+    } as const
     const options = { ...rules, maxSeqLength, onOverflow, split, seed }
     const file = objective === 'kto' ? 'judged.jsonl' : 'pairs.jsonl'
     const held =
@@ -254,6 +278,8 @@ describe('rows of ids', () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
     const used = () => {
+      // The second one waits until what the first one found is swept.
+      collect()
       collect()
       const { heapUsed, arrayBuffers } = process.memoryUsage()
       return heapUsed + arrayBuffers
@@ -287,7 +313,9 @@ describe('rows of ids', () => {
       return read(indices)
     }
     const out = join(folder, 'ids-run')
-    await trainLora(configOf({ ...config().settings, maxSteps: 3, batchSize: 2 }), { ...streamed, heldOut: [] }, out, { model })
+    await trainLora(configOf({ ...config().settings, maxSteps: 3, batchSize: 2 }), { ...streamed, heldOut: [] }, out, {
+      model,
+    })
     const inSteps = reads.filter((count) => count <= 2)
     // One step is read ahead, and the rest of the reads hash what is trained on.
     expect(inSteps).toEqual([2, 2, 2, 2])

@@ -62,11 +62,7 @@ export class Evaluator {
    * Mean loss over `samples`; the adapter is `{}` for the base model.
    * @throws the signal's reason once it is aborted
    */
-  async run(
-    of: readonly Sample[] | Samples,
-    adapter: Adapter,
-    options: EvaluateOptions,
-  ): Promise<Evaluation> {
+  async run(of: readonly Sample[] | Samples, adapter: Adapter, options: EvaluateOptions): Promise<Evaluation> {
     const samples = samplesOf(of)
     const { batchSize, padId, groups = 1, signal, onProgress } = options
     let [total, targetTokens, done] = [0, 0, 0]
@@ -102,9 +98,18 @@ export function planEvaluation(
   samples: Samples,
   { batchSize, padId, groups = 1 }: Pick<EvaluateOptions, 'batchSize' | 'padId' | 'groups'>,
 ) {
-  const batches = evenBatches(packSamples(samples, largest(samples, (i) => samples.tokensOf(i), 1)), batchSize)
+  const batches = evenBatches(
+    packSamples(
+      samples,
+      largest(samples, (i) => samples.tokensOf(i), 1),
+    ),
+    batchSize,
+  )
   const [shape] = planShapes(samples, batches, { most: 1, groups })
-  return { batches, batchOf: (rows: readonly BatchRow[]): Promise<Batch> => readBatch(samples, rows, { padId, groups, shape }) }
+  return {
+    batches,
+    batchOf: (rows: readonly BatchRow[]): Promise<Batch> => readBatch(samples, rows, { padId, groups, shape }),
+  }
 }
 
 /** As few batches of at most `most` rows as hold these, of as even sizes as can be. */

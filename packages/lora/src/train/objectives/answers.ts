@@ -43,11 +43,7 @@ export const mostSamplesOf = (batches: readonly (readonly BatchRow[])[]): number
  * The slots of answers, in the order in which `collate` fills them. The batch has one group.
  * @param count samples that the batch is filled up to: the same for all batches, so that few programs are compiled
  */
-export function uploadAnswers(
-  batch: Batch,
-  count: number,
-  device: Device,
-): Pick<AnswerBatch, 'members' | 'signs'> {
+export function uploadAnswers(batch: Batch, count: number, device: Device): Pick<AnswerBatch, 'members' | 'signs'> {
   const slots = batch.labels.length
   const members = new Float32Array(3 * count * slots)
   const signs = new Float32Array(count)
