@@ -3,9 +3,11 @@ import { stat } from 'node:fs/promises'
 import { DatasetError, type Row, type RowOptions } from '@jora/data'
 import type { DownloadEvent } from '@jora/llama'
 import { checkDatasets, loadDatasets, type StreamOptions } from '@jora/lora'
+import { Interrupted } from './errors'
 import { required, text, type Flag } from './flags/flag'
 import { settingFlags } from './flags/setting-flags'
 import type { Io } from './io'
+import { interruptible } from './interrupt'
 import { downloadLine } from './ui/download-line'
 import { prepareLine } from './ui/prepare-line'
 
@@ -44,15 +46,27 @@ async function whileFetching<T>(io: Io, use: (onDownload: (event: DownloadEvent)
   }
 }
 
-/** Shows what is fetched and how far it is prepared, as long as `use` takes. */
+/**
+ * Shows what is fetched and how far it is prepared, as long as `use` takes; Ctrl-C stops it.
+ * @throws Interrupted
+ */
 export async function whilePreparing<T>(
   io: Io,
-  use: (told: Pick<StreamOptions, 'onDownload' | 'onPrepare'>) => Promise<T>,
+  use: (told: Pick<StreamOptions, 'onDownload' | 'onPrepare' | 'signal'>) => Promise<T>,
 ): Promise<T> {
   const line = prepareLine(io)
+  const { signal, release } = interruptible(io)
   try {
-    return await whileFetching(io, (onDownload) => use({ onDownload, onPrepare: line.show }))
+    const prepared = await whileFetching(io, (onDownload) => use({ onDownload, onPrepare: line.show, signal }))
+    signal.throwIfAborted()
+    return prepared
+  } catch (error) {
+    if (!signal.aborted) throw error
+    line.clear()
+    io.stderr.write('stopped before the first step\n')
+    throw new Interrupted('stopped')
   } finally {
+    release()
     line.clear()
   }
 }

@@ -13,7 +13,7 @@ export {
   readTextIfThere,
   type ReadOptions,
 } from './rows/files'
-export { isTableFile, recordsOfFile } from './rows/sources'
+export { isCellsFile, isTableFile, recordsOfFile } from './rows/sources'
 export { importDataset, type ImportSink } from './import/import-dataset'
 export {
   listDocuments,

@@ -13,7 +13,7 @@ export {
   type PrepareOptions,
 } from './rows/dataset'
 export { Numbers } from './prepare/numbers'
-export { concatenated, drawMixed, prepareRows, type PreparedRows, type PrepareRowsOptions } from './prepare/prepared'
+export { drawMixed, prepareRows, type PreparedRows, type PrepareRowsOptions } from './prepare/prepared'
 export { RowAdder, type LearnedRow } from './prepare/learned-rows'
 export { RowKeys } from './prepare/row-keys'
 export { packings, type DatasetStatistics, type OverflowPolicy, type Packing } from './prepare/terms'

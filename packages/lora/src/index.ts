@@ -13,7 +13,7 @@ export { samplesDir } from './datasets/sample-cache'
 export type { PrepareEvent } from './datasets/progress'
 export { streamDataset, type StreamedDataset, type StreamOptions } from './datasets/stream-dataset'
 export { columnsOf, evalSplits, type DatasetOptions, type JoraDataset } from './datasets/options'
-export { generateAlpacaDataset } from './train/dataset'
+export { generateAlpacaDataset } from './datasets/dataset'
 export {
   checkDatasets,
   datasetNames,

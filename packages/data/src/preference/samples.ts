@@ -58,13 +58,7 @@ function prepare(all: readonly LearnedRow[], options: PreferenceOptions): Prepar
   const prompt = choosePromptTemplate(template, rows, tokenizer, contextTemplate)
   const sides = splitSides(splitKeysOf(rows), split, seed)
   const samples: Sample[] = []
-  const sink = {
-    get length() {
-      return samples.length
-    },
-    add: (sample: Sample) => void samples.push(sample),
-  }
-  const tokenised = new TokenisedRows({ ...options, tokenizer, template: prompt }, rows.length, sink)
+  const tokenised = new TokenisedRows({ ...options, tokenizer, template: prompt }, rows.length, samples)
   const isHeldOut = new Set(sides.heldOut)
   const adder = new RowAdder(tokenised, (number) => isHeldOut.has(number))
   all.forEach((row, number) => adder.add(row, number))
@@ -74,7 +68,6 @@ function prepare(all: readonly LearnedRow[], options: PreferenceOptions): Prepar
     packing: 'tree',
     maxSeqLength,
     file: rows[0]!.origin?.file,
-    rowCount: sides.train.length,
     contextOf: () => undefined,
   })
   const of = (stored: Int32Array) => Array.from(stored, (number) => samples[number] as PreferenceSample)

@@ -34,13 +34,13 @@ export interface PreparedRows {
 export interface PrepareRowsOptions {
   /** Numbers of rows; one may come more than once. */
   readonly train: Int32Array
+  /** Those of general rows that are trained too. */
+  readonly mixed?: Int32Array
   readonly heldOut: Int32Array
   readonly packing: Packing
   readonly maxSeqLength: number
   /** The file of the first row, for an error. */
   readonly file: string | undefined
-  /** Training rows before general ones were mixed in, for an error. */
-  readonly rowCount: number
   contextOf(row: number): number | undefined
 }
 
@@ -50,14 +50,15 @@ export interface PrepareRowsOptions {
  */
 export function prepareRows(
   tokenised: TokenisedRows,
-  { train, heldOut, packing, maxSeqLength, file, rowCount, contextOf }: PrepareRowsOptions,
+  { train: own, mixed = new Int32Array(0), heldOut, packing, maxSeqLength, file, contextOf }: PrepareRowsOptions,
 ): PreparedRows {
+  const train = concatenated(own, mixed)
   tokenised.check(train)
   tokenised.check(heldOut)
   if (tokenised.samplesOf(train) === 0) {
     throw new DatasetError({
       file,
-      problem: `no training sample is left: all ${rowCount} rows exceed --max-seq-length ${maxSeqLength}`,
+      problem: `no training sample is left: all ${own.length} rows exceed --max-seq-length ${maxSeqLength}`,
     })
   }
   const asTrees = tokenised.statistics(train, 'tree', contextOf)
@@ -82,7 +83,7 @@ export function prepareRows(
 }
 
 /** One after the other. */
-export function concatenated(a: Int32Array, b: Int32Array): Int32Array {
+function concatenated(a: Int32Array, b: Int32Array): Int32Array {
   const both = new Int32Array(a.length + b.length)
   both.set(a)
   both.set(b, a.length)

@@ -11,11 +11,11 @@ import type { Tokenizer } from '../tokenizer/tokenizer'
 import { countTargets, type Sample } from '../trees/sample'
 import { separateLength, treeSamples } from '../trees/tree'
 
-/** Takes samples in order. */
+/** Takes samples in order; an array is one. */
 export interface SampleSink {
   /** Samples that it has. */
   readonly length: number
-  add(sample: Sample): void
+  push(sample: Sample): unknown
 }
 
 /** How rows become samples. */
@@ -122,7 +122,7 @@ export class TokenisedRows {
   }
 
   #store(number: number, sample: Sample): void {
-    this.#sink.add(sample)
+    this.#sink.push(sample)
     this.#count('stored', number, 1)
     this.#count('tree', number, sample.ids.length)
   }

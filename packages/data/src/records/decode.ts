@@ -78,15 +78,20 @@ export async function* decodeText(chunks: AsyncIterable<Uint8Array>, file: strin
 /**
  * Decodes a whole file.
  *
+ * @param advice what is to be done with a longer one
  * @throws DatasetError as decodeText does, when it holds NUL, or is longer than a string can be
  */
-export async function decodeWhole(bytes: AsyncIterable<Uint8Array>, file: string): Promise<string> {
+export async function decodeWhole(
+  bytes: AsyncIterable<Uint8Array>,
+  file: string,
+  advice = 'split it',
+): Promise<string> {
   let text = ''
   try {
     for await (const chunk of decodeText(bytes, file)) text += chunk
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw new DatasetError({ file, problem: 'is longer than the 512 MB that one text can have; split it' })
+    throw new DatasetError({ file, problem: `is longer than the 512 MB that one text can have; ${advice}` })
   }
   const problem = unfitText(text)
   if (problem === undefined) return text

@@ -10,7 +10,7 @@ import {
   type PromptTemplate,
   type RowKinds,
 } from '../prompt/template'
-import { concatenated, drawMixed, prepareRows } from '../prepare/prepared'
+import { drawMixed, prepareRows } from '../prepare/prepared'
 import type { DatasetStatistics, OverflowPolicy, Packing } from '../prepare/terms'
 import { TokenisedRows } from '../prepare/tokenised-rows'
 import type { Row } from './row-formats'
@@ -99,23 +99,17 @@ export function prepareDataset(options: PrepareOptions): PreparedDataset {
   const rowOf = (number: number): Row => (number < rows.length ? rows[number] : mixRows[number - rows.length])!
   const all = splitKeysOf([...rows, ...mixRows])
   const samples: Sample[] = []
-  const sink = {
-    get length() {
-      return samples.length
-    },
-    add: (sample: Sample) => void samples.push(sample),
-  }
-  const tokenised = new TokenisedRows({ ...options, template: prompt }, all.length, sink)
+  const tokenised = new TokenisedRows({ ...options, template: prompt }, all.length, samples)
   rows.forEach((row, number) => tokenised.add(row, number))
   const mixed = drawMixed(mixRows.length, mix, tokenised.samplesOf(sides.train), seed).map((row) => row + rows.length)
   for (const number of new Set(mixed)) tokenised.add(rowOf(number), number)
   const prepared = prepareRows(tokenised, {
-    train: concatenated(sides.train, mixed),
+    train: sides.train,
+    mixed,
     heldOut: sides.heldOut,
     packing,
     maxSeqLength: options.maxSeqLength,
     file: rows[0]?.origin?.file,
-    rowCount: sides.train.length,
     contextOf: all.contextOf,
   })
   const samplesOf = (stored: Int32Array) =>

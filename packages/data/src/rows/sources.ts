@@ -7,7 +7,10 @@ import { parquetRows, type ParquetRows } from '../records/parquet'
 import { readItems, type RecordItem } from '../records/records'
 
 /** Whether a file is read as a table of columns, by the end of its name. */
-export const isTableFile = (file: string): boolean => /\.(parquet|csv|tsv|tab)$/i.test(file)
+export const isTableFile = (file: string): boolean => /\.parquet$/i.test(file) || isCellsFile(file)
+
+/** Whether a file is a table of cells, which is parsed whole, by the end of its name. */
+export const isCellsFile = (file: string): boolean => /\.(csv|tsv|tab)$/i.test(file)
 
 /** The rows of a Parquet file with their places. */
 export async function* parquetRecords({ rows }: ParquetRows, file: string): AsyncGenerator<RecordItem> {
@@ -23,8 +26,9 @@ export async function* parquetRecords({ rows }: ParquetRows, file: string): Asyn
 export async function* recordsOfFile(bytes: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<RecordItem> {
   if (/\.parquet$/i.test(file)) {
     yield* parquetRecords(await parquetRows(await wholeBytes(bytes, file), file), file)
-  } else if (/\.(csv|tsv|tab)$/i.test(file)) {
-    const { header, rows } = parseTable(await decodeWhole(bytes, file), file)
+  } else if (isCellsFile(file)) {
+    const text = await decodeWhole(bytes, file, 'write its rows as JSONL or Parquet, which are read one by one')
+    const { header, rows } = parseTable(text, file)
     for (const [i, cells] of rows.entries())
       yield {
         origin: { file, row: i + 2 },

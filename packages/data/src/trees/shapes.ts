@@ -25,28 +25,32 @@ export interface ShapeOptions {
   readonly groups: number
 }
 
-/** What one batch needs of its shape. */
+/** What the batches of one length need of their shape. */
 interface Need {
   readonly length: number
   readonly slots: number
   readonly window: number
+  /** How many there are. */
+  readonly count: number
 }
 
 /**
  * At most `most` shapes that hold these batches with the fewest tokens of padding, the smallest first. All have the rows of
  * the largest batch. The same batches give the same shapes.
+ * @param batches gone through twice; they need not be in memory together
  */
 export function planShapes(
   of: readonly Sample[] | SampleFigures,
-  batches: readonly (readonly BatchRow[])[],
+  batches: Iterable<readonly BatchRow[]>,
   { most, groups }: ShapeOptions,
 ): BatchShape[] {
   const samples = figuresOf(of)
-  const batchSize = roundUp(
-    batches.reduce((rows, batch) => Math.max(rows, batch.length), 1),
-    groups,
-  )
-  const isPacked = haveTrees(samples) || batches.some((batch) => batch.some((row) => isSeveral(row)))
+  let [mostRows, isPacked] = [1, haveTrees(samples)]
+  for (const batch of batches) {
+    mostRows = Math.max(mostRows, batch.length)
+    isPacked ||= batch.some(isSeveral)
+  }
+  const batchSize = roundUp(mostRows, groups)
   const needOf = (batch: readonly BatchRow[]): Need => {
     const slots = Array.from({ length: groups }, () => 0)
     let [length, window] = [1, 1]
@@ -60,13 +64,16 @@ export function planShapes(
       }
       length = Math.max(length, tokens)
     })
-    return { length: paddedLength(length), slots: Math.max(...slots), window }
+    return { length: paddedLength(length), slots: Math.max(...slots), window, count: 1 }
   }
-  const needs = batches.map(needOf)
-  const lengths = ladder(
-    needs.map(({ length }) => length),
-    most,
-  )
+  const byLength = new Map<number, Need>()
+  for (const batch of batches) {
+    const need = needOf(batch)
+    const known = byLength.get(need.length)
+    byLength.set(need.length, known ? both(known, need) : need)
+  }
+  const needs = [...byLength.values()]
+  const lengths = ladder(needs, most)
   return lengths.map((seqLen, i) => {
     const shorter = lengths[i - 1] ?? 0
     const own = needs.filter(({ length }) => length > shorter && length <= seqLen)
@@ -78,14 +85,20 @@ export function planShapes(
   })
 }
 
+const both = (a: Need, b: Need): Need => ({
+  length: a.length,
+  slots: Math.max(a.slots, b.slots),
+  window: Math.max(a.window, b.window),
+  count: a.count + b.count,
+})
+
 const isSeveral = (row: BatchRow): boolean => typeof row !== 'number' && row.length > 1
 
-/** At most `most` of the lengths, the longest among them, to which all are padded with the fewest tokens together. */
-function ladder(lengths: readonly number[], most: number): number[] {
-  const counts = new Map<number, number>()
-  for (const length of lengths) counts.set(length, (counts.get(length) ?? 0) + 1)
-  const steps = [...counts.keys()].sort((a, b) => a - b)
-  const upTo = steps.reduce<number[]>((sums, length) => [...sums, sums.at(-1)! + counts.get(length)!], [0])
+/** At most `most` of the lengths, the longest among them, to which all batches are padded with the fewest tokens together. */
+function ladder(needs: readonly Need[], most: number): number[] {
+  const rising = needs.toSorted((a, b) => a.length - b.length)
+  const steps = rising.map(({ length }) => length)
+  const upTo = rising.reduce<number[]>((sums, { count }) => [...sums, sums.at(-1)! + count], [0])
   // best[i]: the fewest tokens for the first i lengths, and the lengths they are padded to; a shape more each round.
   let best = steps.map((length, i) => ({ tokens: upTo[i + 1]! * length, chosen: [length] }))
   for (let round = 1; round < most; round++) {

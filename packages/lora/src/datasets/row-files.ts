@@ -1,9 +1,11 @@
-// The rows of a run's files, read as often as they are needed: only the row at hand is in memory.
+// The rows of a run's files: of large files read as often as they are needed, with only the row at hand in memory.
 import { stat } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import {
   checkJudged,
   checkPair,
   DatasetError,
+  isCellsFile,
   streamChecked,
   streamRows,
   type LearnedRow,
@@ -31,15 +33,20 @@ const readers: Readonly<Record<ObjectiveName, Reader>> = {
   kto: (file, options) => streamChecked(file, checkJudged, options),
 }
 
+/** Rows in memory that are gone through without a pause. */
+const rowsAtOnce = 64
+
 /** What a file is to a run. */
 type Role = { readonly set: number } | 'heldOut' | 'mixed'
 
-/** A file, with what it was when it was first looked at; a pipe, which can be read once, with its rows. */
+/** A file, with what it was when it was first looked at. */
 interface RowFile {
   readonly path: string
   readonly role: Role
   readonly bytes: number
+  /** What a change of the file changes; nothing of a pipe, which can be read once. */
   readonly state: string
+  /** Its rows, once they were read, where they stay in memory. */
   rows?: readonly LearnedRow[]
 }
 
@@ -56,6 +63,8 @@ export interface RowFilesOptions {
   readonly reading: RowOptions
   readonly hub: ResolveDatasetOptions
   readonly evalSplits: readonly string[]
+  /** Bytes of all files up to which their rows stay in memory, so that they are read once. */
+  readonly heldBytes: number
 }
 
 /** Told of reading. */
@@ -71,16 +80,17 @@ export class RowFiles {
   readonly files: readonly RowFile[]
   readonly #reading: RowOptions
   readonly #reader: Reader
+  readonly #heldBytes: number
   /** Rows of each file, once all were read. */
   readonly #counts: number[] = []
 
-  private constructor(files: readonly RowFile[], reading: RowOptions, reader: Reader) {
-    ;[this.files, this.#reading, this.#reader] = [files, reading, reader]
+  private constructor(files: readonly RowFile[], reading: RowOptions, reader: Reader, heldBytes: number) {
+    ;[this.files, this.#reading, this.#reader, this.#heldBytes] = [files, reading, reader, heldBytes]
   }
 
   /** @throws DatasetError | HubError naming the file or data set that is not there */
   static async open({ dataset, evalDataset, mixFile, objective, ...options }: RowFilesOptions): Promise<RowFiles> {
-    const { reading, hub, evalSplits } = options
+    const { reading, hub, evalSplits, heldBytes } = options
     const named: [Role, readonly string[]][] = []
     for (const [set, files] of (await datasetFiles(dataset, hub)).entries()) named.push([{ set }, files])
     if (evalDataset !== undefined)
@@ -88,12 +98,17 @@ export class RowFiles {
     if (mixFile !== undefined) named.push(['mixed', [mixFile]])
     const files: RowFile[] = []
     for (const [role, paths] of named) for (const path of paths) files.push({ path, role, ...(await lookedAt(path)) })
-    return new RowFiles(files, reading, readers[objective ?? 'sft'])
+    return new RowFiles(files, reading, readers[objective ?? 'sft'], heldBytes)
   }
 
-  /** Whether all can be read again. */
-  get areRegular(): boolean {
-    return this.files.every(({ state }) => state !== '')
+  /** Whether there are more of them than stay in memory, and all can be read again. */
+  get areLarge(): boolean {
+    return this.bytes > this.#heldBytes && this.files.every(({ state }) => state !== '')
+  }
+
+  /** Rows of small files stay in memory; those of a pipe, and of a table of cells, which is parsed whole each time, always. */
+  #areHeld({ path, state }: RowFile): boolean {
+    return this.bytes <= this.#heldBytes || state === '' || isCellsFile(path)
   }
 
   /** Bytes of the files. */
@@ -111,14 +126,20 @@ export class RowFiles {
       }
       const options = { ...(file.role === 'mixed' ? {} : this.#reading), ...(onBytes && { onBytes }) }
       const first = number
-      // A pipe is read once.
-      const isKept = file.state === '' && file.rows === undefined
-      const kept: LearnedRow[] = []
-      for await (const row of file.rows ?? this.#reader(file.path, options)) {
-        if (isKept) kept.push(row)
-        yield [row, number++]
+      if (file.rows)
+        for (const row of file.rows) {
+          // Reading a file lets signals through, rows in memory do not by themselves.
+          if (number % rowsAtOnce === 0) await setImmediate()
+          yield [row, number++]
+        }
+      else {
+        const held: LearnedRow[] | undefined = this.#areHeld(file) ? [] : undefined
+        for await (const row of this.#reader(file.path, options)) {
+          held?.push(row)
+          yield [row, number++]
+        }
+        if (held) file.rows = held
       }
-      if (isKept) file.rows = kept
       this.#counts[i] = number - first
     }
   }
@@ -155,10 +176,10 @@ export class RowFiles {
     return this.#range((role) => role === 'mixed')
   }
 
-  /** @throws DatasetError for a file that is another than when it was opened */
+  /** @throws DatasetError for a file that was read more than once and is another than when it was opened */
   async checkUnchanged(): Promise<void> {
-    for (const { path, state } of this.files)
-      if (state !== (await lookedAt(path)).state)
+    for (const { path, state, rows } of this.files)
+      if (!rows && state !== (await lookedAt(path)).state)
         throw new DatasetError({ file: path, problem: 'was changed while its rows were read; begin again' })
   }
 }

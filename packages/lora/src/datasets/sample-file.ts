@@ -95,7 +95,7 @@ export class SampleFileWriter implements SampleSink {
     return this.#ends.length
   }
 
-  add(sample: Sample): void {
+  push(sample: Sample): void {
     const record = recordOf(sample)
     const from = this.length === 0 ? 0 : this.#ends.at(this.length - 1)
     this.#ends.push(from + record.length)

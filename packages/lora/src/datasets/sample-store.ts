@@ -25,15 +25,15 @@ export class SampleStore implements SampleSink {
     return this.#file === undefined && this.#bytes > this.#allowance
   }
 
-  add(sample: Sample): void {
-    if (this.#file) return this.#file.add(sample)
+  push(sample: Sample): void {
+    if (this.#file) return void this.#file.push(sample)
     this.held.push(sample)
     this.#bytes += sample.ids.byteLength + sample.labels.byteLength + sampleBytes
   }
 
   /** From now on samples go to a file, and those that are here first. */
   moveTo(file: SampleSink): void {
-    for (const sample of this.held.splice(0)) file.add(sample)
+    for (const sample of this.held.splice(0)) file.push(sample)
     this.#file = file
   }
 }

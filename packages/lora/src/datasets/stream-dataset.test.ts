@@ -1,6 +1,6 @@
 // Rows of files of any size: the same samples, the same run, wherever the samples are.
 import { appendFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -68,6 +68,8 @@ beforeAll(async () => {
     words.map((word, i) => ({ prompt: `Say ${words[i % 9]!}.`, completion: word, label: i % 3 > 0 })),
   )
   await writeFile(join(folder, 'instructions.json'), JSON.stringify(instructions))
+  const cells = instructions.map(({ instruction, input = '', output }) => `${instruction},${input},${output}`)
+  await writeFile(join(folder, 'instructions.csv'), ['instruction,input,output', ...cells].join('\n'))
 })
 afterAll(async () => {
   await model[Symbol.asyncDispose]()
@@ -123,6 +125,7 @@ const allOf = (of: SampleList): Promise<Sample[]> => {
 const cases: readonly [string, string, Partial<JoraSettings>][] = [
   ['instructions', 'instructions.jsonl', {}],
   ['a JSON array', 'instructions.json', { split: 1 }],
+  ['a table of cells', 'instructions.csv', {}],
   ['what is too long left out', 'instructions.jsonl', { maxSeqLength: 80, onOverflow: 'drop' }],
   ['what is too long cut', 'instructions.jsonl', { maxSeqLength: 80, onOverflow: 'truncate' }],
   ['context trees', 'contexts.jsonl', { packing: 'tree' }],
@@ -261,6 +264,22 @@ test('prepared samples are used again until a row, a setting or the tokenizer ch
   }
 })
 
+test('small files, and tables of cells, are read once', async () => {
+  const config = configOf({ evalMetrics: ['exact_match'], evalSamples: 3 })
+  const bytesRead = async (file: string, options: StreamOptions = {}) => {
+    const read: Record<string, number> = {}
+    const onPrepare = ({ stage, doneBytes }: PrepareEvent) => void (read[stage] = doneBytes)
+    using _dataset = await streamDataset(named(file), 'train', config, model, { ...options, onPrepare })
+    return read
+  }
+  const { size } = await stat(named('instructions.jsonl'))
+  expect(await bytesRead('instructions.jsonl')).toEqual({ reading: size })
+  const large = { memoryBytes: 0, cacheDir: join(folder, 'read-once') }
+  expect(await bytesRead('instructions.jsonl', large)).toEqual({ checking: size, reading: size, tokenising: size })
+  const table = await stat(named('instructions.csv'))
+  expect(await bytesRead('instructions.csv', large)).toEqual({ checking: table.size, reading: table.size })
+})
+
 describe('rows of ids', () => {
   const rows = 8000
   const tokens = 120
@@ -352,11 +371,11 @@ describe('rows of ids', () => {
       isChanged = true
       appendFileSync(changing, '\n')
     }
-    await expect(streamDataset(changing, 'train', config(), model, { onPrepare })).rejects.toThrow(
-      'changing.jsonl: was changed while its rows were read',
-    )
     const cache = join(folder, 'cut')
     const options = { memoryBytes: 2 ** 16, cacheDir: cache }
+    await expect(streamDataset(changing, 'train', config(), model, { ...options, onPrepare })).rejects.toThrow(
+      'changing.jsonl: was changed while its rows were read',
+    )
     ;(await streamDataset(file(), 'train', config(), model, options))[Symbol.dispose]()
     const [key] = await readdir(cache)
     await truncate(join(cache, key!, 'samples.bin'), 1000)

@@ -1,7 +1,15 @@
 // Rows of files as samples, read one by one: few samples stay in memory, many go to a file that steps read from.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { branchSamples, checkedOptions, readBytes, requireEos, unusedKeysNote, type Sample } from '@jora/data'
+import {
+  branchSamples,
+  checkedOptions,
+  readBytes,
+  requireEos,
+  unusedKeysNote,
+  type PreparedRows,
+  type Sample,
+} from '@jora/data'
 import type { ModelDescription } from '@jora/llama'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { JoraConfig } from '../settings/jora-config'
@@ -31,12 +39,12 @@ export interface StreamedDataset extends JoraDataset<SampleList>, Disposable {}
 /** Samples that stay in memory unless told otherwise. */
 const defaultMemoryBytes = 2 ** 28
 
-/** Samples in memory take at most so many bytes for each byte of the files; of smaller files it is not looked up what is kept. */
+/** Samples in memory take at most so many bytes for each byte of the files: those of smaller files need no other place. */
 const mostBytesPerByte = 16
 
 /**
- * As `generateAlpacaDataset`, of files of any size: rows are read twice, one at a time, first for the split and then to be
- * tokenised. The samples, their order and the run are the same wherever the samples are.
+ * As `generateAlpacaDataset`, of files of any size: rows of large ones are read twice, one at a time, first for the split and
+ * then to be tokenised. The samples, their order and the run are the same wherever the samples are.
  * @throws DatasetError naming file, row and key; ConfigError or an error of `openModel` when the model cannot be used
  */
 export const streamDataset = (
@@ -80,6 +88,7 @@ export async function prepareFiles(
     reading: { columns: columnsOf(settings.columns), onUnusedKey: (key) => void unused.add(key) },
     hub: { onProgress: onDownload, signal },
     evalSplits,
+    heldBytes: room ? room.memoryBytes / mostBytesPerByte : Infinity,
   })
   const told = (stage: PrepareEvent['stage']) => stageBytes(stage, files.bytes, onPrepare)
   const asked = part === 'train' && settings.evalMetrics.length > 0 ? settings.evalSamples : 0
@@ -106,7 +115,7 @@ export async function prepareFiles(
     return dataset(kept.prepared, hash, kept.train, kept.heldOut, () => kept[Symbol.dispose]())
   }
 
-  if (room && files.areRegular && files.bytes * mostBytesPerByte > room.memoryBytes) {
+  if (room && files.areLarge) {
     const hash = await hashFiles(files, told('checking'), signal)
     const key = await keyFor(room, hash)
     if (await isCached(room.cacheDir, key)) return await fromFile(join(room.cacheDir, key), hash)
@@ -123,7 +132,7 @@ export async function prepareFiles(
       if (until()) return undefined
     }
   }
-  const finished = async ({ packing, statistics, heldOutRows }: NonNullable<Awaited<ReturnType<typeof advance>>>) => {
+  const finished = async ({ packing, statistics, heldOutRows }: PreparedRows): Promise<Prepared> => {
     const notes = rules.isPreference ? [] : [...(part === 'train' ? lists.notes : []), ...unusedKeysNote(unused)]
     const questions = asked === 0 ? [] : await questionsAsked(files, heldOutRows, prompt, rules, asked)
     return { packing, prompt, statistics, notes, questions }

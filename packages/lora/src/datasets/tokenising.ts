@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import {
   chosenTemplate,
-  concatenated,
   DatasetError,
   drawMixed,
+  Numbers,
   prepareRows,
   questionsOf,
   RowAdder,
@@ -14,6 +14,7 @@ import {
   type checkedOptions,
   type PreparedRows,
   type PromptTemplate,
+  type Row,
   type RowOrigin,
   type SampleSink,
 } from '@jora/data'
@@ -120,18 +121,19 @@ export async function* tokenising(
   adder.end()
   await files.checkUnchanged()
   return prepareRows(tokenised, {
-    train: concatenated(lists.train, drawn),
+    train: lists.train,
+    mixed: drawn,
     heldOut: lists.heldOut,
     packing,
     maxSeqLength,
     file: first?.file,
-    rowCount: lists.train.length,
     contextOf: (row) => (isPreference ? undefined : keys.contextOf(row)),
   })
 }
 
 /**
- * Some questions of held-out rows, the same for the same seed: their places are counted first, then those that are chosen are made.
+ * Some questions of held-out rows, the same for the same seed: each row's are counted first; of rows whose places are drawn they
+ * are made once more.
  * @param rows numbers of the rows
  * @param most how many
  */
@@ -143,18 +145,27 @@ export async function questionsAsked(
   most: number,
 ): Promise<AskedQuestion[]> {
   const isHeldOut = marked((rows.at(-1) ?? -1) + 1, rows)
-  async function* fitting(): AsyncGenerator<AskedQuestion> {
-    for await (const [{ row }, number] of files.each({ only: (role) => role !== 'mixed' })) {
-      if (isHeldOut[number] !== 1) continue
-      for (const question of questionsOf(row, tokenizer, { template, vocabSize }))
-        if (question.contextLength + question.prompt.length < maxSeqLength) yield question
-    }
+  async function* heldOut(): AsyncGenerator<Row> {
+    for await (const [{ row }, number] of files.each({ only: (role) => role !== 'mixed' }))
+      if (isHeldOut[number] === 1) yield row
   }
+  const fitting = (row: Row): AskedQuestion[] =>
+    questionsOf(row, tokenizer, { template, vocabSize }).filter(
+      ({ contextLength, prompt }) => contextLength + prompt.length < maxSeqLength,
+    )
+  const ends = new Numbers(Int32Array)
   let count = 0
-  for await (const _ of fitting()) count++
-  const chosen = new Set(sampleIndices(count, most, seed))
+  for await (const row of heldOut()) ends.push((count += fitting(row).length))
+  const chosen = sampleIndices(count, most, seed)
   const questions: AskedQuestion[] = []
-  let place = 0
-  for await (const question of fitting()) if (chosen.has(place++)) questions.push(question)
+  let [next, at, from] = [0, 0, 0]
+  for await (const row of heldOut()) {
+    const end = ends.at(at++)
+    if (next < chosen.length && chosen[next]! < end) {
+      const own = fitting(row)
+      for (; next < chosen.length && chosen[next]! < end; next++) questions.push(own[chosen[next]! - from]!)
+    }
+    from = end
+  }
   return questions
 }

@@ -78,19 +78,40 @@ export function planRun(
   { rowTokens, padId, groups, mostShapes }: RunPlanOptions,
 ): RunPlan {
   const samples = samplesOf(of)
-  const stepsOf = (epoch: number): StepPlan =>
-    planSteps(samples, planOf(config, epoch, rowTokens)).map((micro) => joinForGroups(micro, groups))
-  const most = config.maxSteps ?? Infinity
-  const steps: StepPlan[number][] = []
-  for (let epoch = 0; epoch < config.epochs && steps.length < most; epoch++) {
-    for (const step of stepsOf(epoch)) steps.push(step)
+  // One epoch is in memory at a time.
+  let planned: { readonly epoch: number; readonly steps: StepPlan } | undefined
+  const stepsOf = (epoch: number): StepPlan => {
+    if (planned?.epoch !== epoch) {
+      planned = undefined
+      const steps = planSteps(samples, planOf(config, epoch, rowTokens))
+      planned = { epoch, steps: steps.map((micro) => joinForGroups(micro, groups)) }
+    }
+    return planned.steps
   }
-  const taken = steps.slice(0, most)
-  const shapes = planShapes(samples, taken.flat(), { most: mostShapes, groups })
+  function* takenSteps(): Generator<StepPlan[number]> {
+    let left = config.maxSteps ?? Infinity
+    for (let epoch = 0; epoch < config.epochs && left > 0; epoch++) {
+      const steps = stepsOf(epoch).slice(0, left)
+      left -= steps.length
+      yield* steps
+    }
+  }
+  let [totalSteps, sumsBatches, mostSamples] = [0, false, 1]
+  for (const batches of takenSteps()) {
+    totalSteps++
+    sumsBatches ||= batches.length > 1
+    mostSamples = Math.max(mostSamples, mostSamplesOf(batches))
+  }
+  const taken: Iterable<readonly BatchRow[]> = {
+    *[Symbol.iterator]() {
+      for (const batches of takenSteps()) yield* batches
+    },
+  }
+  const shapes = planShapes(samples, taken, { most: mostShapes, groups })
   return {
-    totalSteps: taken.length,
-    sumsBatches: taken.some((batches) => batches.length > 1),
-    mostSamples: mostSamplesOf(taken.flat()),
+    totalSteps,
+    sumsBatches,
+    mostSamples,
     stepsOf,
     batchOf: (rows) => readBatch(samples, rows, { padId, groups, shape: shapeFor(samples, rows, shapes, groups) }),
   }

@@ -1,8 +1,8 @@
 // Rows of a file as training and held-out samples of a model's tokenizer, in memory.
 import type { Sample } from '@jora/data'
 import { describeModel, type ModelDescription } from '@jora/llama'
-import type { DatasetOptions, JoraDataset } from '../datasets/options'
-import { prepareFiles } from '../datasets/stream-dataset'
+import type { DatasetOptions, JoraDataset } from './options'
+import { prepareFiles } from './stream-dataset'
 import type { JoraConfig } from '../settings/jora-config'
 
 /**
