@@ -63,7 +63,9 @@ export { documentRetriever, findPassages, passageFinder, retrieving, type Retrie
 export { StopText } from './answer/stop-text'
 export { askedIds, type Ask, type AskedIds } from './prompt/ask'
 export {
+  addKind,
   choosePromptTemplate,
+  noKinds,
   contextTemplateOf,
   contextTemplates,
   parsePromptTemplate,
@@ -78,6 +80,7 @@ export {
   type PromptChoice,
   type PromptTemplate,
   type PromptTemplateName,
+  type RowKinds,
 } from './prompt/template'
 export {
   buildRaft,

@@ -1,6 +1,5 @@
-// What is kept of each row of a data set that is not in memory: what its side of the split and its template are chosen by.
+// What is kept of each row of a data set that is not in memory: what its side of the split is chosen by.
 
-import { addKind, noKinds, type RowKinds } from '../prompt/template'
 import { keysOfRow, type SplitKeys } from '../rows/split'
 import type { Row } from '../rows/row-formats'
 import { Numbers } from './numbers'
@@ -9,8 +8,6 @@ const sides = [undefined, 'train', 'test'] as const
 
 /** Keys of rows, some 25 bytes each. */
 export class RowKeys implements SplitKeys {
-  /** How many rows there are of each kind. */
-  readonly kinds: RowKinds = noKinds()
   readonly #sides = new Numbers(Uint8Array)
   /** NaN for rows without a context. */
   readonly #contexts = new Numbers(Float64Array)
@@ -24,7 +21,6 @@ export class RowKeys implements SplitKeys {
   /** Takes the keys of one row more. */
   add(row: Row): void {
     const { context, question, whole } = keysOfRow(row)
-    addKind(this.kinds, row)
     this.#sides.push(sides.indexOf(row.split))
     this.#contexts.push(context ?? Number.NaN)
     this.#questions.push(question)

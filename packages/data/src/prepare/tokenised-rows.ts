@@ -32,7 +32,7 @@ export interface TokeniseOptions {
 /** Ids and labels of something that may be too long. */
 type Piece = Pick<Sample, 'ids' | 'labels'>
 
-/** What is known of a row, in places of an array; counts of samples and tokens are as in `DatasetStatistics`. */
+/** What is known of a row; counts of samples and tokens are as in `DatasetStatistics`. */
 const figures = ['first', 'stored', 'samples', 'separate', 'tree', 'targets', 'dropped', 'truncated'] as const
 type Figure = (typeof figures)[number]
 
@@ -47,7 +47,7 @@ interface TooLong {
 
 /** Rows that were tokenised, by their numbers. Lists of numbers may name a row more than once: it counts as often. */
 export class TokenisedRows {
-  readonly #figures: Int32Array
+  readonly #figures: Readonly<Record<Figure, Int32Array>>
   readonly #options: TokeniseOptions
   readonly #sink: SampleSink
   readonly #tooLong = new Map<number, TooLong>()
@@ -56,15 +56,12 @@ export class TokenisedRows {
   constructor(options: TokeniseOptions, rows: number, sink: SampleSink) {
     this.#options = options
     this.#sink = sink
-    this.#figures = new Int32Array(rows * figures.length)
-  }
-
-  #of(figure: Figure, row: number): number {
-    return this.#figures[row * figures.length + figures.indexOf(figure)]!
+    const columns = figures.map((name) => [name, new Int32Array(rows)])
+    this.#figures = Object.fromEntries(columns) as Record<Figure, Int32Array>
   }
 
   #count(figure: Figure, row: number, more: number): void {
-    this.#figures[row * figures.length + figures.indexOf(figure)]! += more
+    this.#figures[figure][row]! += more
   }
 
   /**
@@ -158,20 +155,22 @@ export class TokenisedRows {
 
   /** Questions with an answer to learn, of these rows. */
   samplesOf(rows: Int32Array): number {
-    return sumOver(rows, (row) => this.#of('samples', row))
+    return sumOf(this.#figures.samples, rows)
   }
 
   /** The rows of which something is left. */
   keptOf(rows: Int32Array): Int32Array {
-    return rows.filter((row) => this.#of('stored', row) > 0)
+    const { stored } = this.#figures
+    return rows.filter((row) => stored[row]! > 0)
   }
 
   /** Numbers of samples in the sink, of these rows. */
   storedOf(rows: Int32Array): Int32Array {
-    const stored = new Int32Array(sumOver(rows, (row) => this.#of('stored', row)))
+    const { first, stored } = this.#figures
+    const numbers = new Int32Array(sumOf(stored, rows))
     let at = 0
-    for (const row of rows) for (let i = 0; i < this.#of('stored', row); i++) stored[at++] = this.#of('first', row) + i
-    return stored
+    for (const row of rows) for (let i = 0; i < stored[row]!; i++) numbers[at++] = first[row]! + i
+    return numbers
   }
 
   /** @throws DatasetError naming the first row that is too long, when that is an error */
@@ -197,7 +196,7 @@ export class TokenisedRows {
     packing: 'none' | 'tree',
     contextOf: (row: number) => number | undefined,
   ): DatasetStatistics {
-    const sum = (figure: Figure) => sumOver(rows, (row) => this.#of(figure, row))
+    const sum = (figure: Figure) => sumOf(this.#figures[figure], rows)
     return {
       samples: sum('samples'),
       contexts: countContexts(this.keptOf(rows), contextOf),
@@ -219,9 +218,9 @@ function ofRow<T>(row: Row, tokenize: () => T): T {
   }
 }
 
-function sumOver(rows: Int32Array, of: (row: number) => number): number {
+function sumOf(figure: Int32Array, rows: Int32Array): number {
   let sum = 0
-  for (const row of rows) sum += of(row)
+  for (const row of rows) sum += figure[row]!
   return sum
 }
 

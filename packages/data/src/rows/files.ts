@@ -34,12 +34,12 @@ export async function* readBytes(file: string, { onBytes }: ReadOptions = {}): A
 }
 
 /** The records of a file one by one; of a Parquet file a row group is in memory, and of a table of cells all of it. */
-async function* recordsIn(file: string, options?: ReadOptions): AsyncGenerator<RecordItem> {
-  const found = /\.parquet$/i.test(file) ? await stat(file).catch(() => undefined) : undefined
-  if (!found?.isFile()) {
-    yield* recordsOfFile(readBytes(file, options), file)
-    return
-  }
+const recordsIn = (file: string, options?: ReadOptions): AsyncGenerator<RecordItem> =>
+  /\.parquet$/i.test(file) ? parquetIn(file, options) : recordsOfFile(readBytes(file, options), file)
+
+async function* parquetIn(file: string, options?: ReadOptions): AsyncGenerator<RecordItem> {
+  const found = await stat(file).catch(() => undefined)
+  if (!found?.isFile()) return yield* recordsOfFile(readBytes(file, options), file)
   // It is read by range, which tells nobody its bytes in order.
   if (options?.onBytes) for await (const _ of readBytes(file, options));
   await using handle = await open(file)

@@ -50,17 +50,24 @@ export function keysOfRow(row: Row): { context: number | undefined; question: nu
   }
 }
 
-/** The keys of rows in memory, made when they are asked for. */
-export const splitKeysOf = (rows: readonly Row[]): SplitKeys => ({
-  length: rows.length,
-  sideOf: (row) => rows[row]!.split,
-  contextOf: (row) => {
+/** The keys of rows in memory, made when they are asked for; those of contexts, which are asked for again and again, once. */
+export function splitKeysOf(rows: readonly Row[]): SplitKeys {
+  const contexts = new Map<number, number | undefined>()
+  const contextOf = (row: number): number | undefined => {
     const context = contextKey(rows[row]!)
     return context === undefined ? undefined : textHash(context)
-  },
-  questionOf: (row) => textHash(questionKey(rows[row]!)),
-  wholeOf: (row) => textHash(rowKey(rows[row]!)),
-})
+  }
+  return {
+    length: rows.length,
+    sideOf: (row) => rows[row]!.split,
+    contextOf: (row) => {
+      if (!contexts.has(row)) contexts.set(row, contextOf(row))
+      return contexts.get(row)
+    },
+    questionOf: (row) => textHash(questionKey(rows[row]!)),
+    wholeOf: (row) => textHash(rowKey(rows[row]!)),
+  }
+}
 
 /** Numbers of rows by side, each in the order of the rows. */
 export interface RowSides {

@@ -17,24 +17,46 @@ import { datasetFiles } from './load-datasets'
 import type { ObjectiveName } from '../train/objectives/objective'
 import type { RowRange } from './row-lists'
 
-type Reader = (file: string, options: ReadOptions & RowOptions) => AsyncGenerator<LearnedRow>
+/** Rows that are handed on together. */
+const rowsAtOnce = 16
 
-async function* pairs(file: string, options: ReadOptions): AsyncGenerator<LearnedRow> {
-  for await (const { chosen, rejected } of streamChecked(file, checkPair, options)) yield { row: chosen, rejected }
+/** Rows in memory are gone through for so long, in milliseconds, before anything else has its turn. */
+const turnMs = 100
+
+/** Reads the rows of a file, some at a time. */
+type Reader = (file: string, options: ReadOptions & RowOptions) => AsyncGenerator<readonly LearnedRow[]>
+
+function reader<T>(
+  read: (file: string, options: ReadOptions & RowOptions) => AsyncIterable<T>,
+  learned: (item: T) => LearnedRow,
+): Reader {
+  return async function* (file, options) {
+    let rows: LearnedRow[] = []
+    for await (const item of read(file, options)) {
+      rows.push(learned(item))
+      if (rows.length < rowsAtOnce) continue
+      yield rows
+      rows = []
+    }
+    yield rows
+  }
 }
 
-/** How the rows of a file are read, by what is learned of them. */
+const pairs = reader(
+  (file, options) => streamChecked(file, checkPair, options),
+  ({ chosen, rejected }) => ({ row: chosen, rejected }),
+)
+
+/** How rows are read, by what is learned of them. */
 const readers: Readonly<Record<ObjectiveName, Reader>> = {
-  sft: async function* (file, options) {
-    for await (const row of streamRows(file, options)) yield { row }
-  },
+  sft: reader(streamRows, (row) => ({ row })),
   dpo: pairs,
   orpo: pairs,
-  kto: (file, options) => streamChecked(file, checkJudged, options),
+  kto: reader(
+    (file, options) => streamChecked(file, checkJudged, options),
+    (row) => row,
+  ),
 }
-
-/** Rows in memory that are gone through without a pause. */
-const rowsAtOnce = 64
 
 /** What a file is to a run. */
 type Role = { readonly set: number } | 'heldOut' | 'mixed'
@@ -47,7 +69,15 @@ interface RowFile {
   /** What a change of the file changes; nothing of a pipe, which can be read once. */
   readonly state: string
   /** Its rows, once they were read, where they stay in memory. */
-  rows?: readonly LearnedRow[]
+  rows?: readonly (readonly LearnedRow[])[] | undefined
+}
+
+/** Some rows, one after another. */
+export interface NumberedRows {
+  readonly rows: readonly LearnedRow[]
+  /** Number of the first of them. */
+  readonly first: number
+  readonly role: Role
 }
 
 /** The files that a run's rows come from. */
@@ -106,6 +136,11 @@ export class RowFiles {
     return this.bytes > this.#heldBytes && this.files.every(({ state }) => state !== '')
   }
 
+  /** Whether all rows stay in memory once they were read. */
+  get areHeld(): boolean {
+    return this.files.every((file) => this.#areHeld(file))
+  }
+
   /** Rows of small files stay in memory; those of a pipe, and of a table of cells, which is parsed whole each time, always. */
   #areHeld({ path, state }: RowFile): boolean {
     return this.bytes <= this.#heldBytes || state === '' || isCellsFile(path)
@@ -116,30 +151,29 @@ export class RowFiles {
     return this.files.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** The rows with their numbers. @throws DatasetError naming file and row */
-  async *each({ onBytes, only }: RowFilesWatch = {}): AsyncGenerator<readonly [row: LearnedRow, number: number]> {
-    let number = 0
+  /** The rows, some at a time. @throws DatasetError naming file and row */
+  async *each({ onBytes, only }: RowFilesWatch = {}): AsyncGenerator<NumberedRows> {
+    let [number, paused] = [0, performance.now()]
     for (const [i, file] of this.files.entries()) {
-      if (only && !only(file.role)) {
+      const { path, role } = file
+      if (only && !only(role)) {
         number += this.#counts[i] ?? 0
         continue
       }
-      const options = { ...(file.role === 'mixed' ? {} : this.#reading), ...(onBytes && { onBytes }) }
       const first = number
-      if (file.rows)
-        for (const row of file.rows) {
-          // Reading a file lets signals through, rows in memory do not by themselves.
-          if (number % rowsAtOnce === 0) await setImmediate()
-          yield [row, number++]
+      const options = { ...(role === 'mixed' ? {} : this.#reading), ...(onBytes && { onBytes }) }
+      const held: (readonly LearnedRow[])[] | undefined = this.#areHeld(file) ? [] : undefined
+      for await (const rows of file.rows ?? this.#reader(path, options)) {
+        // Reading a file lets signals through, rows in memory do not by themselves.
+        if (file.rows && performance.now() - paused > turnMs) {
+          await setImmediate()
+          paused = performance.now()
         }
-      else {
-        const held: LearnedRow[] | undefined = this.#areHeld(file) ? [] : undefined
-        for await (const row of this.#reader(file.path, options)) {
-          held?.push(row)
-          yield [row, number++]
-        }
-        if (held) file.rows = held
+        held?.push(rows)
+        yield { rows, first: number, role }
+        number += rows.length
       }
+      file.rows ??= held
       this.#counts[i] = number - first
     }
   }

@@ -1,14 +1,17 @@
 // Rows of files to samples, in passes: what the split goes by, the samples, questions of what is held out.
 import { createHash } from 'node:crypto'
 import {
+  addKind,
   chosenTemplate,
   DatasetError,
   drawMixed,
+  noKinds,
   Numbers,
   prepareRows,
   questionsOf,
   RowAdder,
   RowKeys,
+  splitKeysOf,
   TokenisedRows,
   type AskedQuestion,
   type checkedOptions,
@@ -17,6 +20,7 @@ import {
   type Row,
   type RowOrigin,
   type SampleSink,
+  type SplitKeys,
 } from '@jora/data'
 import { sampleIndices } from '../train/watch/answer-scores'
 import type { RowFiles } from './row-files'
@@ -45,7 +49,7 @@ export type PrepareRules = Required<
 
 /** What is known of rows once all were read. */
 export interface ReadRows {
-  readonly keys: RowKeys
+  readonly keys: SplitKeys
   readonly lists: RowLists
   readonly prompt: PromptTemplate
   /** Where the first row is. */
@@ -65,22 +69,28 @@ export async function readAll(
   signal?: AbortSignal,
 ): Promise<ReadRows> {
   const hash = createHash('sha256')
-  const keys = new RowKeys()
+  const [held, rowKeys, kinds] = [[] as Row[], new RowKeys(), noKinds()]
   let first: RowOrigin | undefined
   const hashed = (bytes: Uint8Array): void => {
     hash.update(bytes)
     onBytes(bytes)
   }
-  for await (const [{ row }] of files.each({ onBytes: hashed })) {
+  const { areHeld } = files
+  for await (const { rows, role } of files.each({ onBytes: hashed })) {
     signal?.throwIfAborted()
-    first ??= row.origin
-    keys.add(row)
+    for (const { row } of rows) {
+      first ??= row.origin
+      // The prompt is that of the data set, in which general rows are written too.
+      if (role !== 'mixed') addKind(kinds, row)
+      if (areHeld) held.push(row)
+      else rowKeys.add(row)
+    }
   }
+  const keys = areHeld ? splitKeysOf(held) : rowKeys
   if (keys.length === 0) throw new DatasetError({ problem: 'the dataset is empty; expected at least one row' })
-  const { sets, heldOut } = files
   const { weights, split, seed } = rules
-  const lists = rowLists(keys, sets, { weights, heldOut, split, seed })
-  return { keys, lists, prompt: chosenTemplate(rules, keys.kinds, first), first, hash: hash.digest('hex') }
+  const lists = rowLists(keys, files.sets, { weights, heldOut: files.heldOut, split, seed })
+  return { keys, lists, prompt: chosenTemplate(rules, kinds, first), first, hash: hash.digest('hex') }
 }
 
 /** Marks of the numbers that lists name. */
@@ -91,8 +101,8 @@ function marked(length: number, ...lists: readonly Int32Array[]): Uint8Array {
 }
 
 /**
- * Reads the rows again and tokenises those that are trained or held out, a row each time it is asked to go on; general rows last, as
- * how many are mixed in follows from the others.
+ * Reads the rows again and tokenises those that are trained or held out, some rows each time it is asked to go on; general rows
+ * last, as how many are mixed in follows from the others.
  * @throws DatasetError naming file and row
  */
 export async function* tokenising(
@@ -107,15 +117,15 @@ export async function* tokenising(
   const isHeldOut = marked(keys.length, lists.heldOut)
   const adder = new RowAdder(tokenised, (number) => isHeldOut[number] === 1)
   const isUsed = marked(keys.length, lists.train, lists.heldOut)
-  for await (const [row, number] of files.each({ onBytes, only: (role) => role !== 'mixed' })) {
-    if (isUsed[number] === 1) adder.add(row, number)
+  for await (const { rows, first: from } of files.each({ onBytes, only: (role) => role !== 'mixed' })) {
+    for (const [i, row] of rows.entries()) if (isUsed[from + i] === 1) adder.add(row, from + i)
     yield
   }
   const [from, to] = files.mixed ?? [0, 0]
   const drawn = drawMixed(to - from, mix, tokenised.samplesOf(lists.train), seed).map((row) => row + from)
   const isDrawn = marked(keys.length, drawn)
-  for await (const [row, number] of files.each({ onBytes, only: (role) => role === 'mixed' })) {
-    if (isDrawn[number] === 1) adder.add(row, number)
+  for await (const { rows, first: at } of files.each({ onBytes, only: (role) => role === 'mixed' })) {
+    for (const [i, row] of rows.entries()) if (isDrawn[at + i] === 1) adder.add(row, at + i)
     yield
   }
   adder.end()
@@ -146,8 +156,8 @@ export async function questionsAsked(
 ): Promise<AskedQuestion[]> {
   const isHeldOut = marked((rows.at(-1) ?? -1) + 1, rows)
   async function* heldOut(): AsyncGenerator<Row> {
-    for await (const [{ row }, number] of files.each({ only: (role) => role !== 'mixed' }))
-      if (isHeldOut[number] === 1) yield row
+    for await (const { rows, first } of files.each({ only: (role) => role !== 'mixed' }))
+      for (const [i, { row }] of rows.entries()) if (isHeldOut[first + i] === 1) yield row
   }
   const fitting = (row: Row): AskedQuestion[] =>
     questionsOf(row, tokenizer, { template, vocabSize }).filter(
