@@ -174,29 +174,29 @@ const ways = {
   },
 } satisfies Record<string, (prepared: Prepared) => Promise<{ asked: AskedPrompt[]; expected: number[][] }>>
 
+interface LlamaCpp {
+  readonly _bindings: { AddonJinjaRenderer: new (source: string) => { render(variables: object): string } }
+  dispose(): Promise<void>
+}
+/** Opened once: each opening tries the library in a process of its own. */
+let opened: Promise<LlamaCpp> | undefined
+afterAll(async () => void (await (await opened)?.dispose()))
+
+async function openLlamaCpp(): Promise<LlamaCpp> {
+  const path = createRequire(join(llamaCpp!, 'none.js')).resolve('node-llama-cpp')
+  const { getLlama } = (await import(pathToFileURL(path).href)) as { getLlama(options: object): Promise<LlamaCpp> }
+  return getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: 'error' })
+}
+
 /** llama.cpp's own engine of templates, as node-llama-cpp has it, and its tokenizer, on a GGUF file. */
 async function byLlamaCpp(gguf: string, tokenizer: Tokenizer) {
   await using file = await openGguf(gguf)
   const metadata = (key: string) => file.metadata.get(key)?.value
-  const path = createRequire(join(llamaCpp!, 'none.js')).resolve('node-llama-cpp')
-  const { getLlama } = (await import(pathToFileURL(path).href)) as {
-    getLlama(options: object): Promise<{
-      _bindings: { AddonJinjaRenderer: new (source: string) => { render(variables: object): string } }
-      dispose(): Promise<void>
-    }>
-  }
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    logLevel: 'error',
-  })
+  const llama = await (opened ??= openLlamaCpp())
   const renderer = new llama._bindings.AddonJinjaRenderer(metadata('tokenizer.chat_template') as string)
   const tokenOf = (id: number | undefined) => (id === undefined ? '' : (tokenizer.idToToken(id) ?? ''))
   const tokens = { bos_token: tokenOf(tokenizer.bosId), eos_token: tokenOf(tokenizer.eosId) }
   const texts = conversations.map((messages) => renderer.render({ messages, add_generation_prompt: true, ...tokens }))
-  await llama.dispose()
   const ids = await tokenizeWithLlamaCpp({ gguf, from: llamaCpp, texts })
   const bos = metadata('tokenizer.ggml.bos_token_id') as number | undefined
   // It puts BOS before a prompt that does not begin with it, where the file says so.
