@@ -121,6 +121,7 @@ const tableOf = ({ codebook, mins }) => Float32Array.from(codebook ?? range(16, 
 
 /** The elements of all `weights`, until this is called again. @param {readonly Packed[]} weights @returns {Float32Array[]} */
 export function unpackAll(weights) {
+  if (weights.length === 0) return []
   const given = weights.map(partsOf)
   const staged = given.map((parts) => parts.reduce((sum, { byteLength }) => sum + aligned(byteLength), 0))
   const sizes = weights.map(({ dims: [rows = 0, columns = 0] }) => rows * columns)
