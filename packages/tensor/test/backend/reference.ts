@@ -16,7 +16,8 @@ type Rule<K extends OpName> = (inputs: readonly Nd[], params: OpParams[K], shape
 /** Calls `visit` with every index of `shape`, in row-major order. */
 function eachIndex(shape: Shape, visit: (index: readonly number[], flat: number) => void): void {
   const index = shape.map(() => 0)
-  for (let flat = 0; flat < sizeOf(shape); flat++) {
+  const size = sizeOf(shape)
+  for (let flat = 0; flat < size; flat++) {
     visit(index, flat)
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       if (++index[axis]! < shape[axis]!) break
@@ -54,8 +55,16 @@ function build(shape: Shape, f: (index: readonly number[], flat: number) => numb
 const map =
   (f: (...x: number[]) => number): Rule<OpName> =>
   (inputs, _params, shape) => {
-    const whole = inputs.map((x) => sizeOf(x.shape) === sizeOf(shape))
-    return build(shape, (index, flat) => f(...inputs.map((x, i) => (whole[i] ? x.data[flat]! : read(x, index)))))
+    const size = sizeOf(shape)
+    const [a, b] = inputs.map(({ data }) => data)
+    // Most of the time that finite differences take: no index is needed where every input has the output's elements.
+    if (inputs.length <= 2 && inputs.every(({ data }) => data.length === size))
+      return b === undefined ? a!.map((x) => f(x)) : a!.map((x, flat) => f(x, b[flat]!))
+    const args = inputs.map(() => 0)
+    return build(shape, (index, flat) => {
+      for (const [i, x] of inputs.entries()) args[i] = x.data.length === size ? x.data[flat]! : read(x, index)
+      return f(...args)
+    })
   }
 
 const isTrue = (condition: boolean): number => (condition ? 1 : 0)
@@ -245,9 +254,17 @@ const rules: {
   reduceScatter: 'collective',
 }
 
+/** Graphs without fused ops: finite differences evaluate one again and again. */
+const decomposed = new WeakMap<Graph, Graph>()
+function plainOf(graph: Graph): Graph {
+  let known = decomposed.get(graph)
+  if (!known) decomposed.set(graph, (known = decompose(graph, () => false)))
+  return known
+}
+
 /** Values of the graph's outputs for these inputs, computed in float64. */
 export function evaluate(graph: Graph, inputs: readonly Nd[], constants: readonly Nd[] = []): Nd[] {
-  const plain = decompose(graph, () => false)
+  const plain = plainOf(graph)
   const values = new Map<Value, Nd>()
   plain.inputs.forEach((v, i) => values.set(v, inputs[i]!))
   plain.constants.forEach((c, i) => values.set(c.value, constants[i]!))
