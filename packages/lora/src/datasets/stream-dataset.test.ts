@@ -256,6 +256,18 @@ test('prepared samples are used again until a row, a setting or the tokenizer ch
   expect(await stages(configOf({ learningRate: 0.5 }))).toEqual(['checking'])
   expect(await stages(configOf({ seed: 7 }))).toEqual(['checking', 'reading', 'tokenising'])
   expect(await readdir(root)).toHaveLength(2)
+  // A run that goes on names the template that `auto` came to.
+  expect(await stages(configOf({ maxSeqLength: 256, promptTemplate: 'auto' }))).toEqual([
+    'checking',
+    'reading',
+    'tokenising',
+  ])
+  expect(await stages(configOf({ maxSeqLength: 256, promptTemplate: 'alpaca' }))).toEqual(['checking'])
+  expect(await stages(configOf({ maxSeqLength: 256, promptTemplate: 'raft' }))).toEqual([
+    'checking',
+    'reading',
+    'tokenising',
+  ])
   const text = await readFile(named('instructions.jsonl'), 'utf8')
   await writeFile(named('instructions.jsonl'), text.replace('again', 'twice'))
   try {

@@ -93,8 +93,8 @@ export async function prepareFiles(
   const told = (stage: PrepareEvent['stage']) => stageBytes(stage, files.bytes, onPrepare)
   const asked = part === 'train' && settings.evalMetrics.length > 0 ? settings.evalSamples : 0
   const { columns, objective } = settings
-  const keyFor = async ({ tokenizerDigest: digest }: SampleRoom, hash: string): Promise<string> => {
-    const { tokenizer, ...decides } = rules
+  const keyFor = async ({ tokenizerDigest: digest }: SampleRoom, hash: string, template = rules.template) => {
+    const { tokenizer, ...decides } = { ...rules, template }
     const read = files.files.map(({ role, bytes }) => [role, bytes])
     const known = [packageJson.version, hash, read, await digest(), decides, columns, objective, part, asked]
     // A chat template may write today's date into prompts.
@@ -117,8 +117,14 @@ export async function prepareFiles(
 
   if (room && files.areLarge) {
     const hash = await hashFiles(files, told('checking'), signal)
-    const key = await keyFor(room, hash)
-    if (await isCached(room.cacheDir, key)) return await fromFile(join(room.cacheDir, key), hash)
+    // A run that goes on names the template that `auto` came to when it began.
+    for (const template of new Set([rules.template, 'auto'] as const)) {
+      const key = await keyFor(room, hash, template)
+      if (!(await isCached(room.cacheDir, key))) continue
+      const kept = await fromFile(join(room.cacheDir, key), hash)
+      if (template === rules.template || kept.prompt?.name === rules.template) return kept
+      kept[Symbol.dispose]()
+    }
   }
 
   const read = await readAll(files, rules, told('reading'), signal)
