@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setDefaultDevice } from '@jora/tensor'
 import { run } from '../src/program'
 import type { Io } from '../src/io'
 
@@ -76,10 +77,21 @@ export const rows = Array.from({ length: 20 }, (_, i) => ({
   output: ['red', 'blue', 'green', 'black'][i % 4],
 }))
 
+/** Closes a GPU that commands in this process left open: for the other files of a worker `auto` would be that one. */
+async function closeGpu(): Promise<void> {
+  const device = setDefaultDevice(undefined)
+  if (device?.kind === 'webgpu') await device.close()
+  else setDefaultDevice(device)
+}
+
 /** A folder with `rows.json` and, in `model`, a copy of the small model; removed at the end. */
-export function workspace(): { dir: string; path: (...parts: string[]) => string; remove(): void } {
+export function workspace(): { dir: string; path: (...parts: string[]) => string; remove(): Promise<void> } {
   const dir = mkdtempSync(join(tmpdir(), 'jora-cli-'))
   writeFileSync(join(dir, 'rows.json'), JSON.stringify(rows))
   if (modelSource !== undefined) cpSync(modelSource, join(dir, 'model'), { recursive: true })
-  return { dir, path: (...parts) => join(dir, ...parts), remove: () => rmSync(dir, { recursive: true, force: true }) }
+  const remove = async () => {
+    rmSync(dir, { recursive: true, force: true })
+    await closeGpu()
+  }
+  return { dir, path: (...parts) => join(dir, ...parts), remove }
 }

@@ -22,9 +22,9 @@ beforeAll(async () => {
   await writeFamily(path('base'), tinyFamilies.llama!)
   await writeTinyAdapter(path('lora'), parseConfig(tinyFamilies.llama!.config), lora)
 })
-afterAll(() => {
+afterAll(async () => {
   program.remove()
-  space.remove()
+  await space.remove()
 })
 
 const row = '{"instruction":"a","output":"b"}\n'

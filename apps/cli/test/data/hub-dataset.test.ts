@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   vi.unstubAllEnvs()
   await hub.stop()
-  space.remove()
+  await space.remove()
 })
 
 describe.skipIf(!modelSource)('--dataset ID (needs the bundled model)', () => {

@@ -16,8 +16,8 @@ beforeAll(async () => {
   const worker = join(import.meta.dirname, '../../../../packages/tensor/src/backend-onnx/worker.mjs')
   writeFileSync(join(dirname(program.file), 'worker.mjs'), `import ${JSON.stringify(pathToFileURL(worker).href)}\n`)
 })
-afterAll(() => {
-  space.remove()
+afterAll(async () => {
+  await space.remove()
   program.remove()
 })
 

@@ -74,12 +74,12 @@ beforeAll(async () => {
   }) as typeof JSON.parse
 })
 
-afterAll(() => {
+afterAll(async () => {
   Object.assign(fs, real)
   Object.assign(fs.promises, promises)
   syncBuiltinESMExports()
   JSON.parse = parse
-  space.remove()
+  await space.remove()
 })
 
 beforeEach(() => {
