@@ -109,12 +109,12 @@ async function openLocal(model: string, { maxRequests, maxTokens }: DrafterValue
   return {
     name: opened.model.ref.name,
     drafter: {
-      async ask(ask, { isDone = () => false, ...options } = {}) {
+      async ask(ask, { isDone, ...options } = {}) {
         asked++
         let text = ''
         for await (const piece of opened.answerer.stream(ask, options)) {
           text += piece.text
-          if (piece.text !== '' && isDone(text)) break
+          if (piece.text !== '' && isDone?.(text)) break
         }
         return { text }
       },

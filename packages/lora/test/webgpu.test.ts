@@ -206,7 +206,7 @@ describe.skipIf(!hasGpu)(`training on WebGPU${hasGpu ? '' : ' (needs a WebGPU ad
 
   // A software adapter runs every kernel by itself.
   test('steps whose kernels share dispatches, as on a GPU, equal the CPU backend', async () => {
-    const sharing = await openWebGpuDevice({ profile: { joins: true } })
+    const sharing = await openWebGpuDevice({ profile: { software: false }, tune: false })
     const few = { steps: 2, batch, of: sizesOf(2) }
     const [one, other] = [await train(cpu, few), await train(sharing, few)]
     one.losses.forEach((loss, i) => expect(Math.abs(other.losses[i]! / loss - 1)).toBeLessThan(1e-3))

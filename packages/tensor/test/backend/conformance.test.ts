@@ -20,7 +20,7 @@ const backends: { name: string; open: () => Promise<Device>; missing?: boolean; 
   { name: hasGpu ? 'webgpu' : 'webgpu (needs a WebGPU adapter)', open: () => openWebGpuDevice(), missing: !hasGpu },
   {
     name: `webgpu, kernels for hardware${hasGpu ? '' : ' (needs a WebGPU adapter)'}`,
-    open: () => openWebGpuDevice({ profile: { software: false, joins: true }, tune: false }),
+    open: () => openWebGpuDevice({ profile: { software: false }, tune: false }),
     missing: !hasGpu,
     once: true,
   },

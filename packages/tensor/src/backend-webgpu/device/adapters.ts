@@ -72,7 +72,6 @@ export function describeAdapter(adapter: GPUAdapter | AdapterFacts, named?: stri
     name,
     software,
     compilesForCpu: software,
-    joins: !software,
     f16: features.has('shader-f16'),
     subgroupSize: features.has('subgroups') && smallest === largest ? smallest : 0,
     matrixUnits: matrixUnits(info, features),

@@ -14,11 +14,6 @@ export interface GpuProfile {
   readonly software: boolean
   /** Whether its driver compiles kernels for CPU cores, whatever family of kernels is chosen. */
   readonly compilesForCpu: boolean
-  /**
-   * Whether kernels that do not wait for one another share a dispatch. A GPU is filled by it; a driver that compiles for CPU
-   * cores takes seconds over each of their combinations, where by themselves most kernels are those of another layer.
-   */
-  readonly joins: boolean
   /** Whether kernels may hold and write f16 (`shader-f16`). f16 files can be read without. */
   readonly f16: boolean
   /** Lanes of a subgroup where it is the same for every kernel; 0 when unknown. */
@@ -40,7 +35,6 @@ export const referenceGpu: GpuProfile = {
   name: 'reference GPU (16-bit, matrix units)',
   software: false,
   compilesForCpu: false,
-  joins: true,
   f16: true,
   subgroupSize: 32,
   matrixUnits: [{ m: 16, n: 16, k: 16 }],

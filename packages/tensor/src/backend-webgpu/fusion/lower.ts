@@ -93,7 +93,9 @@ function groupDrafts(drafts: readonly Draft[], profile: GpuProfile): Draft[][] {
   const groups: Draft[][] = []
   for (const draft of drafts) {
     let home: Draft[] | undefined
-    if (profile.joins && draft.joinable) {
+    // Kernels that share a dispatch fill a GPU. Software takes seconds to compile each of their combinations, where by themselves most
+    // kernels are those of another layer.
+    if (!profile.software && draft.joinable) {
       for (let i = groups.length - 1; i >= Math.max(0, groups.length - joinWindow); i--) {
         const group = groups[i]!
         if (group.some((other) => conflict(other, draft))) break
