@@ -108,7 +108,11 @@ export const onnxLowerings: {
   cos: direct('Cos'),
   tanh: direct('Tanh'),
   sigmoid: direct('Sigmoid'),
-  silu: 'decompose',
+  // x·σ(αx) with α = 1 in one pass, of an operator that f32 alone has.
+  silu: ([x], { b, node }) =>
+    node.outputs[0]!.aval.dtype === 'f32'
+      ? b.node('QuickGelu', [x!], { alpha: 1 }, microsoft)
+      : b.node('Mul', [x!, b.node('Sigmoid', [x!])]),
   abs: direct('Abs'),
   not: direct('Not'),
   add: direct('Add'),

@@ -10,11 +10,10 @@ import type { Tensor } from '../tensor'
 import { capped, inF32, onceDone, throughCap, type Capped } from './blocks'
 
 /**
- * Queries of one block of rows: small enough that a causal block skips the keys after it, large enough for full GEMMs. Of many queries
- * blocks are larger: each is some forty operators, forward and backward, in every layer.
+ * Queries of one block of rows: few enough that a causal block skips the keys after it and its scores stay in a processor's cache (of
+ * twice as many, passes over elements take twice the time), enough for full GEMMs.
  */
-const queryBlock = (queries: number): number => (queries < manyQueries ? 128 : 256)
-const manyQueries = 2048
+const queryBlock = 128
 
 /** Query rows from `from` to `to`, the keys `low` to `high` that hold all they can see, and the key at the place of their first. */
 interface AttentionBlock {
@@ -45,18 +44,18 @@ function seenByPlace({ from, to, low, high, first }: AttentionBlock, window: num
 }
 
 /**
- * Sizes that blocks of many queries have, by their keys. ONNX Runtime holds the memory of a shape until the next value of that shape is
- * made: of blocks that are all of their own size it would hold one each, several squares of the length together.
+ * Sizes that blocks have, by their keys. ONNX Runtime holds the memory of a shape until the next value of that shape is made: of blocks
+ * that are all of their own size it would hold one each, of many queries several squares of the length together.
  */
-const mostSizes = 4
+const mostSizes = 8
 
 /** Blocks of rows and the keys each can see: where that depends on their place, all others are cut off. */
 function attentionBlocks(queries: number, keys: number, byPlace: boolean, window = Infinity): AttentionBlock[] {
   if (!byPlace) return [{ from: 0, to: queries, low: 0, high: keys, first: keys - queries }]
   const blocks: AttentionBlock[] = []
-  const count = Math.max(1, Math.round(queries / queryBlock(queries)))
+  const count = Math.max(1, Math.round(queries / queryBlock))
   const size = Math.ceil(queries / count)
-  const step = queries < manyQueries || window < keys ? 1 : Math.ceil(keys / mostSizes)
+  const step = count <= mostSizes || window < keys ? 1 : Math.ceil(keys / mostSizes)
   for (let from = 0; from < queries; from += size) {
     const to = Math.min(queries, from + size)
     const first = keys - queries + from
@@ -167,35 +166,20 @@ export function attentionInBlocks(inputs: readonly Tensor[], params: OpParams['a
 }
 
 /**
- * The definition of `attentionGrad`. Of each query's cotangents of its probabilities it takes off their mean by these, which is g·o; with
- * `keepsOutput` false the output o is computed again, block by block, and need not be kept for it.
+ * The definition of `attentionGrad`. Of each query's cotangents of its probabilities it takes off their mean by these, Σ p·dp: that is g·o
+ * as well, but made of what a block has, the output o need not be kept for it.
  */
-export function attentionGradInBlocks(
-  inputs: readonly Tensor[],
-  params: OpParams['attentionGrad'],
-  { keepsOutput = true } = {},
-): Tensor[] {
-  const [q, k, v, o, , g] = [0, 1, 2, 3, 4, 5].map((i) => inF32(inputs[i]!)) as [
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-    Tensor,
-  ]
+export function attentionGradInBlocks(inputs: readonly Tensor[], params: OpParams['attentionGrad']): Tensor[] {
+  const [q, k, v, g] = [0, 1, 2, 5].map((i) => inF32(inputs[i]!)) as [Tensor, Tensor, Tensor, Tensor]
   const [batch = 0, heads = 0] = q.shape
   const kvHeads = k.shape[1]!
   const fold = (x: Tensor) => reshape(x, [batch, kvHeads, (heads / kvHeads) * x.shape[2]!, x.shape[3]!])
-  const rowDot = sum(mul(g, o), { axis: -1, keepDims: true })
   const { scale } = params
   const [keys, values] = [new KeySum(), new KeySum()]
   const blocks = eachBlock({ q, k, v, visibility: inputs[6] }, params, (block) => {
     const gBlock = fold(sliceAxis(g, 2, block.from, block.to))
-    const dProbabilities = dot(gBlock, block.v, { transposeB: true })
-    const mean = keepsOutput
-      ? fold(sliceAxis(rowDot, 2, block.from, block.to))
-      : sum(mul(gBlock, dot(block.p, block.v)), { axis: -1, keepDims: true })
-    const dCapped = mul(block.p, sub(dProbabilities, mean))
+    const weighted = mul(block.p, dot(gBlock, block.v, { transposeB: true }))
+    const dCapped = sub(weighted, mul(block.p, sum(weighted, { axis: -1, keepDims: true })))
     const dScores = throughCap(dCapped, block.slope)
     const dq = reshape(mul(dot(dScores, block.k), scale), block.q.shape)
     // As dkᵀ = qᵀ dS and dvᵀ = gᵀ P: turning the narrow operand costs a third less than turning the scores.

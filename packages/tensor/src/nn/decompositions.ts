@@ -150,7 +150,7 @@ export const decompositions: Definitions = {
     return [cast(concat([sub(mul(a, c), mul(b, s)), add(mul(b, c), mul(a, s))], 3), at(inputs, 0).dtype)]
   },
   attention: attentionInBlocks,
-  attentionGrad: (inputs, params) => attentionGradInBlocks(inputs, params),
+  attentionGrad: attentionGradInBlocks,
   linearCrossEntropy: (inputs, params) => {
     const blocks = eachHeadBlock(inputs, params, (b) => {
       const { loss, logSum } = headLoss(b)

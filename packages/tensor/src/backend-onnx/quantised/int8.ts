@@ -70,12 +70,14 @@ export class Int8Products {
     return name
   }
 
-  /** Rows of `x` as codes, u8, and the scale of each, f32 `[rows, 1]`. */
+  /** Rows of `x` as codes, u8, and the scale of each, f32 `[rows]`. */
   #rounded(x: string, columns: number): { readonly codes: string; readonly scales: string } {
     const { b, levels } = this
     const rows = b.shared(`rows of ${x}`, () => b.node('Reshape', [x, b.int64s([-1, columns])]))
     const scales = b.shared(`scales of ${x}`, () => {
-      const largest = b.node('ReduceMax', [b.node('Abs', [rows]), b.int64s([-1])], { keepdims: 0n })
+      // Both read what `Abs` would write first.
+      const [most, least] = ['ReduceMax', 'ReduceMin'].map((op) => b.node(op, [rows, b.int64s([-1])], { keepdims: 0n }))
+      const largest = b.node('Max', [most!, b.node('Neg', [least!])])
       // A row of zeros stays one.
       return b.node('Max', [b.node('Mul', [largest, b.scalar('f32', 1 / levels)]), b.scalar('f32', 1e-30)])
     })
@@ -83,7 +85,7 @@ export class Int8Products {
       const zeros = b.node('Expand', [b.scalar('u8', levels + 1), b.node('Shape', [scales])])
       return b.node('QuantizeLinear', [rows, scales, zeros], { axis: 0n })
     })
-    return { codes, scales: b.shared(`column of ${x}`, () => b.node('Reshape', [scales, b.int64s([-1, 1])])) }
+    return { codes, scales }
   }
 
   /** The name of `node`'s result, when it is a product in 8 bits; undefined for any other node. */
@@ -101,7 +103,13 @@ export class Int8Products {
     const matrix = this.#derive(weight, forward ? 'turned' : 'codes')
     const one = b.scalar('f32', 1)
     const inputs = [rounded.codes, matrix, one, forward ? scales : one, b.scalar('u8', this.levels + 1)]
-    const y = b.node('Mul', [b.node('MatMulIntegerToFloat', inputs, {}, microsoft), rounded.scales])
-    return b.node('Reshape', [y, b.int64s(node.outputs[0]!.aval.shape)])
+    // Shaped before it is scaled: what a part hands on is written where it goes, where a Reshape at the end would copy it.
+    const { shape } = node.outputs[0]!.aval
+    const product = b.node('Reshape', [b.node('MatMulIntegerToFloat', inputs, {}, microsoft), b.int64s(shape)])
+    const columnShape = [...shape.slice(0, -1), 1]
+    const column = b.shared(`column ${columnShape.join()} of ${rounded.scales}`, () =>
+      b.node('Reshape', [rounded.scales, b.int64s(columnShape)]),
+    )
+    return b.node('Mul', [product, column])
   }
 }
