@@ -1,11 +1,12 @@
 """PEFT on the token ids of a study; the last line is JSON. tooling/studies/studies/peers.mjs calls it.
 
-    python study_peft.py train --model DIR --rows ids.jsonl --adapter DIR --epochs 1 --seed 420
-    python study_peft.py answer --model DIR --adapter DIR --asked asked.jsonl --rows heldout-ids.jsonl --tokens 48
+    python study_peft.py train --model DIR --rows ids.jsonl --adapter DIR --epochs 1 --seed 420 --step-samples 4 --batch 4 --dtype bf16
+    python study_peft.py answer --model DIR --adapter DIR --asked asked.jsonl --rows heldout-ids.jsonl --tokens 48 --dtype bf16
 
 Rows are {"ids", "labels"} with -100 where nothing is learned. The recipe is `raft`'s: LoRA r 16, alpha 32, dropout 0.05 on all linear
-layers, AdamW at 2e-4 falling as a cosine, steps of 8 samples whose loss is the mean over their labelled tokens, gradients
-clipped to 1. f32, one sample at a time.
+layers, AdamW at 2e-4 falling as a cosine, steps of --step-samples samples whose loss is the mean over their labelled tokens, gradients
+clipped to 1. A step goes through the model --batch samples at a time, padded to the longest. The adapter is f32 in either dtype, as
+PEFT makes it.
 """
 
 import argparse
@@ -23,6 +24,9 @@ parser.add_argument("--asked")
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--seed", type=int, default=420)
 parser.add_argument("--tokens", type=int, default=48)
+parser.add_argument("--step-samples", type=int, default=4)
+parser.add_argument("--batch", type=int, default=1)
+parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
 parser.add_argument("--threads", type=int, default=2)
 options = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -41,16 +45,23 @@ def lines(path):
 
 
 def base():
-    return AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32)
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[options.dtype]
+    return AutoModelForCausalLM.from_pretrained(options.model, dtype=dtype)
 
 
-def loss_sum(model, row):
-    """The sum over labelled tokens, and their number."""
-    ids = torch.tensor([row["ids"]])
-    labels = torch.tensor(row["labels"])[1:]
-    logits = model(input_ids=ids).logits[0, :-1]
+def loss_sum(model, rows):
+    """The sum over labelled tokens, and their number, of rows padded to the longest."""
+    longest = max(len(row["ids"]) for row in rows)
+
+    def padded(name, value):
+        return torch.tensor([row[name] + [value] * (longest - len(row[name])) for row in rows])
+
+    ids, labels = padded("ids", 0), padded("labels", -100)[:, 1:]
+    mask = torch.tensor([[1] * len(row["ids"]) + [0] * (longest - len(row["ids"])) for row in rows])
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
     learned = labels != -100
-    return torch.nn.functional.cross_entropy(logits[learned], labels[learned], reduction="sum"), int(learned.sum())
+    loss = torch.nn.functional.cross_entropy(logits[learned].float(), labels[learned], reduction="sum")
+    return loss, int(learned.sum())
 
 
 def train():
@@ -61,7 +72,7 @@ def train():
     model.train()
     model.base_model.model.config.use_cache = False
     trained = [p for p in model.parameters() if p.requires_grad]
-    size = 8
+    size = options.step_samples
     steps = options.epochs * ((len(rows) + size - 1) // size)
     optimizer = torch.optim.AdamW(trained, lr=2e-4, weight_decay=0.0)
     schedule = get_cosine_schedule_with_warmup(optimizer, 0, steps)
@@ -73,8 +84,8 @@ def train():
             part = [rows[i] for i in order[start : start + size]]
             count = sum(sum(label != -100 for label in row["labels"][1:]) for row in part)
             total = 0.0
-            for row in part:
-                loss, _ = loss_sum(model, row)
+            for first in range(0, len(part), options.batch):
+                loss, _ = loss_sum(model, part[first : first + options.batch])
                 (loss / count).backward()
                 total += float(loss.detach())
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -96,7 +107,7 @@ def answer():
     model.eval()
     total, count = 0.0, 0
     for row in lines(options.rows):
-        loss, tokens = loss_sum(model, row)
+        loss, tokens = loss_sum(model, [row])
         total, count = total + float(loss), count + tokens
     answers = []
     asked = lines(options.asked)

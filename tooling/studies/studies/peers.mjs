@@ -27,7 +27,7 @@ import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Beside PEFT: the same rows and recipe'
 export const about =
-  'XQuAD with two distractors. PEFT reads the token ids that JORA makes of the same rows, in f32, one sample at a time, with gradients of eight summed over their tokens; both answer the same prompts greedily and are scored alike.'
+  'XQuAD with two distractors. PEFT reads the token ids that JORA makes of the same rows, and takes steps of as many samples as a step of JORA has; both answer the same prompts greedily and are scored alike.'
 export const questions = 120
 export const epochs = 1
 
@@ -50,15 +50,17 @@ export async function run(lab, flags) {
   }
   /** Samples a second, by name. @type {Rates} */
   const rates = {}
+  let stepSamples = 1
   for (const [name, more] of Object.entries(ours)) {
     const id = name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()
     const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe: [...raftRecipe, ...more] }))
     const dtype = name === 'JORA int8' ? 'int8' : 'f32'
     const found = await lab.evaluate(id, evalFlags(flags, { model, dataset, adapter: trained.adapter, dtype }))
+    if (name === 'JORA f32') stepSamples = Math.round(trained.samples / trained.steps)
     rates[name] = { clock: trained.samples / trained.seconds, processor: trained.samples / trained.cpuSeconds }
     rows.push([name, ...answerCells(found), ...trainingCells(trained)])
   }
-  const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates })
+  const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates, stepSamples })
   return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` (all linear layers, r 16, alpha 32,
 dropout 0.05, AdamW, rate 2e-4 falling as a cosine); seed ${flags.seed}.
 
@@ -67,45 +69,63 @@ ${table(['', ...answerHead, ...trainingHead], rows)}
 ${note}`
 }
 
+/** How PEFT is run: its dtype, and the samples that go through the model together. */
+const peft = { 'PEFT f32': { dtype: 'f32', batch: 1 }, 'PEFT bf16, padded batches of 4': { dtype: 'bf16', batch: 4 } }
+
 /**
- * PEFT's row of the table, and what is said of it.
+ * PEFT's rows of the table, and what is said of them.
  * @param {import('../lab.mjs').Lab} lab
  * @param {import('./index.mjs').StudyFlags} flags
- * @param {{ model: string, train: string, dataset: string, rows: string[][], rates: Rates }} study
+ * @param {{ model: string, train: string, dataset: string, rows: string[][], rates: Rates, stepSamples: number }} study
  */
-async function besidePeft(lab, { venv, epochs: passes, seed, maxLength }, { model, train, dataset, rows, rates }) {
+async function besidePeft(
+  lab,
+  { venv, epochs: passes, seed, maxLength },
+  { model, train, dataset, rows, rates, stepSamples },
+) {
   if (venv === undefined)
     return 'PEFT was not run: `--venv DIR` names a Python environment with torch, transformers and peft.'
   const python = join(venv, 'bin/python')
   if (!existsSync(python)) throw new Error(`--venv: ${python} does not exist`)
-  const inputs = { train, dataset, model, passes, seed, maxLength }
   const [ids, asked] = [
     await idsOf(lab, { model, train, seed, maxLength }),
     await askedOf(lab, { model, dataset, maxLength }),
   ]
-  const adapter = ids.replace(/\.jsonl$/, '-peft')
-  const common = ['--model', model, '--adapter', adapter, '--threads', '2']
-  const trained = await lab.stage('peft-train', inputs, () =>
-    measure(python, [script, 'train', ...common, '--rows', ids, '--epochs', String(passes), '--seed', String(seed)]),
-  )
-  const answers = await lab.stage('peft-answers', inputs, () =>
-    measure(python, [script, 'answer', ...common, '--asked', asked.path, '--rows', asked.samples, '--tokens', '48']),
-  )
   const tokenizer = await loadTokenizer(model)
-  const scores = estimateAnswers(
-    asked.questions.map(({ answers: right, metric, grounds }, i) =>
-      scoreAnswer(tokenizer.decode(answers.answers[i], { skipSpecialTokens: true }).trim(), right, metric, grounds),
-    ),
-  )
-  const { seconds, samples, peakPssMb, cpuSeconds } = /** @type {any} */ (trained)
-  const cells = answerCells({ loss: answers.loss, perplexity: NaN, scores, seconds: 0, peakPssMb: 0 })
-  const done = { adapter, steps: 0, losses: [], cpuSeconds, seconds, samples, peakPssMb }
-  rows.push(['PEFT f32', ...cells, ...trainingCells(done)])
-  const ratios = (/** @type {'clock' | 'processor'} */ by, /** @type {number} */ peer) =>
-    Object.entries(rates)
-      .map(([name, rate]) => `${name} ${figure(rate[by] / peer)}×`)
-      .join(', ')
-  return `Samples a second beside PEFT's: ${ratios('clock', samples / seconds)}. Samples a second of processor time: ${ratios('processor', samples / cpuSeconds)}. PEFT's held-out loss is that of the same samples, one at a time.`
+  const said = []
+  for (const [name, { dtype, batch }] of Object.entries(peft)) {
+    const inputs = { train, dataset, model, passes, seed, maxLength, stepSamples, dtype, batch }
+    const adapter = ids.replace(/\.jsonl$/, `-peft-${dtype}`)
+    const common = ['--model', model, '--adapter', adapter, '--threads', '2', '--dtype', dtype]
+    const recipe = ['--epochs', passes, '--seed', seed, '--step-samples', stepSamples, '--batch', batch].map(String)
+    const trained = /** @type {any} */ (
+      await lab.stage(`peft-train-${dtype}`, inputs, () =>
+        measure(python, [script, 'train', ...common, '--rows', ids, ...recipe]),
+      )
+    )
+    const answers = await lab.stage(`peft-answers-${dtype}`, inputs, () =>
+      measure(python, [script, 'answer', ...common, '--asked', asked.path, '--rows', asked.samples, '--tokens', '48']),
+    )
+    const scores = estimateAnswers(
+      asked.questions.map(({ answers: right, metric, grounds }, i) =>
+        scoreAnswer(tokenizer.decode(answers.answers[i], { skipSpecialTokens: true }).trim(), right, metric, grounds),
+      ),
+    )
+    const { seconds, samples, peakPssMb, cpuSeconds, losses } = trained
+    const cells = answerCells({ loss: answers.loss, perplexity: NaN, scores, seconds: 0, peakPssMb: 0 })
+    const done = { adapter, steps: losses.length, losses, cpuSeconds, seconds, samples, peakPssMb }
+    rows.push([name, ...cells, ...trainingCells(done)])
+    const ratios = (/** @type {'clock' | 'processor'} */ by, /** @type {number} */ peer) =>
+      Object.entries(rates)
+        .map(([own, rate]) => `${own} ${figure(rate[by] / peer)}×`)
+        .join(', ')
+    said.push(
+      `Samples a second beside ${name}: ${ratios('clock', samples / seconds)}; of processor time: ${ratios('processor', samples / cpuSeconds)}.`,
+    )
+  }
+  return `${said.join('\n\n')}
+
+Steps of PEFT are of ${stepSamples} samples. Its held-out loss is that of the same samples, one at a time.`
 }
 
 /** Samples as token ids, in the order of the file. @param {import('../lab.mjs').Lab} lab @param {{ model: string, train: string, seed: number, maxLength: number }} options */

@@ -7,8 +7,8 @@ import { sizeOf } from '../../src/shape'
 import { cases } from './cases'
 import { checkDTypes, checkReads, keyOfApplied, opsOf, readsElsewhere, type Applied } from './rules'
 
-/** Inputs that kernels read and definitions do not: attention's log Σ exp, from which kernels make probabilities again. */
-const kernelsOnly = new Set(['attentionGrad 4'])
+/** Inputs that kernels read and definitions do not: attention's output, and its log Σ exp, from which kernels make probabilities again. */
+const kernelsOnly = new Set(['attentionGrad 3', 'attentionGrad 4'])
 
 const byOp = new Map<OpName, Applied[]>()
 
