@@ -42,23 +42,33 @@ export interface OnnxModel {
 
 const utf8 = new TextEncoder()
 
-/** One protobuf message under construction: fields appended as chunks. */
-class Message {
-  readonly #chunks: Uint8Array[] = []
+/**
+ * Protobuf messages, written one after another into one array that grows: a model has hundreds of thousands of fields, and an
+ * array for each took most of the time of encoding it.
+ */
+class Writer {
+  #bytes = new Uint8Array(2 ** 16)
+  #at = 0
+
+  #room(more: number): void {
+    if (this.#at + more <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#at + more))
+    grown.set(this.#bytes)
+    this.#bytes = grown
+  }
 
   #varint(value: number | bigint): void {
-    const bytes: number[] = []
+    this.#room(10)
     if (value >= 0 && value < 2 ** 31) {
-      // Nearly all: lengths, tags and names. BigInt took a tenth of the lowering.
+      // Nearly all: lengths, tags and names.
       let rest = Number(value)
-      for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
-      bytes.push(rest)
+      for (; rest > 0x7f; rest >>>= 7) this.#bytes[this.#at++] = (rest & 0x7f) | 0x80
+      this.#bytes[this.#at++] = rest
     } else {
       let rest = BigInt.asUintN(64, BigInt(value))
-      for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-      bytes.push(Number(rest))
+      for (; rest > 0x7fn; rest >>= 7n) this.#bytes[this.#at++] = Number(rest & 0x7fn) | 0x80
+      this.#bytes[this.#at++] = Number(rest)
     }
-    this.#chunks.push(Uint8Array.from(bytes))
   }
 
   int(field: number, value: number | bigint): this {
@@ -69,63 +79,84 @@ class Message {
 
   float(field: number, value: number): this {
     this.#varint((field << 3) | 5)
-    this.#chunks.push(new Uint8Array(Float32Array.of(value).buffer))
+    this.#room(4)
+    new DataView(this.#bytes.buffer).setFloat32(this.#at, value, true)
+    this.#at += 4
     return this
   }
 
-  bytes(field: number, value: Uint8Array | string | Message): this {
-    const data = typeof value === 'string' ? utf8.encode(value) : value instanceof Message ? value.finish() : value
+  bytes(field: number, value: Uint8Array): this {
     this.#varint((field << 3) | 2)
-    this.#varint(data.length)
-    this.#chunks.push(data)
+    this.#varint(value.length)
+    this.#room(value.length)
+    this.#bytes.set(value, this.#at)
+    this.#at += value.length
+    return this
+  }
+
+  text(field: number, value: string): this {
+    return this.message(field, () => {
+      this.#room(3 * value.length)
+      this.#at += utf8.encodeInto(value, this.#bytes.subarray(this.#at)).written
+    })
+  }
+
+  /** A field that is a message: the fields that `write` writes. */
+  message(field: number, write: () => void): this {
+    this.#varint((field << 3) | 2)
+    // Most are short: there is room for a length of one byte, and what is longer is moved.
+    this.#room(1)
+    const start = ++this.#at
+    write()
+    const end = this.#at
+    let moved = 0
+    for (let rest = (end - start) >>> 7; rest > 0; rest >>>= 7) moved++
+    this.#room(moved)
+    if (moved > 0) this.#bytes.copyWithin(start + moved, start, end)
+    this.#at = start - 1
+    this.#varint(end - start)
+    this.#at = end + moved
     return this
   }
 
   finish(): Uint8Array {
-    const out = new Uint8Array(this.#chunks.reduce((n, c) => n + c.length, 0))
-    let at = 0
-    for (const chunk of this.#chunks) {
-      out.set(chunk, at)
-      at += chunk.length
-    }
-    return out
+    return this.#bytes.slice(0, this.#at)
   }
 }
 
-function attributeProto(name: string, value: Attribute): Message {
-  const message = new Message().bytes(1, name)
-  if (typeof value === 'number') return message.float(2, value).int(20, 1)
-  if (typeof value === 'bigint') return message.int(3, value).int(20, 2)
-  if (typeof value === 'string') return message.bytes(4, value).int(20, 3)
-  for (const item of value) message.int(8, item)
-  return message.int(20, 7)
+function writeAttribute(to: Writer, name: string, value: Attribute): void {
+  to.text(1, name)
+  if (typeof value === 'number') to.float(2, value).int(20, 1)
+  else if (typeof value === 'bigint') to.int(3, value).int(20, 2)
+  else if (typeof value === 'string') to.text(4, value).int(20, 3)
+  else {
+    for (const item of value) to.int(8, item)
+    to.int(20, 7)
+  }
 }
 
-function nodeProto(node: OnnxNode): Message {
-  const message = new Message()
-  for (const name of node.inputs) message.bytes(1, name)
-  for (const name of node.outputs) message.bytes(2, name)
-  message.bytes(4, node.opType)
-  for (const [name, value] of Object.entries(node.attributes)) message.bytes(5, attributeProto(name, value))
-  return message.bytes(7, node.domain)
+function writeNode(to: Writer, node: OnnxNode): void {
+  for (const name of node.inputs) to.text(1, name)
+  for (const name of node.outputs) to.text(2, name)
+  to.text(4, node.opType)
+  for (const [name, value] of Object.entries(node.attributes)) to.message(5, () => writeAttribute(to, name, value))
+  to.text(7, node.domain)
 }
 
-function tensorProto({ name, dtype, dims, data }: OnnxTensor): Message {
-  const message = new Message()
-  for (const d of dims) message.int(1, d)
-  message.int(2, onnxType[dtype]).bytes(8, name)
-  if (data instanceof Uint8Array) return message.bytes(9, data)
-  for (const [key, value] of Object.entries(data))
-    message.bytes(13, new Message().bytes(1, key).bytes(2, String(value)))
-  return message.int(14, 1)
+function writeTensor(to: Writer, { name, dtype, dims, data }: OnnxTensor): void {
+  for (const d of dims) to.int(1, d)
+  to.int(2, onnxType[dtype]).text(8, name)
+  if (data instanceof Uint8Array) to.bytes(9, data)
+  else {
+    for (const [key, value] of Object.entries(data)) to.message(13, () => to.text(1, key).text(2, String(value)))
+    to.int(14, 1)
+  }
 }
 
-function valueInfo({ name, dtype, dims }: OnnxValue, anyShape: boolean): Message {
-  const shape = new Message()
-  for (const d of dims) shape.bytes(1, anyShape ? new Message() : new Message().int(1, d))
-  return new Message()
-    .bytes(1, name)
-    .bytes(2, new Message().bytes(1, new Message().int(1, onnxType[dtype]).bytes(2, shape)))
+function writeValue(to: Writer, { name, dtype, dims }: OnnxValue, anyShape: boolean): void {
+  const dimension = (d: number) => void (anyShape || to.int(1, d))
+  const shape = () => dims.forEach((d) => to.message(1, () => dimension(d)))
+  to.text(1, name).message(2, () => to.message(1, () => to.int(1, onnxType[dtype]).message(2, shape)))
 }
 
 /** Opset of the default domain: the newest whose CPU kernels this project has been checked against. */
@@ -134,19 +165,19 @@ const irVersion = 9
 
 /** Serialised ModelProto. */
 export function encodeModel(model: OnnxModel): Uint8Array {
-  const graph = new Message()
-  for (const node of model.nodes) graph.bytes(1, nodeProto(node))
-  graph.bytes(2, 'jora')
-  for (const initializer of model.initializers) graph.bytes(5, tensorProto(initializer))
-  for (const value of model.inputs) graph.bytes(11, valueInfo(value, model.anyShape ?? false))
-  for (const value of model.outputs) graph.bytes(12, valueInfo(value, model.anyShape ?? false))
-  for (const value of model.values) graph.bytes(13, valueInfo(value, false))
-  const opset = (domain: string, version: number) => new Message().bytes(1, domain).int(2, version)
-  return new Message()
-    .int(1, irVersion)
-    .bytes(2, 'jora')
-    .bytes(7, graph)
-    .bytes(8, opset('', opsetVersion))
-    .bytes(8, opset('com.microsoft', 1))
-    .finish()
+  const to = new Writer()
+  const { anyShape = false } = model
+  const graph = () => {
+    for (const node of model.nodes) to.message(1, () => writeNode(to, node))
+    to.text(2, 'jora')
+    for (const initializer of model.initializers) to.message(5, () => writeTensor(to, initializer))
+    for (const value of model.inputs) to.message(11, () => writeValue(to, value, anyShape))
+    for (const value of model.outputs) to.message(12, () => writeValue(to, value, anyShape))
+    for (const value of model.values) to.message(13, () => writeValue(to, value, false))
+  }
+  const opset = (domain: string, version: number) => to.message(8, () => to.text(1, domain).int(2, version))
+  to.int(1, irVersion).text(2, 'jora').message(7, graph)
+  opset('', opsetVersion)
+  opset('com.microsoft', 1)
+  return to.finish()
 }
