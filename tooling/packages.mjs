@@ -29,6 +29,7 @@ export const packages = {
       'documents/walk.ts',
       'documents/digest.ts',
       'work/kept-file.ts',
+      'work/index-file.ts',
       'work/kept-index.ts',
       'work/work-folder.ts',
       'work/raft-work.ts',

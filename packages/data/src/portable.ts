@@ -93,9 +93,11 @@ export {
   type RaftWork,
   type RefusedQuestion,
 } from './raft/build'
-export type { Kept } from './work/kept'
+export type { Kept, KeptIndexParts, List } from './work/kept'
 export type { CorpusWork } from './raft/corpus'
-export type { IndexParts } from './retrieval/term-index'
+export type { KeptChunk } from './raft/chunk-list'
+export type { IndexContent, IndexParts, TermIndex } from './retrieval/term-index'
+export type { Entries, EntryArrays, EntrySink, Postings } from './retrieval/entries'
 export { chunkDocument, type Chunk, type ChunkOptions } from './raft/chunk'
 export { chunkDocuments, type ChunkAllOptions } from './raft/corpus'
 export type { Block } from './documents/blocks'

@@ -30,7 +30,7 @@ const raft = (output: string) =>
     ['data', 'raft', '--documents', 'docs', '--questions', 'q.jsonl', '--model', 'model', '--output', output],
     space.dir,
   )
-const stages = ['files', 'chunks', 'golden', 'rows'] as const
+const stages = ['files', 'cuts', 'golden', 'rows'] as const
 const work = space.path('.out.jsonl.work')
 const linesOf = (stage: string): string[] =>
   existsSync(`${work}/${stage}.jsonl`)

@@ -3,15 +3,16 @@
 import { deriveSeed, shuffle } from '../random'
 import type { OpenRetriever, Ranking, Retriever } from '../retrieval/retriever'
 import { wordRanking } from '../retrieval/retrievers'
-import { nextOf, type Kept } from '../work/kept'
+import { nextOf, type Kept, type List } from '../work/kept'
 import { turns } from '../work/turns'
 import { DEFAULT_REFUSAL } from '../rows/refusal'
 import type { ContextDocument, ContextQuestion, ContextRow } from '../rows/row-formats'
 import type { ChunkOptions } from './chunk'
-import { chunkAll, type CorpusWork } from './corpus'
+import type { Source } from './chunk-list'
+import { chunkAll, type Corpus, type CorpusWork } from './corpus'
 import { distractorFinder, queryOf } from './distractors'
 import type { RaftDocument } from './documents'
-import { findGolden, withQuotesOf, type Corpus, type GoldenSearch, type Source } from './golden'
+import { findGolden, withQuotesOf, type GoldenSearch } from './golden'
 import type { RaftQuestion } from './questions'
 import { splitDocuments, type Side } from './split-documents'
 import { statisticsOf, type RaftStatistics } from './statistics'
@@ -92,7 +93,7 @@ interface Group {
  * @throws RangeError when a number is out of range
  */
 export function buildRaft(
-  documents: readonly RaftDocument[],
+  documents: List<RaftDocument>,
   questions: readonly RaftQuestion[],
   options: RaftOptions,
 ): RaftData {
@@ -119,7 +120,7 @@ export interface RaftRunOptions extends RaftOptions {
  */
 export async function buildRaftWith(
   openRetriever: OpenRetriever,
-  documents: readonly RaftDocument[],
+  documents: List<RaftDocument>,
   questions: readonly RaftQuestion[],
   { signal, ...options }: RaftRunOptions,
 ): Promise<RaftData> {
@@ -132,7 +133,7 @@ export async function buildRaftWith(
     if (step.value === undefined) step = steps.next([])
     else {
       const { corpus, queries } = step.value
-      retriever ??= await openRetriever(corpus.sources, corpus.words)
+      retriever ??= await openRetriever(corpus.chunks, corpus.words)
       step = steps.next(await retriever.rank(queries))
     }
   }
@@ -150,7 +151,7 @@ interface Asking {
 
 /** All of {@link buildRaft}, step by step; at those without queries it may be left to itself for a while. */
 function* raftSteps(
-  documents: readonly RaftDocument[],
+  documents: List<RaftDocument>,
   questions: readonly RaftQuestion[],
   options: RaftOptions,
 ): Generator<Asking | undefined, RaftData, readonly Ranking[]> {
@@ -168,20 +169,27 @@ function* raftSteps(
   for (const [name, share] of Object.entries({ goldenProbability, split }))
     if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: got ${share}, expected a number from 0 to 1`)
   const corpus = yield* chunkAll(documents, { ...options, chunkTokens })
-  const { sources, byDocument, formOf } = corpus
+  const { chunks } = corpus
   const { groups, refused: lost } = yield* groupByGolden(questions, { ...corpus, allowAbstractive }, options)
   const refused = [...unread, ...lost]
   const asked = new Set(groups.map(({ golden }) => golden.document))
-  const contents = new Map([...byDocument].map(([id, of]) => [id, of.map(({ content }) => content).join()]))
-  const sides = splitDocuments(
-    documents.filter(({ id }) => contents.get(id) !== ''),
-    { split, seed, isAsked: (id) => asked.has(id), contentOf: ({ id }) => contents.get(id)! },
-  )
+  const filled = [...corpus.documents.values()].filter(({ count }) => count > 0)
+  const sides = splitDocuments(filled, {
+    split,
+    seed,
+    isAsked: (id) => asked.has(id),
+    contentOf: ({ first, count }) => Array.from({ length: count }, (_, n) => chunks.contentOf(first + n)).join(),
+  })
   const sideOf = ({ document }: Source): Side => sides.get(document)!
+  const heldOut = new Set(filled.flatMap(({ id, number }) => (sides.get(id) === 'test' ? [number] : [])))
   const training = groups.filter(({ golden }) => sideOf(golden) === 'train')
   const withGolden = shareGolden(training, goldenProbability, seed)
 
-  const findDistractors = distractorFinder({ sources, sideOf, formOf, seed })
+  const findDistractors = distractorFinder({
+    chunks,
+    sideOf: (chunk) => (heldOut.has(chunks.documentOf(chunk)) ? 'test' : 'train'),
+    seed,
+  })
   const ordered = [...training, ...groups.filter(({ golden }) => sideOf(golden) === 'test')]
 
   function rowsOf(group: Group, ranking: Ranking): ContextRow[] {
@@ -232,7 +240,7 @@ function* raftSteps(
       yield
     }
   }
-  const statistics = statisticsOf({ documents, sources, byDocument, sides, rows, refused: refused.length, distractors })
+  const statistics = statisticsOf({ corpus, sides, rows, refused: refused.length, distractors })
   return { rows, refused, statistics }
 }
 
@@ -245,17 +253,14 @@ function* groupByGolden(
   const refused: RefusedQuestion[] = []
   let earlier = 0
   for (const [i, question] of questions.entries()) {
-    const { result, isEarlier } = nextOf(kept?.golden, () => {
-      const found = findGolden(question, search)
-      return typeof found === 'string' ? found : found.index
-    })
+    const { result, isEarlier } = nextOf(kept?.golden, () => findGolden(question, search))
     onProgress?.(i + 1, questions.length, 'golden', (earlier += Number(isEarlier)))
     yield
     if (typeof result === 'string') {
       refused.push({ question, reason: result })
       continue
     }
-    const golden = search.sources[result]!
+    const golden = search.chunks.at(result)
     const group = groups.get(golden.id) ?? { golden, questions: [] }
     const answer = question.unanswerable ? '' : withQuotesOf(question.answer, golden.text)
     group.questions.push({ ...question, answer, id: question.id ?? String(question.origin?.row ?? i + 1) })

@@ -129,8 +129,14 @@ const WORD = /\s+|[。！？]["”’」』）]*\s*/g
 const isSpace = (code: number): boolean =>
   code === 32 || (code > 8 && code < 14) || (code > 127 && /\s/.test(String.fromCharCode(code)))
 
-const endsOf = (text: string, pattern: RegExp): number[] =>
-  [...text.matchAll(pattern)].map((found) => found.index + found[0].length).concat(text.length)
+/** Where each match of a global pattern ends, and the text. */
+function endsOf(text: string, pattern: RegExp): number[] {
+  const ends: number[] = []
+  pattern.lastIndex = 0
+  while (pattern.test(text)) ends.push(pattern.lastIndex)
+  ends.push(text.length)
+  return ends
+}
 
 function cutText(source: string, counter: TokenCounter, limit: number, overlap: number): string[] {
   const text = source.trim()

@@ -2,22 +2,50 @@
 
 import { blocksText } from '../documents/blocks'
 import { DatasetError } from '../errors'
-import { canonical } from '../retrieval/canonical'
 import { Bm25Index, indexing } from '../retrieval/lexical'
-import { TermIndex, type IndexParts } from '../retrieval/term-index'
-import { nextOf, type Kept } from '../work/kept'
+import { IndexInMemory } from '../retrieval/index-in-memory'
+import type { TermIndex } from '../retrieval/term-index'
+import { KeptInMemory, nextOf, type Kept, type KeptIndexParts, type List } from '../work/kept'
 import { turns } from '../work/turns'
 import { chunkDocument, type Chunk, type ChunkOptions } from './chunk'
+import { ChunkList, withContent, type KeptChunk } from './chunk-list'
 import { checkIds, type RaftDocument } from './documents'
-import { withContent, type Corpus, type Source } from './golden'
 import { nameFinder } from './nearest-name'
 
 /** What of the work on documents can be kept. */
 export interface CorpusWork {
-  /** The chunks of each document. */
-  readonly chunks: Kept<readonly Omit<Source, 'index'>[]>
+  /** How many chunks each document was cut into. */
+  readonly cuts: Kept<number>
+  /** The chunks of all documents. */
+  readonly chunks: Kept<KeptChunk>
   /** The index of their words, in parts of so many chunks. */
-  readonly index: Kept<IndexParts>
+  readonly index: KeptIndexParts
+}
+
+/** What is known of a document without its text. */
+export interface CutDocument {
+  /** Its place among all documents, from 0. */
+  readonly number: number
+  readonly id: string
+  readonly split?: 'train' | 'test'
+  /** The number of its first chunk. */
+  readonly first: number
+  /** Its chunks; 0 where it is empty. */
+  readonly count: number
+}
+
+/** All that questions are about. */
+export interface Corpus {
+  readonly chunks: ChunkList
+  /** By id, in their order. */
+  readonly documents: ReadonlyMap<string, CutDocument>
+  readonly words: Bm25Index
+  /** The text of a document that is one; empty for tables. What is in it may be cut in two by its chunks. */
+  readonly textOf: (document: CutDocument) => string
+  /** The document of the chunk that is called so. */
+  readonly documentOf: (chunk: string) => CutDocument | undefined
+  /** The document's id that may have been meant. */
+  readonly nearestId: (id: string) => string | undefined
 }
 
 /** What an earlier call cut, and who is told how far it is. */
@@ -28,44 +56,61 @@ interface CorpusOptions {
 
 /** Cuts all documents and indexes their chunks; pauses where it yields. @throws DatasetError as {@link buildRaft} does */
 export function* chunkAll(
-  documents: readonly RaftDocument[],
+  documents: List<RaftDocument>,
   options: ChunkOptions & CorpusOptions,
 ): Generator<undefined, Corpus, unknown> {
   checkIds(documents)
   const { kept, onProgress } = options
-  const sources: Source[] = []
-  const byDocument = new Map<string, readonly Source[]>()
-  const ids = new Set<string>()
+  const keptChunks = kept?.chunks ?? new KeptInMemory()
+  const chunks = new ChunkList(keptChunks)
+  const byId = new Map<string, CutDocument>()
   let earlier = 0
-  for (const [i, document] of documents.entries()) {
-    const cut = nextOf(kept?.chunks, () => chunkDocument(document, options).map(withContent))
-    const own = cut.result.map((chunk, n): Source => ({ ...chunk, index: sources.length + n }))
-    for (const source of own) {
-      sources.push(source)
-      ids.add(source.id)
-    }
-    byDocument.set(document.id, own)
-    onProgress?.(i + 1, documents.length, 'chunk', (earlier += Number(cut.isEarlier)))
+  for (const document of documents) {
+    const { id, split } = document
+    const [number, first] = [byId.size, chunks.length]
+    let cut: readonly KeptChunk[] | undefined
+    const own = () => (cut ??= chunkDocument(document, options).map(withContent))
+    const known = kept?.cuts.take()
+    const count = known ?? own().length
+    for (let n = 0; n < count; n++) chunks.push(nextOf(keptChunks, () => own()[n]!).result, number)
+    // Behind its chunks: those of a document that was cut in part are taken, and the others cut again.
+    if (known === undefined) kept?.cuts.add(count)
+    byId.set(id, { number, id, ...(split === undefined ? {} : { split }), first, count })
+    onProgress?.(byId.size, documents.length, 'chunk', (earlier += Number(known !== undefined)))
     yield
   }
-  if (sources.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
-  if (ids.size < sources.length) {
-    const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
-    throw new DatasetError({ problem })
-  }
-  const index = yield* indexAll(sources, options)
+  if (chunks.length === 0) throw new DatasetError({ problem: `none of ${documents.length} documents has any text` })
+  const documentOf = chunkNames(byId, chunks)
+  const index = yield* indexAll(chunks, options)
   return {
-    sources,
-    byDocument,
-    texts: new Map(
-      documents.flatMap((each) => {
-        if ('table' in each) return []
-        return [[each.id, 'text' in each ? each.text : blocksText(each.blocks)] as const]
-      }),
-    ),
-    words: new Bm25Index(sources, { index }),
-    formOf: remembered(),
-    nearestId: nameFinder([...byDocument.keys()]),
+    chunks,
+    documents: byId,
+    words: new Bm25Index(chunks, { index }),
+    textOf({ number }) {
+      const document = documents.at(number)!
+      return 'table' in document ? '' : 'text' in document ? document.text : blocksText(document.blocks)
+    },
+    documentOf,
+    nearestId: nameFinder([...byId.keys()]),
+  }
+}
+
+/** Whose chunk a name is. @throws DatasetError when two chunks have one name */
+function chunkNames(byId: ReadonlyMap<string, CutDocument>, chunks: ChunkList): Corpus['documentOf'] {
+  const cutDocumentOf = (chunk: string) => byId.get(chunk.slice(0, Math.max(0, chunk.lastIndexOf('#'))))
+  for (const { id, count } of byId.values()) {
+    // A document that is one chunk gives it its own name; those of the others end in numbers, and differ within a document.
+    const other = count === 1 ? cutDocumentOf(id) : undefined
+    if (other === undefined || other.count < 2) continue
+    for (let n = 0; n < other.count; n++) {
+      if (chunks.at(other.first + n).id !== id) continue
+      const problem = 'the chunks of a document "x" are called "x#1", "x#2", …; another document is too'
+      throw new DatasetError({ problem })
+    }
+  }
+  return (chunk) => {
+    const whole = byId.get(chunk)
+    return whole?.count === 1 ? whole : cutDocumentOf(chunk)
   }
 }
 
@@ -73,48 +118,31 @@ export function* chunkAll(
 const chunksAtOnce = 10_000
 
 /** The index of the chunks' words, part by part: an earlier call's, and those that are made now. */
-function* indexAll(
-  sources: readonly Source[],
-  { kept, onProgress }: CorpusOptions,
-): Generator<undefined, TermIndex, unknown> {
-  const parts: IndexParts[] = []
+function* indexAll(chunks: ChunkList, { kept, onProgress }: CorpusOptions): Generator<undefined, TermIndex, unknown> {
+  const index = kept?.index ?? new IndexInMemory()
+  const size = chunks.length
+  const whole = index.whole(size)
+  if (whole !== undefined) {
+    onProgress?.(size, size, 'index', size)
+    return whole
+  }
   let earlier = 0
-  for (let from = 0; from < sources.length; from += chunksAtOnce) {
-    const some = sources.slice(from, from + chunksAtOnce)
-    const known = kept?.index.take()
-    if (known === undefined) {
-      const steps = indexing(some)
+  for (let from = 0; from < size; from += chunksAtOnce) {
+    const end = Math.min(size, from + chunksAtOnce)
+    if (index.take()) earlier += end - from
+    else {
+      const steps = indexing(chunks.from(from, end), end - from)
       let step = steps.next()
       for (; step.done !== true; step = steps.next()) {
-        onProgress?.(from + step.value, sources.length, 'index', earlier)
+        onProgress?.(from + step.value, size, 'index', earlier)
         yield
       }
-      parts.push(step.value.parts)
-      kept?.index.add(step.value.parts)
-    } else {
-      parts.push(known)
-      earlier += some.length
+      index.add(step.value)
     }
-    onProgress?.(from + some.length, sources.length, 'index', earlier)
+    onProgress?.(end, size, 'index', earlier)
     yield
   }
-  return TermIndex.joined(parts)
-}
-
-/** Forms are made again rather than all kept: they take as much as the documents do. */
-const mostRemembered = 10_000
-
-function remembered(): (source: Source) => string {
-  const known = new Map<number, string>()
-  return ({ index, text }) => {
-    let form = known.get(index)
-    if (form === undefined) {
-      form = canonical(text)
-      if (known.size >= mostRemembered) known.clear()
-      known.set(index, form)
-    }
-    return form
-  }
+  return yield* index.join()
 }
 
 /** How {@link chunkDocuments} runs, beside how it cuts. */
@@ -131,14 +159,15 @@ export interface ChunkAllOptions extends ChunkOptions {
  * @throws RangeError when `chunkTokens` or `overlapTokens` is out of range; the signal's reason
  */
 export async function chunkDocuments(
-  documents: readonly RaftDocument[],
+  documents: List<RaftDocument>,
   { signal, onProgress, ...options }: ChunkAllOptions,
 ): Promise<Chunk[]> {
   const turn = turns(signal)
   const chunks: Chunk[] = []
-  for (const [i, document] of documents.entries()) {
+  let done = 0
+  for (const document of documents) {
     for (const chunk of chunkDocument(document, options)) chunks.push(chunk)
-    onProgress?.(i + 1, documents.length, 'chunk')
+    onProgress?.(++done, documents.length, 'chunk')
     await turn()
   }
   return chunks

@@ -2,17 +2,16 @@
 
 import { deriveSeed, Random } from '../random'
 import type { Ranking } from '../retrieval/retriever'
-import { evidenceOf, type Source } from './golden'
+import type { ChunkList, Source } from './chunk-list'
+import { evidenceOf } from './golden'
 import { holds } from './holds'
 import type { RaftQuestion } from './questions'
 import type { Side } from './split-documents'
 
 export interface DistractorPool {
-  /** By number. */
-  sources: readonly Source[]
-  sideOf: (source: Source) => Side
-  /** The canonical form of a chunk. */
-  formOf: (source: Source) => string
+  chunks: ChunkList
+  /** By the number of a chunk. */
+  sideOf: (chunk: number) => Side
   seed: number
 }
 
@@ -42,65 +41,68 @@ export const queryOf = (questions: readonly RaftQuestion[]): string =>
  * form. Training contexts take nothing that is held out, in whatever document it is; held-out ones take from documents
  * that are held out, and only when those are too few from the others. No more candidates are looked at than it takes.
  */
-export function distractorFinder({ sources, sideOf, formOf, seed }: DistractorPool): FindDistractors {
-  const bySide: Record<Side, Source[]> = { train: [], test: [] }
-  for (const source of sources) bySide[sideOf(source)].push(source)
-  const heldOut = new Set(bySide.test.map((source) => source.content))
-  const pools = { train: bySide.train.filter((source) => !heldOut.has(source.content)), test: bySide.test }
+export function distractorFinder({ chunks, sideOf, seed }: DistractorPool): FindDistractors {
+  const all = Uint32Array.from({ length: chunks.length }, (_, chunk) => chunk)
+  const test = all.filter((chunk) => sideOf(chunk) === 'test')
+  const heldOut = new Set<number>()
+  for (const chunk of test) heldOut.add(chunks.contentOf(chunk))
+  const train = all.filter((chunk) => sideOf(chunk) === 'train' && !heldOut.has(chunks.contentOf(chunk)))
+  const pools: Record<Side, Uint32Array> = { train, test }
   // By number, for it is asked of every hit.
-  const isIn: Record<Side, Uint8Array> = { train: new Uint8Array(sources.length), test: new Uint8Array(sources.length) }
-  for (const side of ['train', 'test'] as const) for (const { index } of pools[side]) isIn[side][index] = 1
+  const isIn: Record<Side, Uint8Array> = { train: new Uint8Array(chunks.length), test: new Uint8Array(chunks.length) }
+  for (const side of ['train', 'test'] as const) for (const chunk of pools[side]) isIn[side][chunk] = 1
 
   return ({ golden, questions, ranking }, count) => {
     if (count === 0) return []
     const evidence = questions.filter(({ unanswerable }) => !unanswerable).map(evidenceOf)
     const quotes = evidence.flatMap((each) => each.quotes.map(({ form }) => form))
     const answers = [...new Set(evidence.map((each) => each.answer))]
-    const sides: Side[] = sideOf(golden) === 'train' ? ['train'] : ['test', 'train']
+    const sides: Side[] = sideOf(golden.index) === 'train' ? ['train'] : ['test', 'train']
     const pooled = sides.map((side) => new Candidates(ranked(side, ranking, golden)))
     const picked: Source[] = []
     const texts = new Set([golden.content])
     // An answer inside a longer word answers nothing, but what has none at all is the safer choice.
     for (const inside of [false, true]) {
       for (const candidates of pooled) {
-        for (const source of candidates.all()) {
+        for (const chunk of candidates.all()) {
           if (picked.length === count) return picked
-          if (texts.has(source.content)) continue
-          const form = formOf(source)
+          const content = chunks.contentOf(chunk)
+          if (texts.has(content)) continue
+          const form = chunks.formOf(chunk)
           if (quotes.some((quote) => form.includes(quote))) continue
           const found = answers.map((answer) => holds(form, answer))
           if (found.some((how) => how === 'words' || how === 'attached') || found.includes('part') !== inside) continue
-          picked.push(source)
-          texts.add(source.content)
+          picked.push(chunks.at(chunk))
+          texts.add(content)
         }
       }
     }
     return picked
   }
 
-  function* ranked(side: Side, ranking: Ranking, golden: Source): Generator<Source> {
+  function* ranked(side: Side, ranking: Ranking, golden: Source): Generator<number> {
     const hits = new Set<number>([golden.index])
     const near = { of: golden.index, share: leastShare }
     for (const { text } of ranking.best({ keep: (index) => isIn[side][index] === 1, near })) {
       if (hits.has(text)) continue
       hits.add(text)
-      yield sources[text]!
+      yield text
     }
-    for (const source of inSeededOrder(pools[side], deriveSeed(seed, 'fill', golden.id)))
-      if (!hits.has(source.index)) yield source
+    for (const chunk of inSeededOrder(pools[side], deriveSeed(seed, 'fill', golden.id)))
+      if (!hits.has(chunk)) yield chunk
   }
 }
 
 /** Candidates that are gone through more than once and found only once. */
 class Candidates {
-  readonly #found: Source[] = []
-  readonly #rest: Generator<Source>
+  readonly #found: number[] = []
+  readonly #rest: Generator<number>
 
-  constructor(candidates: Generator<Source>) {
+  constructor(candidates: Generator<number>) {
     this.#rest = candidates
   }
 
-  *all(): Generator<Source> {
+  *all(): Generator<number> {
     for (let i = 0; ; i++) {
       if (i === this.#found.length) {
         const next = this.#rest.next()
@@ -113,7 +115,7 @@ class Candidates {
 }
 
 /** The items in an order that the seed decides, in time for those that are taken. */
-function* inSeededOrder<T>(items: readonly T[], seed: number): Generator<T> {
+function* inSeededOrder(items: Uint32Array, seed: number): Generator<number> {
   const random = new Random(seed)
   // Fisher–Yates on places, of which only the exchanged ones are kept.
   const moved = new Map<number, number>()

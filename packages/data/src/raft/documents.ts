@@ -3,6 +3,7 @@
 import { DatasetError, describeValue } from '../errors'
 import type { Block } from '../documents/blocks'
 import { splitNames } from '../rows/check-row'
+import type { List } from '../work/kept'
 import { optionalText, parseJsonRows, recordOf, textAt, type JsonRow } from './json-rows'
 import type { Table } from './table'
 
@@ -73,17 +74,17 @@ export function documentOf({ value, origin }: JsonRow): Omit<TextDocument, 'id' 
 }
 
 /** @throws DatasetError when two documents have one id */
-export function checkIds(documents: readonly RaftDocument[]): void {
-  const places = new Map<string, string>()
+export function checkIds(documents: List<RaftDocument>): void {
+  const places = new Map<string, number>()
   for (const { id, origin } of documents) {
     const earlier = places.get(id)
-    if (earlier !== undefined)
-      throw new DatasetError({
-        ...origin,
-        key: 'id',
-        problem: `${JSON.stringify(id)} appears twice, first in ${earlier}`,
-      })
-    places.set(id, origin === undefined ? 'another document' : placeOf(origin))
+    if (earlier === undefined) {
+      places.set(id, places.size)
+      continue
+    }
+    const first = documents.at(earlier)!.origin
+    const place = first === undefined ? 'another document' : placeOf(first)
+    throw new DatasetError({ ...origin, key: 'id', problem: `${JSON.stringify(id)} appears twice, first in ${place}` })
   }
 }
 

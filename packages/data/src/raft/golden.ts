@@ -1,9 +1,7 @@
 // The golden chunk of a question: the one that holds what its answer rests on.
 
-import { textHash } from '../hash'
 import { canonical, canonicalCased, spelledIn } from '../retrieval/canonical'
-import type { Bm25Index } from '../retrieval/lexical'
-import type { Chunk } from './chunk'
+import type { Corpus, CutDocument } from './corpus'
 import { holds, type Holding } from './holds'
 import type { RaftQuestion } from './questions'
 
@@ -45,40 +43,16 @@ export const withQuotesOf = (answer: string, text: string): string =>
     return spelled === undefined ? whole : `##begin_quote##${spelled}##end_quote##`
   })
 
-/** A chunk as it is looked for: its number in the index, and one for what it says. */
-export interface Source extends Chunk {
-  index: number
-  /** Equal for chunks of one canonical form. */
-  content: number
-}
-
-export const withContent = (chunk: Chunk): Omit<Source, 'index'> => ({
-  ...chunk,
-  content: textHash(canonical(chunk.text)),
-})
-
-/** All that questions are about. */
-export interface Corpus {
-  /** All chunks, by their number. */
-  sources: readonly Source[]
-  /** Chunks by document; none where it is empty. */
-  byDocument: ReadonlyMap<string, readonly Source[]>
-  /** Documents that are texts: what is in one may be cut in two by its chunks. */
-  texts: ReadonlyMap<string, string>
-  words: Bm25Index
-  /** The canonical form of a chunk. */
-  formOf: (source: Source) => string
-  /** The document's id that may have been meant. */
-  nearestId: (id: string) => string | undefined
-}
-
 export interface GoldenSearch extends Corpus {
   /** Whether a question whose answer is nowhere in its document takes the chunk that is most like the question. */
   allowAbstractive: boolean
 }
 
-/** @returns the chunk, or why there is none */
-export function findGolden(question: RaftQuestion, search: GoldenSearch): Source | string {
+/** Numbers of the chunks of a document. */
+const chunksOf = ({ first, count }: CutDocument): number[] => Array.from({ length: count }, (_, n) => first + n)
+
+/** @returns the number of the chunk, or why there is none */
+export function findGolden(question: RaftQuestion, search: GoldenSearch): number | string {
   if (question.question.trim() === '') return 'the question is empty'
   if (question.unanswerable) return nearestChunk(question, search)
   const { quotes, answer } = evidenceOf(question)
@@ -87,8 +61,9 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
   if (begun !== ended) return 'a ##begin_quote## of the answer has no ##end_quote##, or the reverse'
 
   const { document } = question
-  const { byDocument, nearestId, words, formOf } = search
-  const own = document === undefined ? undefined : byDocument.get(document)
+  const { documents, nearestId, words, chunks } = search
+  const named = document === undefined ? undefined : documents.get(document)
+  const own = named && chunksOf(named)
   if (document !== undefined) {
     if (own === undefined) {
       const near = nearestId(document)
@@ -97,21 +72,21 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
     if (own.length === 0) return `document ${shown(document)} is empty`
   }
   /** The chunks that may hold a text, the one most like the question first. */
-  const candidates = function* (needle: string, inWords: boolean): Generator<Source> {
-    const texts = own?.map(({ index }) => index) ?? words.index.holding(needle, inWords)
-    for (const { text } of words.rankAmong(question.question, texts)) yield search.sources[text]!
+  const candidates = function* (needle: string, inWords: boolean): Generator<number> {
+    const texts = own ?? words.index.holding(needle, inWords)
+    for (const { text } of words.rankAmong(question.question, texts)) yield text
   }
-  const first = (needle: string, inWords: boolean, fits: (source: Source) => boolean): Source | undefined => {
-    for (const source of candidates(needle, inWords)) if (fits(source)) return source
+  const first = (needle: string, inWords: boolean, fits: (chunk: number) => boolean): number | undefined => {
+    for (const chunk of candidates(needle, inWords)) if (fits(chunk)) return chunk
     return undefined
   }
-  const hasQuote = (source: Source, { form, cased }: Quote): boolean =>
-    formOf(source).includes(form) && canonicalCased(source.text).includes(cased)
+  const hasQuote = (chunk: number, { form, cased }: Quote): boolean =>
+    chunks.formOf(chunk).includes(form) && canonicalCased(chunks.at(chunk).text).includes(cased)
   if (quotes.length > 0) {
     const longest = quotes.reduce((a, b) => (b.form.length > a.form.length ? b : a))
-    const holding = first(longest.form, true, (source) => quotes.every((quote) => hasQuote(source, quote)))
+    const holding = first(longest.form, true, (chunk) => quotes.every((quote) => hasQuote(chunk, quote)))
     if (holding !== undefined) return holding
-    const lost = quotes.find((quote) => first(quote.form, true, (source) => hasQuote(source, quote)) === undefined)
+    const lost = quotes.find((quote) => first(quote.form, true, (chunk) => hasQuote(chunk, quote)) === undefined)
     if (lost === undefined) return 'no one chunk has all of its quotes'
     return missing(`quote ${shown(lost.shown)}`, (text) => canonicalCased(text).includes(lost.cased), {
       needle: lost.form,
@@ -120,21 +95,18 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
     })
   }
   // Most answers are words of their own: only where none is, are longer words looked at.
-  const whole = first(answer, false, (source) => holds(formOf(source), answer) === 'words')
+  const whole = first(answer, false, (chunk) => holds(chunks.formOf(chunk), answer) === 'words')
   if (whole !== undefined) return whole
-  let part: Source | undefined
-  for (const source of candidates(answer, true)) {
-    const how: Holding = holds(formOf(source), answer)
-    if (how === 'attached' || how === 'words') return source
-    if (how === 'part') part ??= source
+  let part: number | undefined
+  for (const chunk of candidates(answer, true)) {
+    const how: Holding = holds(chunks.formOf(chunk), answer)
+    if (how === 'attached' || how === 'words') return chunk
+    if (how === 'part') part ??= chunk
   }
   if (part !== undefined) return part
   if (own !== undefined && search.allowAbstractive) {
-    const [best] = words.rankAmong(
-      question.question,
-      own.map(({ index }) => index),
-    )
-    return search.sources[best!.text]!
+    const [best] = words.rankAmong(question.question, own)
+    return best!.text
   }
   return missing(`answer ${shown(folded(question.answer))}`, (text) => canonical(text).includes(answer), {
     needle: answer,
@@ -144,21 +116,16 @@ export function findGolden(question: RaftQuestion, search: GoldenSearch): Source
 }
 
 /** The chunk that an unanswerable question seems to be about: a context without it would be too easy to refuse. */
-function nearestChunk({ question, document, chunk }: RaftQuestion, search: GoldenSearch): Source | string {
-  const { byDocument, words, sources } = search
-  const own = document === undefined ? undefined : byDocument.get(document)
-  if (document !== undefined && (own === undefined || own.length === 0))
+function nearestChunk({ question, document, chunk }: RaftQuestion, search: GoldenSearch): number | string {
+  const { documents, words, chunks } = search
+  const known = document === undefined ? undefined : documents.get(document)
+  if (document !== undefined && (known === undefined || known.count === 0))
     return `unknown or empty document ${shown(document)}`
-  const named = own?.find(({ id }) => id === chunk)
+  const own = known && chunksOf(known)
+  const named = chunk === undefined ? undefined : own?.find((each) => chunks.at(each).id === chunk)
   if (named !== undefined) return named
-  const ranked =
-    own === undefined
-      ? words.rank(question, () => true)
-      : words.rankAmong(
-          question,
-          own.map(({ index }) => index),
-        )
-  for (const { text } of ranked) return sources[text]!
+  const ranked = own === undefined ? words.rank(question, () => true) : words.rankAmong(question, own)
+  for (const { text } of ranked) return text
   return own?.[0] ?? 'no document shares a word with it'
 }
 
@@ -173,19 +140,22 @@ interface Missing {
 }
 
 function missing(what: string, isIn: (text: string) => boolean, { needle, document, search }: Missing): string {
-  const textOf = (id: string) => search.texts.get(id) ?? ''
-  const cut = document ?? likelyDocuments(needle, search).find((id) => isIn(textOf(id)))
-  if (cut !== undefined && isIn(textOf(cut)))
+  const isInDocument = (id: string) => {
+    const named = search.documents.get(id)
+    return named !== undefined && isIn(search.textOf(named))
+  }
+  const cut = document ?? likelyDocuments(needle, search).find(isInDocument)
+  if (cut !== undefined && isInDocument(cut))
     return `${what} stands in document ${shown(cut)}, but whole in no chunk of it`
   return document === undefined ? `${what} stands in no document` : `${what} is not in document ${shown(document)}`
 }
 
 /** Documents of several chunks that share words with a text, the likeliest first. */
-function likelyDocuments(needle: string, { words, sources, byDocument }: GoldenSearch): string[] {
+function likelyDocuments(needle: string, { words, chunks, documents }: GoldenSearch): string[] {
   const likely = new Set<string>()
   for (const { text } of words.rank(needle, () => true)) {
-    const { document } = sources[text]!
-    if (byDocument.get(document)!.length > 1) likely.add(document)
+    const { document } = chunks.at(text)
+    if (documents.get(document)!.count > 1) likely.add(document)
     if (likely.size >= mostCutDocuments) break
   }
   return [...likely]

@@ -1,8 +1,7 @@
 // What building RAFT data came to, in figures.
 
 import type { ContextDocument, ContextRow } from '../rows/row-formats'
-import type { RaftDocument } from './documents'
-import type { Source } from './golden'
+import type { Corpus } from './corpus'
 import type { Side } from './split-documents'
 
 /** What the training rows, or the held-out ones, are made of. */
@@ -35,9 +34,7 @@ export interface RaftStatistics {
 }
 
 interface Built {
-  documents: readonly RaftDocument[]
-  sources: readonly Source[]
-  byDocument: ReadonlyMap<string, readonly Source[]>
+  corpus: Corpus
   sides: ReadonlyMap<string, Side>
   rows: readonly ContextRow[]
   refused: number
@@ -48,17 +45,20 @@ const sumOf = <T>(items: readonly T[], value: (item: T) => number): number =>
   items.reduce((sum, item) => sum + value(item), 0)
 
 export function statisticsOf({
-  documents,
-  sources,
-  byDocument,
+  corpus: { chunks, documents, documentOf },
   sides,
   rows,
   refused,
   distractors,
 }: Built): RaftStatistics {
-  const tokens = sources.map((source) => source.tokens)
-  const documentsOf = new Map(sources.map(({ id, document }) => [id, document]))
-  const filled = documents.filter(({ id }) => byDocument.get(id)!.length > 0)
+  const tokens = { least: Infinity, sum: 0, most: 0 }
+  for (let chunk = 0; chunk < chunks.length; chunk++) {
+    const count = chunks.tokensOf(chunk)
+    tokens.least = Math.min(tokens.least, count)
+    tokens.sum += count
+    tokens.most = Math.max(tokens.most, count)
+  }
+  const filled = [...documents.values()].filter(({ count }) => count > 0)
   const contextOf = (row: ContextRow) => row.context as readonly ContextDocument[]
   const questionsOf = (some: readonly ContextRow[]) => sumOf(some, (row) => row.questions.length)
   const onSide = (side: Side) => rows.filter((row) => row.split === side)
@@ -73,16 +73,12 @@ export function statisticsOf({
   }
   const golden = questionsOf(onSide('train').filter(hasGolden))
   const kept = questionsOf(rows)
-  const sideOf = (id: string | undefined) => sides.get(documentsOf.get(id!)!)
+  const sideOf = (id: string | undefined) => sides.get(documentOf(id!)!.id)
   return {
-    documents: documents.length,
-    emptyDocuments: documents.length - filled.length,
-    chunks: tokens.length,
-    chunkTokens: {
-      least: tokens.reduce((a, b) => Math.min(a, b)),
-      mean: sumOf(tokens, (n) => n) / tokens.length,
-      most: tokens.reduce((a, b) => Math.max(a, b)),
-    },
+    documents: documents.size,
+    emptyDocuments: documents.size - filled.length,
+    chunks: chunks.length,
+    chunkTokens: { least: tokens.least, mean: tokens.sum / chunks.length, most: tokens.most },
     questions: { read: kept + refused, kept, refused },
     contexts: rows.length,
     train: figures('train'),

@@ -24,9 +24,6 @@ function nextWord(text: string, from: number): number {
   return text.length
 }
 
-/** Words whose counts are kept. */
-const mostKnown = 500_000
-
 /** Counts that are held against the encoding of the whole text: the first ones, then one of so many. */
 const checkedFirst = 50
 const checkedEvery = 200
@@ -37,8 +34,7 @@ const checkedEvery = 200
  */
 export class TokenCounter {
   readonly #tokenizer: Pick<Tokenizer, 'encode'>
-  readonly #first = new Map<string, number>()
-  readonly #next = new Map<string, number>()
+  readonly #known = new WordCounts()
   #counted = 0
   #isAdditive = true
 
@@ -76,12 +72,9 @@ export class TokenCounter {
   /** The first and the last word of a part, and what is between them by sums. */
   #sum(text: string, from: number, to: number, { starts, sums }: WordPlaces): number {
     const [first, last] = [placeAfter(starts, from), placeAfter(starts, to - 2) - 1]
-    if (first > last) return this.#firstOf(text.slice(from, to))
+    if (first > last) return this.#firstOf(text, from, to)
     return (
-      this.#firstOf(text.slice(from, starts[first])) +
-      sums[last]! -
-      sums[first]! +
-      this.#nextOf(text.slice(starts[last], to))
+      this.#firstOf(text, from, starts[first]!) + sums[last]! - sums[first]! + this.#nextOf(text, starts[last]!, to)
     )
   }
 
@@ -91,19 +84,58 @@ export class TokenCounter {
     const sums = [0]
     starts.forEach((start, i) => {
       // The last one may be cut anywhere: it is counted when it is asked for.
-      if (i + 1 < starts.length) sums.push(sums[i]! + this.#nextOf(text.slice(start, starts[i + 1])))
+      if (i + 1 < starts.length) sums.push(sums[i]! + this.#nextOf(text, start, starts[i + 1]!))
     })
     return { starts, sums }
   }
 
   /** A word that begins a text. */
-  #firstOf(word: string): number {
-    return remembered(this.#first, word, () => this.#whole(word))
+  #firstOf(text: string, from: number, to: number): number {
+    return this.#known.of(text, from, to, beginning, (word) => this.#whole(word))
   }
 
   /** A word behind others. */
-  #nextOf(word: string): number {
-    return remembered(this.#next, word, () => this.#tokenizer.encode(word, { continuation: true }).length)
+  #nextOf(text: string, from: number, to: number): number {
+    return this.#known.of(text, from, to, behind, (word) => this.#tokenizer.encode(word, { continuation: true }).length)
+  }
+}
+
+/** Where a word is: it may have other tokens at the beginning of a text than behind another word. */
+const [beginning, behind] = [1, 2]
+
+/** Places for words: a word that comes takes that of another one now and then. */
+const mostKnown = 2 ** 19
+/** Longer words hardly come again. */
+const longestKnown = 64
+
+/** Counts of words, by 64 bits of each: two of a million words have the same ones with a chance of 1 in 10 million. */
+class WordCounts {
+  /** For each place the bits of a word and its count, 0 where no word is; what belongs together is near in memory. */
+  #known = new Int32Array(0)
+
+  /**
+   * The count of the part of a text, which `count` counts where it is not known.
+   * @param kind words of another kind have other counts
+   */
+  of(text: string, from: number, to: number, kind: number, count: (word: string) => number): number {
+    if (to - from > longestKnown) return count(text.slice(from, to))
+    let [a, b] = [0xdeadbeef ^ kind, 0x41c6ce57 ^ kind]
+    for (let i = from; i < to; i++) {
+      const code = text.charCodeAt(i)
+      a = Math.imul(a ^ code, 2654435761)
+      b = Math.imul(b ^ code, 1597334677)
+    }
+    a = Math.imul(a ^ (a >>> 15), 2246822507) ^ (b >>> 16)
+    b = Math.imul(b ^ (b >>> 13), 3266489909) ^ (a >>> 16)
+    if (this.#known.length === 0) this.#known = new Int32Array(4 * mostKnown)
+    const known = this.#known
+    const at = 4 * ((a ^ (a >>> 12)) & (mostKnown - 1))
+    if (known[at] === a && known[at + 1] === b && known[at + 2]! > 0) return known[at + 2]!
+    const tokens = count(text.slice(from, to))
+    known[at] = a
+    known[at + 1] = b
+    known[at + 2] = tokens
+    return tokens
   }
 }
 
@@ -111,17 +143,6 @@ export class TokenCounter {
 interface WordPlaces {
   readonly starts: readonly number[]
   readonly sums: readonly number[]
-}
-
-function remembered(known: Map<string, number>, word: string, count: () => number): number {
-  let tokens = known.get(word)
-  if (tokens !== undefined) return tokens
-  tokens = count()
-  // Long ones hardly come again.
-  if (word.length > 64) return tokens
-  if (known.size >= mostKnown) known.clear()
-  known.set(word, tokens)
-  return tokens
 }
 
 /** The first of the ascending numbers that is greater than `value`, by its place. */

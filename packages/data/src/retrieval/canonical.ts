@@ -21,7 +21,8 @@ function foldForms(text: string): string {
 }
 
 const lower = (text: string): string => text.toLowerCase().replace(/ß/g, 'ss').replaceAll('ς', 'σ')
-const foldSpace = (text: string): string => text.replace(/\s+/g, ' ')
+/** A lone space stays as it is: most white space is one. */
+const foldSpace = (text: string): string => text.replace(/\s{2,}|[^\S ]/g, ' ')
 
 /**
  * The canonical form of a text: NFKC, lower case, straight quotes, one kind of dash, without soft hyphens and characters

@@ -2,7 +2,9 @@
 
 import { BestFirst, isBefore, type RankedText } from './best-first'
 import { canonical } from './canonical'
-import { TermIndex, type Postings } from './term-index'
+import type { List } from '../work/kept'
+import type { Postings } from './entries'
+import { TermIndex, type IndexParts } from './term-index'
 import { termsOf } from './terms'
 
 /** A text that a {@link Bm25Index} indexes. */
@@ -27,19 +29,19 @@ export interface Bm25Parameters {
   onProgress?: (done: number) => void
 }
 
-/** Indexes texts and their titles. Yields now and then, with how many are done. */
-export function indexing(texts: readonly RetrievedText[]): Generator<number, TermIndex, void> {
+/** Indexes `size` texts and their titles. Yields now and then, with how many are done. */
+export function indexing(texts: Iterable<RetrievedText>, size: number): Generator<number, IndexParts, void> {
   function* whole(): Generator<string> {
     for (const { title, text } of texts) yield title === undefined ? text : `${title}\n${text}`
   }
-  return TermIndex.of(whole(), texts.length)
+  return TermIndex.of(whole(), size)
 }
 
-function indexAll(texts: readonly RetrievedText[], onProgress?: (done: number) => void): TermIndex {
-  const steps = indexing(texts)
+function indexAll(texts: List<RetrievedText>, onProgress?: (done: number) => void): TermIndex {
+  const steps = indexing(texts, texts.length)
   let step = steps.next()
   for (; step.done !== true; step = steps.next()) onProgress?.(step.value)
-  return step.value
+  return new TermIndex(step.value)
 }
 
 /** What {@link Bm25Index.search} may find. */
@@ -82,7 +84,7 @@ const rounding = 1 + 1e-9
  */
 export class Bm25Index {
   readonly index: TermIndex
-  readonly #ids: readonly string[]
+  readonly #texts: List<RetrievedText>
   readonly #k: number
   readonly #d: number
   /** How far the length of each text holds it back. */
@@ -96,8 +98,8 @@ export class Bm25Index {
   readonly #best = new Map<string, readonly RankedText[]>()
   #last: { readonly query: string; readonly terms: readonly QueryTerm[] } | undefined
 
-  constructor(texts: readonly RetrievedText[], { k = 1.2, b = 0.75, d = 0.5, ...options }: Bm25Parameters = {}) {
-    this.#ids = texts.map(({ id }) => id)
+  constructor(texts: List<RetrievedText>, { k = 1.2, b = 0.75, d = 0.5, ...options }: Bm25Parameters = {}) {
+    this.#texts = texts
     const index = options.index ?? indexAll(texts, options.onProgress)
     this.index = index
     ;[this.#k, this.#d] = [k, d]
@@ -109,10 +111,11 @@ export class Bm25Index {
   /** The texts that share words with `query`, best first; equals in the order they were given. */
   search(query: string, { limit = Infinity, among }: SearchOptions = {}): Hit[] {
     const hits: Hit[] = []
-    const ranked = this.rank(query, (text) => among === undefined || among(this.#ids[text]!))
+    const idOf = (text: number) => this.#texts.at(text)!.id
+    const ranked = this.rank(query, (text) => among === undefined || among(idOf(text)))
     for (const { text, score } of ranked) {
       if (hits.length >= limit) break
-      hits.push({ id: this.#ids[text]!, score })
+      hits.push({ id: idOf(text), score })
     }
     return hits
   }

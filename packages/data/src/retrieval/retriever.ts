@@ -1,6 +1,7 @@
 // The one interface of what finds the texts of a collection that fit a question.
 
 import type { RankedText } from './best-first'
+import type { List } from '../work/kept'
 import { Bm25Index, type RetrievedText } from './lexical'
 
 /** Which texts of a ranking are wanted. */
@@ -29,7 +30,7 @@ export interface Retriever {
 export const Retriever = Bm25Index
 
 /** Makes the retriever of a collection, given its texts and the index of their words. */
-export type OpenRetriever = (texts: readonly RetrievedText[], words: Bm25Index) => Promise<Retriever>
+export type OpenRetriever = (texts: List<RetrievedText>, words: Bm25Index) => Promise<Retriever>
 
 /** Names of the retrievers that there are: by words, by vectors of meaning, by both. */
 export const retrieverNames = ['bm25', 'dense', 'hybrid'] as const

@@ -1,80 +1,106 @@
-// An index of words in parts, each a file that is whole or not there: numbers as they are in memory, behind a line that says
-// how many.
+// An index of words in files: its parts as they are made, then all of it, of which searches read what they need.
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import type { IndexParts } from '../retrieval/term-index'
-import type { Kept } from './kept'
+import { closeSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { joinedInMemory } from '../retrieval/index-in-memory'
+import { joinParts } from '../retrieval/join-parts'
+import { TermIndex, type IndexContent, type IndexParts } from '../retrieval/term-index'
+import { openIndex, IndexWriter, type OpenIndex } from './index-file'
+import type { KeptIndexParts } from './kept'
 
-interface Head {
-  readonly terms: readonly string[]
-  readonly texts: number
-  readonly entries: number
-}
+/** Postings of a part that are read at a time: parts are joined from their beginnings to their ends. */
+const aheadWhileJoined = 2 ** 14
 
-/** The parts of an index, in files `FILE-0`, `FILE-1`, … */
-export class KeptIndex implements Kept<IndexParts> {
+/** The parts of an index in files `FILE-0`, `FILE-1`, …, each whole or not there, and the index joined of them in `FILE`. */
+export class KeptIndex implements KeptIndexParts {
   readonly #file: string
-  #count = 0
+  /** Those that are in no file are in memory: there was no room. */
+  #parts: (OpenIndex | IndexParts)[] = []
+  #joined: OpenIndex | undefined
 
   constructor(file: string) {
     this.#file = file
   }
 
-  take(): IndexParts | undefined {
-    const part = readPart(`${this.#file}-${this.#count}`)
-    if (part !== undefined) this.#count++
-    return part
+  whole(texts: number): TermIndex | undefined {
+    const found = openIndex(this.#file)
+    if (found?.content.lengths.length !== texts) return void close(found)
+    this.#joined = found
+    return new TermIndex(found.content)
   }
 
-  add({ terms, lengths, starts, texts, counts }: IndexParts): void {
-    const file = `${this.#file}-${this.#count++}`
-    const part = `${file}.part`
-    try {
-      const head: Head = { terms, texts: lengths.length, entries: texts.length }
-      const text = JSON.stringify(head)
-      // The numbers begin at a multiple of their size.
-      const line = `${text}${' '.repeat(3 - (Buffer.byteLength(text) % 4))}\n`
-      const descriptor = openSync(part, 'w', 0o600)
-      try {
-        for (const piece of [Buffer.from(line, 'utf8'), lengths, starts, texts, counts]) {
-          const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)
-          for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done)
-        }
-        fsyncSync(descriptor)
-      } finally {
-        closeSync(descriptor)
-      }
-      renameSync(part, file)
-    } catch {
-      // No room: it is built again in the next call.
-      rmSync(part, { force: true })
+  take(): boolean {
+    const found = openIndex(this.#part(this.#parts.length), aheadWhileJoined)
+    if (found !== undefined) this.#parts.push(found)
+    return found !== undefined
+  }
+
+  add(part: IndexParts): void {
+    const file = this.#part(this.#parts.length)
+    const steps = written(file, [part])
+    let step = steps.next()
+    while (step.done !== true) step = steps.next()
+    const found = step.value ? openIndex(file, aheadWhileJoined) : undefined
+    this.#parts.push(found ?? part)
+  }
+
+  *join(): Generator<undefined, TermIndex, unknown> {
+    const parts = this.#parts.map((part) => ('content' in part ? part.content : part))
+    this.#joined = (yield* written(this.#file, parts)) ? openIndex(this.#file) : undefined
+    if (this.#joined === undefined) return yield* joinedInMemory(parts)
+    this.#forgetParts()
+    return new TermIndex(this.#joined.content)
+  }
+
+  /** Forgets all parts. */
+  clear(): void {
+    this.close()
+    const [folder, name] = [dirname(this.#file), basename(this.#file)]
+    for (const each of readdirSync(folder))
+      if (each === name || each.startsWith(`${name}-`)) rmSync(join(folder, each), { force: true })
+  }
+
+  close(): void {
+    for (const part of this.#parts) if ('content' in part) close(part)
+    close(this.#joined)
+    this.#parts = []
+    this.#joined = undefined
+  }
+
+  #forgetParts(): void {
+    for (const [i, part] of this.#parts.entries()) {
+      if ('content' in part) close(part)
+      rmSync(this.#part(i), { force: true })
     }
+    this.#parts = []
+  }
+
+  #part(number: number): string {
+    return `${this.#file}-${number}`
   }
 }
 
-/** A part that is whole; undefined where there is none. */
-function readPart(file: string): IndexParts | undefined {
-  let bytes: Buffer
+const close = (index: OpenIndex | undefined): void => {
+  if (index !== undefined) closeSync(index.descriptor)
+}
+
+/** Writes the index of all parts to a file, whole or not at all. @returns whether it is there; without room it is not */
+function* written(file: string, parts: readonly IndexContent[]): Generator<undefined, boolean, unknown> {
+  const unfinished = `${file}.part`
+  let writer: IndexWriter | undefined
   try {
-    bytes = readFileSync(file)
+    writer = new IndexWriter(
+      unfinished,
+      parts.reduce((sum, part) => sum + part.entries.length, 0),
+    )
+    writer.end(yield* joinParts(parts, writer))
+    renameSync(unfinished, file)
+    return true
   } catch {
-    return undefined
-  }
-  try {
-    const end = bytes.indexOf(10)
-    const { terms, texts, entries } = JSON.parse(bytes.toString('utf8', 0, end)) as Head
-    let at = bytes.byteOffset + end + 1
-    const words = (count: number) => new Uint32Array(bytes.buffer, at, count)
-    const lengths = words(texts)
-    at += lengths.byteLength
-    const starts = words(terms.length + 1)
-    at += starts.byteLength
-    const entryTexts = words(entries)
-    at += entryTexts.byteLength
-    const counts = new Uint16Array(bytes.buffer, at, entries)
-    if (at + counts.byteLength !== bytes.byteOffset + bytes.length) return undefined
-    return { terms, lengths, starts, texts: entryTexts, counts }
-  } catch {
-    return undefined
+    // It is built again in the next call.
+    rmSync(unfinished, { force: true })
+    return false
+  } finally {
+    writer?.close()
   }
 }

@@ -1,9 +1,8 @@
 // The work of building contexts as files that a later call goes on from.
 
 import { createHash } from 'node:crypto'
-import type { FileRead } from '../documents/read-documents'
+import type { KeptDocuments } from '../documents/read-documents'
 import type { Tokenizer } from '../tokenizer/tokenizer'
-import type { Kept } from './kept'
 import { WorkFolder } from './work-folder'
 import type { RaftWork } from '../raft/build'
 
@@ -22,8 +21,8 @@ export interface RaftInputs {
 export interface KeptRaftWork extends RaftWork {
   /** Whether an earlier call left work, and whether it was on the same; other work is thrown away. */
   readonly found: WorkFolder['found']
-  /** Files of the documents, in their order. */
-  readonly files: Kept<FileRead>
+  /** The documents, and what each of their files gave. */
+  readonly read: KeptDocuments
   /** Leaves what is done to the next call. */
   close(): void
   /** Takes away what is kept. */
@@ -31,7 +30,7 @@ export interface KeptRaftWork extends RaftWork {
 }
 
 /** It changes when the same inputs give other results, or results are written otherwise. */
-const version = 3
+const version = 4
 
 /** A text whose ids tell tokenizers of one vocabulary apart. */
 const probe = 'The 3 wolves’ DEN – naïve, “quoted”:\n\n\t x=[1,234.50]; ﬁve ½ мир 東京は 서울 سلام 🙂  end.'
@@ -55,7 +54,8 @@ export async function openRaftWork(output: string, inputs: RaftInputs): Promise<
   const folder = await WorkFolder.open(output, createHash('sha256').update(key).digest('hex'))
   return {
     found: folder.found,
-    files: folder.stage('files'),
+    read: folder.documents(),
+    cuts: folder.stage('cuts'),
     chunks: folder.stage('chunks'),
     index: folder.index('index'),
     golden: folder.stage('golden'),

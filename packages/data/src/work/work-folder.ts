@@ -2,8 +2,8 @@
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { IndexParts } from '../retrieval/term-index'
-import type { Kept } from './kept'
+import type { KeptDocuments } from '../documents/read-documents'
+import type { Kept, KeptIndexParts } from './kept'
 import { KeptFile } from './kept-file'
 import { KeptIndex } from './kept-index'
 
@@ -12,7 +12,7 @@ const keyFile = 'key'
 /** What is done of the work on a file: kept by stages, for the next call that is to make the same. */
 export class WorkFolder {
   readonly #path: string
-  readonly #files: KeptFile<unknown>[] = []
+  readonly #stages: (KeptFile<unknown> | KeptIndex)[] = []
   /** Whether an earlier call left work, and whether it was on the same. Other work is thrown away. */
   readonly found: 'nothing' | 'same' | 'other'
 
@@ -40,18 +40,29 @@ export class WorkFolder {
   /** The results of a stage. @throws Node's error when its file cannot be opened */
   stage<T>(name: string): Kept<T> {
     const file = new KeptFile<T>(join(this.#path, `${name}.jsonl`))
-    this.#files.push(file)
+    this.#stages.push(file as KeptFile<unknown>)
     return file
   }
 
-  /** The parts of a stage's index of words. */
-  index(name: string): Kept<IndexParts> {
-    return new KeptIndex(join(this.#path, name))
+  /** Documents as they are read. {@link KeptDocuments.clear} forgets all stages. @throws Node's error when a file cannot be opened */
+  documents(): KeptDocuments {
+    return { files: this.stage('files'), documents: this.stage('documents'), clear: () => this.#clear() }
+  }
+
+  /** The parts of a stage's index of words, and the index itself. */
+  index(name: string): KeptIndexParts {
+    const index = new KeptIndex(join(this.#path, name))
+    this.#stages.push(index)
+    return index
+  }
+
+  #clear(): void {
+    for (const stage of this.#stages) stage.clear()
   }
 
   /** Leaves what is done to the next call. */
   close(): void {
-    for (const file of this.#files.splice(0)) file.close()
+    for (const stage of this.#stages.splice(0)) stage.close()
   }
 
   /** Takes the folder away: its file is whole, or nobody will go on. */

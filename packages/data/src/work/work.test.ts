@@ -1,25 +1,13 @@
 // Work that is stopped at any moment: the next call goes on behind what was done, and what comes of it is the same.
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadTokenizer } from '../rows/files'
 import { documents, questions } from '../../test/raft-build'
-import { documentsDigest } from '../documents/digest'
-import { readDocuments } from '../documents/read-documents'
-import { buildRaft, buildRaftWith, type RaftOptions } from '../raft/build'
+import { buildRaft, buildRaftWith, type RaftOptions, type RaftWork } from '../raft/build'
 import { Random } from '../random'
 import { openBm25 } from '../retrieval/retrievers'
-import { TermIndex } from '../retrieval/term-index'
 import type { Tokenizer } from '../tokenizer/tokenizer'
 import type { Kept } from './kept'
 import { openRaftWork } from './raft-work'
@@ -99,17 +87,31 @@ test('contexts: stopped at ten moments, the rows are those of an unbroken call, 
     const inputs = { documents: 'd', questions: 'q', tokenizer, options: { chunkTokens: 48 } }
     const work = await openRaftWork(path('rows.jsonl'), inputs)
     const stop = new AbortController()
+    const count = (name: keyof typeof made) => {
+      made[name]++
+      if (made.chunks + made.index + made.golden + made.rows >= stopAfter) stop.abort(new Error('enough'))
+    }
     const counted = <T>(name: keyof typeof made, kept: Kept<T>): Kept<T> => ({
       take: () => kept.take(),
       add(result) {
         kept.add(result)
-        made[name]++
-        if (made.chunks + made.index + made.golden + made.rows >= stopAfter) stop.abort(new Error('enough'))
+        count(name)
       },
+      at: (number) => kept.at(number),
     })
-    const kept = {
-      chunks: counted('chunks', work.chunks),
-      index: counted('index', work.index),
+    const { chunks, index } = work
+    const kept: RaftWork = {
+      chunks,
+      cuts: counted('chunks', work.cuts),
+      index: {
+        whole: (texts) => index.whole(texts),
+        take: () => index.take(),
+        add(part) {
+          index.add(part)
+          count('index')
+        },
+        join: () => index.join(),
+      },
       golden: counted('golden', work.golden),
       rows: counted('rows', work.rows),
     }
@@ -153,52 +155,6 @@ test('stopped while words are indexed, the next call goes on behind the parts th
   expect(made).toEqual(buildRaft(many, asked, options))
 })
 
-test('an index comes back as it was, or not at all', async () => {
-  const texts = documents.map((each) => ('text' in each ? each.text : '')).concat('Ünïcode 東京 x\ud800y')
-  const made = TermIndex.of(texts, texts.length)
-  let step = made.next()
-  while (step.done !== true) step = made.next()
-  const work = await WorkFolder.open(path('indexed.jsonl'), 'a')
-  expect(work.index('index').take()).toBeUndefined()
-  work.index('index').add(step.value.parts)
-  const again = new TermIndex(work.index('index').take()!)
-  expect(again.parts).toEqual(step.value.parts)
-  for (const word of ['river', 'ünïcode', '東', 'nothing'])
-    expect(again.postings(word)).toEqual(step.value.postings(word))
-  const file = path('.indexed.jsonl.work/index-0')
-  truncateSync(file, readFileSync(file).length - 2)
-  expect(work.index('index').take()).toBeUndefined()
-  writeFileSync(file, new Uint8Array(500))
-  expect(work.index('index').take()).toBeUndefined()
-  await work.remove()
-})
-
-test('an index is joined from parts as if it had been made in one go, whichever of them were kept', async () => {
-  const random = new Random(3)
-  const texts = Array.from({ length: 57 }, () =>
-    Array.from({ length: random.below(40) }, () => `w${random.below(60)}`).join(' '),
-  )
-  const partsOf = (some: readonly string[]) => {
-    const steps = TermIndex.of(some, some.length)
-    let step = steps.next()
-    while (step.done !== true) step = steps.next()
-    return step.value.parts
-  }
-  const parts = [texts.slice(0, 20), texts.slice(20, 21), texts.slice(21)].map(partsOf)
-  expect(TermIndex.joined(parts).parts).toEqual(partsOf(texts))
-  const work = await WorkFolder.open(path('parts.jsonl'), 'a')
-  const first = work.index('index')
-  for (const part of parts) first.add(part)
-  writeFileSync(path('.parts.jsonl.work/index-1'), 'cut')
-  const second = work.index('index')
-  expect(second.take()).toEqual(parts[0])
-  expect(second.take()).toBeUndefined()
-  second.add(parts[1]!)
-  expect(second.take()).toEqual(parts[2])
-  expect(second.take()).toBeUndefined()
-  await work.remove()
-})
-
 test('other documents, questions, settings or tokens are other work', async () => {
   const open = async (change: object) => {
     const inputs = { documents: 'd', questions: 'q', tokenizer, options: { seed: 1, split: 0.5 }, ...change }
@@ -220,42 +176,4 @@ test('other documents, questions, settings or tokens are other work', async () =
     expect(await open(change), Object.keys(change).join()).toBe('other')
     await open({})
   }
-})
-
-test('documents: files that are read already are not read again, but for those that could not be', async () => {
-  const docs = path('docs')
-  mkdirSync(docs)
-  for (const name of ['a.txt', 'b.txt', 'd.txt']) writeFileSync(join(docs, name), `This is ${name}.`)
-  writeFileSync(join(docs, 'c.docx'), 'no archive')
-  const before = await documentsDigest(docs)
-  const read = async (stopAfter: number) => {
-    const work = await WorkFolder.open(path('read.jsonl'), before)
-    const stop = new AbortController()
-    const seen: number[][] = []
-    try {
-      const found = await readDocuments(docs, {
-        kept: work.stage('files'),
-        signal: stop.signal,
-        onSkipped: () => {},
-        onProgress(done, _total, earlier) {
-          seen.push([done, earlier])
-          if (done === stopAfter) stop.abort(new Error('enough'))
-        },
-      }).catch(() => [])
-      return { seen, ids: found.map(({ id }) => id) }
-    } finally {
-      work.close()
-    }
-  }
-  expect((await read(3)).seen).toEqual([
-    [1, 0],
-    [2, 0],
-    [3, 0],
-  ])
-  writeFileSync(join(docs, 'a.txt'), 'Something else.')
-  const { seen, ids } = await read(9)
-  // c.docx is looked at again.
-  expect(seen.map(([, earlier]) => earlier)).toEqual([1, 2, 2, 2])
-  expect(ids).toEqual(['a', 'b', 'd'])
-  expect(await documentsDigest(docs)).not.toBe(before)
 })

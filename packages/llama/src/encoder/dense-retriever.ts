@@ -1,6 +1,6 @@
 // Retrieval by meaning: texts and questions as vectors of a sentence encoder, compared by their cosines on its device.
 import { join } from 'node:path'
-import { scoredRetriever, type RetrievedText, type Retriever } from '@jora/data'
+import { scoredRetriever, type List, type RetrievedText, type Retriever } from '@jora/data'
 import { disposeTree, dot, jit, tensor, type Tensor } from '@jora/tensor'
 import type { Embedder } from './embedder'
 import { VectorStore } from './vector-store'
@@ -32,11 +32,11 @@ const textOf = ({ title, text }: RetrievedText): string => (title === undefined 
  */
 export async function denseRetriever(
   embedder: Embedder,
-  texts: readonly RetrievedText[],
+  texts: List<RetrievedText>,
   options: DenseOptions = {},
 ): Promise<DenseRetriever> {
   const { device, width } = embedder
-  const vectors = await vectorsOf(embedder, texts.map(textOf), options)
+  const vectors = await vectorsOf(embedder, Array.from(texts, textOf), options)
   // A column a text: the product reads it row by row, without a transposed copy.
   const columns = new Float32Array(vectors.length)
   for (let text = 0; text < texts.length; text++)

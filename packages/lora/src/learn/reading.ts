@@ -1,11 +1,13 @@
 // Documents as one file of rows: what was read, what not, and why.
 import {
+  keepDocuments,
   listDocuments,
   readDocuments,
   WorkFolder,
-  type FileRead,
-  type Kept,
+  type KeptDocuments,
+  type List,
   type RaftDocument,
+  type ReadDocumentsOptions,
   type SkippedDocument,
 } from '@jora/data'
 import { writeLinesAtomic } from '@jora/tensor/files'
@@ -18,15 +20,15 @@ export type RunStage = <T>(name: LearnStage, key: string, run: () => Promise<T>)
 /** Reads documents and counts them. @throws DatasetError when there are none */
 export async function readWithFigures(
   { documents: path, signal, onProgress }: Pick<LearnOptions, 'documents' | 'signal' | 'onProgress'>,
-  kept?: Kept<FileRead>,
-): Promise<{ documents: RaftDocument[]; figures: DocumentFigures }> {
+  kept?: KeptDocuments,
+): Promise<{ documents: List<RaftDocument>; figures: DocumentFigures }> {
   const skipped: SkippedDocument[] = []
-  const documents = await readDocuments(path, {
+  const reading: ReadDocumentsOptions = {
     onSkipped: (each) => void skipped.push(each),
-    kept,
     signal,
     onProgress: (done, total, earlier) => onProgress?.(done, total, 'file', earlier),
-  })
+  }
+  const documents = await (kept === undefined ? readDocuments(path, reading) : keepDocuments(path, kept, reading))
   const byKind: Record<string, number> = {}
   for (const { origin } of documents) {
     const kind = /\.([^./\\]+)$/.exec(origin?.file ?? '')?.[1]?.toLowerCase() ?? 'other'
@@ -41,10 +43,12 @@ export async function readStage(context: StageContext, stage: RunStage): Promise
   return stage('read', key, async () => {
     const work = await WorkFolder.open(context.path('read'), key)
     try {
-      const { documents, figures } = await readWithFigures(context, work.stage('files'))
+      const { documents, figures } = await readWithFigures(context, work.documents())
       await writeLinesAtomic(
         context.path('read'),
-        documents.map((document) => `${JSON.stringify(document)}\n`),
+        (function* () {
+          for (const document of documents) yield `${JSON.stringify(document)}\n`
+        })(),
       )
       await work.remove()
       return figures

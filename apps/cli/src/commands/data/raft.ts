@@ -7,6 +7,7 @@ import {
   DEFAULT_REFUSAL,
   documentsDigest,
   fileDigest,
+  keepDocuments,
   openBm25,
   openRaftWork,
   readDocuments,
@@ -16,6 +17,7 @@ import {
   type RaftInputs,
   type RaftRunOptions,
   type RaftStatistics,
+  type ReadDocumentsOptions,
   type RefusedQuestion,
   type SkippedDocument,
 } from '@jora/data'
@@ -123,12 +125,14 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
         tokenizer,
         options: { ...options, overlapTokens, refusal, named, retriever, embedder, documents, questions },
       }))
-    const sources = await readDocuments(documents, {
+    const reading: ReadDocumentsOptions = {
       onSkipped: (each) => void skipped.push(each),
-      kept: work?.files,
       signal,
       onProgress: (done, total, earlier) => progress(done, total, 'file', earlier),
-    })
+    }
+    const sources = await (work === undefined
+      ? readDocuments(documents, reading)
+      : keepDocuments(documents, work.read, reading))
     const asked = await readQuestions(questions, {
       columns: columnsOf(named),
       onRefused: ({ origin, id, reason }) =>
@@ -160,10 +164,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     tellRefused(built.refused, built.statistics, io)
     checkRefused(built, questions, strict)
     await makeFolder(dirname(resolve(output)))
-    await writeLinesAtomic(
-      output,
-      built.rows.map((row) => `${JSON.stringify(row)}\n`),
-    )
+    await writeLinesAtomic(output, linesOf(built.rows))
     await work?.remove()
   } catch (error) {
     line.clear()
@@ -186,6 +187,11 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     io.stderr.write(
       `\nThe contexts are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(model)} --dataset ${shellWord(output)}`)}\n`,
     )
+}
+
+/** Each row as a line, made when it is written. */
+function* linesOf(rows: RaftData['rows']): Generator<string> {
+  for (const row of rows) yield `${JSON.stringify(row)}\n`
 }
 
 /** Opens what a call before did of the work. Where nothing can be kept, that is told. */

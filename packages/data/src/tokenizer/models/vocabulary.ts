@@ -1,5 +1,6 @@
 // Pieces and their ids: a model's vocabulary, and what is given for text that it does not have.
 
+import { ownText } from '../../own-text'
 import { TokenizerError, type Place } from '../json-place'
 
 /** Pieces by id and ids by piece. */
@@ -73,7 +74,7 @@ export function remembering(encode: WordEncoder): WordEncoder {
     if (ids === undefined) {
       ids = encode(word)
       if (known.size >= mostWords) known.clear()
-      known.set(word, ids)
+      known.set(ownText(word), ids)
     }
     return ids
   }
