@@ -7,7 +7,7 @@ import { isBuilt, modelSource, spawnJora, workspace, type Spawned } from '../har
 const space = workspace()
 afterAll(() => space.remove())
 
-const documents = 60
+const documents = 160
 const random = new Random(11)
 const words = Array.from({ length: 400 }, () => random.below(2 ** 31).toString(36))
 const text = (count: number) => Array.from({ length: count }, () => words[random.below(words.length)]).join(' ')
