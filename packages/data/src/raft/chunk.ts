@@ -6,7 +6,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer'
 import { chunkBlocks, type Passage } from '../documents/chunk-blocks'
 import type { BlockDocument, RaftDocument } from './documents'
 import type { Table } from './table'
-import { counterOf, placeAfter, type TokenCounter } from './token-counter'
+import { counterOf, placeAfter, type TokenCounter } from '../tokenizer/token-counter'
 
 /** A part of a document, short enough to be put into a context. */
 export interface Chunk {

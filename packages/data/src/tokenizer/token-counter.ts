@@ -1,6 +1,6 @@
 // How many tokens texts have, without encoding the same words again and again.
 
-import type { Tokenizer } from '../tokenizer/tokenizer'
+import type { Tokenizer } from './tokenizer'
 
 const LETTER = /^\p{L}$/u
 

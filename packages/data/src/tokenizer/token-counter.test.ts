@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { llamaLike } from '../../test/tiny-tokenizers'
 import { loadTokenizer } from '../rows/files'
-import { createTokenizer } from '../tokenizer/tokenizer'
+import { createTokenizer } from './tokenizer'
 import { TokenCounter } from './token-counter'
 
 const texts = [
