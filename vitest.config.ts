@@ -25,6 +25,8 @@ export default defineConfig({
     // The workers share the cores: two threads of a product beside another worker's would wait for each other. What is about
     // threads asks for them itself.
     env: { OMP_NUM_THREADS: '1' },
+    // Most code of a test runs for seconds: V8 took a fifth of their processor time for optimising what had ended by then.
+    execArgv: ['--interrupt-budget=1000000'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // One more than the suite is made for: tests that start processes, devices and browsers wait for much of their time.
