@@ -115,6 +115,26 @@ describe.each(layouts)('$name', ({ layout, hasMins }) => {
   })
 })
 
+test('columns of large elements do not round the others away', async () => {
+  const weight = weightOf({ bits: 8, group: columns })
+  const loose = { ...weight, layout: { ...weight.layout, int8: true as const } }
+  const others = noise(40 * columns, 1).map((x, i) => (i % columns === 5 || i % columns === 60 ? 0 : x))
+  const large = Float32Array.from(others, (_, i) => ({ 5: 300, 60: -200 })[i % columns] ?? 0)
+  const matrix = (values: Float32Array) => tensor(values, { shape: [40, columns] })
+  const run = (w: QuantisedWeight, values: Float32Array) => dataOf(jit((a: Tensor) => product(a, w))(matrix(values)))
+  const both = await run(
+    loose,
+    large.map((x, i) => x + others[i]!),
+  )
+  const [alone, expected] = [await run(loose, large), await run(weight, others)]
+  expect(
+    distance(
+      both.map((y, i) => y - alone[i]!),
+      expected,
+    ),
+  ).toBeLessThan(0.04)
+})
+
 test('the largest codes are added exactly, whatever the processor does in 16 bits', async () => {
   const weight: QuantisedWeight = {
     codes: tensor(new Uint8Array(rows * columns).fill(255), { shape: [rows, columns], dtype: 'u8' }),

@@ -1,10 +1,12 @@
 // Products in 8 bits, of programs that train: rows of x are rounded by their largest element, rows of a frozen W by theirs, once. Of
 // x Wᵀ, and of the gradient dy W, into which the scales of W's rows go first. Products of integers are exact; see `int8Levels`.
+// A few columns of x hold elements tens of times as large as all others, by which whole rows would be rounded (Dettmers et al. 2022,
+// LLM.int8): those of x Wᵀ are multiplied in f32 instead.
 import type { DeviceBuffer } from '../../backend/backend'
 import { isOp, type Node, type Value } from '../../ir/graph'
 import { codebooks } from '../../ir/ops/quantised'
 import { OnnxBuilder } from '../builder'
-import { encodeModel, type OnnxValue } from '../model-proto'
+import { encodeModel, onnxType, type OnnxValue } from '../model-proto'
 import type { Recipe } from '../prepared'
 
 /** A tensor that the worker makes of a weight's parts, once for all programs. */
@@ -17,6 +19,16 @@ export interface Derived {
 }
 
 const microsoft = 'com.microsoft'
+
+/** Columns of x that are multiplied in f32: those with the largest elements, fewer of a narrow x. */
+const outlierColumns = (columns: number): number => Math.min(16, Math.floor(columns / 16))
+
+/** Columns of `x` apart from the others, by names: where they are, i64 `[k]`; they, f32 `[rows, k]`; x with zeros in their place. */
+interface Outliers {
+  readonly at: string
+  readonly columns: string
+  readonly others: string
+}
 
 type Part = Extract<Recipe, { kind: 'rows' }>['part']
 
@@ -32,6 +44,7 @@ export function integerProduct(): { readonly model: Uint8Array; readonly name: s
 export class Int8Products {
   readonly derived: Derived[] = []
   readonly #names = new Map<Value, Partial<Record<Part, string>>>()
+  readonly #apart = new Map<string, Outliers>()
 
   /**
    * @param inputs of the model; tensors that are derived are added to them
@@ -70,18 +83,41 @@ export class Int8Products {
     return name
   }
 
-  /** Rows of `x` as codes, u8, and the scale of each, f32 `[rows]`. */
-  #rounded(x: string, columns: number): { readonly codes: string; readonly scales: string } {
+  /** `x` as a matrix, f32 `[rows, columns]`. */
+  #rows(x: string, columns: number): string {
+    return this.b.shared(`rows of ${x}`, () => this.b.node('Reshape', [x, this.b.int64s([-1, columns])]))
+  }
+
+  /** The largest absolute elements of a matrix along an axis. Its two reductions read what `Abs` would write first. */
+  #largest(rows: string, axis: 0 | 1): string {
+    const { b } = this
+    const [most, least] = ['ReduceMax', 'ReduceMin'].map((op) => b.node(op, [rows, b.int64s([axis])], { keepdims: 0n }))
+    return b.node('Max', [most!, b.node('Neg', [least!])])
+  }
+
+  #outliers(rows: string, columns: number): Outliers {
+    const known = this.#apart.get(rows)
+    if (known) return known
+    const { b } = this
+    const count = outlierColumns(columns)
+    const top = [this.#largest(rows, 0), b.int64s([count])]
+    const [, at] = b.nodeAll('TopK', top, { axis: 0n, sorted: 0n }, { count: 2 }) as [string, string]
+    const [ones, zeros] = [new Float32Array(columns).fill(1), new Float32Array(count)]
+    const kept = b.node('ScatterElements', [b.constant('f32', [columns], ones), at, b.constant('f32', [count], zeros)])
+    const found = { at, columns: b.node('Gather', [rows, at], { axis: 1n }), others: b.node('Mul', [rows, kept]) }
+    this.#apart.set(rows, found)
+    return found
+  }
+
+  /** Rows of a matrix as codes, u8, and the scale of each, f32 `[rows]`. */
+  #rounded(rows: string): { readonly codes: string; readonly scales: string } {
     const { b, levels } = this
-    const rows = b.shared(`rows of ${x}`, () => b.node('Reshape', [x, b.int64s([-1, columns])]))
-    const scales = b.shared(`scales of ${x}`, () => {
-      // Both read what `Abs` would write first.
-      const [most, least] = ['ReduceMax', 'ReduceMin'].map((op) => b.node(op, [rows, b.int64s([-1])], { keepdims: 0n }))
-      const largest = b.node('Max', [most!, b.node('Neg', [least!])])
+    const scales = b.shared(`scales of ${rows}`, () => {
+      const largest = this.#largest(rows, 1)
       // A row of zeros stays one.
       return b.node('Max', [b.node('Mul', [largest, b.scalar('f32', 1 / levels)]), b.scalar('f32', 1e-30)])
     })
-    const codes = b.shared(`codes of ${x}`, () => {
+    const codes = b.shared(`codes of ${rows}`, () => {
       const zeros = b.node('Expand', [b.scalar('u8', levels + 1), b.node('Shape', [scales])])
       return b.node('QuantizeLinear', [rows, scales, zeros], { axis: 0n })
     })
@@ -99,7 +135,10 @@ export class Int8Products {
     const given = forward
       ? nameOf(x)
       : b.shared(`scaled ${nameOf(x)} ${scales}`, () => b.node('Mul', [nameOf(x), scales]))
-    const rounded = this.#rounded(given, x.aval.shape.at(-1)!)
+    const columns = x.aval.shape.at(-1)!
+    const rows = this.#rows(given, columns)
+    const outliers = forward && outlierColumns(columns) > 0 ? this.#outliers(rows, columns) : undefined
+    const rounded = this.#rounded(outliers?.others ?? rows)
     const matrix = this.#derive(weight, forward ? 'turned' : 'codes')
     const one = b.scalar('f32', 1)
     const inputs = [rounded.codes, matrix, one, forward ? scales : one, b.scalar('u8', this.levels + 1)]
@@ -110,6 +149,13 @@ export class Int8Products {
     const column = b.shared(`column ${columnShape.join()} of ${rounded.scales}`, () =>
       b.node('Reshape', [rounded.scales, b.int64s(columnShape)]),
     )
-    return b.node('Mul', [product, column])
+    const y = b.node('Mul', [product, column])
+    if (!outliers) return y
+    // `turned` has a row for each column of x.
+    const weights = b.node('Mul', [
+      b.node('Cast', [b.node('Gather', [matrix, outliers.at])], { to: BigInt(onnxType.f32) }),
+      scales,
+    ])
+    return b.node('Add', [y, b.node('Reshape', [b.node('MatMul', [outliers.columns, weights]), b.int64s(shape)])])
   }
 }
