@@ -142,6 +142,7 @@ try {
     JSON.stringify({
       medianStepMs: sorted[Math.floor(sorted.length / 2)],
       minStepMs: sorted[0],
+      medianCpuMs: timed.map((t) => t.cpuMs).sort((x, y) => x - y)[Math.floor(timed.length / 2)],
       coresUsed: timed.reduce((n, t) => n + t.cpuMs, 0) / totalMs,
       samplesPerSecond: (timed.reduce((n, t) => n + t.samples, 0) * 1000) / totalMs,
       computedTokens: timed.reduce((n, t) => n + t.tokens, 0),

@@ -1,7 +1,12 @@
 // Large programs run in parts: equal layers share a model, what parts hand on shares memory, and no bit changes.
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openCpuDevice } from '../src/backend-onnx/index'
 import { modelKey, partsOf } from '../src/backend-onnx/parts'
+import type { FileRange } from '../src/backend/backend'
+import { lowerGraph } from '../src/backend-onnx/lower'
 import { decomposed } from '../src/backend-onnx/definitions'
 import {
   add,
@@ -15,12 +20,12 @@ import {
   sum,
   linear,
   mul,
+  Tensor,
   tensor,
   valueAndGrad,
   valuesOf,
   type Device,
   type QuantisedWeight,
-  type Tensor,
   type Weight,
 } from '../src/index'
 import { simplify } from '../src/jit/execute'
@@ -30,7 +35,9 @@ const devices: Device[] = []
 afterAll(async () => {
   setDefaultDevice(undefined)
   for (const device of devices) await device.close()
+  rmSync(folder, { recursive: true })
 })
+const folder = mkdtempSync(join(tmpdir(), 'jora-parts-'))
 
 /** Numbers in [−1, 1) that look random. */
 const noise = (count: number, seed: number): Float32Array =>
@@ -72,11 +79,38 @@ const eightBits = (seed: number): QuantisedWeight => ({
   shape: [width, width],
 })
 
+type FloatDType = 'bf16' | 'f16' | 'f32'
+const bytesEach = { bf16: 2, f16: 2, f32: 4 } as const
+
+/** Elements as bits of another size: of f16 numbers of two bits, without rounding. */
+function stored(elements: Float32Array, dtype: FloatDType): Uint16Array | Float32Array {
+  if (dtype === 'f32') return elements
+  const bits = new Uint32Array(elements.buffer)
+  if (dtype === 'bf16') return Uint16Array.from(bits, (x) => x >>> 16)
+  return Uint16Array.from(
+    bits,
+    (x) =>
+      ((x >>> 31) << 15) | ((((x >>> 23) & 255) < 113 ? 0 : (((x >>> 23) & 255) - 112) << 10) | ((x >>> 13) & 1023)),
+  )
+}
+
+/** A matrix that stays in a file, behind another. */
+function filed(dtype: FloatDType) {
+  return (seed: number, device: Device): Tensor => {
+    const path = join(folder, `${dtype}-${seed}`)
+    writeFileSync(path, stored(noise(2 * width * width, seed), dtype))
+    const length = bytesEach[dtype] * width * width
+    return Tensor.fromBuffer(device.fromFile({ path, offset: length, length }, { shape: [width, width], dtype }))
+  }
+}
+
+type Base = (seed: number, device: Device) => Weight
+
 type Adapters = { readonly a: Tensor; readonly b: Tensor }[]
 
 /** A model of frozen bases, its loss, and what a step makes of its adapters. */
-function model(base: (seed: number) => Weight) {
-  const bases = Array.from({ length: layers }, (_, i) => [base(3 * i), base(3 * i + 100)] as const)
+function model(base: Base, device: Device) {
+  const bases = Array.from({ length: layers }, (_, i) => [base(3 * i, device), base(3 * i + 100, device)] as const)
   const norms = Array.from({ length: layers }, (_, i) => tensor(noise(width, i), { shape: [width] }))
   const loss = (adapters: Adapters, x: Tensor, key: Tensor): Tensor => {
     let h = x
@@ -107,10 +141,10 @@ const inputs = () =>
   ] as const
 
 /** Bits of all that a step makes on a device. */
-async function stepOn(device: Device, base: (seed: number) => Weight): Promise<readonly (readonly number[])[]> {
+async function stepOn(device: Device, base: Base): Promise<readonly (readonly number[])[]> {
   devices.push(device)
   setDefaultDevice(device)
-  const step = jit(model(base))
+  const step = jit(model(base, device))
   const [first, again] = [step(...inputs()), step(...inputs())]
   const read = async ({ value, grads }: typeof first) =>
     await Promise.all([value, ...grads.flatMap(({ a, b }) => [a, b])].map(async (t) => [...(await t.data())]))
@@ -123,6 +157,9 @@ async function stepOn(device: Device, base: (seed: number) => Weight): Promise<r
 test.each([
   { title: '4 bits', base: quantised },
   { title: '8 bits with minima', base: eightBits },
+  { title: 'bf16, in files', base: filed('bf16') },
+  { title: 'f16, in files', base: filed('f16') },
+  { title: 'f32, in files', base: filed('f32') },
 ])('a program in parts gives the bits that the whole one gives, draws included: base in $title', async ({ base }) => {
   // Where many programs make one step, none is cut.
   const whole = await stepOn(await openCpuDevice({ threads: 1, manyPrograms: true }), base)
@@ -133,7 +170,7 @@ test('layers that are alike are one model, and what they hand on is in memory us
   const device = await openCpuDevice({ threads: 1 })
   devices.push(device)
   setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model(quantised))(...inputs())))
+  const graph = simplify(decomposed(makeGraph(model(quantised, device))(...inputs())))
   const { parts, sharedBytes } = partsOf(graph, () => undefined)!
   expect(parts.length).toBeGreaterThanOrEqual(2 * layers)
   expect(new Set(parts.map(modelKey)).size).toBeLessThan(layers)
@@ -146,10 +183,10 @@ test('weights are unpacked for a part, of which a large layer has several, so th
   const device = await openCpuDevice({ threads: 1 })
   devices.push(device)
   setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model(quantised))(...inputs())))
+  const graph = simplify(decomposed(makeGraph(model(quantised, device))(...inputs())))
   const weightBytes = 4 * width * width
   const unpackedIn = (most?: number) =>
-    partsOf(graph, () => undefined, most)!.parts.map(({ reads }) => reads.filter((from) => 'parts' in from).length)
+    partsOf(graph, () => undefined, most)!.parts.map(({ reads }) => reads.filter((from) => 'weight' in from).length)
   const counts = unpackedIn()
   // The first layer's gradient stops at its adapter, beside the first weight; the last layer is one part, forward and backward.
   expect(counts.reduce((a, b) => a + b, 0)).toBe(4 * layers - 3)
@@ -162,12 +199,33 @@ test('weights are unpacked for a part, of which a large layer has several, so th
   expect(one.parts.flatMap(({ graph: { nodes } }) => nodes.filter(({ op }) => op === 'dequantise'))).toEqual([])
 })
 
-test('a program whose layers read matrices in files stays whole: each model would point at its own', async () => {
+test.each([
+  { dtype: 'bf16', fromFile: 2 },
+  { dtype: 'f16', fromFile: 2 },
+  // What is f32 is given to parts as it is, in memory that all of them read.
+  { dtype: 'f32', fromFile: 0 },
+] as const)('layers with $dtype matrices in files are one model too, whose weights are given to it', async (c) => {
   const device = await openCpuDevice({ threads: 1 })
   devices.push(device)
   setDefaultDevice(device)
-  const floats = (seed: number) => tensor(noise(width * width, seed), { shape: [width, width] })
-  const graph = simplify(decomposed(makeGraph(model(floats))(...inputs())))
-  expect(partsOf(graph, () => undefined)).toBeDefined()
-  expect(partsOf(graph, () => ({ path: 'model.safetensors', offset: 0, length: 1 }))).toBeUndefined()
+  const graph = simplify(decomposed(makeGraph(model(filed(c.dtype), device))(...inputs())))
+  const { parts, unpackedBytes } = partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)!
+  expect(new Set(parts.map(modelKey)).size).toBeLessThan(layers)
+  expect(unpackedBytes).toBe(c.fromFile * 4 * width * width)
+  const lowered = parts.map(
+    (part) =>
+      lowerGraph(part.graph, { fileOf: () => undefined, idOf: () => 0, int8Levels: 127 }, { isPart: true }).folder,
+  )
+  expect(lowered.filter(Boolean)).toEqual([])
+})
+
+test('a file that has become shorter is named, with what was expected of it', async () => {
+  const device = await openCpuDevice({ threads: 1 })
+  devices.push(device)
+  setDefaultDevice(device)
+  const step = jit(model(filed('bf16'), device))
+  await step(...inputs()).value.data()
+  truncateSync(join(folder, 'bf16-9'), 3 * width * width)
+  await expect(step(...inputs()).value.data()).rejects.toThrow(/bf16-9 ended at 12288, expected 8192 bytes from 8192/)
+  step.dispose()
 })

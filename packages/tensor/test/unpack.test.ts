@@ -1,5 +1,8 @@
 // The CPU device's thread unpacks quantised weights to the same bits as their definition gives, whatever their layout.
-import { expect, test } from 'vitest'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
 import { unpackAll } from '../src/backend-onnx/unpack.mjs'
 import { codebooks } from '../src/ir/ops/quantised'
 
@@ -65,3 +68,41 @@ test('memory grows with what is asked for, and what is asked for again is the sa
   expect(many.at(-1)).toEqual(defined(weight))
   expect(unpackAll([weight])[0]).toEqual(defined(weight))
 })
+
+const folder = mkdtempSync(join(tmpdir(), 'jora-unpack-'))
+const path = join(folder, 'halves')
+/** All that 16 bits can say, five times, behind two bytes of something else. */
+const halves = Uint16Array.from({ length: 1 + 5 * 2 ** 16 }, (_, i) => i - 1)
+writeFileSync(path, halves)
+const descriptor = openSync(path, 'r')
+afterAll(() => {
+  closeSync(descriptor)
+  rmSync(folder, { recursive: true })
+})
+
+const values = {
+  bf16: (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!,
+  f16(bits: number) {
+    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023]
+    const special = fraction === 0 ? Infinity : NaN
+    const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15)
+    return (bits & 0x8000 ? -1 : 1) * (exponent === 31 ? special : size)
+  },
+}
+
+test.each(['bf16', 'f16'] as const)(
+  '%s in a file: every number, in weights longer than what is read at once',
+  (dtype) => {
+    const file = { path, descriptor, offset: 2 }
+    const own = (from: number, dims: readonly [number, number]) => ({ dtype, file, from, dims })
+    // Nine columns are no whole number of vectors.
+    const weights = [own(0, [5, 2 ** 16]), own(2, [7, 9]), weightOf({ bits: 4, group: 32 }), own(1, [1, 2 ** 16])]
+    const made = unpackAll(weights).map((elements) => Float32Array.from(elements))
+    const expected = (first: number, count: number) =>
+      Float32Array.from({ length: count }, (_, i) => values[dtype]((first + i) % 2 ** 16))
+    expect(made[0]).toEqual(expected(0, 5 * 2 ** 16))
+    expect(made[1]).toEqual(expected(18, 63))
+    expect(made[2]).toEqual(defined(weightOf({ bits: 4, group: 32 })))
+    expect(made[3]).toEqual(expected(0, 2 ** 16))
+  },
+)

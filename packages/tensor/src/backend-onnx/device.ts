@@ -24,6 +24,7 @@ import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
 import { lowerable, lowerGraph } from './lower'
 import { largeProgram, partsOf, type PartedProgram, type Source } from './parts'
+import type { HeldFile } from './quantised/unpacked'
 import { requireRuntime } from './process/runtime'
 import { threadsGiven } from './process/threads-given'
 
@@ -299,13 +300,26 @@ class CpuDevice implements Device {
     const compiled = parts.map(({ graph }) => this.#compile(graph, { isPart: true }))
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
-    const sourceOf = (from: Source): Source<number> =>
-      'parts' in from ? { ...from, parts: from.parts.map((buffer) => this.#fed(buffer)) } : from
+    const files = new Map<string, SharedFile>()
+    const held = ({ path, offset }: FileRange): HeldFile => {
+      const file = files.get(path) ?? SharedFile.open(path)
+      files.set(path, file)
+      return { path, descriptor: file.descriptor, offset }
+    }
+    const sourceOf = (from: Source): Source<number, HeldFile> => {
+      if (!('weight' in from)) return from
+      const { weight } = from
+      if ('file' in weight) return { weight: { ...weight, file: held(weight.file) } }
+      return { weight: { ...weight, parts: weight.parts.map((buffer) => this.#fed(buffer)) } }
+    }
     const ids = compiled.map((part) => part.program)
     const steps = parts.map(({ reads, makes }, i) => ({ program: ids[i], reads: reads.map(sourceOf), makes }))
     const ready = this.#request({ type: 'compileParts', program, steps, sharedBytes }).then(giveBack)
     const release = () => {
-      if (!this.#failure) this.#post({ type: 'releaseProgram', program })
+      // Runs before it read these files still.
+      const close = () => files.forEach((file) => file.close())
+      if (this.#failure) close()
+      else this.#request({ type: 'releaseProgram', program }).then(close, close)
       for (const part of compiled) part.release()
     }
     return { program, ready, release, ran: giveBackPages }

@@ -1,5 +1,5 @@
 // A large program as parts that run one after another: layers that are alike share one model, what parts hand on is where a plan says, in
-// memory that all programs share, and of the weights of a part that are quantised the worker makes floats before it runs.
+// memory that all programs share, and of the weights of a part the worker makes floats before it runs.
 import type { CompileGraph, DeviceBuffer, FileRange } from '../backend/backend'
 import { dtypeBytes } from '../dtype'
 import { isOp, makeNode, type Graph, type Node, type Value } from '../ir/graph'
@@ -7,7 +7,6 @@ import type { Aval } from '../ir/op'
 import { cut, graphKey, type Part } from '../jit/passes/cut'
 import { planMemory } from '../jit/passes/memory-plan'
 import { sizeOf } from '../shape'
-import { isWhole } from './lower'
 import { unpackedWeights, type UnpackedWeight } from './quantised/unpacked'
 
 /** Programs of more nodes than this are whole training or decoding steps. */
@@ -25,7 +24,10 @@ export type Place =
   | { readonly offset: number; readonly dtype: Aval['dtype']; readonly dims: readonly number[] }
 
 /** Where a part reads a value: where another made it, an input of the whole program, or a weight that is unpacked. */
-export type Source<Part = DeviceBuffer> = Place | { readonly input: number } | UnpackedWeight<Part>
+export type Source<Part = DeviceBuffer, File = FileRange> =
+  | Place
+  | { readonly input: number }
+  | { readonly weight: UnpackedWeight<Part, File> }
 
 /** A part as a program of its own, its constants bound. */
 export interface ProgramPart {
@@ -118,8 +120,7 @@ function withOwnOutputs<T>(graph: Graph<T>, made: ReadonlySet<Node>): Graph<T> {
 }
 
 /**
- * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole: a small
- * one, or one whose layers read matrices that stay in their files, which make each layer's model one of its kind.
+ * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole, a small one.
  * @param fileOf where a constant's bytes are in a file
  * @param mostBytes of unpacked weights in one part that reads several
  */
@@ -133,7 +134,7 @@ export function partsOf(
   const graph = withOwnOutputs(source, made)
   const stretches = stretchesOf(graph.nodes.filter((node) => !made.has(node)))
   if (stretches.length < 4) return undefined
-  const unpacked = unpackedWeights(source, made)
+  const unpacked = unpackedWeights(source, made, fileOf)
   const steps = cut(
     stretches.flatMap((nodes) => pieces(nodes, unpacked, mostBytes)).map((nodes) => ({ nodes })),
     {
@@ -143,9 +144,6 @@ export function partsOf(
     },
   )
   const constants = new Map(graph.constants.map((c) => [c.value, c.tensor]))
-  const isFiled = (value: Value) =>
-    value.aval.shape.length > 1 && constants.has(value) && isWhole(fileOf(constants.get(value)!.buffer))
-  if (2 * steps.filter(({ part }) => part?.reads.some(isFiled)).length > steps.length) return undefined
 
   const madeAt = new Map<Value, number>()
   const diesAt = new Map<Value, number>()
@@ -153,7 +151,7 @@ export function partsOf(
     for (const value of part?.makes ?? []) madeAt.set(value, step)
     for (const value of dead) diesAt.set(value, step)
   })
-  const given = new Map<Value, Source>(unpacked)
+  const given = new Map<Value, Source>([...unpacked].map(([value, weight]) => [value, { weight }]))
   graph.inputs.forEach((value, input) => given.set(value, { input }))
   const places = new Map<Value, Place>()
   graph.outputs.forEach((value, output) => places.set(value, { output }))

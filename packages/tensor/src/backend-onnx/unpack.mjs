@@ -1,6 +1,7 @@
 // Unpacks quantised weights for a run, in memory that all runs use again. WebAssembly has vectors: it takes a third of the time of the
 // operators, of which each goes over the weight once. Plain JavaScript, as the worker that calls it.
-import { advance, f32x4, get, i32, i8x16, int, loop, openKernels, set, tee, types, v128 } from './wasm.mjs'
+import { readSync } from 'node:fs'
+import { advance, f32x4, get, i32, i32x4, i8x16, int, loop, openKernels, set, tee, types, v128 } from './wasm.mjs'
 
 /** @param {number} count @param {number} from */
 const range = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i)
@@ -84,9 +85,44 @@ function eightBits() {
   return { params: 8, locals, body }
 }
 
+/** The bytes of an i32, four times. @param {number} n */
+const splat = (n) => v128.of(range(16).map((i) => (n >>> (8 * (i % 4))) & 255))
+
+/**
+ * Floats of 16 bits, eight at a time.
+ * @param {(half: 'low' | 'high') => import('./wasm.mjs').Code} widened four of eight numbers on the stack, as f32
+ */
+function halves(widened) {
+  const [from = 0, eights = 0, out = 0, eight = 0] = range(4)
+  const body = loop([
+    [get(from), v128.load(0), set(eight)],
+    [get(out), get(eight), widened('low'), v128.store(0)],
+    [get(out), get(eight), widened('high'), v128.store(16)],
+    [advance(from, int(16)), advance(out, int(32))],
+    [get(eights), int(1), i32.sub, tee(eights)],
+  ])
+  return { params: 3, locals: [{ count: 2, type: types.v128 }], body }
+}
+
+/** The upper half of an f32. */
+const bf16 = () => halves((half) => [i32x4[half], int(16), i32x4.shiftLeft])
+
+/** Sign, exponent and fraction moved to where an f32 has them, times 2^112 for the other bias; what is infinite or no number stays so. */
+function f16() {
+  const four = 4
+  const bits = [int(13), i32x4.shiftLeft, splat(0x8fffe000), v128.and]
+  return halves((half) => [
+    [half === 'low' ? i32x4.lowSigned : i32x4.highSigned, bits, splat(0x77800000), f32x4.mul, tee(four)],
+    [get(four), f32x4.abs, splat(0x47800000), f32x4.atLeast, splat(0x7f800000), v128.and, v128.or],
+  ])
+}
+
 /** Where kernels find what is the same for all groups: the table by bytes; zero, for weights without minima; the code that stands for 0. */
 const [tableAt, noneAt, zeroAt, stagedAt] = [0, 64, 68, 128]
 const pageBytes = 2 ** 16
+
+/** A file is read so many bytes at a time: they are converted while they are in the processor's cache. */
+const chunkBytes = 2 ** 18
 
 /** Kernels with their memory, which no run has to keep. @type {ReturnType<typeof openKernels> | undefined} */
 let open
@@ -97,8 +133,9 @@ export function forgetUnpacked() {
 }
 
 /**
- * Rows of a quantised weight: parts of the weight, and which rows of it.
+ * Rows of a weight: which, and what they are made of: the parts of a quantised weight, or halves in a file.
  * @typedef {{ codes: Uint8Array, scales: Float32Array, mins: Float32Array | undefined, bits: 4 | 8, codebook?: readonly number[] | undefined, from: number, dims: readonly number[] }} Packed
+ * @typedef {{ dtype: import('./quantised/unpacked').FiledWeight['dtype'], file: import('./quantised/unpacked').HeldFile, from: number, dims: readonly number[] }} Filed
  */
 
 /** @param {Packed} weight @returns {readonly (Uint8Array | Float32Array)[]} */
@@ -119,38 +156,69 @@ const aligned = (bytes) => Math.ceil(bytes / 64) * 64
 /** What a weight's codes of 4 bits stand for, before they are scaled. @param {Packed} weight */
 const tableOf = ({ codebook, mins }) => Float32Array.from(codebook ?? range(16, mins ? 0 : -8))
 
-/** The elements of all `weights`, until this is called again. @param {readonly Packed[]} weights @returns {Float32Array[]} */
+/** @param {Packed | Filed} weight */
+const stagedBytes = (weight) =>
+  'file' in weight ? chunkBytes : partsOf(weight).reduce((sum, { byteLength }) => sum + aligned(byteLength), 0)
+
+/** @typedef {ReturnType<typeof openKernels>} Kernels */
+
+/** @param {Kernels} kernels @param {Packed} weight @param {number} size in elements @param {number} out */
+function unpackCodes({ memory: { buffer }, run }, weight, size, out) {
+  let at = stagedAt
+  const parts = partsOf(weight)
+  const [codes = 0, scales = 0, mins] = parts.map((part) => {
+    const here = at
+    new Uint8Array(buffer, at).set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
+    at += aligned(part.byteLength)
+    return here
+  })
+  const groups = parts[1]?.length ?? 0
+  const minima = /** @type {const} */ ([mins ?? noneAt, mins === undefined ? 0 : 4])
+  if (weight.bits === 4) {
+    const bytes = new Uint8Array(tableOf(weight).buffer)
+    new Uint8Array(buffer, tableAt, 64).forEach((_, j, table) => (table[j] = bytes[4 * (j % 16) + (j >> 4)] ?? 0))
+    run.fourBits?.(codes, scales, ...minima, groups, size / groups / 2, tableAt, out)
+  } else {
+    new Float32Array(buffer, zeroAt, 1)[0] = mins === undefined ? 128 : 0
+    run.eightBits?.(codes, scales, ...minima, groups, size / groups, zeroAt, out)
+  }
+}
+
+/** Fills `bytes` from a file. @param {{ readonly path: string, readonly descriptor: number }} file @param {Uint8Array} bytes @param {number} start */
+export function readFrom({ path, descriptor }, bytes, start) {
+  for (let at = 0; at < bytes.length;) {
+    const count = readSync(descriptor, bytes, at, Math.min(bytes.length - at, 2 ** 30), start + at)
+    if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${bytes.length} bytes from ${start}`)
+    at += count
+  }
+}
+
+/** @param {Kernels} kernels @param {Filed} weight @param {number} size in elements @param {number} out */
+function unpackFile({ memory: { buffer }, run }, { dtype, file, from, dims: [, columns = 0] }, size, out) {
+  const start = file.offset + 2 * from * columns
+  for (let at = 0; at < 2 * size; at += chunkBytes) {
+    const count = Math.min(chunkBytes, 2 * size - at)
+    readFrom(file, new Uint8Array(buffer, stagedAt, count), start + at)
+    run[dtype]?.(stagedAt, Math.ceil(count / 16), out + 2 * at)
+  }
+}
+
+/** The elements of all `weights`, until this is called again. @param {readonly (Packed | Filed)[]} weights @returns {Float32Array[]} */
 export function unpackAll(weights) {
   if (weights.length === 0) return []
-  const given = weights.map(partsOf)
-  const staged = given.map((parts) => parts.reduce((sum, { byteLength }) => sum + aligned(byteLength), 0))
   const sizes = weights.map(({ dims: [rows = 0, columns = 0] }) => rows * columns)
-  const first = stagedAt + Math.max(0, ...staged)
+  const first = stagedAt + Math.max(0, ...weights.map(stagedBytes))
   const total = sizes.reduce((sum, size) => sum + aligned(4 * size), first)
-  const { memory, run } = (open ??= openKernels({ fourBits: fourBits(), eightBits: eightBits() }))
+  const kernels = (open ??= openKernels({ fourBits: fourBits(), eightBits: eightBits(), bf16: bf16(), f16: f16() }))
+  const { memory } = kernels
   const missing = Math.ceil((total - memory.buffer.byteLength) / pageBytes)
   if (missing > 0) memory.grow(missing)
-  const { buffer } = memory
   let out = first
   return weights.map((weight, i) => {
-    let at = stagedAt
-    const [codes, scales, mins] = (given[i] ?? []).map((part) => {
-      const here = at
-      new Uint8Array(buffer, at).set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
-      at += aligned(part.byteLength)
-      return here
-    })
-    const [size = 0, groups = 0] = [sizes[i], given[i]?.[1]?.length]
-    const minima = /** @type {const} */ ([mins ?? noneAt, mins === undefined ? 0 : 4])
-    if (weight.bits === 4) {
-      const bytes = new Uint8Array(tableOf(weight).buffer)
-      new Uint8Array(buffer, tableAt, 64).forEach((_, j, table) => (table[j] = bytes[4 * (j % 16) + (j >> 4)] ?? 0))
-      run.fourBits?.(codes ?? 0, scales ?? 0, ...minima, groups, size / groups / 2, tableAt, out)
-    } else {
-      new Float32Array(buffer, zeroAt, 1)[0] = mins === undefined ? 128 : 0
-      run.eightBits?.(codes ?? 0, scales ?? 0, ...minima, groups, size / groups, zeroAt, out)
-    }
-    const elements = new Float32Array(buffer, out, size)
+    const size = sizes[i] ?? 0
+    if ('file' in weight) unpackFile(kernels, weight, size, out)
+    else unpackCodes(kernels, weight, size, out)
+    const elements = new Float32Array(memory.buffer, out, size)
     out += aligned(4 * size)
     return elements
   })

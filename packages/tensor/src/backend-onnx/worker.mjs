@@ -1,12 +1,11 @@
 // The CPU device's thread: owns the ONNX Runtime sessions and every tensor, and serves one message after another.
 // Plain JavaScript, so that it starts the same from the sources and from a build.
-import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
-import { forgetUnpacked, unpackAll } from './unpack.mjs'
+import { forgetUnpacked, readFrom, unpackAll } from './unpack.mjs'
 
 // From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
 // In this thread nobody else wants them: it looks for the class with its first tensor, and does with Uint16Array without.
@@ -18,7 +17,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 const tensors = new Map()
 /**
  * @typedef {{session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace}} SessionProgram
- * @typedef {{id: number, parts: {program: SessionProgram, reads: import('./parts').Source<number>[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
+ * @typedef {{id: number, parts: {program: SessionProgram, reads: Source[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
  */
 /** @type {Map<number, SessionProgram | PartedProgram | Error>} */
 const programs = new Map()
@@ -145,11 +144,15 @@ async function runWhole(program, inputs, outputs) {
   made.forEach((tensor, i) => tensors.set(Number(outputs[i]), tensor))
 }
 
-/** The weights that a part reads unpacked. @param {readonly import('./parts').Source<number>[]} reads */
+/** @typedef {import('./parts').Source<number, import('./quantised/unpacked').HeldFile>} Source */
+
+/** The weights that a part reads unpacked. @param {readonly Source[]} reads */
 function unpackedOf(reads) {
-  const weights = reads.flatMap((source) => ('parts' in source ? [source] : []))
+  const weights = reads.flatMap((source) => ('weight' in source ? [source.weight] : []))
   const elements = unpackAll(
-    weights.map(({ parts, ...rest }) => {
+    weights.map((weight) => {
+      if ('file' in weight) return weight
+      const { parts, ...rest } = weight
       const [codes, scales, mins] = parts.map((id) => tensorOf(id).data)
       return /** @type {import('./unpack.mjs').Packed} */ ({ ...rest, codes, scales, mins })
     }),
@@ -166,7 +169,7 @@ async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
   for (const { program, reads, makes } of parts) {
     const unpacked = unpackedOf(reads)
     const read = reads.map((source) => {
-      if ('parts' in source) return /** @type {Tensor} */ (unpacked.get(source))
+      if ('weight' in source) return /** @type {Tensor} */ (unpacked.get(source.weight))
       if ('offset' in source)
         return makeTensor(source.dtype, sharedArray(source.dtype, source.dims, source.offset), source.dims)
       return tensorOf(Number('input' in source ? inputs[source.input] : outputs[source.output]))
@@ -206,12 +209,8 @@ const handlers = {
     const bytes = new Uint8Array(length)
     const pieceBytes = length / pieces.count
     for (let piece = 0; piece < pieces.count; piece++) {
-      const [from, start] = [piece * pieceBytes, offset + piece * pieces.strideBytes]
-      for (let at = 0; at < pieceBytes;) {
-        const count = readSync(descriptor, bytes, from + at, Math.min(pieceBytes - at, 2 ** 30), start + at)
-        if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${pieceBytes} bytes from ${start}`)
-        at += count
-      }
+      const part = bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes)
+      readFrom({ path, descriptor }, part, offset + piece * pieces.strideBytes)
     }
     // ONNX Runtime's Node binding has no bf16 tensors: outside the model's files such a weight is f32.
     if (dtype === 'bf16') return void tensors.set(id, makeTensor('f32', widened(new Uint16Array(bytes.buffer)), shape))
