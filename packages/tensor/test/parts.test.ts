@@ -224,7 +224,6 @@ test('a file that has become shorter is named, with what was expected of it', as
   devices.push(device)
   setDefaultDevice(device)
   const step = jit(model(filed('bf16'), device))
-  await step(...inputs()).value.data()
   truncateSync(join(folder, 'bf16-9'), 3 * width * width)
   await expect(step(...inputs()).value.data()).rejects.toThrow(/bf16-9 ended at 12288, expected 8192 bytes from 8192/)
   step.dispose()

@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { heldBytes, hold } from '../src/backend-onnx/held.mjs'
 import { unpackAll } from '../src/backend-onnx/unpack.mjs'
 import { codebooks } from '../src/ir/ops/quantised'
 
@@ -90,10 +91,26 @@ const values = {
   },
 }
 
+test('a weight that several programs hold is read once, until the last lets go of it', () => {
+  const file = { path, descriptor, offset: 4, length: 8 }
+  const first = hold([file])
+  const bytes = heldBytes(file)
+  const second = hold([file])
+  first()
+  first()
+  expect(heldBytes(file)).toBe(bytes)
+  second()
+  expect(heldBytes(file)).toBeUndefined()
+  const beyond = { path, descriptor, offset: halves.byteLength - 2, length: 4 }
+  expect(() => hold([file, beyond])).toThrow(/halves ended at \d+, expected 4 bytes/)
+  expect(heldBytes(file)).toBeUndefined()
+})
+
 test.each(['bf16', 'f16'] as const)(
   '%s in a file: every number, in weights longer than what is read at once',
   (dtype) => {
-    const file = { path, descriptor, offset: 2 }
+    const file = { path, descriptor, offset: 2, length: 10 * 2 ** 16 }
+    const letGo = hold([file, file])
     const own = (from: number, dims: readonly [number, number]) => ({ dtype, file, from, dims })
     // Nine columns are no whole number of vectors.
     const weights = [own(0, [5, 2 ** 16]), own(2, [7, 9]), weightOf({ bits: 4, group: 32 }), own(1, [1, 2 ** 16])]
@@ -104,5 +121,7 @@ test.each(['bf16', 'f16'] as const)(
     expect(made[1]).toEqual(expected(18, 63))
     expect(made[2]).toEqual(defined(weightOf({ bits: 4, group: 32 })))
     expect(made[3]).toEqual(expected(0, 2 ** 16))
+    letGo()
+    expect(heldBytes(file)).toBeUndefined()
   },
 )

@@ -301,10 +301,10 @@ class CpuDevice implements Device {
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
     const files = new Map<string, SharedFile>()
-    const held = ({ path, offset }: FileRange): HeldFile => {
+    const held = ({ path, offset, length }: FileRange): HeldFile => {
       const file = files.get(path) ?? SharedFile.open(path)
       files.set(path, file)
-      return { path, descriptor: file.descriptor, offset }
+      return { path, descriptor: file.descriptor, offset, length }
     }
     const sourceOf = (from: Source): Source<number, HeldFile> => {
       if (!('weight' in from)) return from
@@ -316,7 +316,7 @@ class CpuDevice implements Device {
     const steps = parts.map(({ reads, makes }, i) => ({ program: ids[i], reads: reads.map(sourceOf), makes }))
     const ready = this.#request({ type: 'compileParts', program, steps, sharedBytes }).then(giveBack)
     const release = () => {
-      // Runs before it read these files still.
+      // By their descriptors the worker knows weights that it holds.
       const close = () => files.forEach((file) => file.close())
       if (this.#failure) close()
       else this.#request({ type: 'releaseProgram', program }).then(close, close)

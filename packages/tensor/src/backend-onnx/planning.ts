@@ -6,7 +6,7 @@ import type { Aval, OpName } from '../ir/op'
 import { sizeOf } from '../shape'
 import { decomposed } from './definitions'
 import { lowerable } from './lower'
-import { modelKey, partsOf, type ProgramPart } from './parts'
+import { modelKey, partsOf } from './parts'
 import { productWeight } from './quantised/dequantise'
 import { takesRows } from './quantised/unpack'
 
@@ -94,12 +94,6 @@ const heapShare = 1.75
 /** What tracing and lowering a program in parts leave in the heaps of JavaScript and of the process. */
 const tracedBytes = 60e6
 
-/** The weights that a part keeps in memory: not what it reads from a file each time. */
-const heldBy = ({ graph, reads }: ProgramPart): readonly DeviceBuffer[] => [
-  ...graph.constants.map(({ tensor }) => tensor.buffer),
-  ...reads.flatMap((from) => ('weight' in from && 'parts' in from.weight ? from.weight.parts : [])),
-]
-
 class PlannedBuffer implements DeviceBuffer {
   /** Whether its bytes are counted: a tensor in a file is from the first program that reads it. */
   counted = false
@@ -147,8 +141,7 @@ class CpuPlan implements Device {
     const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part.graph])) : undefined
     const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
-    const weights = parted ? parted.parts.flatMap(heldBy) : graph.constants.map(({ tensor }) => tensor.buffer)
-    weights.forEach((buffer) => this.#count(buffer))
+    for (const { tensor } of graph.constants) this.#count(tensor.buffer)
     if (parted) this.#share(parted.sharedBytes + parted.unpackedBytes)
     const peak = models
       ? tracedBytes + heapShare * Math.max(...[...models.values()].map(peakOf))

@@ -1,6 +1,6 @@
 // Unpacks quantised weights for a run, in memory that all runs use again. WebAssembly has vectors: it takes a third of the time of the
 // operators, of which each goes over the weight once. Plain JavaScript, as the worker that calls it.
-import { readSync } from 'node:fs'
+import { heldBytes } from './held.mjs'
 import { advance, f32x4, get, i32, i32x4, i8x16, int, loop, openKernels, set, tee, types, v128 } from './wasm.mjs'
 
 /** @param {number} count @param {number} from */
@@ -121,7 +121,7 @@ function f16() {
 const [tableAt, noneAt, zeroAt, stagedAt] = [0, 64, 68, 128]
 const pageBytes = 2 ** 16
 
-/** A file is read so many bytes at a time: they are converted while they are in the processor's cache. */
+/** Halves are taken so many bytes at a time: they are widened while they are in the processor's cache. */
 const chunkBytes = 2 ** 18
 
 /** Kernels with their memory, which no run has to keep. @type {ReturnType<typeof openKernels> | undefined} */
@@ -133,7 +133,7 @@ export function forgetUnpacked() {
 }
 
 /**
- * Rows of a weight: which, and what they are made of: the parts of a quantised weight, or halves in a file.
+ * Rows of a weight: which, and what they are made of: the parts of a quantised weight, or halves of a file that is held.
  * @typedef {{ codes: Uint8Array, scales: Float32Array, mins: Float32Array | undefined, bits: 4 | 8, codebook?: readonly number[] | undefined, from: number, dims: readonly number[] }} Packed
  * @typedef {{ dtype: import('./quantised/unpacked').FiledWeight['dtype'], file: import('./quantised/unpacked').HeldFile, from: number, dims: readonly number[] }} Filed
  */
@@ -184,21 +184,12 @@ function unpackCodes({ memory: { buffer }, run }, weight, size, out) {
   }
 }
 
-/** Fills `bytes` from a file. @param {{ readonly path: string, readonly descriptor: number }} file @param {Uint8Array} bytes @param {number} start */
-export function readFrom({ path, descriptor }, bytes, start) {
-  for (let at = 0; at < bytes.length;) {
-    const count = readSync(descriptor, bytes, at, Math.min(bytes.length - at, 2 ** 30), start + at)
-    if (count === 0) throw new Error(`${path} ended at ${start + at}, expected ${bytes.length} bytes from ${start}`)
-    at += count
-  }
-}
-
 /** @param {Kernels} kernels @param {Filed} weight @param {number} size in elements @param {number} out */
-function unpackFile({ memory: { buffer }, run }, { dtype, file, from, dims: [, columns = 0] }, size, out) {
-  const start = file.offset + 2 * from * columns
+function unpackHalves({ memory: { buffer }, run }, { dtype, file, from, dims: [, columns = 0] }, size, out) {
+  const bytes = heldBytes(file).subarray(2 * from * columns)
   for (let at = 0; at < 2 * size; at += chunkBytes) {
     const count = Math.min(chunkBytes, 2 * size - at)
-    readFrom(file, new Uint8Array(buffer, stagedAt, count), start + at)
+    new Uint8Array(buffer, stagedAt, count).set(bytes.subarray(at, at + count))
     run[dtype]?.(stagedAt, Math.ceil(count / 16), out + 2 * at)
   }
 }
@@ -216,7 +207,7 @@ export function unpackAll(weights) {
   let out = first
   return weights.map((weight, i) => {
     const size = sizes[i] ?? 0
-    if ('file' in weight) unpackFile(kernels, weight, size, out)
+    if ('file' in weight) unpackHalves(kernels, weight, size, out)
     else unpackCodes(kernels, weight, size, out)
     const elements = new Float32Array(memory.buffer, out, size)
     out += aligned(4 * size)

@@ -3,9 +3,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
+import { hold, readFrom } from './held.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
-import { forgetUnpacked, readFrom, unpackAll } from './unpack.mjs'
+import { forgetUnpacked, unpackAll } from './unpack.mjs'
 
 // From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
 // In this thread nobody else wants them: it looks for the class with its first tensor, and does with Uint16Array without.
@@ -17,7 +18,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 const tensors = new Map()
 /**
  * @typedef {{session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace}} SessionProgram
- * @typedef {{id: number, parts: {program: SessionProgram, reads: Source[], makes: import('./parts').Place[]}[], sharedBytes: number}} PartedProgram
+ * @typedef {{id: number, parts: {program: SessionProgram, reads: Source[], makes: import('./parts').Place[]}[], sharedBytes: number, letGo: () => void}} PartedProgram
  */
 /** @type {Map<number, SessionProgram | PartedProgram | Error>} */
 const programs = new Map()
@@ -260,9 +261,17 @@ const handlers = {
 
   compileParts({ program, steps, sharedBytes }) {
     const parts = steps.map((/** @type {any} */ step) => ({ ...step, program: programs.get(step.program) }))
-    const failed = parts.find((/** @type {any} */ part) => part.program instanceof Error)
-    programs.set(program, failed ? failed.program : { id: program, parts, sharedBytes })
-    if (failed) throw failed.program
+    try {
+      const failed = parts.find((/** @type {any} */ part) => part.program instanceof Error)
+      if (failed) throw failed.program
+      /** @type {Source[]} */
+      const reads = steps.flatMap((/** @type {any} */ step) => step.reads)
+      const files = reads.flatMap((from) => ('weight' in from && 'file' in from.weight ? [from.weight.file] : []))
+      programs.set(program, { id: program, parts, sharedBytes, letGo: hold(files) })
+    } catch (error) {
+      programs.set(program, asError(error))
+      throw error
+    }
   },
 
   async run({ program, inputs, outputs }) {
@@ -324,7 +333,9 @@ const handlers = {
     }
   },
   releaseProgram({ program }) {
+    const released = programs.get(program)
     programs.delete(program)
+    if (released && 'letGo' in released) released.letGo()
     if ([...programs.values()].some((other) => 'parts' in other)) return
     unshareMemory()
     forgetUnpacked()

@@ -31,8 +31,8 @@ export function giveBack(): void {
   trim?.(0)
 }
 
-/** Between two times that pages are given back while a program runs, in ms: each takes some ten. */
-const trimMs = 5000
+/** Between two times that pages are given back while a program runs, in ms: each takes some ten, and the next run faults them in again. */
+const trimMs = 20_000
 let trimmedAt = 0
 
 /** Gives free pages back after a long run, which leaves holes between what it keeps and what it does not. */

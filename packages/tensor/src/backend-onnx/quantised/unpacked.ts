@@ -36,6 +36,7 @@ export interface HeldFile {
   readonly descriptor: number
   /** Of the matrix, in bytes. */
   readonly offset: number
+  readonly length: number
 }
 
 export type UnpackedWeight<Part = DeviceBuffer, File = FileRange> = CodedWeight<Part> | FiledWeight<File>
