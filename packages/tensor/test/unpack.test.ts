@@ -81,15 +81,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-const values = {
-  bf16: (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!,
-  f16(bits: number) {
-    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023]
-    const special = fraction === 0 ? Infinity : NaN
-    const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15)
-    return (bits & 0x8000 ? -1 : 1) * (exponent === 31 ? special : size)
-  },
-}
+const valueOf = (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!
 
 test('a weight that several programs hold is read once, until the last lets go of it', () => {
   const file = { path, descriptor, offset: 4, length: 8 }
@@ -106,22 +98,19 @@ test('a weight that several programs hold is read once, until the last lets go o
   expect(heldBytes(file)).toBeUndefined()
 })
 
-test.each(['bf16', 'f16'] as const)(
-  '%s in a file: every number, in weights longer than what is read at once',
-  (dtype) => {
-    const file = { path, descriptor, offset: 2, length: 10 * 2 ** 16 }
-    const letGo = hold([file, file])
-    const own = (from: number, dims: readonly [number, number]) => ({ dtype, file, from, dims })
-    // Nine columns are no whole number of vectors.
-    const weights = [own(0, [5, 2 ** 16]), own(2, [7, 9]), weightOf({ bits: 4, group: 32 }), own(1, [1, 2 ** 16])]
-    const made = unpackAll(weights).map((elements) => Float32Array.from(elements))
-    const expected = (first: number, count: number) =>
-      Float32Array.from({ length: count }, (_, i) => values[dtype]((first + i) % 2 ** 16))
-    expect(made[0]).toEqual(expected(0, 5 * 2 ** 16))
-    expect(made[1]).toEqual(expected(18, 63))
-    expect(made[2]).toEqual(defined(weightOf({ bits: 4, group: 32 })))
-    expect(made[3]).toEqual(expected(0, 2 ** 16))
-    letGo()
-    expect(heldBytes(file)).toBeUndefined()
-  },
-)
+test('bf16 in a file: every number, in weights longer than what is widened at once', () => {
+  const file = { path, descriptor, offset: 2, length: 10 * 2 ** 16 }
+  const letGo = hold([file, file])
+  const own = (from: number, dims: readonly [number, number]) => ({ dtype: 'bf16' as const, file, from, dims })
+  // Nine columns are no whole number of vectors.
+  const weights = [own(0, [5, 2 ** 16]), own(2, [7, 9]), weightOf({ bits: 4, group: 32 }), own(1, [1, 2 ** 16])]
+  const made = unpackAll(weights).map((elements) => Float32Array.from(elements))
+  const expected = (first: number, count: number) =>
+    Float32Array.from({ length: count }, (_, i) => valueOf((first + i) % 2 ** 16))
+  expect(made[0]).toEqual(expected(0, 5 * 2 ** 16))
+  expect(made[1]).toEqual(expected(18, 63))
+  expect(made[2]).toEqual(defined(weightOf({ bits: 4, group: 32 })))
+  expect(made[3]).toEqual(expected(0, 2 ** 16))
+  letGo()
+  expect(heldBytes(file)).toBeUndefined()
+})

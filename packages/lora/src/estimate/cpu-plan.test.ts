@@ -23,8 +23,8 @@ const peak = async (seq: number, checkpointing: number) =>
   (await planStep(model, work(seq), { ...where, checkpointing })).totalBytes
 
 describe('a plan on the CPU', () => {
-  test('falls by the same with each further layer that is recomputed', async () => {
-    const at = await Promise.all([1, 3, 5].map((count) => peak(256, count)))
+  test('falls by the same with each layer that is recomputed', async () => {
+    const at = await Promise.all([0, 2, 4].map((count) => peak(256, count)))
     expect(at[0]! - at[1]!).toBeGreaterThan(0)
     expect((at[1]! - at[2]!) / (at[0]! - at[1]!)).toBeCloseTo(1, 1)
   })

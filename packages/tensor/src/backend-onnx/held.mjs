@@ -1,4 +1,4 @@
-// Weights of 16 bits that programs in parts widen before they run, as their files have them: in memory once for all programs. Plain
+// Weights in bf16 that programs in parts widen before they run, as their files have them: in memory once for all programs. Plain
 // JavaScript, as the worker that reads them.
 import { readSync } from 'node:fs'
 

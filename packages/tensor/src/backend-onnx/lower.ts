@@ -99,8 +99,8 @@ export function lowerGraph(
   const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
   const constants = new Set(graph.constants.map((c) => c.value))
   // What is prepared is given to a session as bytes, beside which it reads no files.
-  // Vectors and what is f32 are fed to a part, whose model does not say then which layer's it is. Tables in 16 bits stay in their files.
-  const isFed = ({ aval }: Value) => manyShapes || (isPart && (aval.shape.length < 2 || aval.dtype === 'f32'))
+  // Vectors are fed to a part, whose model does not say then which layer's it is.
+  const isFed = ({ aval }: Value) => manyShapes || (isPart && aval.shape.length < 2)
   const inFiles = graph.constants.map((c) => (isFed(c.value) ? undefined : fileOf(c.tensor.buffer)))
   const folder = commonFolder(inFiles.filter(isWhole).map(({ path }) => path))
   const fed = new Map<Value, { name: string; buffer: DeviceBuffer }>()

@@ -7,6 +7,7 @@ import type { Aval } from '../ir/op'
 import { cut, graphKey, type Part } from '../jit/passes/cut'
 import { planMemory } from '../jit/passes/memory-plan'
 import { sizeOf } from '../shape'
+import { isWhole } from './lower'
 import { unpackedWeights, type UnpackedWeight } from './quantised/unpacked'
 
 /** Programs of more nodes than this are whole training or decoding steps. */
@@ -120,7 +121,8 @@ function withOwnOutputs<T>(graph: Graph<T>, made: ReadonlySet<Node>): Graph<T> {
 }
 
 /**
- * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole, a small one.
+ * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole: a small
+ * one, or one whose layers read matrices of f16 or f32 that stay in their files, which make each layer's model one of its kind.
  * @param fileOf where a constant's bytes are in a file
  * @param mostBytes of unpacked weights in one part that reads several
  */
@@ -144,6 +146,9 @@ export function partsOf(
     },
   )
   const constants = new Map(graph.constants.map((c) => [c.value, c.tensor]))
+  const isFiled = (value: Value) =>
+    value.aval.shape.length > 1 && constants.has(value) && isWhole(fileOf(constants.get(value)!.buffer))
+  if (2 * steps.filter(({ part }) => part?.reads.some(isFiled)).length > steps.length) return undefined
 
   const madeAt = new Map<Value, number>()
   const diesAt = new Map<Value, number>()

@@ -137,7 +137,10 @@ class CpuPlan implements Device {
 
   compile(source: CompileGraph): Executable {
     const graph = lowerable(source)
-    const parted = partsOf(graph, (buffer) => (buffer as PlannedBuffer).file)
+    // Parts of a quantised weight are in no file as they are held.
+    const packed = new Set(graph.nodes.filter((node) => isOp(node, 'dequantise')).flatMap(({ inputs }) => inputs))
+    const unpacked = new Set(graph.constants.filter((c) => packed.has(c.value)).map((c) => c.tensor.buffer))
+    const parted = partsOf(graph, (buffer) => (unpacked.has(buffer) ? undefined : (buffer as PlannedBuffer).file))
     const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part.graph])) : undefined
     const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)

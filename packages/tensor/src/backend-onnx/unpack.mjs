@@ -85,36 +85,18 @@ function eightBits() {
   return { params: 8, locals, body }
 }
 
-/** The bytes of an i32, four times. @param {number} n */
-const splat = (n) => v128.of(range(16).map((i) => (n >>> (8 * (i % 4))) & 255))
-
-/**
- * Floats of 16 bits, eight at a time.
- * @param {(half: 'low' | 'high') => import('./wasm.mjs').Code} widened four of eight numbers on the stack, as f32
- */
-function halves(widened) {
+/** Floats of 16 bits, the upper halves of f32, eight at a time. */
+function bf16() {
   const [from = 0, eights = 0, out = 0, eight = 0] = range(4)
+  /** @param {'low' | 'high'} half */
+  const widened = (half) => [get(out), get(eight), i32x4[half], int(16), i32x4.shiftLeft]
   const body = loop([
     [get(from), v128.load(0), set(eight)],
-    [get(out), get(eight), widened('low'), v128.store(0)],
-    [get(out), get(eight), widened('high'), v128.store(16)],
+    [widened('low'), v128.store(0), widened('high'), v128.store(16)],
     [advance(from, int(16)), advance(out, int(32))],
     [get(eights), int(1), i32.sub, tee(eights)],
   ])
-  return { params: 3, locals: [{ count: 2, type: types.v128 }], body }
-}
-
-/** The upper half of an f32. */
-const bf16 = () => halves((half) => [i32x4[half], int(16), i32x4.shiftLeft])
-
-/** Sign, exponent and fraction moved to where an f32 has them, times 2^112 for the other bias; what is infinite or no number stays so. */
-function f16() {
-  const four = 4
-  const bits = [int(13), i32x4.shiftLeft, splat(0x8fffe000), v128.and]
-  return halves((half) => [
-    [half === 'low' ? i32x4.lowSigned : i32x4.highSigned, bits, splat(0x77800000), f32x4.mul, tee(four)],
-    [get(four), f32x4.abs, splat(0x47800000), f32x4.atLeast, splat(0x7f800000), v128.and, v128.or],
-  ])
+  return { params: 3, locals: [{ count: 1, type: types.v128 }], body }
 }
 
 /** Where kernels find what is the same for all groups: the table by bytes; zero, for weights without minima; the code that stands for 0. */
@@ -200,7 +182,7 @@ export function unpackAll(weights) {
   const sizes = weights.map(({ dims: [rows = 0, columns = 0] }) => rows * columns)
   const first = stagedAt + Math.max(0, ...weights.map(stagedBytes))
   const total = sizes.reduce((sum, size) => sum + aligned(4 * size), first)
-  const kernels = (open ??= openKernels({ fourBits: fourBits(), eightBits: eightBits(), bf16: bf16(), f16: f16() }))
+  const kernels = (open ??= openKernels({ fourBits: fourBits(), eightBits: eightBits(), bf16: bf16() }))
   const { memory } = kernels
   const missing = Math.ceil((total - memory.buffer.byteLength) / pageBytes)
   if (missing > 0) memory.grow(missing)

@@ -47,7 +47,6 @@ export const v128 = {
   /** @param {Code} bytes 16 of them */
   of: (bytes) => vector(0x0c, bytes),
   and: vector(0x4e),
-  or: vector(0x50),
 }
 
 export const i8x16 = {
@@ -60,16 +59,12 @@ export const i8x16 = {
 
 export const i32x4 = {
   shiftLeft: vector(171),
-  /** The first four of eight 16-bit numbers, and the others: with zeros before them, or with their sign. */
+  /** The first four of eight 16-bit numbers, and the others, with zeros before them. */
   low: vector(169),
   high: vector(170),
-  lowSigned: vector(167),
-  highSigned: vector(168),
 }
 
 export const f32x4 = {
-  atLeast: vector(70),
-  abs: vector(224),
   add: vector(228),
   sub: vector(229),
   mul: vector(230),

@@ -23,9 +23,9 @@ export interface CodedWeight<Part = DeviceBuffer> extends Rows {
   readonly codebook?: readonly number[]
 }
 
-/** Rows of a matrix that is in its file in 16 bits. */
+/** Rows of a matrix that is in its file in bf16. */
 export interface FiledWeight<File = FileRange> extends Rows {
-  readonly dtype: 'bf16' | 'f16'
+  readonly dtype: 'bf16'
   /** Where the whole matrix is. */
   readonly file: File
 }
@@ -53,7 +53,9 @@ interface Constants {
   fileOf(buffer: DeviceBuffer): FileRange | undefined
 }
 
-/** By the op that gives a matrix of floats, how the worker makes it; undefined where it cannot. What is f32 is given as it is. */
+/**
+ * By the op that gives a matrix of floats, how the worker makes it; undefined where it cannot, or operators are faster: they widen
+ * f16 with several threads. */
 const makings: {
   readonly [K in 'dequantise' | 'cast']: (node: Node<K>, constants: Constants) => Making | undefined
 } = {
@@ -76,7 +78,7 @@ const makings: {
     const buffer = bufferOf.get(stored)
     const file = buffer && fileOf(buffer)
     // A part of a matrix's columns is in pieces.
-    if (params.dtype !== 'f32' || (dtype !== 'bf16' && dtype !== 'f16') || !isWhole(file)) return undefined
+    if (params.dtype !== 'f32' || dtype !== 'bf16' || !isWhole(file)) return undefined
     return { dtype, file }
   },
 }
