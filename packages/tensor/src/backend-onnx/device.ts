@@ -24,7 +24,7 @@ import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
 import { lowerable, lowerGraph } from './lower'
 import { largeProgram, partsOf, type PartedProgram, type Source } from './parts'
-import type { HeldFile } from './quantised/unpacked'
+import { HeldFiles } from './quantised/held-files'
 import { requireRuntime } from './process/runtime'
 import { threadsGiven } from './process/threads-given'
 
@@ -270,17 +270,8 @@ class CpuDevice implements Device {
         }))
       : []
     const model = isNew ? { bytes, folder, prepared, spins: areCoresFree(this.#threads), ...memory } : {}
-    const message = {
-      type: 'compile',
-      program,
-      session: session.id,
-      inputNames,
-      outputs,
-      fed,
-      draws,
-      inPlace,
-      ...model,
-    }
+    const about = { session: session.id, inputNames, outputs, fed, draws, inPlace }
+    const message = { type: 'compile', program, ...about, ...model }
     const ready = this.#request(message).then(() => {
       if (isLarge) giveBack()
     })
@@ -300,24 +291,14 @@ class CpuDevice implements Device {
     const compiled = parts.map(({ graph }) => this.#compile(graph, { isPart: true }))
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
-    const files = new Map<string, SharedFile>()
-    const held = ({ path, offset, length }: FileRange): HeldFile => {
-      const file = files.get(path) ?? SharedFile.open(path)
-      files.set(path, file)
-      return { path, descriptor: file.descriptor, offset, length }
-    }
-    const sourceOf = (from: Source): Source<number, HeldFile> => {
-      if (!('weight' in from)) return from
-      const { weight } = from
-      if ('file' in weight) return { weight: { ...weight, file: held(weight.file) } }
-      return { weight: { ...weight, parts: weight.parts.map((buffer) => this.#fed(buffer)) } }
-    }
+    const files = new HeldFiles()
+    const sourceOf = (from: Source) => files.sourceOf(from, (buffer) => this.#fed(buffer))
     const ids = compiled.map((part) => part.program)
     const steps = parts.map(({ reads, makes }, i) => ({ program: ids[i], reads: reads.map(sourceOf), makes }))
     const ready = this.#request({ type: 'compileParts', program, steps, sharedBytes }).then(giveBack)
     const release = () => {
       // By their descriptors the worker knows weights that it holds.
-      const close = () => files.forEach((file) => file.close())
+      const close = () => files.close()
       if (this.#failure) close()
       else this.#request({ type: 'releaseProgram', program }).then(close, close)
       for (const part of compiled) part.release()
