@@ -183,10 +183,24 @@ if (wanted.includes('decode')) {
   figures.decoding = results
 }
 const known = wanted.includes('step') || llamaCpp === undefined ? await measure(python, [peers, 'versions']) : {}
+// llama.cpp is one of two, whatever is in the venv.
+const isPrebuilt = llamaCpp !== undefined
+const notRun = ['peakPssMb', 'wallSeconds', 'cpuSeconds', ...(isPrebuilt ? ['llama-cpp-python'] : [])]
 const versions = Object.entries(known).flatMap(([name, version]) =>
-  ['peakPssMb', 'wallSeconds', 'cpuSeconds'].includes(name) ? [] : [`${name} ${version}`],
+  notRun.includes(name) ? [] : [`${name} ${version}`],
 )
-const machine = `${cpus()[0]?.model.trim()}, ${threads} threads, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; ${versions.join(', ')}`
+if (isPrebuilt) {
+  const { version } = JSON.parse(readFileSync(join(llamaCpp, 'node_modules/node-llama-cpp/package.json'), 'utf8'))
+  versions.push(`llama.cpp as built for node-llama-cpp ${version}`)
+}
+/** Of the processor's instructions those that products are made of, as Linux names them. */
+function instructions() {
+  const flags = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : ''
+  const known = ['avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_int8', 'amx_bf16']
+  const found = known.filter((name) => new RegExp(`\\b${name}\\b`).test(flags))
+  return found.length === 0 ? '' : ` (${found.join(', ')})`
+}
+const machine = `${cpus()[0]?.model.trim()}${instructions()}, ${threads} threads, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; Node ${process.version}; ${versions.join(', ')}`
 const text = `# JORA beside its peers
 
 Written by \`node tooling/bench/peers.mjs\`. ${new Date().toISOString().slice(0, 10)}, ${machine}. Medians of ${rounds} alternating rounds;
