@@ -1,6 +1,6 @@
 // Checkpoints: adapter (or model, where its own weights are trained), optimiser, data cursor and seeds, written whole or not at all, independent of the device.
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { removeTemporaries, removeWhole, writeFolderAtomic, writeJsonAtomic } from '@jora/tensor/files'
 import { parseSafetensors, SafetensorsError, writeSafetensors, type SafetensorsBytes } from '@jora/tensor/safetensors'
 import { defaultDevice, type Device, type Tree } from '@jora/tensor'
@@ -81,6 +81,12 @@ export async function listCheckpoints(outputDir: string): Promise<string[]> {
 /** Where the checkpoint of a step is. */
 export const checkpointFolder = (outputDir: string, step: number): string =>
   join(outputDir, 'checkpoints', folderName(step))
+
+/** A checkpoint's path in the run's directory, as events have it; undefined for one that is elsewhere. */
+export function ownCheckpoint(outputDir: string, checkpoint: string): string | undefined {
+  const path = `checkpoints/${basename(checkpoint)}`
+  return resolve(checkpoint) === resolve(outputDir, path) ? path : undefined
+}
 
 /**
  * Removes the checkpoints of a run that has come to `step`, but `keep` of the newest, and that of the step `best`. Those of

@@ -18,6 +18,8 @@ import { trainedFiles, type TrainedInfo } from '../adapter/save-trained'
 export interface RunDirectoryOptions {
   /** Whether the evaluation after the step that the run goes on from will be done again. */
   readonly evaluatesAgain?: boolean | undefined
+  /** The checkpoint that the run goes on from, relative to its directory, where it is in there. */
+  readonly checkpoint?: string | undefined
   /** What else is told of the run while it goes on. */
   readonly reportTo?: readonly Tracker[] | undefined
   /** Where `http` of {@link reportTo} sends them. */
@@ -50,13 +52,14 @@ export class RunDirectory {
     path: string,
     settings: Record<string, unknown>,
     resumeStep: number | undefined,
-    { evaluatesAgain = false, reportTo = [], reportUrl, onNote }: RunDirectoryOptions = {},
+    { evaluatesAgain = false, checkpoint, reportTo = [], reportUrl, onNote }: RunDirectoryOptions = {},
   ): Promise<RunDirectory> {
     const directory = new RunDirectory(path)
     const metricsPath = join(path, metricsFile)
     try {
       await makeFolder(path)
       let kept = ''
+      let isNoted = checkpoint === undefined
       if (resumeStep === undefined && (await stat(metricsPath).catch(() => undefined)))
         throw new ConfigError(`${path} already has a run; continue it with --resume or choose another output directory`)
       for (const line of await readLog(metricsPath)) {
@@ -66,7 +69,10 @@ export class RunDirectory {
         if (resumeStep === 0 || (evaluatesAgain && event.type === 'eval' && event.step === resumeStep)) continue
         kept += `${line}\n`
         if (event.type === 'step') directory.earlier.finalLoss = event.loss
+        if (event.type === 'checkpoint') isNoted ||= event.step === resumeStep
       }
+      // The run was killed after it kept the checkpoint, and before it said so.
+      if (!isNoted) kept += `${JSON.stringify({ type: 'checkpoint', step: resumeStep, path: checkpoint })}\n`
       await writeFileAtomic(metricsPath, kept)
       await writeJsonAtomic(join(path, 'run.json'), settings)
       if (reportTo.includes('tensorboard')) directory.#tensorboard = await TensorboardLog.open(path, resumeStep ?? 0)

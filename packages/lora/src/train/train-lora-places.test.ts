@@ -41,6 +41,19 @@ describe('a directory that holds a run', () => {
     )
   })
 
+  test('is resumed after a kill between a checkpoint and its line: the line is written', async () => {
+    await train(configOf(), join(root, 'whole'))
+    const [killed] = await begin()
+    for await (const event of killed) if (event.type === 'checkpoint') break
+    await expect(Promise.resolve(killed)).rejects.toThrow('the run was left before its end')
+    const lines = (await metrics()).filter(({ type }) => type !== 'checkpoint').map((event) => JSON.stringify(event))
+    await writeFile(join(out, 'metrics.jsonl'), `${lines.join('\n')}\n`)
+    await train(configOf(), out, { resume: 'auto' })
+    const course = (list: TrainEvent[]) =>
+      list.map((event) => [event.type, 'step' in event && event.step, 'path' in event && event.path])
+    expect(course(await metrics())).toEqual(course(await metrics(join(root, 'whole'))))
+  })
+
   test('is resumed after a signal, and again once it is done', async () => {
     const controller = new AbortController()
     const onEvent = (event: TrainEvent) => {

@@ -21,6 +21,7 @@ import {
   checkpointFolder,
   listCheckpoints,
   loadCheckpoint,
+  ownCheckpoint,
   pruneCheckpoints,
   removeUnfinishedCheckpoints,
   saveCheckpoint,
@@ -204,6 +205,7 @@ async function train(
   const directory = keeps
     ? await RunDirectory.open(outputDir, record, resumeStep, {
         evaluatesAgain: resumed?.progress.owesEvaluation,
+        checkpoint: checkpoint && ownCheckpoint(outputDir, checkpoint),
         reportTo: settings.reportTo,
         reportUrl: settings.reportUrl,
         onNote,
