@@ -2,7 +2,7 @@
 // all its processes), stopped in the middle and gone on with, too; then how long a search among as many passages takes.
 //   node scale.mjs --model DIR [--encoder DIR] [--passages 100000] [--per-document 10] [--questions 10000] [--only whole,stopped,search]
 // It needs the built command (npm run build) and, for dense and hybrid search, a sentence encoder; about ten minutes on two cores.
-// A gigabyte in 11,600 files is `--passages 1125200 --per-document 97 --questions 290 --only whole`: ten minutes, and 4 GB of disk.
+// A gigabyte in 11,600 files is `--passages 1125200 --per-document 97 --questions 290 --only whole`: some minutes, and several times its size on disk.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -55,7 +55,8 @@ interface Constants {
 
 /**
  * By the op that gives a matrix of floats, how the worker makes it; undefined where it cannot, or operators are faster: they widen
- * f16 with several threads. */
+ * f16 with several threads.
+ */
 const makings: {
   readonly [K in 'dequantise' | 'cast']: (node: Node<K>, constants: Constants) => Making | undefined
 } = {
