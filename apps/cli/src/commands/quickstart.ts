@@ -27,7 +27,7 @@ import {
   type AnsweredQuestion,
   type TrainEvent,
 } from '@jora/lora'
-import { makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
+import { jsonLines, makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, text, withDefault, type ValuesOf } from '../flags/flag'
@@ -145,10 +145,7 @@ async function writeRows(file: string, tokenizer: Tokenizer): Promise<ReturnType
     tokenizer,
     ...retrieval,
   })
-  await writeLinesAtomic(
-    file,
-    rows.map((row) => `${JSON.stringify(row)}\n`),
-  )
+  await writeLinesAtomic(file, jsonLines(rows))
   return statistics
 }
 

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatasetError, type ContextDocument } from '@jora/data'
-import { makeFolder, writeFileAtomic, writeJsonAtomic } from '@jora/tensor/files'
+import { jsonLines, makeFolder, writeJsonAtomic, writeLinesAtomic } from '@jora/tensor/files'
 
 const manifestName = 'index.json'
 const passagesName = 'passages.jsonl'
@@ -32,7 +32,7 @@ export interface Collection {
  */
 export async function writeCollection(dir: string, { passages, chunkTokens, encoder }: Collection): Promise<void> {
   await makeFolder(dir)
-  await writeFileAtomic(join(dir, passagesName), passages.map((passage) => `${JSON.stringify(passage)}\n`).join(''))
+  await writeLinesAtomic(join(dir, passagesName), jsonLines(passages))
   // Last: a folder that has it is whole.
   await writeJsonAtomic(join(dir, manifestName), { format, version, passages: passages.length, chunkTokens, encoder })
 }

@@ -11,7 +11,7 @@ import {
   type RaftRunOptions,
   type RefusedQuestion,
 } from '@jora/data'
-import { writeLinesAtomic } from '@jora/tensor/files'
+import { jsonLines, writeLinesAtomic } from '@jora/tensor/files'
 import type { ContextFigures, StageContext } from './options'
 
 /** Refused questions that are told one by one. */
@@ -81,10 +81,7 @@ export async function contextStage(context: StageContext): Promise<ContextFigure
             ? 'no question was accepted'
             : `no question is left, the first one for: ${refused[0].reason}`,
       })
-    await writeLinesAtomic(
-      path('contexts'),
-      rows.map((row) => `${JSON.stringify(row)}\n`),
-    )
+    await writeLinesAtomic(path('contexts'), jsonLines(rows))
     await work.remove()
     const told = refused.slice(0, mostTold).map(({ question: { question }, reason }) => ({ question, reason }))
     return { ...statistics, refused: told }

@@ -10,7 +10,7 @@ import {
   type ReadDocumentsOptions,
   type SkippedDocument,
 } from '@jora/data'
-import { writeLinesAtomic } from '@jora/tensor/files'
+import { jsonLines, writeLinesAtomic } from '@jora/tensor/files'
 import { keyOf, type LearnStage } from './journal'
 import type { DocumentFigures, LearnOptions, StageContext } from './options'
 
@@ -44,12 +44,7 @@ export async function readStage(context: StageContext, stage: RunStage): Promise
     const work = await WorkFolder.open(context.path('read'), key)
     try {
       const { documents, figures } = await readWithFigures(context, work.documents())
-      await writeLinesAtomic(
-        context.path('read'),
-        (function* () {
-          for (const document of documents) yield `${JSON.stringify(document)}\n`
-        })(),
-      )
+      await writeLinesAtomic(context.path('read'), jsonLines(documents))
       await work.remove()
       return figures
     } finally {

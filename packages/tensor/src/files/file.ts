@@ -69,6 +69,11 @@ export const writeJsonAtomic = (path: string, value: unknown): Promise<void> =>
 /** Bytes that lines are joined to before they are written. */
 const chunkBytes = 2 ** 20
 
+/** Each item as a line of JSON, made when it is asked for. */
+export function* jsonLines(items: Iterable<unknown>): Generator<string, void> {
+  for (const item of items) yield `${JSON.stringify(item)}\n`
+}
+
 /** Writes texts one after another, e.g. the lines of a JSONL file with their ends, as {@link writeStreamAtomic} does. */
 export const writeLinesAtomic = (path: string, lines: Iterable<string> | AsyncIterable<string>): Promise<void> =>
   writeStreamAtomic(path, async (sink) => {

@@ -2,7 +2,14 @@
 
 export { isSameFile, isStream } from './destination'
 export { explainNoRoom } from './explain'
-export { writeFileAtomic, writeJsonAtomic, writeLinesAtomic, writeStreamAtomic, type WriteOptions } from './file'
+export {
+  jsonLines,
+  writeFileAtomic,
+  writeJsonAtomic,
+  writeLinesAtomic,
+  writeStreamAtomic,
+  type WriteOptions,
+} from './file'
 export { makeFolder, writeFolderAtomic } from './folder'
 export { removeTemporaries, removeWhole, replaceAtomic } from './replace'
 export type { FileSink } from './sink'

@@ -22,7 +22,7 @@ import {
   type SkippedDocument,
 } from '@jora/data'
 import { columnsOf } from '@jora/lora'
-import { isStream, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
+import { isStream, jsonLines, makeFolder, writeLinesAtomic } from '@jora/tensor/files'
 import { Interrupted, UsageError } from '../../errors'
 import { checkOutputFile, overwriteFlag } from '../../output-file'
 import { defineCommand, type CommandContext } from '../../flags/define-command'
@@ -164,7 +164,7 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     tellRefused(built.refused, built.statistics, io)
     checkRefused(built, questions, strict)
     await makeFolder(dirname(resolve(output)))
-    await writeLinesAtomic(output, linesOf(built.rows))
+    await writeLinesAtomic(output, jsonLines(built.rows))
     await work?.remove()
   } catch (error) {
     line.clear()
@@ -187,11 +187,6 @@ async function raft(values: Values, { io, given, json }: CommandContext<typeof f
     io.stderr.write(
       `\nThe contexts are in ${style.bold(output)}${replaced ? ', replacing an earlier file' : ''}. Next:\n  ${style.cyan(`${program(io)} data preview --model ${shellWord(model)} --dataset ${shellWord(output)}`)}\n`,
     )
-}
-
-/** Each row as a line, made when it is written. */
-function* linesOf(rows: RaftData['rows']): Generator<string> {
-  for (const row of rows) yield `${JSON.stringify(row)}\n`
 }
 
 /** Opens what a call before did of the work. Where nothing can be kept, that is told. */
