@@ -18,6 +18,7 @@ import { SharedFile } from '../files/shared-file'
 import type { Graph } from '../ir/graph'
 import type { Aval } from '../ir/op'
 import { decomposed } from './definitions'
+import { packsWeights } from './prepared'
 import { areCoresFree } from './process/free-cores'
 import { peakMemory } from './process/peak'
 import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
@@ -35,14 +36,6 @@ export interface CpuDeviceOptions {
   /** Many programs make one step, as on a mesh: none keeps memory of its own, and they share random draws. */
   readonly manyPrograms?: boolean
 }
-
-/**
- * A program whose weights take up to this has them packed for its products (3% of a step), a copy of its own; and where many
- * programs make one step. It goes by the program alone: packed products round otherwise, so that a program would compute other
- * bits than in a run that compiled it at another time.
- */
-const packedWeightBytes = 2 ** 27
-const packedWeightBytesOfMany = 2 ** 28
 
 class CpuBuffer implements DeviceBuffer {
   constructor(
@@ -253,11 +246,11 @@ class CpuDevice implements Device {
     const isLarge = graph.nodes.length > largeProgram && !manyShapes && !isPart
     if (isLarge) this.#favoured ??= program
     const isFirst = this.#favoured === program
-    const weightBytes = graph.constants.reduce((n, c) => n + (this.#own(c.tensor.buffer).file?.length ?? 0), 0)
+    const bytesOf = new Map(graph.constants.map((c) => [c.value, this.#own(c.tensor.buffer).file?.length ?? 0]))
     const memory = {
       arena: !this.#manyPrograms && !isPart && (isFirst || !isLarge),
       // One model for many shapes has its weights prepared once, in place of what they are prepared from.
-      prepack: manyShapes || weightBytes <= (this.#manyPrograms ? packedWeightBytesOfMany : packedWeightBytes),
+      prepack: manyShapes || packsWeights(graph, bytesOf, this.#manyPrograms),
     }
     const { bytes, folder, inputNames, outputs, draws, inPlace } = lowered
     const session = this.#session(bytes, `${folder} ${memory.arena} ${memory.prepack}`)

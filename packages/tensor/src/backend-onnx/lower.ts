@@ -4,6 +4,7 @@ import type { CompileGraph, CompileOptions, DeviceBuffer, FileRange } from '../b
 import { isOp, useCounts, type Graph, type Node, type Value } from '../ir/graph'
 import { refuseCollective, type CollectiveOp, type OpName } from '../ir/op'
 import { simplify } from '../jit/execute'
+import { inRowBlocks } from '../jit/passes/row-blocks'
 import { OnnxBuilder } from './builder'
 import { decomposed } from './definitions'
 import { Draws, type Draw } from './draws'
@@ -73,8 +74,10 @@ function scaledDots(graph: Graph): Map<Node, { factor: number; product: Node }> 
 export const isWhole = (range: FileRange | undefined): range is FileRange => range !== undefined && !range.pieces
 
 /** `source` in what operators are written for: what {@link lowerGraph} and its parts take. */
-export const lowerable = (source: CompileGraph, { manyShapes = false }: CompileOptions = {}): CompileGraph =>
-  simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
+export function lowerable(source: CompileGraph, { manyShapes = false }: CompileOptions = {}): CompileGraph {
+  const graph = simplify(decomposed(source, (node) => manyShapes && isAnyAttention(node)))
+  return manyShapes ? graph : inRowBlocks(graph)
+}
 
 /** @param graph as {@link lowerable} gives it */
 export function lowerGraph(

@@ -1,5 +1,5 @@
 // Weights that a session prepares once, in the form that its operators take.
-import type { DeviceBuffer } from '../backend/backend'
+import type { CompileGraph, DeviceBuffer } from '../backend/backend'
 import { isOp, type Node, type Value } from '../ir/graph'
 import { codebooks, groupSize } from '../ir/ops/quantised'
 import type { Aval } from '../ir/op'
@@ -198,4 +198,32 @@ export class PreparedWeights {
     const floats = this.#initializer([this.#partsOf(w)!], recipe, 'f32', w.aval.shape)
     return this.b.node('FusedMatMul', [nameOf(x), floats], { transA: 0n, transB: 1n, alpha }, microsoft)
   }
+}
+
+/**
+ * A program whose weights take up to this has them packed for its products (3% of a step), a copy of its own; and where many
+ * programs make one step. It goes by the program alone: packed products round otherwise, so that a program would compute other
+ * bits than in a run that compiled it at another time.
+ */
+const mostBytes = 2 ** 27
+const mostBytesOfMany = 2 ** 28
+
+/** Bytes that products would pack: each has a copy of what it multiplies by, so that a weight has two, or two for every block of rows. */
+function packedBytes({ nodes }: CompileGraph, bytesOf: ReadonlyMap<Value, number>): number {
+  return nodes.reduce((n, node) => {
+    if (!isOp(node, 'dot')) return n
+    const [, w] = node.inputs as [Value, Value]
+    return n + (bytesOf.get(isOp(w.node, 'cast') ? w.node.inputs[0]! : w) ?? 0)
+  }, 0)
+}
+
+/**
+ * Whether products of `graph` pack their weights.
+ * @param bytesOf bytes of its constants in their files
+ * @param isOneOfMany whether many programs make one step
+ */
+export function packsWeights(graph: CompileGraph, bytesOf: ReadonlyMap<Value, number>, isOneOfMany: boolean): boolean {
+  const most = isOneOfMany ? mostBytesOfMany : mostBytes
+  const weightBytes = [...bytesOf.values()].reduce((n, bytes) => n + bytes, 0)
+  return weightBytes <= most && packedBytes(graph, bytesOf) <= 2 * most
 }

@@ -17,7 +17,7 @@ function normals(seed: number, count: number, deviation: number): Float32Array {
 
 /** s·B A x, f32. As in PEFT the adapter computes in its own f32 whatever the base computes in. */
 export const lowRankUpdate = ({ loraA, loraB }: Parts<Tensor>, x: Tensor, { scale, dropout }: AdaptedLayer): Tensor =>
-  mul(linear(linear(cast(dropout ? dropout(x) : x, 'f32'), loraA), loraB), scale)
+  linear(mul(linear(cast(dropout ? dropout(x) : x, 'f32'), loraA), scale), loraB)
 
 export const lora: AdapterMethod = {
   shapes({ name, inFeatures, outFeatures }, config) {
