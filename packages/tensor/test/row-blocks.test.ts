@@ -17,7 +17,11 @@ const random = (shape: readonly number[], seed: number) =>
 
 /** Loss and gradients of a gated MLP with adapters on all its layers, `[…, narrow]`. */
 function step(lead: readonly number[]): Graph {
-  const frozen = { gate: random([wide, narrow], 1), up: random([wide, narrow], 2), down: random([narrow, wide], 3) }
+  const frozen = {
+    gate: j.mul(random([wide, narrow], 1), 1.5),
+    up: random([wide, narrow], 2),
+    down: random([narrow, wide], 3),
+  }
   const shapes = { gate: [narrow, wide], up: [narrow, wide], down: [wide, narrow] } as const
   const names = ['gate', 'up', 'down'] as const
   type Adapter = Record<(typeof names)[number], { a: Tensor; b: Tensor }>
@@ -28,8 +32,9 @@ function step(lead: readonly number[]): Graph {
     ]),
   ) as Adapter
   const loss = (own: Adapter, x: Tensor) => {
+    const weights = { ...frozen, gate: j.mul(frozen.gate, 1.5) }
     const linear = (name: keyof Adapter, y: Tensor) =>
-      j.add(j.linear(y, frozen[name]), j.linear(j.mul(j.linear(y, own[name].a), 2), own[name].b))
+      j.add(j.linear(y, weights[name]), j.linear(j.mul(j.linear(y, own[name].a), 2), own[name].b))
     const h = j.rmsNorm(x, random([narrow], 5), 1e-6)
     const out = j.add(x, linear('down', j.mul(j.silu(linear('gate', h)), linear('up', h))))
     return j.sum(j.mul(out, out))
@@ -40,8 +45,8 @@ function step(lead: readonly number[]): Graph {
 }
 
 const bytes = 4
-/** A matrix of 24 rows is wide, 8 or 9 of its rows are a block. */
-const sizes = { wideBytes: 24 * wide * bytes, blockBytes: 9 * wide * bytes, leastRows: 2 }
+/** 8 or 9 rows are a block. */
+const sizes = { blockBytes: 9 * wide * bytes, leastRows: 2 }
 
 const feeds = (graph: Graph) => graph.inputs.map(({ aval }, i) => numbers(aval.shape, 30 + i))
 const constantsOf = (graph: Graph) => graph.constants.map(({ value }, i) => numbers(value.aval.shape, 60 + i))
@@ -51,10 +56,13 @@ describe.each([
   ['rows without a batch', [24]],
   ['blocks that differ in size', [1, 26]],
   ['rows of a batch', [3, 24]],
-])('%s', (_name, lead) => {
+  // A weight, and its gradient, may be taken for a matrix of rows.
+  ['as many rows as features', [1, wide]],
+  ['matrices that are all wide', [1, wide], wide * narrow * bytes],
+])('%s', (_name, lead, wideBytes = 16 * wide * bytes) => {
   const both = () => {
     const graph = step(lead)
-    return { graph, blocks: inRowBlocks(graph, sizes) }
+    return { graph, blocks: inRowBlocks(graph, { ...sizes, wideBytes }) }
   }
 
   test('give the numbers of whole matrices', () => {

@@ -61,6 +61,12 @@ function hasRows({ aval: { shape } }: Value, { batch, count }: Rows): boolean {
 const isShared = ({ aval: { shape } }: Value): boolean =>
   shape.length < 2 || (shape.at(-2) === 1 && sizeOf(shape.slice(0, -1)) === 1)
 
+/** Whether a block of rows of `node` reads a block of its input `at`: all of another. */
+function isCut(node: Node, at: number, rows: Rows): boolean {
+  if ((isLinear(node) || isOp(node, 'barrier')) && at === 1) return false
+  return hasRows(node.inputs[at]!, rows)
+}
+
 /** Whether `node` does the same for each row, or sums over them. */
 function isByRow(node: Node, rows: Rows): boolean {
   const [x] = node.inputs
@@ -68,9 +74,8 @@ function isByRow(node: Node, rows: Rows): boolean {
   if (x === undefined || node.outputs.length !== 1) return false
   if (sumsRows(node)) return node.inputs.every((value) => hasRows(value, rows))
   if (!hasRows(own, rows)) return false
-  if (isLinear(node)) return hasRows(x, rows)
+  if (isLinear(node) || isOp(node, 'barrier')) return hasRows(x, rows)
   if (isOp(node, 'reshape')) return hasRows(x, rows) && columnsOf(x) === columnsOf(own)
-  if (isOp(node, 'barrier')) return hasRows(x, rows)
   if (isOp(node, 'sum') || isOp(node, 'max'))
     return node.params.keepDims && isLastAxis(node.params.axes, x) && hasRows(x, rows)
   return (
@@ -102,14 +107,16 @@ function blockShape(shape: Shape, { batch, count }: Rows, rows: number): Shape {
   return [batch * rows, shape[1]!]
 }
 
+/** Rewrites a graph node by node; see {@link inRowBlocks}. */
 class Blocks {
   readonly nodes: Node[] = []
   /** Blocks of values, in order of rows. */
   readonly #cut = new Map<Value, readonly Value[]>()
   readonly #whole = new Map<Value, Value>()
-  /** Nodes of the block that is gathered, and those that wait for it. */
+  /** The group of nodes that is gathered, to go through it a block of rows at a time, and the nodes that wait for all its blocks. */
   #members: Node[] = []
   #waiting: Node[] = []
+  /** What the group gives in blocks, and what is there only after the last of them. */
   readonly #inGroup = new Set<Value>()
   readonly #late = new Set<Value>()
 
@@ -179,23 +186,31 @@ class Blocks {
   }
 
   take(node: Node): void {
-    const reads = (values: ReadonlySet<Value>) => node.inputs.some((value) => values.has(value))
-    if (reads(this.#late) && this.#isWorth(node)) this.flush()
+    if (this.#mustWait(node) && this.#isWorth(node)) this.flush()
     if (this.#isWorth(node)) {
       this.#members.push(node)
-      for (const value of node.outputs) this.#inGroup.add(value)
-    } else if (reads(this.#inGroup) || reads(this.#late)) {
+      for (const value of node.outputs) (sumsRows(node) ? this.#late : this.#inGroup).add(value)
+    } else if (node.inputs.some((value) => this.#inGroup.has(value) || this.#late.has(value))) {
       this.#waiting.push(node)
       for (const value of node.outputs) this.#late.add(value)
     } else this.#keep(node)
   }
 
-  /** Wide nodes, and what reads blocks alone. */
+  /** Whether it reads what is there only after the last block of the group. */
+  #mustWait(node: Node): boolean {
+    const isToken = (at: number) => isOp(node, 'barrier') && at === 1
+    return node.inputs.some(
+      (value, at) => this.#late.has(value) || (this.#inGroup.has(value) && !isCut(node, at, this.rows) && !isToken(at)),
+    )
+  }
+
+  /** Nodes of wide matrices, and those that read blocks alone. */
   #isWorth(node: Node): boolean {
     const { rows } = this
     if (!isByRow(node, rows)) return false
-    const isWide = [...node.inputs, ...node.outputs].some((v) => hasRows(v, rows) && bytesOf(v) >= rows.wideBytes)
-    return isWide || node.inputs.every((v, i) => isShared(v) || this.#inGroup.has(v) || (isLinear(node) && i === 1))
+    const cut = node.inputs.filter((_, at) => isCut(node, at, rows))
+    const isWide = (value: Value) => hasRows(value, rows) && bytesOf(value) >= rows.wideBytes
+    return [...cut, ...node.outputs].some(isWide) || cut.every((value) => this.#inGroup.has(value))
   }
 
   flush(): void {
@@ -209,6 +224,7 @@ class Blocks {
     for (const node of waiting) this.#keep(node)
   }
 
+  /** Emits `members` once for each block of rows. */
   #inBlocks(members: readonly Node[]): void {
     const made = new Set(members.flatMap(({ outputs }) => outputs))
     const read = new Set(members.flatMap(({ inputs }) => inputs))
@@ -234,11 +250,10 @@ class Blocks {
       }
       for (const node of members) {
         const inputs = node.inputs.map((value, at) => {
-          if (isOp(node, 'barrier') && at === 1)
-            return block.get(value) ?? this.#cut.get(value)?.[i] ?? this.#wholeOf(value, node)
-          return hasRows(value, this.rows) && !(isLinear(node) && at === 1)
-            ? of(value, node)
-            : this.#wholeOf(value, node)
+          if (isCut(node, at, this.rows)) return of(value, node)
+          return (
+            (isOp(node, 'barrier') && (block.get(value) ?? this.#cut.get(value)?.[i])) || this.#wholeOf(value, node)
+          )
         })
         const own = node.outputs[0]!
         const params = isOp(node, 'reshape')
