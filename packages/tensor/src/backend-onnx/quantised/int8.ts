@@ -5,6 +5,7 @@
 import type { DeviceBuffer } from '../../backend/backend'
 import { isOp, type Node, type Value } from '../../ir/graph'
 import { codebooks } from '../../ir/ops/quantised'
+import { sizeOf } from '../../shape'
 import { OnnxBuilder } from '../builder'
 import { encodeModel, onnxType, type OnnxValue } from '../model-proto'
 import type { Recipe } from '../prepared'
@@ -19,6 +20,9 @@ export interface Derived {
 }
 
 const microsoft = 'com.microsoft'
+
+/** Rows that are looked at for the largest elements, evenly spaced: the columns of these are the same for most rows. */
+const sampledRows = 128
 
 /** Columns of x that are multiplied in f32: those with the largest elements, fewer of a narrow x. */
 const outlierColumns = (columns: number): number => Math.min(16, Math.floor(columns / 16))
@@ -95,12 +99,15 @@ export class Int8Products {
     return b.node('Max', [most!, b.node('Neg', [least!])])
   }
 
-  #outliers(rows: string, columns: number): Outliers {
+  /** @param rows a matrix of `rowCount` rows and `columns` columns */
+  #outliers(rows: string, rowCount: number, columns: number): Outliers {
     const known = this.#apart.get(rows)
     if (known) return known
     const { b } = this
     const count = outlierColumns(columns)
-    const top = [this.#largest(rows, 0), b.int64s([count])]
+    const step = Math.floor(rowCount / sampledRows)
+    const sample = step < 2 ? rows : b.node('Slice', [rows, ...[[0], [rowCount], [0], [step]].map((x) => b.int64s(x))])
+    const top = [this.#largest(sample, 0), b.int64s([count])]
     const [, at] = b.nodeAll('TopK', top, { axis: 0n, sorted: 0n }, { count: 2 }) as [string, string]
     const [ones, zeros] = [new Float32Array(columns).fill(1), new Float32Array(count)]
     const kept = b.node('ScatterElements', [b.constant('f32', [columns], ones), at, b.constant('f32', [count], zeros)])
@@ -137,7 +144,10 @@ export class Int8Products {
       : b.shared(`scaled ${nameOf(x)} ${scales}`, () => b.node('Mul', [nameOf(x), scales]))
     const columns = x.aval.shape.at(-1)!
     const rows = this.#rows(given, columns)
-    const outliers = forward && outlierColumns(columns) > 0 ? this.#outliers(rows, columns) : undefined
+    const outliers =
+      forward && outlierColumns(columns) > 0
+        ? this.#outliers(rows, sizeOf(x.aval.shape) / columns, columns)
+        : undefined
     const rounded = this.#rounded(outliers?.others ?? rows)
     const matrix = this.#derive(weight, forward ? 'turned' : 'codes')
     const one = b.scalar('f32', 1)
