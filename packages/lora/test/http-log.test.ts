@@ -55,7 +55,8 @@ const checkpoint = (step: number) => ({ type: 'checkpoint', step, path: `step-${
 /** Three events through a log, and what was told. */
 async function send(url: string, options: HttpLogOptions = {}): Promise<string[]> {
   const notes: string[] = []
-  const quick = { timeoutMs: 100, backoffMs: 1, closingMs: 5000 }
+  // A busy machine may take its time over a reply.
+  const quick = { timeoutMs: 5000, backoffMs: 1, closingMs: 5000 }
   const log = await HttpLog.open(folder, url, 0, { ...quick, onNote: (text) => notes.push(text), ...options })
   for (const step of [1, 2, 3]) log.append(checkpoint(step))
   await log.close()
@@ -82,7 +83,7 @@ test.each<[string, (response: ServerResponse) => void]>([
     if (request <= 2) fail(response)
     return request > 2
   })
-  const notes = await send(url)
+  const notes = await send(url, { timeoutMs: 300 })
   expect(lines.map(({ number }) => number)).toEqual([0, 1, 2, 3])
   expect(notes).toHaveLength(1)
   expect(notes[0]).toContain('the run goes on')

@@ -10,6 +10,8 @@ import { decomposed } from '../src/backend-onnx/definitions'
 import {
   add,
   dropout,
+  full,
+  gather,
   jit,
   makeGraph,
   rmsNorm,
@@ -93,7 +95,25 @@ function filed(dtype: FloatDType) {
   }
 }
 
-type Base = (seed: number, device: Device) => Weight
+interface Base {
+  (seed: number, device: Device): Weight
+  /** A matrix of many bytes, of which a row is read. */
+  readonly table?: (device: Device) => Tensor
+}
+
+/** Matrices that parts read as they are in their files: beside one whose size keeps products from packing them. */
+function stored(dtype: FloatDType): Base {
+  const table = (device: Device) => {
+    const path = join(folder, `${dtype}-table`)
+    const [rowBytes, count] = [bytesEach[dtype] * width, 2 ** 28 / width / bytesEach[dtype] + 1]
+    writeFileSync(path, new Uint8Array(2 * rowBytes).fill(56)) // a hole behind its first rows
+    truncateSync(path, rowBytes * count)
+    return Tensor.fromBuffer(
+      device.fromFile({ path, offset: 0, length: rowBytes * count }, { shape: [count, width], dtype }),
+    )
+  }
+  return Object.assign(filed(dtype), { table })
+}
 
 type Adapters = { readonly a: Tensor; readonly b: Tensor }[]
 
@@ -101,8 +121,9 @@ type Adapters = { readonly a: Tensor; readonly b: Tensor }[]
 function model(base: Base, device: Device) {
   const bases = Array.from({ length: layers }, (_, i) => [base(3 * i, device), base(3 * i + 100, device)] as const)
   const norms = Array.from({ length: layers }, (_, i) => tensor(noise(width, i), { shape: [width] }))
+  const table = base.table?.(device)
   const loss = (adapters: Adapters, x: Tensor, key: Tensor): Tensor => {
-    let h = x
+    let h = table ? add(x, gather(valuesOf(table, 'f32'), full([1], 1, 'i32'))) : x
     for (const [i, { a, b }] of adapters.entries())
       h = scope(`layer ${i}`, () => {
         const normed = rmsNorm(h, norms[i]!, 1e-5)
@@ -147,6 +168,8 @@ test.each([
   { title: '4 bits', base: quantised },
   { title: '8 bits with minima', base: eightBits },
   { title: 'bf16, in files', base: filed('bf16') },
+  { title: 'f16, in files', base: stored('f16') },
+  { title: 'f32, in files', base: stored('f32') },
 ])('a program in parts gives the bits that the whole one gives, draws included: base in $title', async ({ base }) => {
   // Where many programs make one step, none is cut.
   const whole = await stepOn(await openCpuDevice({ threads: 1, manyPrograms: true }), base)
@@ -186,16 +209,31 @@ test('weights are unpacked for a part, of which a large layer has several, so th
   expect(one.parts.flatMap(({ graph: { nodes } }) => nodes.filter(({ op }) => op === 'dequantise'))).toEqual([])
 })
 
-test('layers with bf16 matrices in files are one model too: their weights are given to it', async () => {
+test.each([
+  { dtype: 'bf16', base: filed('bf16'), unpacked: 2 * 4 * width * width },
+  { dtype: 'f16', base: stored('f16'), unpacked: 0 },
+  { dtype: 'f32', base: stored('f32'), unpacked: 0 },
+])(
+  'layers with $dtype matrices in files are one model too: their weights are given to it',
+  async ({ base, unpacked }) => {
+    const device = await openCpuDevice({ threads: 1 })
+    devices.push(device)
+    setDefaultDevice(device)
+    const graph = simplify(decomposed(makeGraph(model(base, device))(...inputs())))
+    const { parts, unpackedBytes } = partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)!
+    expect(new Set(parts.map(modelKey)).size).toBeLessThan(layers)
+    expect(unpackedBytes).toBe(unpacked)
+    // No part has a matrix of its own.
+    expect(parts.flatMap((part) => part.graph.constants.filter((c) => c.value.aval.shape.length > 1))).toEqual([])
+  },
+)
+
+test('a program whose products pack its matrices is whole', async () => {
   const device = await openCpuDevice({ threads: 1 })
   devices.push(device)
   setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model(filed('bf16'), device))(...inputs())))
-  const { parts, unpackedBytes } = partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)!
-  expect(new Set(parts.map(modelKey)).size).toBeLessThan(layers)
-  expect(unpackedBytes).toBe(2 * 4 * width * width)
-  // No part has a matrix of its own.
-  expect(parts.flatMap((part) => part.graph.constants.filter((c) => c.value.aval.shape.length > 1))).toEqual([])
+  const graph = simplify(decomposed(makeGraph(model(filed('f32'), device))(...inputs())))
+  expect(partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)).toBeUndefined()
 })
 
 test.each(['f16', 'f32'] as const)('a program whose layers read %s matrices in files stays whole', async (dtype) => {

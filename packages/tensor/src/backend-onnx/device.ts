@@ -23,7 +23,7 @@ import { areCoresFree } from './process/free-cores'
 import { peakMemory } from './process/peak'
 import { giveBack, giveBackPages, openGiveBack } from './process/give-back'
 import { integerProduct, type Derived } from './quantised/int8'
-import { lowerable, lowerGraph } from './lower'
+import { lowerable, lowerGraph, type LowerOptions } from './lower'
 import { largeProgram, partsOf, type PartedProgram, type Source } from './parts'
 import { HeldFiles } from './quantised/held-files'
 import { requireRuntime } from './process/runtime'
@@ -227,9 +227,10 @@ class CpuDevice implements Device {
     return this.#executable(source, parted ? this.#inParts(parted) : this.#compile(graph, options))
   }
 
-  /** A program for the worker. @param isPart whether it is a part of a program, of which others may be alike */
-  #compile(graph: CompileGraph, options: CompileOptions & { readonly isPart?: boolean }): Compiled {
-    const { manyShapes = false, isPart = false } = options
+  /** A program for the worker, or a part of one. */
+  #compile(graph: CompileGraph, options: LowerOptions): Compiled {
+    const { manyShapes = false, weights } = options
+    const isPart = weights !== undefined
     const buffers = {
       fileOf: (buffer: DeviceBuffer) => this.#own(buffer).file,
       idOf: (buffer: DeviceBuffer) => this.#own(buffer).id,
@@ -281,7 +282,7 @@ class CpuDevice implements Device {
 
   /** A program in parts, as one for the worker. */
   #inParts({ parts, sharedBytes }: PartedProgram): Compiled {
-    const compiled = parts.map(({ graph }) => this.#compile(graph, { isPart: true }))
+    const compiled = parts.map(({ graph, weights }) => this.#compile(graph, { weights }))
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
     const files = new HeldFiles()

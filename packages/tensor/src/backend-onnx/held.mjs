@@ -1,5 +1,5 @@
-// Weights in bf16 that programs in parts widen before they run, as their files have them: in memory once for all programs. Plain
-// JavaScript, as the worker that reads them.
+// Weights of programs in parts, as their files have them: in memory once for all programs. Plain JavaScript, as the worker that reads
+// them.
 import { readSync } from 'node:fs'
 
 /** Fills `bytes` from a file. @param {{ readonly path: string, readonly descriptor: number }} file @param {Uint8Array} bytes @param {number} start */
@@ -12,6 +12,12 @@ export function readFrom({ path, descriptor }, bytes, start) {
 }
 
 /** @typedef {import('./quantised/unpacked').HeldFile} HeldFile */
+
+/** Where the weight is that a part reads, if it is in a file. @param {import('./parts').Source<number, HeldFile>} from @returns {readonly HeldFile[]} */
+export function filesOf(from) {
+  if ('stored' in from) return [from.stored.file]
+  return 'weight' in from && 'file' in from.weight ? [from.weight.file] : []
+}
 
 /** By where they are: a descriptor stands for one file as long as a program holds it. @type {Map<string, { readonly bytes: Uint8Array, users: number }>} */
 const held = new Map()

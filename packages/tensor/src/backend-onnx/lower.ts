@@ -79,12 +79,19 @@ export function lowerable(source: CompileGraph, { manyShapes = false }: CompileO
   return manyShapes ? graph : inRowBlocks(graph)
 }
 
+/** How a graph is lowered: as a program, or as a part of one. */
+export interface LowerOptions extends CompileOptions {
+  /** Of a part, of which others may be alike: its inputs that are weights. */
+  readonly weights?: ReadonlySet<Value> | undefined
+}
+
 /** @param graph as {@link lowerable} gives it */
 export function lowerGraph(
   graph: CompileGraph,
   { fileOf, idOf, int8Levels }: Buffers,
-  { donated = [], manyShapes = false, isPart = false }: CompileOptions & { readonly isPart?: boolean } = {},
+  { donated = [], manyShapes = false, weights: given }: LowerOptions = {},
 ): LoweredModel {
+  const isPart = given !== undefined
   const b = new OnnxBuilder()
   const names = new Map<Value, string>()
   const inputs: OnnxValue[] = []
@@ -100,7 +107,7 @@ export function lowerGraph(
 
   const scaled = scaledDots(graph)
   const alphas = new Map([...scaled.values()].map(({ product, factor }) => [product, factor]))
-  const constants = new Set(graph.constants.map((c) => c.value))
+  const constants = new Set([...graph.constants.map((c) => c.value), ...(given ?? [])])
   // What is prepared is given to a session as bytes, beside which it reads no files.
   // Vectors are fed to a part, whose model does not say then which layer's it is.
   const isFed = ({ aval }: Value) => manyShapes || (isPart && aval.shape.length < 2)

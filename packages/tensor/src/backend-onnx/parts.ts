@@ -7,8 +7,8 @@ import type { Aval } from '../ir/op'
 import { cut, graphKey, type Part } from '../jit/passes/cut'
 import { planMemory } from '../jit/passes/memory-plan'
 import { sizeOf } from '../shape'
-import { isWhole } from './lower'
-import { unpackedWeights, type UnpackedWeight } from './quantised/unpacked'
+import { packsWeights } from './prepared'
+import { storedWeights, unpackedWeights, type StoredWeight, type UnpackedWeight } from './quantised/unpacked'
 
 /** Programs of more nodes than this are whole training or decoding steps. */
 export const largeProgram = 200
@@ -24,15 +24,18 @@ export type Place =
   | { readonly output: number }
   | { readonly offset: number; readonly dtype: Aval['dtype']; readonly dims: readonly number[] }
 
-/** Where a part reads a value: where another made it, an input of the whole program, or a weight that is unpacked. */
+/** Where a part reads a value: where another made it, an input of the whole program, or a weight that is unpacked or as it is stored. */
 export type Source<Part = DeviceBuffer, File = FileRange> =
   | Place
   | { readonly input: number }
   | { readonly weight: UnpackedWeight<Part, File> }
+  | { readonly stored: StoredWeight<File> }
 
 /** A part as a program of its own, its constants bound. */
 export interface ProgramPart {
   readonly graph: CompileGraph
+  /** Inputs of it that are weights. */
+  readonly weights: ReadonlySet<Value>
   readonly reads: readonly Source[]
   readonly makes: readonly Place[]
 }
@@ -122,7 +125,7 @@ function withOwnOutputs<T>(graph: Graph<T>, made: ReadonlySet<Node>): Graph<T> {
 
 /**
  * `graph` in parts, where several are of the same model's layers; undefined for a program that is better compiled whole: a small
- * one, or one whose layers read matrices of f16 or f32 that stay in their files, which make each layer's model one of its kind.
+ * one, or one whose products pack the f16 or f32 matrices of their files, which makes each layer's model one of its kind.
  * @param fileOf where a constant's bytes are in a file
  * @param mostBytes of unpacked weights in one part that reads several
  */
@@ -146,9 +149,10 @@ export function partsOf(
     },
   )
   const constants = new Map(graph.constants.map((c) => [c.value, c.tensor]))
-  const isFiled = (value: Value) =>
-    value.aval.shape.length > 1 && constants.has(value) && isWhole(fileOf(constants.get(value)!.buffer))
-  if (2 * steps.filter(({ part }) => part?.reads.some(isFiled)).length > steps.length) return undefined
+  const stored = storedWeights(graph, fileOf)
+  const readStored = steps.filter(({ part }) => part?.reads.some((value) => stored.has(value))).length
+  const bytesIn = new Map([...constants].map(([value, { buffer }]) => [value, fileOf(buffer)?.length ?? 0]))
+  if (2 * readStored > steps.length && packsWeights(graph, bytesIn, false)) return undefined
 
   const madeAt = new Map<Value, number>()
   const diesAt = new Map<Value, number>()
@@ -157,6 +161,7 @@ export function partsOf(
     for (const value of dead) diesAt.set(value, step)
   })
   const given = new Map<Value, Source>([...unpacked].map(([value, weight]) => [value, { weight }]))
+  for (const [value, weight] of stored) given.set(value, { stored: weight })
   graph.inputs.forEach((value, input) => given.set(value, { input }))
   const places = new Map<Value, Place>()
   graph.outputs.forEach((value, output) => places.set(value, { output }))
@@ -176,23 +181,27 @@ export function partsOf(
   const weightBytes = (reads: readonly Value[]) =>
     reads.reduce((n, value) => n + (unpacked.has(value) ? bytesOf(value.aval) : 0), 0)
   return {
-    parts: steps.flatMap(({ part }) => (part ? [programOf(part, constants, places, given)] : [])),
+    parts: steps.flatMap(({ part }) => (part ? [programOf(part, { constants, stored, places, given })] : [])),
     sharedBytes: plan.pageBytes[0] ?? 0,
     unpackedBytes: Math.max(0, ...steps.map(({ part }) => weightBytes(part?.reads ?? []))),
   }
 }
 
-/** What a part reads of weights is bound to it. */
-function programOf(
-  { graph, reads, makes }: Part,
-  constants: ReadonlyMap<Value, CompileGraph['constants'][number]['tensor']>,
-  places: ReadonlyMap<Value, Place>,
-  given: ReadonlyMap<Value, Source>,
-): ProgramPart {
-  const isBound = reads.map((value) => constants.has(value))
+/** What a part reads of a whole program: where values are, and which constants it is given as they are stored. */
+interface Sources {
+  readonly constants: ReadonlyMap<Value, CompileGraph['constants'][number]['tensor']>
+  readonly stored: ReadonlyMap<Value, StoredWeight>
+  readonly places: ReadonlyMap<Value, Place>
+  readonly given: ReadonlyMap<Value, Source>
+}
+
+/** All other constants that a part reads are bound to it. */
+function programOf({ graph, reads, makes }: Part, { constants, stored, places, given }: Sources): ProgramPart {
+  const isBound = reads.map((value) => constants.has(value) && !stored.has(value))
   const bound = graph.inputs.flatMap((value, i) => (isBound[i] ? [{ value, tensor: constants.get(reads[i]!)! }] : []))
   return {
     graph: { ...graph, inputs: graph.inputs.filter((_, i) => !isBound[i]), constants: bound },
+    weights: new Set(graph.inputs.filter((_, i) => stored.has(reads[i]!))),
     reads: reads.filter((_, i) => !isBound[i]).map((value) => (places.get(value) ?? given.get(value))!),
     makes: makes.map((value) => places.get(value)!),
   }

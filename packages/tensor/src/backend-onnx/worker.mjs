@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
-import { hold, readFrom } from './held.mjs'
+import { filesOf, heldBytes, hold, readFrom } from './held.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
 import { forgetUnpacked, unpackAll } from './unpack.mjs'
@@ -163,6 +163,12 @@ function unpackedOf(reads) {
   )
 }
 
+/** A weight as its file has it. @param {import('./quantised/unpacked').StoredWeight<import('./quantised/unpacked').HeldFile>} weight */
+function storedTensor({ dtype, dims, file }) {
+  const bytes = heldBytes(file)
+  return makeTensor(dtype, new (arrayOf(dtype))(/** @type {ArrayBuffer} */ (bytes.buffer), bytes.byteOffset), dims)
+}
+
 /** @param {PartedProgram} program @param {number[]} inputs @param {number[]} outputs */
 async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
   shareMemory(sharedBytes)
@@ -171,6 +177,7 @@ async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
     const unpacked = unpackedOf(reads)
     const read = reads.map((source) => {
       if ('weight' in source) return /** @type {Tensor} */ (unpacked.get(source.weight))
+      if ('stored' in source) return storedTensor(source.stored)
       if ('offset' in source)
         return makeTensor(source.dtype, sharedArray(source.dtype, source.dims, source.offset), source.dims)
       return tensorOf(Number('input' in source ? inputs[source.input] : outputs[source.output]))
@@ -266,8 +273,7 @@ const handlers = {
       if (failed) throw failed.program
       /** @type {Source[]} */
       const reads = steps.flatMap((/** @type {any} */ step) => step.reads)
-      const files = reads.flatMap((from) => ('weight' in from && 'file' in from.weight ? [from.weight.file] : []))
-      programs.set(program, { id: program, parts, sharedBytes, letGo: hold(files) })
+      programs.set(program, { id: program, parts, sharedBytes, letGo: hold(reads.flatMap(filesOf)) })
     } catch (error) {
       programs.set(program, asError(error))
       throw error

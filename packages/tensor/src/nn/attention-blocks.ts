@@ -44,10 +44,10 @@ function seenByPlace({ from, to, low, high, first }: AttentionBlock, window: num
 }
 
 /**
- * Sizes that blocks have, by their keys. ONNX Runtime holds the memory of a shape until the next value of that shape is made: of blocks
- * that are all of their own size it would hold one each, of many queries several squares of the length together.
+ * Sizes that blocks have, by their keys: blocks of more keys than they see cost time, and of a program that is not in parts ONNX Runtime
+ * holds the memory of a shape until the next value of that shape is made, so that blocks all of their own size would hold one each.
  */
-const mostSizes = 8
+const mostSizes = 16
 
 /** Blocks of rows and the keys each can see: where that depends on their place, all others are cut off. */
 function attentionBlocks(queries: number, keys: number, byPlace: boolean, window = Infinity): AttentionBlock[] {

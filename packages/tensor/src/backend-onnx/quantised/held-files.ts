@@ -15,6 +15,7 @@ export class HeldFiles {
 
   /** `from` as the worker knows it. @param idOf the id of a buffer that the worker is given */
   sourceOf(from: Source, idOf: (buffer: DeviceBuffer) => number): Source<number, HeldFile> {
+    if ('stored' in from) return { stored: { ...from.stored, file: this.#held(from.stored.file) } }
     if (!('weight' in from)) return from
     const { weight } = from
     if ('file' in weight) return { weight: { ...weight, file: this.#held(weight.file) } }

@@ -145,9 +145,7 @@ export class Int8Products {
     const columns = x.aval.shape.at(-1)!
     const rows = this.#rows(given, columns)
     const outliers =
-      forward && outlierColumns(columns) > 0
-        ? this.#outliers(rows, sizeOf(x.aval.shape) / columns, columns)
-        : undefined
+      forward && outlierColumns(columns) > 0 ? this.#outliers(rows, sizeOf(x.aval.shape) / columns, columns) : undefined
     const rounded = this.#rounded(outliers?.others ?? rows)
     const matrix = this.#derive(weight, forward ? 'turned' : 'codes')
     const one = b.scalar('f32', 1)

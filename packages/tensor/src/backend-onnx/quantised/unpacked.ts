@@ -30,6 +30,13 @@ export interface FiledWeight<File = FileRange> extends Rows {
   readonly file: File
 }
 
+/** A tensor that programs read as it is in its file: f32, or f16 that operators widen, with several threads. */
+export interface StoredWeight<File = FileRange> {
+  readonly dtype: 'f16' | 'f32'
+  readonly dims: readonly number[]
+  readonly file: File
+}
+
 /** Where a matrix is, in a file that is held open. */
 export interface HeldFile {
   readonly path: string
@@ -53,10 +60,7 @@ interface Constants {
   fileOf(buffer: DeviceBuffer): FileRange | undefined
 }
 
-/**
- * By the op that gives a matrix of floats, how the worker makes it; undefined where it cannot, or operators are faster: they widen
- * f16 with several threads.
- */
+/** By the op that gives a matrix of floats, how the worker makes it; undefined where it cannot, or need not. */
 const makings: {
   readonly [K in 'dequantise' | 'cast']: (node: Node<K>, constants: Constants) => Making | undefined
 } = {
@@ -114,4 +118,19 @@ export function unpackedWeights(
     if (making) found.set(value, { ...making, from: rows?.params.starts[0] ?? 0, dims })
   }
   return found
+}
+
+/** The matrices among a graph's constants that parts are given as they are in their files. */
+export function storedWeights(
+  { constants }: CompileGraph,
+  fileOf: Constants['fileOf'],
+): ReadonlyMap<Value, StoredWeight> {
+  return new Map(
+    constants.flatMap(({ value, tensor }) => {
+      const { dtype, shape: dims } = value.aval
+      const file = fileOf(tensor.buffer)
+      const isStored = dims.length > 1 && !dims.includes(0) && isWhole(file)
+      return isStored && (dtype === 'f16' || dtype === 'f32') ? [[value, { dtype, dims, file }] as const] : []
+    }),
+  )
 }
