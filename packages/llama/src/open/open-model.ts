@@ -154,8 +154,7 @@ class Opened extends Description implements OpenModel {
       types.some((type) => type !== 'F32'),
     )
     const int8 = setting === 'int8' ? use : undefined
-    const quantize = this.quantize ?? (int8 === 'trained' ? 'int8' : undefined)
-    const how = { device, dtype: wanted, check: true, quantize, int8 }
+    const how = { device, dtype: wanted, check: true, quantize: this.quantize, int8 }
     const weights = await uploadWeights(source, config, how)
     // Blocks that were unpacked to f32 are computed in f32, whatever `auto` takes f32 weights for.
     const dtype = int8 || types.some(isBlocks) ? wanted : await chooseDType(setting, device, weights)

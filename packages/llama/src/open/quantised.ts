@@ -44,28 +44,30 @@ export const isLinear = (name: string): boolean => name.endsWith('_proj.weight')
 
 /**
  * How a weight is quantised: as its file has it, or by `method`; undefined for one that is computed from floats.
- * @param int8 products are to be computed in 8 bits: matrices in floats become bytes too
+ * @param int8 what products in 8 bits are for: in a model that is asked all matrices in floats become bytes too; in one that is trained
+ *   its linear layers do, by rows where no `method` says otherwise
  */
 export function quantisedPlan(
   name: string,
   { type, shape }: Pick<WeightEntry, 'type' | 'shape'>,
   method: Quantisation | undefined,
-  int8 = false,
+  int8?: 'asked' | 'trained',
 ): QuantisedPlan | undefined {
   if (shape.length !== 2) return undefined
+  const inBytes = int8 === 'asked' || (int8 === 'trained' && isLinear(name))
   if (isBlocks(type))
     return {
-      layout: { ...layoutOf(type), ...(int8 ? { int8 } : {}) },
+      layout: { ...layoutOf(type), ...(inBytes ? { int8: inBytes } : {}) },
       hasMins: hasMinima(type),
       codesOf: (bytes) => codesOfRows(bytes, type),
       settle: (scales) => scales,
     }
   const columns = shape[1]!
-  const chosen = isLinear(name) ? method : undefined
-  const layout = chosen ? quantisedLayout(chosen, columns) : int8 ? bytesLayout(columns) : undefined
+  const chosen = isLinear(name) ? (method ?? (int8 === 'trained' ? 'int8' : undefined)) : undefined
+  const layout = chosen ? quantisedLayout(chosen, columns) : inBytes ? bytesLayout(columns) : undefined
   if (!layout) return undefined
   return {
-    layout: int8 ? { ...layout, int8 } : layout,
+    layout: inBytes ? { ...layout, int8: inBytes } : layout,
     hasMins: false,
     codesOf(bytes) {
       const values = decodeRows(bytes, storedType(type))

@@ -13,7 +13,7 @@ import {
 import type { DecoderConfig } from '../config/config'
 import type { Weights } from '../model'
 import { weightSharding } from '../partition'
-import { isLinear, notFinite, placeQuantised, quantisedPlan, readCodes } from './quantised'
+import { notFinite, placeQuantised, quantisedPlan, readCodes } from './quantised'
 import { isBlocks, storedType, weightShapes } from './weights'
 
 /** Bytes of a file that are looked at a time. */
@@ -84,8 +84,7 @@ export async function uploadWeights(
   try {
     for (const [name, shape] of weightShapes(config)) {
       const { type } = source.entries.get(name)!
-      const inBytes = int8 === 'asked' || (int8 === 'trained' && isLinear(name))
-      const plan = quantisedPlan(name, source.entries.get(name)!, quantize, inBytes)
+      const plan = quantisedPlan(name, source.entries.get(name)!, quantize, int8)
       if (plan) {
         const codes = await readCodes(source, name, plan)
         weights[name] = placeQuantised(plan, shape, {

@@ -35,6 +35,16 @@ describe('a plan on the CPU', () => {
     expect((long! - middle!) / (middle! - short!)).toBeGreaterThan(1.8)
   })
 
+  test('in 8 bits: linear layers are codes, which products of both passes have once more each', async () => {
+    const planned = async (dtype: 'f32' | 'int8') =>
+      await planStep(model, work(256), { ...where, dtype, checkpointing: 0 })
+    const [floats, codes] = [await planned('f32'), await planned('int8')]
+    const linear = layers * (2 * 256 ** 2 + 2 * 256 * 128 + 3 * 256 * 768)
+    expect((floats.weightBytes - codes.weightBytes) / linear).toBeCloseTo(3, 1)
+    // The first layer has no gradient below its adapter.
+    expect((codes.activationBytes - floats.activationBytes) / linear).toBeGreaterThan(1.7)
+  })
+
   test('recomputes no layer more than fits ask for, and what it then takes fits', async () => {
     const [kept, least] = [await peak(1024, 0), await peak(1024, layers)]
     const choose = (memoryBytes: number) => layersToRecompute(model, work(1024), { ...where, memoryBytes })

@@ -42,8 +42,8 @@ export interface StepPlan {
 /** A model to plan for; its weights need not be read, or exist. */
 export interface PlannedModel {
   readonly config: DecoderConfig
-  /** Its weights on a planning device, or a mesh of them, where they take their place but hold nothing. */
-  readonly open: (device: Device) => Promise<Decoder>
+  /** Its weights on a planning device, or a mesh of them, where they take their place but hold nothing, as a run of `dtype` has them. */
+  readonly open: (device: Device, dtype?: DTypeSetting) => Promise<Decoder>
 }
 
 /**
@@ -51,7 +51,12 @@ export interface PlannedModel {
  * @param dtype the stored type of all weights
  */
 export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel =>
-  planned(config, (_name, shape, { put, spec }) => put({ shape, dtype }, spec))
+  planned(config, (name, shape, { device, spec, put, int8 }) => {
+    const type = dtype === 'bf16' ? 'BF16' : dtype === 'f16' ? 'F16' : 'F32'
+    const plan = int8 && quantisedPlan(name, { type, shape }, undefined, 'trained')
+    if (plan) return placeQuantised(plan, shape, { device, spec, put: (_part, aval, own) => put(aval, own) })
+    return put({ shape, dtype }, spec)
+  })
 
 /** An open model, each weight as a device holds it; none is read. */
 export const plannedModel = ({
@@ -59,9 +64,9 @@ export const plannedModel = ({
   weights,
   quantize,
 }: Pick<OpenModel, 'config' | 'weights'> & Partial<Pick<OpenModel, 'quantize'>>): PlannedModel =>
-  planned(config, (name, shape, { device, spec, put }) => {
+  planned(config, (name, shape, { device, spec, put, int8 }) => {
     const entry = weights.entries.get(name)!
-    const plan = quantisedPlan(name, entry, quantize)
+    const plan = quantisedPlan(name, entry, quantize, int8 ? 'trained' : undefined)
     if (plan) return placeQuantised(plan, shape, { device, spec, put: (_part, aval, own) => put(aval, own) })
     // Vectors of blocks are unpacked.
     return put({ shape, dtype: isSafetensorsDType(entry.type) ? fromSafetensorsDType(entry.type)! : 'f32' }, spec)
@@ -71,6 +76,8 @@ export const plannedModel = ({
 interface Place {
   readonly device: Device
   readonly spec: PartitionSpec
+  /** Whether products are in 8 bits. */
+  readonly int8: boolean
   put(aval: Aval, spec: PartitionSpec): Tensor
 }
 
@@ -79,14 +86,14 @@ const planned = (
   place: (name: string, shape: readonly number[], where: Place) => Weight,
 ): PlannedModel => ({
   config,
-  open: (device) => {
+  open: (device, dtype) => {
     const specOf = device instanceof MeshDevice ? weightSharding(config, device.mesh) : () => P()
     const entries = [...weightShapes(config)].map(([name, shape]) => {
       const put = (aval: Aval, spec: PartitionSpec) => {
         const length = aval.shape.reduce((a, b) => a * b, 1) * dtypeBytes[aval.dtype]
         return shardedFromFile({ path: 'nowhere', offset: 0, length }, aval, spec, { device, label: name })
       }
-      return [name, place(name, shape, { device, spec: specOf(name), put })] as const
+      return [name, place(name, shape, { device, spec: specOf(name), int8: dtype === 'int8', put })] as const
     })
     return Promise.resolve({ config, weights: Object.fromEntries(entries) })
   },
@@ -129,7 +136,7 @@ export async function planStep(
   const planning = gpu ?? (await import('@jora/tensor/onnx')).openCpuPlan()
   const device: Device =
     mesh && mesh.size > 1 ? new MeshDevice(mesh, { devices: [planning], transport: others(mesh.size) }) : planning
-  const opened = await model.open(device)
+  const opened = await model.open(device, options.dtype)
   const dtype = await chooseDType(options.dtype, device, opened.weights)
   const decoder = withoutTrained(opened, work.lora)
   const loop = new StepLoop({ ...decoder, dtype, checkpointLayers: options.checkpointing }, work, device)

@@ -8,6 +8,7 @@ import { decomposed } from './definitions'
 import { lowerable } from './lower'
 import { modelKey, partsOf } from './parts'
 import { productWeight } from './quantised/dequantise'
+import { int8Weight } from './quantised/int8'
 import { takesRows } from './quantised/unpack'
 
 /** Ops that give their first input under another name. */
@@ -28,9 +29,9 @@ function stored(value: Value): Value {
   return source ? stored(source) : value
 }
 
-/** The most bytes that values between inputs and outputs take at once. */
-function peakOf(graph: Graph): number {
-  const constants = new Set(graph.constants.map(({ value }) => value))
+/** The most bytes that values between inputs and outputs take at once. @param weights inputs that are weights */
+function peakOf(graph: Graph, weights: ReadonlySet<Value> = new Set()): number {
+  const constants = new Set([...graph.constants.map(({ value }) => value), ...weights])
   /** Weights of 16 bits or fewer are f32 while a part of the model reads them, and only then. */
   const isUnpacked = ({ node }: Value): boolean => {
     if (takesRows(node)) {
@@ -50,7 +51,7 @@ function peakOf(graph: Graph): number {
   const last = new Map<Value, number>()
   const unpacked = new Map<Value, Map<string, { first: number; last: number }>>()
   const unpack = (value: Value, reader: Node, at: number): void => {
-    if (isOp(reader, 'gather') || productWeight(reader)?.outputs[0] === value) return
+    if (isOp(reader, 'gather') || [productWeight, int8Weight].some((of) => of(reader)?.outputs[0] === value)) return
     const places = unpacked.get(value) ?? new Map<string, { first: number; last: number }>()
     unpacked.set(value, places)
     const place = `${reader.scope} ${reader.region}`
@@ -89,7 +90,7 @@ const nodeBytes = 5e3
 const arenaShare = 1.25
 
 /** The same of a program in parts, which has no arena: the process's heap keeps holes between what lives long and what does not. */
-const heapShare = 1.75
+const heapShare = 3
 
 /** What tracing and lowering a program in parts leave in the heaps of JavaScript and of the process. */
 const tracedBytes = 60e6
@@ -97,6 +98,8 @@ const tracedBytes = 60e6
 class PlannedBuffer implements DeviceBuffer {
   /** Whether its bytes are counted: a tensor in a file is from the first program that reads it. */
   counted = false
+  /** Which codes of products in 8 bits were made of it: turned, or as they are. */
+  readonly derived = new Set<boolean>()
   constructor(
     readonly device: CpuPlan,
     readonly aval: Aval,
@@ -141,13 +144,15 @@ class CpuPlan implements Device {
     const packed = new Set(graph.nodes.filter((node) => isOp(node, 'dequantise')).flatMap(({ inputs }) => inputs))
     const unpacked = new Set(graph.constants.filter((c) => packed.has(c.value)).map((c) => c.tensor.buffer))
     const parted = partsOf(graph, (buffer) => (unpacked.has(buffer) ? undefined : (buffer as PlannedBuffer).file))
-    const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part.graph])) : undefined
-    const kept = [...(models?.values() ?? [graph])].reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
+    const models = parted ? new Map(parted.parts.map((part) => [modelKey(part), part])) : undefined
+    const graphs = models ? [...models.values()].map((part) => part.graph) : [graph]
+    const kept = graphs.reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
+    this.#derive(graph)
     if (parted) this.#share(parted.sharedBytes + parted.unpackedBytes)
     const peak = models
-      ? tracedBytes + heapShare * Math.max(...[...models.values()].map(peakOf))
+      ? tracedBytes + heapShare * Math.max(...[...models.values()].map((part) => peakOf(part.graph, part.weights)))
       : arenaShare * peakOf(graph)
     return {
       ready: Promise.resolve(),
@@ -160,6 +165,20 @@ class CpuPlan implements Device {
         return outputs
       },
       release: () => this.#add(-kept),
+    }
+  }
+
+  /** Counts the codes that products in 8 bits multiply by: for x Wᵀ and for dy W, once for all programs. */
+  #derive({ nodes, constants }: CompileGraph): void {
+    const bufferOf = new Map(constants.map(({ value, tensor }) => [value, tensor.buffer]))
+    for (const node of nodes) {
+      const weight = int8Weight(node)
+      const buffer = weight && bufferOf.get(weight.inputs[0]!)
+      if (!weight || !buffer || !isOp(node, 'dot')) continue
+      const { derived } = buffer as PlannedBuffer
+      if (derived.has(node.params.transposeB)) continue
+      derived.add(node.params.transposeB)
+      this.#add(sizeOf(weight.outputs[0]!.aval.shape))
     }
   }
 

@@ -45,6 +45,14 @@ export function integerProduct(): { readonly model: Uint8Array; readonly name: s
   return { model: encodeModel({ nodes: b.nodes, initializers: b.initializers, values: [], inputs, outputs }), name }
 }
 
+/** The weight of a product that may be in 8 bits: of x Wᵀ, or of dy W. */
+export function int8Weight(node: Node): Node<'dequantise'> | undefined {
+  if (!isOp(node, 'dot') || node.params.transposeA) return undefined
+  const [x, w] = node.inputs as [Value, Value]
+  if (!isOp(w.node, 'dequantise') || !w.node.params.int8 || x.aval.dtype !== 'f32') return undefined
+  return w.aval.shape.length === 2 ? w.node : undefined
+}
+
 export class Int8Products {
   readonly derived: Derived[] = []
   readonly #names = new Map<Value, Partial<Record<Part, string>>>()
@@ -64,11 +72,8 @@ export class Int8Products {
 
   /** The frozen weight of a product in 8 bits. */
   #weightOf(node: Node): Node<'dequantise'> | undefined {
-    if (!isOp(node, 'dot') || node.params.transposeA) return undefined
-    const [x, w] = node.inputs as [Value, Value]
-    if (!isOp(w.node, 'dequantise') || !w.node.params.int8 || x.aval.dtype !== 'f32') return undefined
-    const isFrozen = w.aval.shape.length === 2 && w.node.inputs.every((v) => this.bufferOf.has(v))
-    return isFrozen ? w.node : undefined
+    const weight = int8Weight(node)
+    return weight?.inputs.every((v) => this.bufferOf.has(v)) ? weight : undefined
   }
 
   #derive(weight: Node<'dequantise'>, part: Part): string {
