@@ -56,6 +56,45 @@ function nibbles(codes, group) {
   return out
 }
 
+/** @param {Uint8Array} codes @param {number} by */
+function moved(codes, by) {
+  const out = new Int8Array(codes.length)
+  for (let i = 0; i < out.length; i++) out[i] = (codes[i] ?? 0) + by
+  return out
+}
+
+/** Rows of a matrix by their largest element: codes, or the scale of each. @param {Float32Array} values @param {number} rows @param {boolean} asScales */
+function rounded(values, rows, asScales) {
+  const columns = values.length / rows
+  const scales = new Float32Array(rows)
+  const codes = new Int8Array(asScales ? 0 : values.length)
+  for (let row = 0; row < rows; row++) {
+    const [from, to] = [row * columns, (row + 1) * columns]
+    let largest = 0
+    for (let i = from; i < to; i++) largest = Math.max(largest, Math.abs(values[i] ?? 0))
+    scales[row] = largest / 127
+    const inverse = scales[row] ? 1 / Number(scales[row]) : 0
+    if (!asScales) for (let i = from; i < to; i++) codes[i] = Math.round((values[i] ?? 0) * inverse)
+  }
+  return asScales ? scales : codes
+}
+
+/** Rows that are read at once, a cache line of each. */
+const together = 64
+
+/** Columns as rows. @param {Int8Array} matrix @param {number} rows */
+function turned(matrix, rows) {
+  const columns = matrix.length / rows
+  const out = new Int8Array(matrix.length)
+  for (let first = 0; first < rows; first += together) {
+    const last = Math.min(rows, first + together)
+    for (let column = 0; column < columns; column++)
+      for (let row = first, at = column * rows + first; row < last; row++, at++)
+        out[at] = matrix[row * columns + column] ?? 0
+  }
+  return out
+}
+
 /** @type {{ [K in import('./prepared').Recipe['kind']]: (recipe: Extract<import('./prepared').Recipe, { kind: K }>, parts: any[]) => ArrayBufferView }} */
 const makers = {
   nibbles: ({ group }, [codes]) => nibbles(codes, group),
@@ -80,25 +119,14 @@ const makers = {
     return out
   },
   rows({ part, rows, bits, codebook }, parts) {
-    const values = /** @type {Float32Array} */ (
-      makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts)
-    )
-    const columns = values.length / rows
-    const scales = new Float32Array(rows)
-    for (let row = 0; row < rows; row++) {
-      let largest = 0
-      for (let i = row * columns; i < (row + 1) * columns; i++) largest = Math.max(largest, Math.abs(values[i] ?? 0))
-      scales[row] = largest / 127
-    }
-    if (part === 'scales') return scales
-    const out = new Int8Array(values.length)
-    const [rowStep, step] = part === 'codes' ? [columns, 1] : [1, rows]
-    for (let row = 0; row < rows; row++) {
-      const inverse = scales[row] ? 1 / Number(scales[row]) : 0
-      for (let i = 0, at = row * rowStep; i < columns; i++, at += step)
-        out[at] = Math.round(Number(values[row * columns + i]) * inverse)
-    }
-    return out
+    const [codes, scales, mins] = parts
+    // Rows of 8 bits with a scale each are what is asked for.
+    const areRows = bits === 8 && !codebook && !mins && scales.length === rows
+    if (areRows && part === 'scales') return asFloats(scales)
+    const floats = () =>
+      /** @type {Float32Array} */ (makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts))
+    const made = areRows ? moved(codes, -128) : rounded(floats(), rows, part === 'scales')
+    return part === 'turned' ? turned(/** @type {Int8Array} */ (made), rows) : made
   },
   floats({ bits, codebook }, [codes, scaleParts, minParts]) {
     if (!bits) return asFloats(codes)
