@@ -4,6 +4,7 @@ import * as forgetting from './forgetting.mjs'
 import * as forms from './forms.mjs'
 import * as irc from './irc.mjs'
 import * as peers from './peers.mjs'
+import * as rates from './rates.mjs'
 import * as recipes from './recipes.mjs'
 import * as tables from './tables.mjs'
 import * as trees from './trees.mjs'
@@ -32,4 +33,4 @@ import * as xquad from './xquad.mjs'
  */
 
 /** @type {Readonly<Record<string, Study>>} */
-export const studies = { xquad, forms, trees, drafts, recipes, forgetting, tables, irc, peers }
+export const studies = { xquad, forms, trees, drafts, recipes, rates, forgetting, tables, irc, peers }
