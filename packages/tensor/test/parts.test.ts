@@ -228,22 +228,17 @@ test.each([
   },
 )
 
-test('a program whose products pack its matrices is whole', async () => {
-  const device = await openCpuDevice({ threads: 1 })
-  devices.push(device)
-  setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model(filed('f32'), device))(...inputs())))
-  expect(partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)).toBeUndefined()
-})
-
-test.each(['f16', 'f32'] as const)('a program whose layers read %s matrices in files stays whole', async (dtype) => {
-  const device = await openCpuDevice({ threads: 1 })
-  devices.push(device)
-  setDefaultDevice(device)
-  const graph = simplify(decomposed(makeGraph(model(filed(dtype), device))(...inputs())))
-  expect(partsOf(graph, () => undefined)).toBeDefined()
-  expect(partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)).toBeUndefined()
-})
+test.each(['f16', 'f32'] as const)(
+  'a program whose products pack the %s matrices of files stays whole',
+  async (dtype) => {
+    const device = await openCpuDevice({ threads: 1 })
+    devices.push(device)
+    setDefaultDevice(device)
+    const graph = simplify(decomposed(makeGraph(model(filed(dtype), device))(...inputs())))
+    expect(partsOf(graph, () => undefined)).toBeDefined()
+    expect(partsOf(graph, (buffer) => (buffer as { file?: FileRange }).file)).toBeUndefined()
+  },
+)
 
 test('a file that has become shorter is named, with what was expected of it', async () => {
   const device = await openCpuDevice({ threads: 1 })

@@ -21,7 +21,7 @@ import {
   type Tensor,
   type Weight,
 } from '@jora/tensor'
-import { fromSafetensorsDType, isSafetensorsDType } from '@jora/tensor/safetensors'
+import { fromSafetensorsDType, isSafetensorsDType, toSafetensorsDType } from '@jora/tensor/safetensors'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { withoutTrained } from '../adapter/replaced/apply'
 import { multipliedWeights } from './flops'
@@ -52,8 +52,7 @@ export interface PlannedModel {
  */
 export const plannedShape = (config: DecoderConfig, dtype: DType): PlannedModel =>
   planned(config, (name, shape, { device, spec, put, int8 }) => {
-    const type = dtype === 'bf16' ? 'BF16' : dtype === 'f16' ? 'F16' : 'F32'
-    const plan = int8 && quantisedPlan(name, { type, shape }, undefined, 'trained')
+    const plan = int8 && quantisedPlan(name, { type: toSafetensorsDType(dtype), shape }, undefined, 'trained')
     if (plan) return placeQuantised(plan, shape, { device, spec, put: (_part, aval, own) => put(aval, own) })
     return put({ shape, dtype }, spec)
   })
