@@ -102,7 +102,7 @@ class CpuDevice implements Device {
   constructor({ threads = threadsGiven(), manyPrograms = false }: CpuDeviceOptions) {
     this.#manyPrograms = manyPrograms
     this.name = `${cpus()[0]?.model.trim() ?? 'CPU'}, ${threads} thread${threads === 1 ? '' : 's'}`
-    const workerData = { threads, manyPrograms }
+    const workerData = { threads }
     this.#threads = threads
     this.#worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData })
     this.#worker.unref() // an idle device keeps no process alive

@@ -3,7 +3,7 @@ import type { Value } from '../ir/graph'
 import { keyOf } from '../ir/key'
 import type { OpName } from '../ir/op'
 import { keyWords, type DrawLayout } from '../ops/random'
-import type { Shape } from '../shape'
+import { sizeOf, type Shape } from '../shape'
 import type { OnnxBuilder } from './builder'
 import type { OnnxValue } from './model-proto'
 
@@ -16,9 +16,19 @@ export interface Draw extends DrawLayout {
   /** Words of the stream, to be mixed into the key. */
   readonly words: readonly [number, number]
   readonly dims: Shape
-  /** Present: bool, whether the 24 random bits are at least this. Absent: f32 in [0, 1). */
-  readonly keepFrom?: number
+  /** Absent: numbers, f32 in [0, 1). */
+  readonly mask?: Mask
 }
+
+/** Which elements are kept: those of at least `keepFrom` in 24 random bits. */
+export interface Mask {
+  readonly keepFrom: number
+  /** Present: f32, this where an element is kept, else 0. Absent: bool. */
+  readonly scale?: number
+}
+
+/** The model's input that takes a draw. */
+type Drawn = Pick<OnnxValue, 'name' | 'dtype'>
 
 /** Ops that hand their input's elements on. */
 const unchanged = new Set<OpName>(['barrier', 'reshape', 'stopGradient', 'shardingConstraint'])
@@ -30,10 +40,14 @@ function keyInput(value: Value): Value | undefined {
   return source.node ? undefined : source
 }
 
+/** A mask that is multiplied with takes a quarter of the time of a choice by a bool, and four times its memory: a model has so much of it. */
+const scaleBytes = 2 ** 26
+
 /** Collects the draws of one model, each distinct one once. */
 export class Draws {
   readonly list: Draw[] = []
-  readonly #known = new Map<string, string>()
+  readonly #known = new Map<string, Drawn>()
+  #scaleBytes = 0
 
   constructor(
     readonly b: OnnxBuilder,
@@ -41,19 +55,25 @@ export class Draws {
     readonly names: ReadonlyMap<Value, string>,
   ) {}
 
-  /** Name of the draw, or undefined when its key is only known inside the graph. */
-  add(keyValue: Value, dims: Shape, stream: number, layout: DrawLayout, keepFrom?: number): string | undefined {
+  /**
+   * What elements of `dims` are drawn: numbers, or with `keepFrom` which are kept, as `scale` or 0 while the model has memory for that.
+   * Undefined when its key is only known inside the graph.
+   */
+  add(keyValue: Value, dims: Shape, stream: number, layout: DrawLayout, mask?: Required<Mask>): Drawn | undefined {
     const source = keyInput(keyValue)
     const key = source && this.names.get(source)
     if (key === undefined) return undefined
-    const id = `${key}|${stream}|${dims.join()}|${keyOf(layout)}|${keepFrom}`
+    const id = `${key}|${stream}|${dims.join()}|${keyOf(layout)}|${keyOf(mask)}`
     const known = this.#known.get(id)
     if (known !== undefined) return known
-    const name = this.b.newName()
-    this.#known.set(id, name)
-    this.inputs.push({ name, dtype: keepFrom === undefined ? 'f32' : 'bool', dims })
-    const kept = keepFrom === undefined ? {} : { keepFrom }
-    this.list.push({ name, key, words: keyWords(stream), dims, ...layout, ...kept })
-    return name
+    const isScale = mask !== undefined && this.#scaleBytes + 4 * sizeOf(dims) <= scaleBytes
+    if (isScale) this.#scaleBytes += 4 * sizeOf(dims)
+    const dtype = mask === undefined || isScale ? 'f32' : 'bool'
+    const drawn = { name: this.b.newName(), dtype } as const
+    this.#known.set(id, drawn)
+    this.inputs.push({ ...drawn, dims })
+    const kept = mask && { mask: isScale ? mask : { keepFrom: mask.keepFrom } }
+    this.list.push({ name: drawn.name, key, words: keyWords(stream), dims, ...layout, ...kept })
+    return drawn
   }
 }

@@ -221,17 +221,19 @@ export const onnxLowerings: {
   randomUniform: ([key], { b, node, draws }) => {
     const { shape, stream, window } = node.params
     const layout = drawLayout(shape, node.inputs[0]!.aval.shape, window)
-    return draws.add(node.inputs[0]!, shape, stream, layout) ?? uniform(b, key!, shape, stream, layout)
+    return draws.add(node.inputs[0]!, shape, stream, layout)?.name ?? uniform(b, key!, shape, stream, layout)
   },
   dropout: ([x, key], { b, node, draws }) => {
     const { rate, stream, window } = node.params
     const { shape } = node.inputs[0]!.aval
     const layout = drawLayout(shape, node.inputs[1]!.aval.shape, window)
-    const keepFrom = Math.round(rate * 2 ** 24)
+    const mask = { keepFrom: Math.round(rate * 2 ** 24), scale: 1 / (1 - rate) }
+    const drawn = draws.add(node.inputs[1]!, shape, stream, layout, mask)
+    if (drawn?.dtype === 'f32') return b.node('Mul', [x!, drawn.name])
     const keep =
-      draws.add(node.inputs[1]!, shape, stream, layout, keepFrom) ??
-      b.node('LessOrEqual', [b.scalar('f32', keepFrom / 2 ** 24), uniform(b, key!, shape, stream, layout)])
-    return b.node('Where', [keep, b.node('Mul', [x!, b.scalar('f32', 1 / (1 - rate))]), b.scalar('f32', 0)])
+      drawn?.name ??
+      b.node('LessOrEqual', [b.scalar('f32', mask.keepFrom / 2 ** 24), uniform(b, key!, shape, stream, layout)])
+    return b.node('Where', [keep, b.node('Mul', [x!, b.scalar('f32', mask.scale)]), b.scalar('f32', 0)])
   },
   rmsNorm: (inputs, { b, node, inverseRms }) => {
     const attributes = { axis: -1n, epsilon: node.params.epsilon }

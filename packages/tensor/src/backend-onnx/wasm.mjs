@@ -47,6 +47,7 @@ export const v128 = {
   /** @param {Code} bytes 16 of them */
   of: (bytes) => vector(0x0c, bytes),
   and: vector(0x4e),
+  xor: vector(0x51),
 }
 
 export const i8x16 = {
@@ -55,10 +56,23 @@ export const i8x16 = {
   swizzle: vector(0x0e),
   /** Of the 32 bytes of two operands those that `lanes` number. @param {Code} lanes */
   shuffle: (lanes) => vector(0x0d, lanes),
+  /** Two vectors of 16-bit numbers as one. */
+  narrow: vector(101),
 }
 
+/** Two vectors of 32-bit numbers as one. */
+export const i16x8 = { narrow: vector(133) }
+
 export const i32x4 = {
+  /** An i32, four times. */
+  splat: vector(0x11),
+  add: vector(174),
+  mul: vector(181),
   shiftLeft: vector(171),
+  /** With zeros for what comes in. */
+  shiftRight: vector(173),
+  /** All ones where the first operand, unsigned, is at least the second. */
+  atLeast: vector(0x40),
   /** The first four of eight 16-bit numbers, and the others, with zeros before them. */
   low: vector(169),
   high: vector(170),
@@ -68,6 +82,8 @@ export const f32x4 = {
   add: vector(228),
   sub: vector(229),
   mul: vector(230),
+  /** Of unsigned 32-bit numbers. */
+  ofIntegers: vector(251),
   /** The first four bytes as numbers. @type {Code} */
   ofBytes: [vector(137), vector(169), vector(251)],
 }

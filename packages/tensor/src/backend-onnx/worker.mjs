@@ -2,7 +2,7 @@
 // Plain JavaScript, so that it starts the same from the sources and from a build.
 import { parentPort, workerData } from 'node:worker_threads'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { fillDraw, forgetMasks, sharedMask } from './draw.mjs'
+import { drawAll, forgetDrawn } from './draw.mjs'
 import { filesOf, heldBytes, hold, readFrom } from './held.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
 import { prepare } from './prepare.mjs'
@@ -18,7 +18,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 const tensors = new Map()
 /**
  * @typedef {{session: InferenceSession, inputNames: string[], outputs: import('./model-proto').OnnxValue[], fed: {name: string, id: number}[], draws: import('./draws').Draw[], inPlace: import('./many-shapes').InPlace}} SessionProgram
- * @typedef {{id: number, parts: {program: SessionProgram, reads: Source[], makes: import('./parts').Place[]}[], sharedBytes: number, letGo: () => void}} PartedProgram
+ * @typedef {{parts: {program: SessionProgram, reads: Source[], makes: import('./parts').Place[]}[], sharedBytes: number, letGo: () => void}} PartedProgram
  */
 /** @type {Map<number, SessionProgram | PartedProgram | Error>} */
 const programs = new Map()
@@ -53,30 +53,6 @@ function widened(halves) {
   const bits = new Uint32Array(halves.length)
   for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] ?? 0) << 16
   return new Float32Array(bits.buffer)
-}
-
-/** Runs follow one another, so the draws of all programs share this memory. */
-let scratch = new ArrayBuffer(0)
-
-/** Makes a program's random draws from the keys among its feeds. @param {import('./draws').Draw[]} draws @param {Record<string, Tensor>} feeds @param {boolean} sharesMasks */
-function addDraws(draws, feeds, sharesMasks) {
-  const sizes = draws.map(({ dims }) => dims.reduce((a, b) => a * b, 1))
-  const bytes = draws.map(({ keepFrom }, i) => Math.ceil((Number(sizes[i]) * (keepFrom === undefined ? 4 : 1)) / 4) * 4)
-  const total = bytes.reduce((a, b) => a + b, 0)
-  if (scratch.byteLength < total) scratch = new ArrayBuffer(total)
-  let at = 0
-  for (const [i, draw] of draws.entries()) {
-    const [size = 0, isMask] = [sizes[i], draw.keepFrom !== undefined]
-    const key = /** @type {Uint32Array} */ (feeds[draw.key]?.data)
-    if (isMask && sharesMasks) {
-      feeds[draw.name] = makeTensor('bool', sharedMask(draw, key, size), draw.dims)
-      continue
-    }
-    const out = isMask ? new Uint8Array(scratch, at, size) : new Float32Array(scratch, at, size)
-    at += bytes[i] ?? 0
-    fillDraw(draw, key, out)
-    feeds[draw.name] = makeTensor(isMask ? 'bool' : 'f32', out, draw.dims)
-  }
 }
 
 /**
@@ -117,14 +93,17 @@ const createSession = (bytes, { folder, arena, prepack, spins, prepared }) =>
 /**
  * @param {SessionProgram} program @param {readonly Tensor[]} inputs
  * @param {readonly Tensor[]} made where outputs are written: memory of their own would wait for the garbage collector
- * @param {boolean} sharesMasks whether another program of the same step may draw what this one draws
  */
-async function runSession({ session, inputNames, outputs, fed, draws }, inputs, made, sharesMasks) {
+async function runSession({ session, inputNames, outputs, fed, draws }, inputs, made) {
   /** @type {Record<string, Tensor>} */
   const feeds = {}
   inputNames.forEach((name, i) => (feeds[name] = /** @type {Tensor} */ (inputs[i])))
   for (const { name, id } of fed) feeds[name] = tensorOf(id)
-  addDraws(draws, feeds, sharesMasks)
+  const drawn = drawAll(draws, ({ key }) => /** @type {Uint32Array} */ (feeds[key]?.data))
+  draws.forEach(({ name, mask, dims }, i) => {
+    const isBool = mask !== undefined && mask.scale === undefined
+    feeds[name] = makeTensor(isBool ? 'bool' : 'f32', /** @type {Float32Array} */ (drawn[i]), dims)
+  })
   /** @type {Record<string, Tensor>} */
   const fetches = {}
   outputs.forEach(({ name }, i) => (fetches[name] = /** @type {Tensor} */ (made[i])))
@@ -141,7 +120,7 @@ async function runWhole(program, inputs, outputs) {
   const read = inputs.map(tensorOf)
   // Their memory is the outputs' from here on: it must not be handed out when they are released.
   for (const id of given.values()) tensors.delete(id)
-  await runSession(program, read, made, workerData.manyPrograms)
+  await runSession(program, read, made)
   made.forEach((tensor, i) => tensors.set(Number(outputs[i]), tensor))
 }
 
@@ -170,9 +149,8 @@ function storedTensor({ dtype, dims, file }) {
 }
 
 /** @param {PartedProgram} program @param {number[]} inputs @param {number[]} outputs */
-async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
+async function runParts({ parts, sharedBytes }, inputs, outputs) {
   shareMemory(sharedBytes)
-  forgetMasks(id)
   for (const { program, reads, makes } of parts) {
     const unpacked = unpackedOf(reads)
     const read = reads.map((source) => {
@@ -190,7 +168,7 @@ async function runParts({ id, parts, sharedBytes }, inputs, outputs) {
         dims,
       )
     })
-    await runSession(program, read, made, true)
+    await runSession(program, read, made)
     makes.forEach((place, i) => {
       if ('output' in place) tensors.set(Number(outputs[place.output]), /** @type {Tensor} */ (made[i]))
     })
@@ -273,7 +251,7 @@ const handlers = {
       if (failed) throw failed.program
       /** @type {Source[]} */
       const reads = steps.flatMap((/** @type {any} */ step) => step.reads)
-      programs.set(program, { id: program, parts, sharedBytes, letGo: hold(reads.flatMap(filesOf)) })
+      programs.set(program, { parts, sharedBytes, letGo: hold(reads.flatMap(filesOf)) })
     } catch (error) {
       programs.set(program, asError(error))
       throw error
@@ -345,6 +323,7 @@ const handlers = {
     if ([...programs.values()].some((other) => 'parts' in other)) return
     unshareMemory()
     forgetUnpacked()
+    forgetDrawn()
   },
   async releaseSession({ session }) {
     const created = sessions.get(session)

@@ -86,7 +86,8 @@ function reduceWith(f: (a: number, b: number) => number, start: number): Rule<'s
 const replaced = (index: readonly number[], axis: number, value: number) =>
   index.map((v, i) => (i === axis ? value : v))
 
-function rand(data: ArrayLike<number>, stream: number, i: number): number {
+/** Element i of a draw. @param data the key */
+export function rand(data: ArrayLike<number>, stream: number, i: number): number {
   const [s0, s1] = keyWords(stream)
   let x = (Math.imul(i, 0x9e3779b9) + ((data[0]! ^ s0) >>> 0)) >>> 0
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0
