@@ -18,13 +18,13 @@ export async function modelFolder(lab, { model }) {
 
 /**
  * RAFT rows of XQuAD's English questions: whole paragraphs, up to `questions` of them; a fifth of the paragraphs is held out. Two
- * distractors by BM25; a fifth of the training questions goes without its document, and learns the refusal.
+ * distractors by BM25; a fifth of the training questions goes without its document, and learns the refusal, or none does.
  * The held-out questions come in four files: `distractors`, `golden` alone, `missing` (its document taken out, right is the
  * refusal), and `closed`, without any context.
- * @param {Lab} lab @param {StudyFlags} flags
+ * @param {Lab} lab @param {StudyFlags} flags @param {{ refusals?: boolean }} [options]
  * @returns {Promise<{ documents: string, train: string, heldOut: Record<'closed' | 'golden' | 'distractors' | 'missing', string>, questions: { train: number, heldOut: number } }>}
  */
-export async function xquadRows(lab, { data, model, questions: most, seed }) {
+export async function xquadRows(lab, { data, model, questions: most, seed }, { refusals = true } = {}) {
   /** @type {{ data: { paragraphs: { context: string, qas: { id: string, question: string, answers: { text: string }[] }[] }[] }[] }} */
   const { data: articles } = JSON.parse(readFileSync(join(data, 'xquad.en.json'), 'utf8'))
   const paragraphs = articles.flatMap(({ paragraphs: all }) => all)
@@ -37,7 +37,7 @@ export async function xquadRows(lab, { data, model, questions: most, seed }) {
     chosen.push(paragraph)
     taken += paragraph.qas.length
   }
-  const inputs = { most, seed, model }
+  const inputs = { most, seed, model, ...(!refusals && { refusals }) }
   const documents = await lab.rows('xquad-documents', inputs, (path) =>
     writeLines(
       path,
@@ -62,7 +62,7 @@ export async function xquadRows(lab, { data, model, questions: most, seed }) {
       'data',
       'raft',
       ...flagsOf({ documents, questions: asked, model, output: path, distractors: 2, 'chunk-tokens': 384 }),
-      ...flagsOf({ 'without-golden': 'refuse', seed, overwrite: true }),
+      ...flagsOf({ 'without-golden': 'refuse', 'golden-probability': refusals ? undefined : 1, seed, overwrite: true }),
     ]),
   )
   const rows = readLines(all)

@@ -4,21 +4,29 @@ import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'All of XQuAD: how far a small model comes'
 export const about =
-  'All questions of XQuAD with two distractors, two epochs: `--recipe raft`, and what the study of recipes found to learn faster: a higher rank and a higher rate.'
+  'All questions of XQuAD with two distractors, two epochs: ranks and rates, on rows that all have their paragraph, and on rows of which a fifth goes without and learns the refusal.'
 export const questions = 1190
 export const epochs = 2
 
+const rank64 = ['--lora-r', '64', '--lora-alpha', '128', '--learning-rate', '5e-4']
 const recipes = {
-  'raft: r 16, all linear, 2e-4': raftRecipe,
-  'r 64, rate 5e-4': [...raftRecipe, '--lora-r', '64', '--lora-alpha', '128', '--learning-rate', '5e-4'],
+  'r 64, rate 5e-4': [...raftRecipe, ...rank64],
+  'r 16, rate 1e-3': [...raftRecipe, '--learning-rate', '1e-3'],
+  'LoRA+: r 16, ratio 16, rate 5e-5': [...raftRecipe, '--lora-plus-ratio', '16', '--learning-rate', '5e-5'],
+  'r 16, rate 2e-4': [...raftRecipe, '--learning-rate', '2e-4'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */
 export async function run(lab, flags) {
   const model = await modelFolder(lab, flags)
-  const { train, heldOut, questions: counts } = await xquadRows(lab, flags)
-  const results = await compareRecipes(lab, flags, { model, train, heldOut: heldOut.distractors, recipes })
-  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epochs; seed ${flags.seed}; f32.
+  const parts = []
+  for (const refusals of [false, true]) {
+    const { train, heldOut, questions: counts } = await xquadRows(lab, flags, { refusals })
+    const results = await compareRecipes(lab, flags, { model, train, heldOut: heldOut.distractors, recipes })
+    const which = refusals ? 'A fifth learns the refusal' : 'All rows have their paragraph'
+    parts.push(`## ${which}\n\n${counts.train} questions to train on, ${counts.heldOut} held out.\n\n${results}`)
+  }
+  return `Questions are held out with their paragraphs; ${flags.epochs} epochs; all linear layers, alpha twice the rank, steps of one context tree; seed ${flags.seed}; f32.
 
-${results}`
+${parts.join('\n\n')}`
 }
