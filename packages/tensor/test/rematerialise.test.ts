@@ -1,7 +1,7 @@
 // What the backward pass keeps of the forward pass: per layer no more than its products need, and never attention's square.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as j from '../src/index'
-import type { Graph, Tensor } from '../src/index'
+import type { Graph, QuantisedWeight, Tensor } from '../src/index'
 import { openCpuDevice } from '../src/backend-onnx/index'
 import { decompose, simplify } from '../src/graph'
 import { numbers } from './backend/reference'
@@ -42,6 +42,17 @@ function keptByLayer(
   return (peak(9) - peak(5)) / 4
 }
 
+/** A weight in 8 bits, whose products may round activations. */
+const eightBits = (width: number, seed: number): QuantisedWeight => ({
+  codes: j.tensor(
+    Uint8Array.from(numbers([width, width], seed).data, (x) => 128 + Math.round(100 * Math.sin(9 * x))),
+    { shape: [width, width], dtype: 'u8' },
+  ),
+  scales: j.tensor(new Float32Array(width).fill(1e-3), { shape: [width, 1] }),
+  layout: { bits: 8, group: width, int8: true },
+  shape: [width, width],
+})
+
 describe('the backward pass', () => {
   test('keeps of a gated layer what its products gave: activation, gate and what they scale are computed again', () => {
     const [rows, width] = [64, 8]
@@ -70,6 +81,57 @@ describe('the backward pass', () => {
     const onCpu = keptByLayer(layer, [1, heads, seq, width], width, (graph) => device.decomposed!(graph))
     expect(onCpu).toBeGreaterThanOrEqual(4 * size)
     expect(onCpu).toBeLessThan(4.5 * size)
+  })
+
+  describe('of products in 8 bits', () => {
+    const [rows, width] = [160, 128]
+    /** Gates and what they scale, of x times `size`: activations of so many times the size. */
+    const lossOf = (weights: readonly QuantisedWeight[], size: number) => (adapters: readonly Tensor[]) => {
+      const w = weights.map((weight) => j.valuesOf(weight, 'f32'))
+      const layer = (h: Tensor, a: Tensor) => {
+        const x = j.mul(h, a)
+        return j.add(h, j.linear(j.mul(j.sigmoid(j.mul(j.linear(x, w[0]!), 1 / size)), j.linear(x, w[1]!)), w[2]!))
+      }
+      const x = j.mul(random([rows, width], 1), size)
+      return j.sum(
+        j.mul(
+          adapters.reduce((h, a, i) => j.scope(`layer ${i}`, () => layer(h, a)), x),
+          random([rows, width], 9),
+        ),
+      )
+    }
+    const exactly = ({ layout: { int8: _may, ...layout }, ...weight }: QuantisedWeight) => ({ ...weight, layout })
+    let adapters: readonly Tensor[]
+    let weights: readonly QuantisedWeight[]
+    beforeAll(() => {
+      adapters = [2, 3].map((seed) => j.add(j.mul(random([width], seed), 0.1), 1))
+      weights = [5, 6, 7].map((seed) => eightBits(width, seed))
+    })
+
+    test('keeps what it reads of them in 16 bits, of others as it is', () => {
+      const kept = (some: readonly QuantisedWeight[]) =>
+        (j.makeGraph((as: readonly Tensor[]) => j.grad(lossOf(some, 1))(as))(adapters) as Graph).nodes
+          .filter(({ op, outputs: [out] }) => op === 'cast' && out?.aval.dtype === 'f16')
+          .map(({ scope }) => scope)
+      // What products gave that are not linear in what follows: not the weights' values, nor what is computed again.
+      expect(kept(weights)).toEqual(['layer 0', 'layer 0', 'layer 0', 'layer 1', 'layer 1'])
+      expect(kept(weights.map(exactly))).toEqual([])
+    })
+
+    test.each([1e-3, 1, 1e6])('has its gradients, of activations of size %d', async (size) => {
+      const of = async (some: readonly QuantisedWeight[]) =>
+        Promise.all(
+          j
+            .grad(lossOf(some, size))(adapters)
+            .map(async (x) => Array.from((await x.data()) as Float32Array)),
+        )
+      const [rounded, right] = [await of(weights), await of(weights.map(exactly))]
+      right.forEach((gradient, i) => {
+        const largest = Math.max(...gradient.map(Math.abs))
+        const apart = gradient.map((g, k) => Math.abs(g - rounded[i]![k]!) / largest)
+        expect(Math.max(...apart)).toBeLessThan(0.03)
+      })
+    })
   })
 
   test('gives the gradients that finite differences give', async () => {

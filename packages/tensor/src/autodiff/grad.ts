@@ -39,7 +39,7 @@ export function valueAndGrad<A extends readonly [Tree, ...Tree[]], R extends Sca
     const pulled = trace.nodes.splice(begin)
     const outputs = cotangents.map((g) => trace.valueOf(g))
     const kept = rematerialise(trace.nodes, pulled, outputs, [trace.valueOf(seed)])
-    trace.nodes.push(...kept.nodes)
+    trace.nodes.splice(0, Infinity, ...kept.forward, ...kept.nodes)
     return [result, flat.unflatten(kept.outputs.map((v) => Tensor.fromTrace(trace, v))) as A[0]]
   }
   const eager = jit(traced as (...args: A) => [Tree, Tree]) as unknown as ValueAndGrad<A, R>

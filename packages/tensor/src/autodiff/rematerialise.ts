@@ -4,6 +4,7 @@ import { makeNode, rewrite, type Graph, type Node, type Value } from '../ir/grap
 import type { OpName } from '../ir/op'
 import { elementwiseRules } from '../ir/ops/elementwise'
 import { isFused } from '../nn/decompositions'
+import { keptHalves } from './halves'
 import { isMade, Recompute } from './recompute'
 
 /** Ops that cost a pass over their elements, or less, beside those of `elementwiseRules`. */
@@ -43,7 +44,7 @@ function stepsToCompute(forward: readonly Node[], read: ReadonlySet<Value>): Map
  * A backward pass that keeps less: of the values of `forward` that it reads, those that cheap ops give from others it keeps
  * anyway are computed again, a part of the model (a scope) at a time, once the gradient has arrived there. What fused ops
  * read is held back as well, so that what their definitions share with the forward pass, as attention's probabilities,
- * is computed again too.
+ * is computed again too. What is kept may be kept in 16 bits: see {@link keptHalves}.
  * @param outputs values of `backward` to give
  * @param seeds cotangents that the backward pass began with
  */
@@ -52,12 +53,13 @@ export function rematerialise(
   backward: readonly Node[],
   outputs: readonly Value[],
   seeds: readonly Value[],
-): Pick<Graph, 'nodes' | 'outputs'> {
+): Pick<Graph, 'nodes' | 'outputs'> & { readonly forward: readonly Node[] } {
   const made = new Set(forward.flatMap((node) => node.outputs))
   const read = new Set(backward.flatMap((node) => node.inputs).filter((v) => made.has(v) && !isFree(v)))
   const steps = stepsToCompute(forward, read)
   const isAgain = (value: Value | undefined) => value !== undefined && (steps.get(value) ?? 0) > 0
   const again = (node: Node) => isAgain(node.outputs[0])
+  const kept = keptHalves(forward, (value) => steps.get(value) === 0)
   const parts = new Map<string, Recompute>()
   // Values that exist only once the gradient has arrived: what descends from a seed and from a value of the forward pass.
   const fromSeed = new Set(seeds)
@@ -73,21 +75,23 @@ export function rematerialise(
       if (isFloat(value.aval.dtype)) token = value
     }
   }
-  return rewrite({ inputs: [], constants: [], nodes: backward, outputs }, (node, inputs, emit) => {
+  const { halfOf } = kept
+  const rewritten = rewrite({ inputs: [], constants: [], nodes: backward, outputs }, (node, inputs, emit) => {
     const mayShare = node.op !== 'barrier' && (isElementwise(node.op) || isFused(node.op))
     const current = inputs.map((value) => {
-      if (!read.has(value) || !(mayShare || isAgain(value))) return value
-      const part = parts.get(node.scope) ?? (token && new Recompute({ isFree, again, token, emit }))
+      if (!read.has(value) || !(mayShare || isAgain(value) || halfOf(value))) return value
+      const part = parts.get(node.scope) ?? (token && new Recompute({ isFree, again, halfOf, token, emit }))
       if (!part) return value
       parts.set(node.scope, part)
       return part.value(value)
     })
     const unchanged = current.every((v, i) => v === node.inputs[i])
-    const kept = emit(unchanged ? node : makeNode(node.op, node.params, current, node.scope, node.region))
+    const now = emit(unchanged ? node : makeNode(node.op, node.params, current, node.scope, node.region))
     follow(
-      kept,
+      now,
       inputs.some((v) => made.has(v)),
     )
-    return kept.outputs
+    return now.outputs
   })
+  return { ...rewritten, forward: kept.nodes }
 }

@@ -95,6 +95,22 @@ function turned(matrix, rows) {
   return out
 }
 
+/** @typedef {Extract<import('./prepared').Recipe, { kind: 'rows' }>} Rows */
+
+/** Whether a weight has what is asked for: rows of 8 bits with a scale each. @param {Rows} recipe @param {readonly any[]} parts */
+const areRows = ({ rows, bits, codebook }, [, scales, mins]) =>
+  bits === 8 && !codebook && !mins && scales.length === rows
+
+/** Whether {@link prepare} makes of a weight's codes the same ones with a sign. @param {import('./prepared').Recipe} recipe @param {readonly any[]} parts */
+export const isSigned = (recipe, parts) => recipe.kind === 'rows' && recipe.part === 'codes' && areRows(recipe, parts)
+
+/** The codes that signed ones were made of. @param {Int8Array} codes */
+export function unsigned(codes) {
+  const out = new Uint8Array(codes.length)
+  for (let i = 0; i < out.length; i++) out[i] = (codes[i] ?? 0) + 128
+  return out
+}
+
 /** @type {{ [K in import('./prepared').Recipe['kind']]: (recipe: Extract<import('./prepared').Recipe, { kind: K }>, parts: any[]) => ArrayBufferView }} */
 const makers = {
   nibbles: ({ group }, [codes]) => nibbles(codes, group),
@@ -118,14 +134,14 @@ const makers = {
       for (let at = row; at < out.length; at += rows, i++) out[at] = mins[i] + middle * scales[i]
     return out
   },
-  rows({ part, rows, bits, codebook }, parts) {
-    const [codes, scales, mins] = parts
-    // Rows of 8 bits with a scale each are what is asked for.
-    const areRows = bits === 8 && !codebook && !mins && scales.length === rows
-    if (areRows && part === 'scales') return asFloats(scales)
+  rows(recipe, parts) {
+    const { part, rows, bits, codebook } = recipe
+    const [codes, scales] = parts
+    const isReady = areRows(recipe, parts)
+    if (isReady && part === 'scales') return asFloats(scales)
     const floats = () =>
       /** @type {Float32Array} */ (makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts))
-    const made = areRows ? moved(codes, -128) : rounded(floats(), rows, part === 'scales')
+    const made = isReady ? moved(codes, -128) : rounded(floats(), rows, part === 'scales')
     return part === 'turned' ? turned(/** @type {Int8Array} */ (made), rows) : made
   },
   floats({ bits, codebook }, [codes, scaleParts, minParts]) {

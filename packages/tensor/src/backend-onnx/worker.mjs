@@ -5,7 +5,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { drawAll, forgetDrawn } from './draw.mjs'
 import { filesOf, heldBytes, hold, readFrom } from './held.mjs'
 import { arrayOf, keepMemory, sharedArray, shareMemory, takeArray, unshareMemory } from './memory.mjs'
-import { prepare } from './prepare.mjs'
+import { isSigned, prepare, unsigned } from './prepare.mjs'
 import { forgetUnpacked, unpackAll } from './unpack.mjs'
 
 // From Node 24 on, ONNX Runtime's JavaScript would make halves Float16Arrays, which its native half (1.30) takes for empty.
@@ -40,9 +40,12 @@ function makeTensor(dtype, data, shape) {
   return new Tensor(/** @type {'float32'} */ (type), /** @type {Float32Array} */ (data), shape)
 }
 
+/** What is made again of another tensor whenever it is read, not to be held twice. @type {Map<number, () => Tensor>} */
+const remade = new Map()
+
 /** @param {number} id */
 function tensorOf(id) {
-  const tensor = tensors.get(id)
+  const tensor = tensors.get(id) ?? remade.get(id)?.()
   if (!tensor) throw new Error(`buffer ${id} does not exist`)
   if (tensor instanceof Error) throw tensor
   return tensor
@@ -204,14 +207,17 @@ const handlers = {
   },
 
   derive({ id, dtype, shape, recipe, ids }) {
+    const [first] = ids
+    const { dims } = tensorOf(first)
     const parts = ids.map((/** @type {number} */ part) => tensorOf(part).data)
     const bytes = prepare(recipe, [parts])
     const ArrayType = dtype === 'i8' ? Int8Array : Float32Array
     const length = bytes.byteLength / ArrayType.BYTES_PER_ELEMENT
-    tensors.set(
-      id,
-      makeTensor(dtype, new ArrayType(/** @type {ArrayBuffer} */ (bytes.buffer), bytes.byteOffset, length), shape),
-    )
+    const data = new ArrayType(/** @type {ArrayBuffer} */ (bytes.buffer), bytes.byteOffset, length)
+    tensors.set(id, makeTensor(dtype, data, shape))
+    if (!isSigned(recipe, parts)) return
+    tensors.delete(first)
+    remade.set(first, () => makeTensor('u8', unsigned(/** @type {Int8Array} */ (data)), dims))
   },
 
   /** Whether products of 8 bits are added exactly: some processors do so in 16 bits, and stop at the largest. */
@@ -312,6 +318,7 @@ const handlers = {
     for (const id of ids) {
       const tensor = tensors.get(id)
       tensors.delete(id)
+      remade.delete(id)
       if (tensor && !(tensor instanceof Error))
         keepMemory(/** @type {ArrayBufferView} */ (/** @type {unknown} */ (tensor.data)).buffer)
     }

@@ -115,6 +115,20 @@ describe.each(layouts)('$name', ({ layout, hasMins }) => {
   })
 })
 
+test('codes are what they were once products have them in a form of their own', async () => {
+  const weight = weightOf({ bits: 8, group: columns, int8: true })
+  const before = (await weight.codes.data()).slice()
+  const x = tensor(noise(40 * columns, 1), { shape: [40, columns] })
+  const gradient = () => valueAndGrad((a: Tensor) => sum(mul(product(a, weight), product(a, weight))))(x)[1].data()
+  const first = await gradient()
+  expect(await weight.codes.data()).toEqual(before)
+  const plain = { ...weight, layout: { bits: 8 as const, group: columns } }
+  const values = await valuesOf(plain, 'f32').data()
+  const scales = await weight.scales.data()
+  expect(values).toEqual(Float32Array.from(before, (code, i) => (code - 128) * scales[Math.floor(i / columns)]!))
+  expect(await gradient()).toEqual(first)
+})
+
 // Of many rows the columns are found in some.
 test.each([40, 600])('columns of large elements do not round the others away: %i rows', async (count) => {
   const weight = weightOf({ bits: 8, group: columns })
