@@ -49,9 +49,14 @@ export const noTraining = ['', '', '', '']
 export const trainingHead = ['training', 'processor time', 'samples a second', 'most memory']
 
 /** @param {Evaluated} evaluated */
-export const answerCells = ({ loss, scores }) => [figure(loss, 3), percent(scores.exactMatch), percent(scores.f1)]
+export const answerCells = ({ loss, scores: { exactMatch, squad, f1 } }) => [
+  figure(loss, 3),
+  percent(exactMatch),
+  percent(squad),
+  percent(f1),
+]
 /** Heads of {@link answerCells}. */
-export const answerHead = ['held-out loss', 'exact match', 'F1']
+export const answerHead = ['held-out loss', 'exact match', 'as SQuAD', 'F1']
 
 /**
  * Recipes on the same rows: each trained, then asked the same questions.

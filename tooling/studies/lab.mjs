@@ -3,13 +3,16 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { estimateAnswers } from '@jora/data'
+import { bootstrap, estimateAnswers, squadExactMatch } from '@jora/data'
 import { measure } from '../bench/measured.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const launcher = join(root, 'apps/cli/bin/jora.mjs')
 
-/** @typedef {Partial<Record<import('@jora/data').ScoreName, import('@jora/data').Estimate>>} Scores */
+/**
+ * Scores of answers, with SQuAD's exact match, which does not look at case, punctuation and articles.
+ * @typedef {Partial<Record<import('@jora/data').ScoreName | 'squad', import('@jora/data').Estimate>>} Scores
+ */
 
 /**
  * What a training run came to.
@@ -112,22 +115,33 @@ export class Lab {
    * @param {readonly string[]} args Flags of `jora eval`.
    * @returns {Promise<Evaluated>}
    */
-  evaluate(name, args) {
+  async evaluate(name, args) {
     const output = join(this.folder, 'answers', `${name}-${keyOf(args)}.jsonl`)
-    return this.stage(`eval-${name}`, args, async () => {
-      const found = await this.jora(['eval', ...args, '--output', output, '--overwrite'])
-      const { loss, perplexity, wallSeconds: seconds, peakPssMb } = found
-      const answers = readLines(output)
-      return { loss, perplexity, scores: scoresOf(answers), seconds, peakPssMb }
+    const found = await this.stage(`eval-${name}`, args, async () => {
+      const { loss, perplexity, wallSeconds, peakPssMb } = await this.jora([
+        'eval',
+        ...args,
+        '--output',
+        output,
+        '--overwrite',
+      ])
+      return { loss, perplexity, seconds: wallSeconds, peakPssMb }
     })
+    // The answers are kept: they are scored as the scores are today.
+    return { ...found, scores: scoresOf(readLines(output)) }
   }
 }
 
-/** Scores of answers, with what the paper's Table 2 has beside them. @param {readonly any[]} answers @returns {Scores & { replyGivenTarget?: import('@jora/data').Estimate }} */
-function scoresOf(answers) {
+/**
+ * Scores of answers, with what the paper's Table 2 has beside them.
+ * @param {readonly any[]} answers each with its own scores, `prediction` and right `answers`
+ * @returns {Scores & { replyGivenTarget?: import('@jora/data').Estimate }}
+ */
+export function scoresOf(answers) {
   const right = answers.filter(({ target, reply }) => target === true && reply !== undefined)
   const given = right.length === 0 ? undefined : estimateAnswers(right).reply
-  return { ...estimateAnswers(answers), ...(given && { replyGivenTarget: given }) }
+  const squad = bootstrap(answers.map(({ prediction, answers: all }) => Number(squadExactMatch(prediction, all))))
+  return { ...estimateAnswers(answers), squad, ...(given && { replyGivenTarget: given }) }
 }
 
 /**

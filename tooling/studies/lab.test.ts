@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Lab, readLines, writeLines } from './lab.mjs'
+import { Lab, readLines, scoresOf, writeLines } from './lab.mjs'
 import { percent, table } from './page.mjs'
 import { studies } from './studies/index.mjs'
 
@@ -42,6 +42,16 @@ test('scores have their intervals; a table has as many cells in each line', () =
   expect(percent({ mean: 0.5, low: 0.25, high: 0.625, count: 8 })).toBe('50.0 (25.0–62.5)')
   expect(percent(undefined)).toBe('')
   expect(table(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | --- |\n| 1 | 2 |')
+})
+
+test('an exact match is one to the letter, and as SQuAD has it', () => {
+  const answers = [
+    { prediction: 'The Rhine.', answers: ['Rhine'], exactMatch: false, f1: 1 },
+    { prediction: 'Rhine', answers: ['Po', 'Rhine'], exactMatch: true, f1: 1 },
+    { prediction: 'Rhone', answers: ['Rhine'], exactMatch: false, f1: 0 },
+  ]
+  const { exactMatch, squad } = scoresOf(answers)
+  expect([exactMatch?.mean, squad?.mean]).toEqual([1 / 3, 2 / 3])
 })
 
 test('the index of results has every study, with its size', () => {

@@ -30,8 +30,8 @@ ${about}
 
 Written by \`${command}\`, ${new Date().toISOString().slice(0, 10)}. Model: \`${model}\`. ${machine()};
 ${versions}.
-Scores are percent, with the 95 % interval of 1,000 bootstrap samples. Times are of this machine, and include what else it did;
-processor time is that of all cores, starting and compiling included; memory is the most that all processes held together (PSS).
+Scores are percent, with the 95 % interval of 1,000 bootstrap samples; as SQuAD has it, an exact match may differ in case, punctuation
+and articles. Times are of this machine, and include what else it did; processor time is that of all cores, starting and compiling included; memory is the most that all processes held together (PSS).
 
 ${body.trim()}
 `

@@ -2,16 +2,9 @@
 import { join } from 'node:path'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import {
-  estimateAnswers,
-  loadRows,
-  loadTokenizer,
-  prepareDataset,
-  questionsOf,
-  scoreAnswer,
-  stopIdsOf,
-} from '@jora/data'
+import { loadRows, loadTokenizer, prepareDataset, questionsOf, scoreAnswer, stopIdsOf } from '@jora/data'
 import { measure } from '../../bench/measured.mjs'
+import { scoresOf } from '../lab.mjs'
 import {
   answerCells,
   answerHead,
@@ -106,10 +99,11 @@ async function besidePeft(
     const answers = await lab.stage(`peft-answers-${dtype}`, inputs, () =>
       measure(python, [script, 'answer', ...common, '--asked', asked.path, '--rows', asked.samples, '--tokens', '48']),
     )
-    const scores = estimateAnswers(
-      asked.questions.map(({ answers: right, metric, grounds }, i) =>
-        scoreAnswer(tokenizer.decode(answers.answers[i], { skipSpecialTokens: true }).trim(), right, metric, grounds),
-      ),
+    const scores = scoresOf(
+      asked.questions.map(({ answers: right, metric, grounds }, i) => {
+        const prediction = tokenizer.decode(answers.answers[i], { skipSpecialTokens: true }).trim()
+        return { ...scoreAnswer(prediction, right, metric, grounds), prediction, answers: right }
+      }),
     )
     const { seconds, samples, peakPssMb, cpuSeconds, losses } = trained
     const cells = answerCells({ loss: answers.loss, perplexity: NaN, scores, seconds: 0, peakPssMb: 0 })

@@ -10,10 +10,10 @@ export const epochs = 2
 
 const rank64 = ['--lora-r', '64', '--lora-alpha', '128', '--learning-rate', '5e-4']
 const recipes = {
-  'r 64, rate 5e-4': [...raftRecipe, ...rank64],
-  'r 16, rate 1e-3': [...raftRecipe, '--learning-rate', '1e-3'],
-  'LoRA+: r 16, ratio 16, rate 5e-5': [...raftRecipe, '--lora-plus-ratio', '16', '--learning-rate', '5e-5'],
   'r 16, rate 2e-4': [...raftRecipe, '--learning-rate', '2e-4'],
+  'r 16, rate 1e-3': [...raftRecipe, '--learning-rate', '1e-3'],
+  'r 64, rate 5e-4': [...raftRecipe, ...rank64],
+  'LoRA+: r 16, ratio 16, rate 5e-5': [...raftRecipe, '--lora-plus-ratio', '16', '--learning-rate', '5e-5'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */

@@ -31,7 +31,8 @@ export async function run(lab, flags) {
       const arm = { model: folder, dataset: heldOut[side], ...(adapter !== undefined && { adapter }) }
       const { scores } = await lab.evaluate(name, evalFlags(flags, arm))
       // Where the right answer is the refusal, F1 with its words says little.
-      const right = side === 'missing' ? ['', ''] : [percent(scores.exactMatch), percent(scores.f1)]
+      const right =
+        side === 'missing' ? ['', '', ''] : [percent(scores.exactMatch), percent(scores.squad), percent(scores.f1)]
       const words = [percent(scores.refusal), side === 'closed' ? '' : percent(scores.faithful)]
       rows.push([adapter === undefined ? 'base' : 'tuned', contexts[side], ...right, ...words])
     }
@@ -42,5 +43,5 @@ the refusal. \`refused\` is the share of unanswerable questions that are refused
 can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${minutes(tuned.seconds)}, ${minutes(tuned.cpuSeconds)} of processor
 time, and ${megabytes(tuned.peakPssMb)}.
 
-${table(['', 'context', 'exact match', 'F1', 'refused', 'in the context'], rows)}`
+${table(['', 'context', 'exact match', 'as SQuAD', 'F1', 'refused', 'in the context'], rows)}`
 }
