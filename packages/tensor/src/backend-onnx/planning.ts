@@ -98,8 +98,8 @@ const tracedBytes = 60e6
 class PlannedBuffer implements DeviceBuffer {
   /** Whether its bytes are counted: a tensor in a file is from the first program that reads it. */
   counted = false
-  /** Which codes of products in 8 bits were made of it: turned, or as they are. */
-  readonly derived = new Set<boolean>()
+  /** Whether it is there once more with columns as rows, for products in 8 bits. */
+  turned = false
   constructor(
     readonly device: CpuPlan,
     readonly aval: Aval,
@@ -149,7 +149,7 @@ class CpuPlan implements Device {
     const kept = graphs.reduce((n, { nodes }) => n + nodeBytes * nodes.length, 0)
     this.#add(kept)
     for (const { tensor } of graph.constants) this.#count(tensor.buffer)
-    this.#derive(graph)
+    this.#turn(graph)
     if (parted) this.#share(parted.sharedBytes + parted.unpackedBytes)
     const peak = models
       ? tracedBytes + heapShare * Math.max(...[...models.values()].map((part) => peakOf(part.graph, part.weights)))
@@ -168,16 +168,16 @@ class CpuPlan implements Device {
     }
   }
 
-  /** Counts the codes that products in 8 bits multiply by: for x Wᵀ and for dy W, once for all programs. */
-  #derive({ nodes, constants }: CompileGraph): void {
+  /** Counts the codes that products in 8 bits multiply by: for x Wᵀ, once for all programs; dy W has those that are there. */
+  #turn({ nodes, constants }: CompileGraph): void {
     const bufferOf = new Map(constants.map(({ value, tensor }) => [value, tensor.buffer]))
     for (const node of nodes) {
       const weight = int8Weight(node)
       const buffer = weight && bufferOf.get(weight.inputs[0]!)
-      if (!weight || !buffer || !isOp(node, 'dot')) continue
-      const { derived } = buffer as PlannedBuffer
-      if (derived.has(node.params.transposeB)) continue
-      derived.add(node.params.transposeB)
+      if (!weight || !buffer || !isOp(node, 'dot') || !node.params.transposeB) continue
+      const own = buffer as PlannedBuffer
+      if (own.turned) continue
+      own.turned = true
       this.#add(sizeOf(weight.outputs[0]!.aval.shape))
     }
   }
