@@ -22,8 +22,8 @@ const launcher = join(root, 'apps/cli/bin/jora.mjs')
  * @property {readonly number[]} losses Of each step.
  * @property {number} seconds In steps, programs compiled included.
  * @property {number} samples Trained on, each as often as it was.
- * @property {number} peakPssMb Most memory of all its processes.
- * @property {number} cpuSeconds
+ * @property {number} peakPssMb Most memory of all its processes; 0 where it is not known, as of a run that was gone on with.
+ * @property {number} cpuSeconds The same.
  */
 
 /**
@@ -105,7 +105,9 @@ export class Lab {
       if (!isBegun) rmSync(adapter, { recursive: true, force: true })
       const keeping = { 'output-dir': adapter, 'save-every': 10, 'save-total-limit': 1, resume: isBegun || undefined }
       const { steps, peakPssMb, cpuSeconds } = await this.jora(['train', ...args, ...flagsOf(keeping)])
-      return { adapter, steps, ...stepsOf(join(adapter, 'metrics.jsonl')), peakPssMb, cpuSeconds }
+      // What an earlier process took is not known.
+      const cost = isBegun ? { peakPssMb: 0, cpuSeconds: 0 } : { peakPssMb, cpuSeconds }
+      return { adapter, steps, ...stepsOf(join(adapter, 'metrics.jsonl')), ...cost }
     })
   }
 

@@ -10,8 +10,8 @@ export const percent = (estimate) =>
 /** @param {number} value @param {number} [digits] */
 export const figure = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : '')
 
-/** @param {number} seconds */
-export const minutes = (seconds) => `${(seconds / 60).toFixed(1)} min`
+/** Minutes; nothing where the time is not known. @param {number} seconds */
+export const minutes = (seconds) => (seconds > 0 ? `${(seconds / 60).toFixed(1)} min` : '')
 
 /** Megabytes; nothing where they could not be measured. @param {number} value */
 export const megabytes = (value) => (value > 0 ? `${Math.round(value).toLocaleString('en')} MB` : '')
@@ -31,7 +31,8 @@ ${about}
 Written by \`${command}\`, ${new Date().toISOString().slice(0, 10)}. Model: \`${model}\`. ${machine()};
 ${versions}.
 Scores are percent, with the 95 % interval of 1,000 bootstrap samples; as SQuAD has it, an exact match may differ in case, punctuation
-and articles. Times are of this machine, and include what else it did; processor time is that of all cores, starting and compiling included; memory is the most that all processes held together (PSS).
+and articles. Times are of this machine, and include what else it did; processor time is that of all cores, starting and compiling
+included; memory is the most that all processes held together (PSS); both are left out of a run that was stopped and gone on with.
 
 ${body.trim()}
 `

@@ -37,11 +37,16 @@ export async function run(lab, flags) {
       rows.push([adapter === undefined ? 'base' : 'tuned', contexts[side], ...right, ...words])
     }
 
+  const took = [
+    minutes(tuned.seconds),
+    tuned.cpuSeconds > 0 && `${minutes(tuned.cpuSeconds)} of processor time`,
+    megabytes(tuned.peakPssMb),
+  ]
+  const cost = took.filter(Boolean).join(', ')
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; all
 linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
 the refusal. \`refused\` is the share of unanswerable questions that are refused in those words, which a base that was never shown them
-can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${minutes(tuned.seconds)}, ${minutes(tuned.cpuSeconds)} of processor
-time, and ${megabytes(tuned.peakPssMb)}.
+can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${cost}.
 
 ${table(['', 'context', 'exact match', 'as SQuAD', 'F1', 'refused', 'in the context'], rows)}`
 }
