@@ -132,6 +132,32 @@ export async function tableRows(lab, { data, questions: most, seed }) {
   }
 }
 
+/** Tasks of bAbI by the sentences that answer a question together. */
+const tasks = {
+  one: 'qa1_single-supporting-fact',
+  two: 'qa2_two-supporting-facts',
+  three: 'qa3_three-supporting-facts',
+}
+
+/**
+ * Questions on stories: of the task's own training file `questions`, and a quarter as many of its test file.
+ * @param {Lab} lab @param {StudyFlags} flags @param {keyof typeof tasks} facts
+ * @returns {Promise<{ train: string, heldOut: string, questions: { train: number, heldOut: number } }>}
+ */
+export async function storyRows(lab, { data, questions: most, seed }, facts) {
+  const read = async (/** @type {'train' | 'test'} */ part, /** @type {number} */ size) => {
+    const name = `${tasks[facts]}_${part}`
+    const all = await lab.rows(`${name}-all`, name, (path) =>
+      importRows(lab, path, { format: 'babi', input: join(data, 'babi', `${name}.txt`) }),
+    )
+    const rows = firstQuestions(shuffle(readLines(all), seed), size)
+    const path = await lab.rows(name, { most, seed }, (file) => writeLines(file, rows))
+    return { path, count: rows.reduce((sum, row) => sum + row.questions.length, 0) }
+  }
+  const [train, heldOut] = [await read('train', most), await read('test', Math.round(most / 4))]
+  return { train: train.path, heldOut: heldOut.path, questions: { train: train.count, heldOut: heldOut.count } }
+}
+
 /**
  * Whom a post of a chat log answers, within ten posts: logs for training, and other logs held out.
  * @param {Lab} lab @param {StudyFlags} flags

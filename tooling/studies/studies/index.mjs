@@ -2,6 +2,7 @@
 import * as drafts from './drafts.mjs'
 import * as forgetting from './forgetting.mjs'
 import * as forms from './forms.mjs'
+import * as hops from './hops.mjs'
 import * as irc from './irc.mjs'
 import * as peers from './peers.mjs'
 import * as rates from './rates.mjs'
@@ -33,4 +34,4 @@ import * as xquad from './xquad.mjs'
  */
 
 /** @type {Readonly<Record<string, Study>>} */
-export const studies = { xquad, forms, trees, drafts, recipes, rates, forgetting, tables, irc, peers }
+export const studies = { xquad, forms, trees, drafts, recipes, rates, forgetting, tables, hops, irc, peers }

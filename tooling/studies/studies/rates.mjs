@@ -8,11 +8,11 @@ export const about =
 export const questions = 1190
 export const epochs = 2
 
-const rank64 = ['--lora-r', '64', '--lora-alpha', '128', '--learning-rate', '5e-4']
+const rank64 = ['--lora-r', '64', '--lora-alpha', '128']
 const recipes = {
   'r 16, rate 2e-4': [...raftRecipe, '--learning-rate', '2e-4'],
-  'r 16, rate 1e-3': [...raftRecipe, '--learning-rate', '1e-3'],
-  'r 64, rate 5e-4': [...raftRecipe, ...rank64],
+  'r 64, rate 2e-4': [...raftRecipe, ...rank64, '--learning-rate', '2e-4'],
+  'r 64, rate 5e-4': [...raftRecipe, ...rank64, '--learning-rate', '5e-4'],
   'LoRA+: r 16, ratio 16, rate 5e-5': [...raftRecipe, '--lora-plus-ratio', '16', '--learning-rate', '5e-5'],
 }
 
