@@ -9,24 +9,32 @@ export const questions = 1190
 export const epochs = 2
 
 const rank64 = ['--lora-r', '64', '--lora-alpha', '128']
-const recipes = {
+const both = {
   'r 16, rate 2e-4': [...raftRecipe, '--learning-rate', '2e-4'],
-  'r 64, rate 2e-4': [...raftRecipe, ...rank64, '--learning-rate', '2e-4'],
   'r 64, rate 5e-4': [...raftRecipe, ...rank64, '--learning-rate', '5e-4'],
-  'LoRA+: r 16, ratio 16, rate 5e-5': [...raftRecipe, '--lora-plus-ratio', '16', '--learning-rate', '5e-5'],
+}
+const recipes = {
+  ...both,
+  'r 16, rate 2e-4, products in 8 bits': [...raftRecipe, '--learning-rate', '2e-4', '--dtype', 'int8'],
+  'r 64, rate 2e-4': [...raftRecipe, ...rank64, '--learning-rate', '2e-4'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */
 export async function run(lab, flags) {
   const model = await modelFolder(lab, flags)
-  const parts = []
-  for (const refusals of [false, true]) {
+  const compared = async (/** @type {boolean} */ refusals) => {
     const { train, heldOut, questions: counts } = await xquadRows(lab, flags, { refusals })
-    const results = await compareRecipes(lab, flags, { model, train, heldOut: heldOut.distractors, recipes })
-    const which = refusals ? 'A fifth learns the refusal' : 'All rows have their paragraph'
-    parts.push(`## ${which}\n\n${counts.train} questions to train on, ${counts.heldOut} held out.\n\n${results}`)
+    const arms = { model, train, heldOut: heldOut.distractors, recipes: refusals ? both : recipes }
+    const results = await compareRecipes(lab, flags, arms)
+    return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs.\n\n${results}`
   }
-  return `Questions are held out with their paragraphs; ${flags.epochs} epochs; all linear layers, alpha twice the rank, steps of one context tree; seed ${flags.seed}; f32.
+  return `${flags.epochs} epochs; all linear layers, alpha twice the rank, steps of one context tree; seed ${flags.seed}. All answer in f32.
 
-${parts.join('\n\n')}`
+## All rows have their paragraph
+
+${await compared(false)}
+
+## A fifth goes without it, and learns the refusal
+
+${await compared(true)}`
 }
