@@ -16,7 +16,7 @@ const both = {
 const recipes = {
   ...both,
   'r 16, rate 2e-4, products in 8 bits': [...raftRecipe, '--learning-rate', '2e-4', '--dtype', 'int8'],
-  'r 64, rate 2e-4': [...raftRecipe, ...rank64, '--learning-rate', '2e-4'],
+  'r 16, rate 5e-4': [...raftRecipe, '--learning-rate', '5e-4'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */
