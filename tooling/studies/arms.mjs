@@ -10,8 +10,8 @@ import { figure, megabytes, minutes, percent, table } from './page.mjs'
 /** The prompt is the model's chat template, if it has one. @param {number} maxLength */
 const lengths = (maxLength) => flagsOf({ 'max-seq-length': maxLength, 'on-overflow': 'drop' })
 
-/** The recipe that others are compared with. */
-export const raftRecipe = ['--recipe', 'raft']
+/** What others are compared with: the recipe raft, at the rate that it had when the first pages were measured. */
+export const raftRecipe = ['--recipe', 'raft', '--learning-rate', '2e-4']
 
 /**
  * Flags of a training run.

@@ -12,6 +12,7 @@ import { studies } from './studies/index.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const names = Object.keys(studies).join(', ')
+const usualModel = join(root, '.models/SmolLM2-135M-Instruct.Q4_1.gguf')
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -20,7 +21,7 @@ const { values: flags, positionals } = parseArgs({
     seed: { type: 'string', default: '420' },
     'max-seq-length': { type: 'string', default: '1536' },
     data: { type: 'string', default: join(root, '../shared/data') },
-    model: { type: 'string', default: join(root, '.models/SmolLM2-135M-Instruct.Q4_1.gguf') },
+    model: { type: 'string', default: usualModel },
     drafter: { type: 'string' },
     venv: { type: 'string' },
     work: { type: 'string', default: join(root, '.results') },
@@ -48,13 +49,17 @@ const body = await study.run(lab, wanted).catch((/** @type {Error} */ error) => 
 })
 const output = resolve(flags.output ?? join(root, 'docs/results', `${name}.md`))
 const size = ['questions', 'epochs', 'seed'].map((key) => `--${key} ${wanted[/** @type {'seed'} */ (key)]}`)
+if (resolve(flags.model) !== usualModel) size.push(`--model ${basename(wanted.model)}`)
+if (wanted.drafter !== undefined) size.push(`--drafter ${basename(wanted.drafter)}`)
+if (wanted.venv !== undefined) size.push('--venv DIR')
+if (basename(output) !== `${name}.md`) size.push(`--output ${basename(output)}`)
 mkdirSync(dirname(output), { recursive: true })
 writeFileSync(
   output,
   page({
     title: study.title,
     about: study.about,
-    command: `npm run results -- ${name} ${size.join(' ')}${wanted.drafter === undefined ? '' : ` --drafter ${basename(wanted.drafter)}`}${wanted.venv === undefined ? '' : ' --venv DIR'}`,
+    command: `npm run results -- ${name} ${size.join(' ')}`,
     model: basename(wanted.model),
     versions: versions(wanted.venv),
     body,

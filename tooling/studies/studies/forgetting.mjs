@@ -34,7 +34,7 @@ export async function run(lab, flags) {
     rows.push([name, ...(await measured(id, trained.adapter)), ...trainingCells(trained)])
   }
   const head = ['tasks: perplexity', 'F1', 'sums: perplexity', 'F1', 'XQuAD: F1']
-  return `${counts.train} questions of XQuAD to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\`; seed ${flags.seed}; f32.
+  return `${counts.train} questions of XQuAD to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
 
 ${table(['', ...head, ...trainingHead], rows)}`
 }

@@ -37,7 +37,7 @@ export async function run(lab, flags) {
     rows.push([name, percent(base.scores.f1), ...answerCells(found), ...trainingCells(trained)])
   }
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\`
-(all linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree); seed ${flags.seed}.${int8}
+at 2e-4 (all linear layers, r 16, alpha 32, steps of one context tree); seed ${flags.seed}.${int8}
 
 ${table(['base', 'F1 before', ...answerHead, ...trainingHead], rows)}`
 }

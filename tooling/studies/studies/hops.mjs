@@ -37,7 +37,7 @@ export async function run(lab, flags) {
     rows.push([facts, 'the base', ...(await ask('base', undefined)), ...noTraining])
     rows.push([facts, 'tuned', ...(await ask('tuned', trained.adapter)), ...trainingCells(trained)])
   }
-  return `Questions to train on and held out: ${sizes.join(', ')}; ${flags.epochs} epochs; \`--recipe raft\`; seed ${flags.seed}; f32.
+  return `Questions to train on and held out: ${sizes.join(', ')}; ${flags.epochs} epochs; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
 Answers are one of six places: who guesses is right in a sixth of them.
 
 ${table(['facts', '', ...answerHead, ...trainingHead], rows)}`

@@ -31,7 +31,7 @@ export async function run(lab, flags) {
     ['tables, then threads', ...(await cells('both', both.adapter)), ...trainingCells(both)],
   ]
   return `${tables.questions.train} questions on tables, ${counts.train} posts of threads to train on, ${counts.heldOut} posts of other logs held out, each with the ten before it;
-${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'} of each; \`--recipe raft\`; seed ${flags.seed}; f32.
+${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'} of each; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
 
 ${table(['trained on', 'held-out loss', 'target', 'reply', 'p(reply \\| target)', ...trainingHead], rows)}`
 }

@@ -54,8 +54,8 @@ export async function run(lab, flags) {
     rows.push([name, ...answerCells(found), ...trainingCells(trained)])
   }
   const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates, stepSamples })
-  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` (all linear layers, r 16, alpha 32,
-dropout 0.05, AdamW, rate 2e-4 falling as a cosine); seed ${flags.seed}.
+  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4 (all linear layers, r 16, alpha 32,
+dropout 0.05, AdamW, the rate falling as a cosine); seed ${flags.seed}.
 
 ${table(['', ...answerHead, ...trainingHead], rows)}
 

@@ -10,12 +10,12 @@ export const epochs = 2
 
 const rank64 = ['--lora-r', '64', '--lora-alpha', '128']
 const both = {
-  'r 16, rate 2e-4': [...raftRecipe, '--learning-rate', '2e-4'],
+  'r 16, rate 2e-4': raftRecipe,
   'r 64, rate 5e-4': [...raftRecipe, ...rank64, '--learning-rate', '5e-4'],
 }
 const recipes = {
   ...both,
-  'r 16, rate 2e-4, products in 8 bits': [...raftRecipe, '--learning-rate', '2e-4', '--dtype', 'int8'],
+  'r 16, rate 2e-4, products in 8 bits': [...raftRecipe, '--dtype', 'int8'],
   'r 16, rate 5e-4': [...raftRecipe, '--learning-rate', '5e-4'],
 }
 

@@ -4,7 +4,7 @@ import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Recipes: ranks, layers, rates, methods'
 export const about =
-  'XQuAD with two distractors, one change at a time from `--recipe raft` (all linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree).'
+  'XQuAD with two distractors, one change at a time from `--recipe raft` at a rate of 2e-4 (all linear layers, r 16, alpha 32, steps of one context tree).'
 export const questions = 120
 export const epochs = 1
 
@@ -12,7 +12,7 @@ const changed = (/** @type {string[]} */ ...flags) => [...raftRecipe, ...flags]
 
 /** Alpha goes with the rank, so that the scale of 2 stays, except where it is what changes. */
 const recipes = {
-  'raft: r 16, all linear, 2e-4': raftRecipe,
+  'r 16, all linear, 2e-4': raftRecipe,
   'r 4': changed('--lora-r', '4', '--lora-alpha', '8'),
   'r 64': changed('--lora-r', '64', '--lora-alpha', '128'),
   'q and v alone': changed('--target-modules', 'q_proj,v_proj'),

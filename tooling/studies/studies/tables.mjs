@@ -24,7 +24,7 @@ export async function run(lab, flags) {
     ['tuned', ...(await cells('tuned', trained.adapter)), ...trainingCells(trained)],
   ]
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their tables; those of more than ${flags.maxLength} tokens are left out;
-${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\`; seed ${flags.seed}; f32.
+${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
 
 ${table(['', 'held-out loss', 'denotation', 'exact match', 'F1', ...trainingHead], rows)}`
 }

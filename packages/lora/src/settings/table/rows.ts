@@ -23,7 +23,7 @@ export const rowSettings = {
       instruct: 'Instructions of many kinds',
     }),
     fallback: 'paper',
-    help: 'settings to start from; what is given wins over them. raft: all linear layers, rank 16, alpha 32, rate 2e-4, steps of 2 samples, 2 epochs; instruct: all linear layers, rank 64 with rsLoRA, rate 2e-4, 3 epochs',
+    help: 'settings to start from; what is given wins over them. raft: all linear layers, rank 16, alpha 32, rate 5e-4, steps of 2 samples, 2 epochs; instruct: all linear layers, rank 64 with rsLoRA, rate 2e-4, 3 epochs',
     label: 'Recipe',
     about: 'Settings that go together. What is set by hand wins over them.',
     group: 'rows',
