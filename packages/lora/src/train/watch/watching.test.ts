@@ -214,7 +214,7 @@ test('a recipe gives defaults, and what is given wins', () => {
     targetModules: 'all-linear',
     loraR: 4,
     loraAlpha: 32,
-    learningRate: 2e-4,
+    learningRate: 5e-4,
     gradientAccumulationSteps: 2,
     epochs: 2,
   })
