@@ -1,6 +1,6 @@
 // Rows that several studies read, made from public files by `jora data`.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { DEFAULT_REFUSAL, shuffle } from '@jora/data'
 import { flagsOf, readLines, writeLines } from './lab.mjs'
 
@@ -10,7 +10,7 @@ import { flagsOf, readLines, writeLines } from './lab.mjs'
 /** The model as a folder with 16-bit weights, which PEFT loads too. @param {Lab} lab @param {StudyFlags} flags @returns {Promise<string>} */
 export async function modelFolder(lab, { model }) {
   if (!model.endsWith('.gguf')) return model
-  const folder = join(lab.folder, 'model')
+  const folder = join(lab.folder, 'models', basename(model, '.gguf'))
   const command = ['import', ...flagsOf({ format: 'gguf', input: model, 'output-dir': folder, dtype: 'f16' })]
   await lab.stage('model', command, () => lab.jora(command))
   return folder

@@ -56,7 +56,7 @@ export class Draws {
   ) {}
 
   /**
-   * What elements of `dims` are drawn: numbers, or with `keepFrom` which are kept, as `scale` or 0 while the model has memory for that.
+   * The input that takes a draw of `dims`: numbers, or a mask, f32 while the model has memory for that, else bool.
    * Undefined when its key is only known inside the graph.
    */
   add(keyValue: Value, dims: Shape, stream: number, layout: DrawLayout, mask?: Required<Mask>): Drawn | undefined {
