@@ -142,8 +142,8 @@ if (wanted.includes('step')) {
         threads,
       ])
     const runs = {
-      'JORA f32': ours('f32'),
       'JORA int8': ours('int8'),
+      'JORA f32': ours('f32'),
       'PEFT f32': theirs('f32'),
       'PEFT bf16': theirs('bf16'),
     }

@@ -1,10 +1,10 @@
 """PEFT on the token ids of a study; the last line is JSON. tooling/studies/studies/peers.mjs calls it.
 
-    python study_peft.py train --model DIR --rows ids.jsonl --adapter DIR --epochs 1 --seed 420 --step-samples 4 --batch 4 --dtype bf16
+    python study_peft.py train --model DIR --rows ids.jsonl --adapter DIR --epochs 1 --seed 420 --step-samples 4 --batch 4 --learning-rate 5e-4 --dtype bf16
     python study_peft.py answer --model DIR --adapter DIR --asked asked.jsonl --rows heldout-ids.jsonl --tokens 48 --dtype bf16
 
 Rows are {"ids", "labels"} with -100 where nothing is learned. The recipe is `raft`'s: LoRA r 16, alpha 32, dropout 0.05 on all linear
-layers, AdamW at 2e-4 falling as a cosine, steps of --step-samples samples whose loss is the mean over their labelled tokens, gradients
+layers, AdamW at --learning-rate falling as a cosine, steps of --step-samples samples whose loss is the mean over their labelled tokens, gradients
 clipped to 1. A step goes through the model --batch samples at a time, padded to the longest. The adapter is f32 in either dtype, as
 PEFT makes it.
 """
@@ -26,6 +26,7 @@ parser.add_argument("--seed", type=int, default=420)
 parser.add_argument("--tokens", type=int, default=48)
 parser.add_argument("--step-samples", type=int, default=4)
 parser.add_argument("--batch", type=int, default=1)
+parser.add_argument("--learning-rate", type=float, default=5e-4)
 parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
 parser.add_argument("--threads", type=int, default=2)
 options = parser.parse_args()
@@ -74,7 +75,7 @@ def train():
     trained = [p for p in model.parameters() if p.requires_grad]
     size = options.step_samples
     steps = options.epochs * ((len(rows) + size - 1) // size)
-    optimizer = torch.optim.AdamW(trained, lr=2e-4, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=0.0)
     schedule = get_cosine_schedule_with_warmup(optimizer, 0, steps)
     generator = torch.Generator().manual_seed(options.seed)
     samples, losses, begun = 0, [], time.perf_counter()

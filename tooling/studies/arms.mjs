@@ -10,8 +10,10 @@ import { figure, megabytes, minutes, percent, table } from './page.mjs'
 /** The prompt is the model's chat template, if it has one. @param {number} maxLength */
 const lengths = (maxLength) => flagsOf({ 'max-seq-length': maxLength, 'on-overflow': 'drop' })
 
-/** What others are compared with: the recipe raft, at the rate that it had when the first pages were measured. */
-export const raftRecipe = ['--recipe', 'raft', '--learning-rate', '2e-4']
+/** What a user of `jora learn` gets. */
+export const raftRecipe = ['--recipe', 'raft']
+/** What other recipes are compared with: that of when they were first measured, in f32. */
+export const firstRecipe = [...raftRecipe, '--learning-rate', '2e-4', '--dtype', 'f32']
 
 /**
  * Flags of a training run.
@@ -36,17 +38,18 @@ export const evalFlags = ({ maxLength }, { model, dataset, adapter, tokens = 48,
   ...flagsOf({ 'max-new-tokens': tokens, device: 'cpu', dtype }),
 ]
 
-/** @param {Trained} trained */
-export const trainingCells = ({ seconds, samples, peakPssMb, cpuSeconds }) => [
+/** @param {Omit<Trained, 'adapter' | 'steps' | 'losses' | 'learningRate'>} trained */
+export const trainingCells = ({ dtype, seconds, samples, peakPssMb, cpuSeconds }) => [
+  dtype,
   minutes(seconds),
   minutes(cpuSeconds),
   figure(samples / seconds),
   megabytes(peakPssMb),
 ]
 /** Of a row that was not trained. */
-export const noTraining = ['', '', '', '']
+export const noTraining = ['', '', '', '', '']
 /** Heads of {@link trainingCells}. */
-export const trainingHead = ['training', 'processor time', 'samples a second', 'most memory']
+export const trainingHead = ['trained in', 'training', 'processor time', 'samples a second', 'most memory']
 
 /** @param {Evaluated} evaluated */
 export const answerCells = ({ loss, scores: { exactMatch, squad, f1 } }) => [

@@ -20,6 +20,8 @@ const launcher = join(root, 'apps/cli/bin/jora.mjs')
  * @property {string} adapter Its folder.
  * @property {number} steps
  * @property {readonly number[]} losses Of each step.
+ * @property {number} learningRate
+ * @property {string} dtype What it computed in.
  * @property {number} seconds In steps, programs compiled included.
  * @property {number} samples Trained on, each as often as it was.
  * @property {number} peakPssMb Most memory of all its processes; 0 where it is not known, as of a run that was gone on with.
@@ -107,7 +109,9 @@ export class Lab {
       const { steps, peakPssMb, cpuSeconds } = await this.jora(['train', ...args, ...flagsOf(keeping)])
       // What an earlier process took is not known.
       const cost = isBegun ? { peakPssMb: 0, cpuSeconds: 0 } : { peakPssMb, cpuSeconds }
-      return { adapter, steps, ...stepsOf(join(adapter, 'metrics.jsonl')), ...cost }
+      const { settings, computes } = JSON.parse(readFileSync(join(adapter, 'run.json'), 'utf8'))
+      const how = { dtype: computes.dtype, learningRate: settings.learningRate }
+      return { adapter, steps, ...stepsOf(join(adapter, 'metrics.jsonl')), ...cost, ...how }
     })
   }
 

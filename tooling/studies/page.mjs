@@ -16,6 +16,9 @@ export const minutes = (seconds) => (seconds > 0 ? `${(seconds / 60).toFixed(1)}
 /** Megabytes; nothing where they could not be measured. @param {number} value */
 export const megabytes = (value) => (value > 0 ? `${Math.round(value).toLocaleString('en')} MB` : '')
 
+/** @param {number} count */
+export const epochsOf = (count) => `${count} epoch${count === 1 ? '' : 's'}`
+
 /** A table in Markdown. @param {readonly string[]} head @param {readonly (readonly string[])[]} rows */
 export const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')

@@ -35,6 +35,7 @@ export {
   type StepPlan,
 } from './estimate/plan'
 export { StepLoop, type Workload } from './estimate/workload'
+export { trainingDType, type TrainedKind } from './train/training-dtype'
 export { openAnswerers, type AskedModel, type OpenAnswerers, type OpenAnswerersOptions } from './answer/open'
 export { load, type Answering, type Loaded, type LoadOptions, type QuestionOptions } from './answer/load'
 export { hashModel, modelFolder } from './earlier'

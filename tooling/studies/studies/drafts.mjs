@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { answerCells, answerHead, evalFlags, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
 import { flagsOf, readLines, writeLines } from '../lab.mjs'
-import { percent, table } from '../page.mjs'
+import { epochsOf, percent, table } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Drafted questions against human ones: XQuAD'
@@ -108,7 +108,7 @@ export async function run(lab, given) {
     reasons.length === 0 ? '' : `\n\n| drafts that did not pass the checks | |\n|---|---|\n${reasons.join('\n')}`
   return `${counts.heldOut} human questions are held out with their paragraphs. The drafter is \`${flags.drafter.split('/').at(-1)}\`: ${drafted.accepted} of its questions passed
 the checks (a quote that stands in the passage, an answer that a second request finds there), and nobody has reviewed them; people asked
-${counts.train} on the same paragraphs. ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}, two distractors by BM25, recipe raft at 2e-4; seed ${flags.seed}.
+${counts.train} on the same paragraphs. ${epochsOf(flags.epochs)}, two distractors by BM25, recipe raft; seed ${flags.seed}.
 
 ${table(['', 'questions trained on', ...answerHead, 'F1, the right paragraph alone', ...trainingHead], rows)}${refused}`
 }

@@ -1,6 +1,6 @@
 // What a model unlearns when it is tuned on one task, and what general rows mixed in do against it.
 import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
-import { figure, percent, table } from '../page.mjs'
+import { epochsOf, figure, percent, table } from '../page.mjs'
 import { generalRows, modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Forgetting, and general rows mixed in'
@@ -34,7 +34,7 @@ export async function run(lab, flags) {
     rows.push([name, ...(await measured(id, trained.adapter)), ...trainingCells(trained)])
   }
   const head = ['tasks: perplexity', 'F1', 'sums: perplexity', 'F1', 'XQuAD: F1']
-  return `${counts.train} questions of XQuAD to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
+  return `${counts.train} questions of XQuAD to train on, ${counts.heldOut} held out; ${epochsOf(flags.epochs)}; \`--recipe raft\`; seed ${flags.seed}.
 
 ${table(['', ...head, ...trainingHead], rows)}`
 }

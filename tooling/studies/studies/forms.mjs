@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answerCells, answerHead, evalFlags, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
-import { percent, table } from '../page.mjs'
+import { epochsOf, percent, table } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Forms of the base: f32, int8, Q4'
@@ -12,7 +12,7 @@ export const questions = 240
 export const epochs = 1
 
 /** Its file, and the number format of products. */
-const forms = /** @type {const} */ ({ f32: 'f32', int8: 'int8', 'Q4_1 file': 'f32' })
+const forms = /** @type {const} */ ({ f32: 'f32', int8: 'int8', 'GGUF file': 'f32' })
 
 /** @type {import('./index.mjs').Study['run']} */
 export async function run(lab, flags) {
@@ -21,9 +21,9 @@ export async function run(lab, flags) {
   const rows = []
   let int8 = ''
   for (const [name, dtype] of Object.entries(forms)) {
-    const model = name === 'Q4_1 file' ? flags.model : folder
-    if (name === 'Q4_1 file' && model === folder) continue // a folder was given
-    const id = name.split(' ')[0]?.toLowerCase() ?? name
+    const model = name === 'GGUF file' ? flags.model : folder
+    if (name === 'GGUF file' && model === folder) continue // a folder was given
+    const id = name === 'GGUF file' ? 'q4' : name
     const recipe = [...raftRecipe, '--dtype', dtype]
     const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe }))
     const asked = { model, dataset: heldOut.distractors, dtype }
@@ -36,8 +36,8 @@ export async function run(lab, flags) {
     if (dtype === 'int8') int8 = ` Activations of int8 have ${computes.activationBits} bits on this processor.`
     rows.push([name, percent(base.scores.f1), ...answerCells(found), ...trainingCells(trained)])
   }
-  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\`
-at 2e-4 (all linear layers, r 16, alpha 32, steps of one context tree); seed ${flags.seed}.${int8}
+  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${epochsOf(flags.epochs)}; \`--recipe raft\`
+(all linear layers, r 16, alpha 32, steps of one context tree); seed ${flags.seed}.${int8}
 
 ${table(['base', 'F1 before', ...answerHead, ...trainingHead], rows)}`
 }

@@ -1,15 +1,6 @@
 // Questions that one, two or three sentences answer together, among many that do not: after HotpotQA's, on stories that anyone can check.
-import {
-  answerCells,
-  answerHead,
-  evalFlags,
-  noTraining,
-  raftRecipe,
-  trainFlags,
-  trainingCells,
-  trainingHead,
-} from '../arms.mjs'
-import { table } from '../page.mjs'
+import { answerCells, answerHead, evalFlags, noTraining, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { epochsOf, table } from '../page.mjs'
 import { modelFolder, storyRows } from '../rows.mjs'
 
 export const title = 'Several facts together: bAbI'
@@ -33,11 +24,11 @@ export async function run(lab, flags) {
           evalFlags(flags, { model, dataset: heldOut, tokens: 16, ...(adapter !== undefined && { adapter }) }),
         ),
       )
-    const trained = await lab.train(`hops-${facts}`, trainFlags(flags, { model, dataset: train, recipe: raftRecipe }))
+    const trained = await lab.train(`hops-${facts}`, trainFlags(flags, { model, dataset: train }))
     rows.push([facts, 'the base', ...(await ask('base', undefined)), ...noTraining])
     rows.push([facts, 'tuned', ...(await ask('tuned', trained.adapter)), ...trainingCells(trained)])
   }
-  return `Questions to train on and held out: ${sizes.join(', ')}; ${flags.epochs} epochs; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
+  return `Questions to train on and held out: ${sizes.join(', ')}; ${epochsOf(flags.epochs)}; \`--recipe raft\`; seed ${flags.seed}.
 Answers are one of six places: who guesses is right in a sixth of them.
 
 ${table(['facts', '', ...answerHead, ...trainingHead], rows)}`

@@ -1,6 +1,6 @@
 // The shape of the paper's Table 2: tables first, then whom a post answers.
 import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
-import { figure, percent, table } from '../page.mjs'
+import { epochsOf, figure, percent, table } from '../page.mjs'
 import { modelFolder, tableRows, threadRows } from '../rows.mjs'
 
 export const title = 'Threads: whom a post answers, after tables or not'
@@ -20,8 +20,8 @@ export async function run(lab, flags) {
     const { target, reply, replyGivenTarget } = /** @type {Record<string, import('@jora/data').Estimate>} */ (scores)
     return [figure(loss, 3), percent(target), percent(reply), percent(replyGivenTarget)]
   }
-  const first = await lab.train('tables', trainFlags(flags, { model, dataset: tables.train, recipe: raftRecipe }))
-  const alone = await lab.train('threads', trainFlags(flags, { model, dataset: train, recipe: raftRecipe }))
+  const first = await lab.train('tables', trainFlags(flags, { model, dataset: tables.train }))
+  const alone = await lab.train('threads', trainFlags(flags, { model, dataset: train }))
   const after = [...raftRecipe, '--init-adapter', first.adapter]
   const both = await lab.train('tables-threads', trainFlags(flags, { model, dataset: train, recipe: after }))
   const rows = [
@@ -31,7 +31,7 @@ export async function run(lab, flags) {
     ['tables, then threads', ...(await cells('both', both.adapter)), ...trainingCells(both)],
   ]
   return `${tables.questions.train} questions on tables, ${counts.train} posts of threads to train on, ${counts.heldOut} posts of other logs held out, each with the ten before it;
-${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'} of each; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
+${epochsOf(flags.epochs)} of each; \`--recipe raft\`; seed ${flags.seed}.
 
 ${table(['trained on', 'held-out loss', 'target', 'reply', 'p(reply \\| target)', ...trainingHead], rows)}`
 }

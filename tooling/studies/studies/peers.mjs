@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { loadRows, loadTokenizer, prepareDataset, questionsOf, scoreAnswer, stopIdsOf } from '@jora/data'
 import { measure } from '../../bench/measured.mjs'
-import { scoresOf } from '../lab.mjs'
+import { flagsOf, scoresOf } from '../lab.mjs'
 import {
   answerCells,
   answerHead,
@@ -15,7 +15,7 @@ import {
   trainingCells,
   trainingHead,
 } from '../arms.mjs'
-import { figure, table } from '../page.mjs'
+import { epochsOf, figure, table } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Beside PEFT: the same rows and recipe'
@@ -43,18 +43,19 @@ export async function run(lab, flags) {
   }
   /** Samples a second, by name. @type {Rates} */
   const rates = {}
-  let stepSamples = 1
+  let [stepSamples, learningRate] = [1, NaN]
   for (const [name, more] of Object.entries(ours)) {
     const id = name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()
     const trained = await lab.train(id, trainFlags(flags, { model, dataset: train, recipe: [...raftRecipe, ...more] }))
     const dtype = name === 'JORA int8' ? 'int8' : 'f32'
     const found = await lab.evaluate(id, evalFlags(flags, { model, dataset, adapter: trained.adapter, dtype }))
     if (name === 'JORA f32') stepSamples = Math.round(trained.samples / trained.steps)
+    ;({ learningRate } = trained)
     rates[name] = { clock: trained.samples / trained.seconds, processor: trained.samples / trained.cpuSeconds }
     rows.push([name, ...answerCells(found), ...trainingCells(trained)])
   }
-  const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates, stepSamples })
-  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4 (all linear layers, r 16, alpha 32,
+  const note = await besidePeft(lab, flags, { model, train, dataset, rows, rates, stepSamples, learningRate })
+  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${epochsOf(flags.epochs)}; \`--recipe raft\` at ${learningRate} (all linear layers, r 16, alpha 32,
 dropout 0.05, AdamW, the rate falling as a cosine); seed ${flags.seed}.
 
 ${table(['', ...answerHead, ...trainingHead], rows)}
@@ -69,12 +70,12 @@ const peft = { 'PEFT f32': { dtype: 'f32', batch: 1 }, 'PEFT bf16, padded batche
  * PEFT's rows of the table, and what is said of them.
  * @param {import('../lab.mjs').Lab} lab
  * @param {import('./index.mjs').StudyFlags} flags
- * @param {{ model: string, train: string, dataset: string, rows: string[][], rates: Rates, stepSamples: number }} study
+ * @param {{ model: string, train: string, dataset: string, rows: string[][], rates: Rates, stepSamples: number, learningRate: number }} study
  */
 async function besidePeft(
   lab,
   { venv, epochs: passes, seed, maxLength },
-  { model, train, dataset, rows, rates, stepSamples },
+  { model, train, dataset, rows, rates, stepSamples, learningRate },
 ) {
   if (venv === undefined)
     return 'PEFT was not run: `--venv DIR` names a Python environment with torch, transformers and peft.'
@@ -87,10 +88,11 @@ async function besidePeft(
   const tokenizer = await loadTokenizer(model)
   const said = []
   for (const [name, { dtype, batch }] of Object.entries(peft)) {
-    const inputs = { train, dataset, model, passes, seed, maxLength, stepSamples, dtype, batch }
+    const inputs = { train, dataset, model, passes, seed, maxLength, stepSamples, learningRate, dtype, batch }
     const adapter = ids.replace(/\.jsonl$/, `-peft-${dtype}`)
     const common = ['--model', model, '--adapter', adapter, '--threads', '2', '--dtype', dtype]
-    const recipe = ['--epochs', passes, '--seed', seed, '--step-samples', stepSamples, '--batch', batch].map(String)
+    const steps = { 'step-samples': stepSamples, batch, 'learning-rate': learningRate }
+    const recipe = flagsOf({ epochs: passes, seed, ...steps })
     const trained = /** @type {any} */ (
       await lab.stage(`peft-train-${dtype}`, inputs, () =>
         measure(python, [script, 'train', ...common, '--rows', ids, ...recipe]),
@@ -105,10 +107,9 @@ async function besidePeft(
         return { ...scoreAnswer(prediction, right, metric, grounds), prediction, answers: right }
       }),
     )
-    const { seconds, samples, peakPssMb, cpuSeconds, losses } = trained
+    const { seconds, samples, peakPssMb, cpuSeconds } = trained
     const cells = answerCells({ loss: answers.loss, perplexity: NaN, scores, seconds: 0, peakPssMb: 0 })
-    const done = { adapter, steps: losses.length, losses, cpuSeconds, seconds, samples, peakPssMb }
-    rows.push([name, ...cells, ...trainingCells(done)])
+    rows.push([name, ...cells, ...trainingCells({ dtype, cpuSeconds, seconds, samples, peakPssMb })])
     const ratios = (/** @type {'clock' | 'processor'} */ by, /** @type {number} */ peer) =>
       Object.entries(rates)
         .map(([own, rate]) => `${own} ${figure(rate[by] / peer)}×`)

@@ -1,5 +1,6 @@
 // The recipes that learn most of few questions, on all of XQuAD.
-import { compareRecipes, raftRecipe } from '../arms.mjs'
+import { compareRecipes, firstRecipe } from '../arms.mjs'
+import { epochsOf } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'All of XQuAD: how far a small model comes'
@@ -10,13 +11,14 @@ export const epochs = 2
 
 const rank64 = ['--lora-r', '64', '--lora-alpha', '128']
 const both = {
-  'r 16, rate 2e-4': raftRecipe,
-  'r 64, rate 5e-4': [...raftRecipe, ...rank64, '--learning-rate', '5e-4'],
+  'r 16, rate 2e-4': firstRecipe,
+  'r 64, rate 5e-4': [...firstRecipe, ...rank64, '--learning-rate', '5e-4'],
 }
 const recipes = {
   ...both,
-  'r 16, rate 2e-4, products in 8 bits': [...raftRecipe, '--dtype', 'int8'],
-  'r 16, rate 5e-4': [...raftRecipe, '--learning-rate', '5e-4'],
+  'r 16, rate 2e-4, products in 8 bits': [...firstRecipe, '--dtype', 'int8'],
+  'r 16, rate 5e-4': [...firstRecipe, '--learning-rate', '5e-4'],
+  'r 16, rate 5e-4, products in 8 bits': [...firstRecipe, '--learning-rate', '5e-4', '--dtype', 'int8'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */
@@ -28,7 +30,7 @@ export async function run(lab, flags) {
     const results = await compareRecipes(lab, flags, arms)
     return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs.\n\n${results}`
   }
-  return `${flags.epochs} epochs; all linear layers, alpha twice the rank, steps of one context tree; seed ${flags.seed}. All answer in f32.
+  return `${epochsOf(flags.epochs)}; all linear layers, alpha twice the rank, steps of one context tree; seed ${flags.seed}. All answer in f32.
 
 ## All rows have their paragraph
 

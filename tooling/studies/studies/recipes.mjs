@@ -1,5 +1,6 @@
 // Which rank, which layers, which rate, which method: one change at a time from the recipe raft.
-import { compareRecipes, raftRecipe } from '../arms.mjs'
+import { compareRecipes, firstRecipe } from '../arms.mjs'
+import { epochsOf } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Recipes: ranks, layers, rates, methods'
@@ -8,11 +9,11 @@ export const about =
 export const questions = 120
 export const epochs = 1
 
-const changed = (/** @type {string[]} */ ...flags) => [...raftRecipe, ...flags]
+const changed = (/** @type {string[]} */ ...flags) => [...firstRecipe, ...flags]
 
 /** Alpha goes with the rank, so that the scale of 2 stays, except where it is what changes. */
 const recipes = {
-  'r 16, all linear, 2e-4': raftRecipe,
+  'r 16, all linear, 2e-4': firstRecipe,
   'r 4': changed('--lora-r', '4', '--lora-alpha', '8'),
   'r 64': changed('--lora-r', '64', '--lora-alpha', '128'),
   'q and v alone': changed('--target-modules', 'q_proj,v_proj'),
@@ -31,7 +32,7 @@ export async function run(lab, flags) {
   const model = await modelFolder(lab, flags)
   const { train, heldOut, questions: counts } = await xquadRows(lab, flags)
   const results = await compareRecipes(lab, flags, { model, train, heldOut: heldOut.distractors, recipes })
-  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; seed ${flags.seed}; f32. With so few questions
+  return `${counts.train} questions to train on, ${counts.heldOut} held out; ${epochsOf(flags.epochs)}; seed ${flags.seed}; f32. With so few questions
 intervals are wide: the held-out loss tells recipes apart sooner than the answers do.
 
 ${results}`

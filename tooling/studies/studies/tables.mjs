@@ -1,6 +1,6 @@
 // Questions on tables of Wikipedia: the first phase of the paper's recipe.
-import { evalFlags, noTraining, raftRecipe, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
-import { figure, percent, table } from '../page.mjs'
+import { evalFlags, noTraining, trainFlags, trainingCells, trainingHead } from '../arms.mjs'
+import { epochsOf, figure, percent, table } from '../page.mjs'
 import { modelFolder, tableRows } from '../rows.mjs'
 
 export const title = 'Tables: WikiTableQuestions'
@@ -18,13 +18,13 @@ export async function run(lab, flags) {
     const { loss, scores } = await lab.evaluate(`tables-${name}`, evalFlags(flags, arm))
     return [figure(loss, 3), percent(scores.denotation), percent(scores.exactMatch), percent(scores.f1)]
   }
-  const trained = await lab.train('tables', trainFlags(flags, { model, dataset: train, recipe: raftRecipe }))
+  const trained = await lab.train('tables', trainFlags(flags, { model, dataset: train }))
   const rows = [
     ['the base', ...(await cells('base', '')), ...noTraining],
     ['tuned', ...(await cells('tuned', trained.adapter)), ...trainingCells(trained)],
   ]
   return `${counts.train} questions to train on, ${counts.heldOut} held out with their tables; those of more than ${flags.maxLength} tokens are left out;
-${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; \`--recipe raft\` at 2e-4; seed ${flags.seed}; f32.
+${epochsOf(flags.epochs)}; \`--recipe raft\`; seed ${flags.seed}.
 
 ${table(['', 'held-out loss', 'denotation', 'exact match', 'F1', ...trainingHead], rows)}`
 }

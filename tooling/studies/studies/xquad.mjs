@@ -1,6 +1,6 @@
 // Questions on Wikipedia paragraphs: what context and tuning bring.
-import { evalFlags, raftRecipe, trainFlags } from '../arms.mjs'
-import { megabytes, minutes, percent, table } from '../page.mjs'
+import { evalFlags, trainFlags } from '../arms.mjs'
+import { epochsOf, megabytes, minutes, percent, table } from '../page.mjs'
 import { modelFolder, xquadRows } from '../rows.mjs'
 
 export const title = 'Retrieved context and tuning: XQuAD'
@@ -20,10 +20,7 @@ export async function run(lab, flags) {
     distractors: 'with two distractors',
     missing: 'the right one missing',
   }
-  const tuned = await lab.train(
-    'f32',
-    trainFlags(flags, { model: folder, dataset: train, recipe: [...raftRecipe, '--dtype', 'f32'] }),
-  )
+  const tuned = await lab.train('raft', trainFlags(flags, { model: folder, dataset: train }))
   const rows = []
   for (const adapter of [undefined, tuned.adapter])
     for (const side of sides) {
@@ -43,8 +40,8 @@ export async function run(lab, flags) {
     megabytes(tuned.peakPssMb),
   ]
   const cost = took.filter(Boolean).join(', ')
-  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${flags.epochs} epoch${flags.epochs === 1 ? '' : 's'}; all
-linear layers, r 16, alpha 32, rate 2e-4, steps of one context tree; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
+  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${epochsOf(flags.epochs)}; 
+\`--recipe raft\`: all linear layers, r 16, alpha 32, rate ${tuned.learningRate}, steps of one context tree; trained in ${tuned.dtype}; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
 the refusal. \`refused\` is the share of unanswerable questions that are refused in those words, which a base that was never shown them
 can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${cost}.
 

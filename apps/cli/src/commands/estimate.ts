@@ -1,16 +1,19 @@
 // jora estimate: the memory that training takes on a GPU or on the CPU, before it starts and wherever it will run.
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import type { DTypeSetting } from '@jora/llama'
 import {
   type LoraConfig,
   estimateStep,
   plannedModel,
   plannedShape,
   stepFlops,
+  trainingDType,
   type PlannedModel,
   type StepEstimate,
 } from '@jora/lora'
 import { parseMesh } from '@jora/shard'
+import { openDevice } from '@jora/shard/open'
 import type { GpuProfile } from '@jora/tensor/webgpu'
 import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
@@ -100,6 +103,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
   const wanted = values.gradientCheckpointing
   const estimates: Estimate[] = []
   const mesh = parseMesh(values.mesh)
+  const dtype = isCpu && mesh.size === 1 ? await cpuDType(values, model, lora) : values.dtype
   try {
     for (const seq of values.seq) {
       const { batchSize: batch, gradientAccumulationSteps: accumulation, optimizer } = values
@@ -107,7 +111,7 @@ async function estimate(values: Values, { io, json }: CommandContext<typeof flag
       const flops = stepFlops(model.config, work.batch * work.accumulation, seq)
       const options = {
         profile,
-        dtype: values.dtype,
+        dtype,
         gradientCheckpointing: wanted,
         memoryBytes: values.deviceMemory ?? (isCpu ? processMemory() : undefined),
         mesh,
@@ -172,6 +176,17 @@ async function modelOf({ model, shape, quantize }: Values, io: Session): Promise
   if (shape !== undefined) return plannedShape(shapeConfig(shape), 'bf16')
   await using opened = await openBase(model!, io, quantize)
   return plannedModel(opened)
+}
+
+/** What a run on this machine's processor computes in. */
+async function cpuDType({ dtype }: Values, { config }: PlannedModel, lora: LoraConfig): Promise<DTypeSetting> {
+  if (dtype !== 'auto') return dtype
+  const device = await openDevice('cpu')
+  try {
+    return trainingDType(dtype, device, config, { lora })
+  } finally {
+    await device.close()
+  }
 }
 
 /** The GPU that training would take here; one as data centres have it where there is none. */

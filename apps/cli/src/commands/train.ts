@@ -13,6 +13,7 @@ import {
   streamDataset,
   templateOfRun,
   trainLora,
+  trainingDType,
   type DoneEvent,
   type TrainEvent,
 } from '@jora/lora'
@@ -79,9 +80,10 @@ async function train(
 
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
+  const dtype = trainingDType(values.dtype, device, model.config, config.train)
   const recomputed =
     values.gradientCheckpointing === 'auto'
-      ? await recomputedLayers(model, device, dataset, { ...values, lora: config.train.lora })
+      ? await recomputedLayers(model, device, dataset, { ...values, dtype, lora: config.train.lora })
       : 0
   const { layers } = model.config
   if (recomputed === layers) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
@@ -95,6 +97,7 @@ async function train(
     const rank = rankNote(model.config, config.train.lora)
     if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
     for (const line of await runNotes(dataset, stretched.config, values)) display.log(style.yellow(line))
+    if (dtype !== values.dtype) display.log(style.dim('products are in 8 bits; --dtype f32 computes exactly'))
     if (recomputed > 0) {
       const which = recomputed === layers ? 'layers' : `${recomputed} of ${layers} layers`
       display.log(style.dim(`${which} are checkpointed, to save memory; --gradient-checkpointing off keeps all`))

@@ -19,7 +19,7 @@ const largeModel = 2 ** 24
  */
 export function answeringDType(
   setting: DTypeSetting | undefined,
-  device: Device,
+  device: Pick<Device, 'kind'>,
   shapes: Iterable<readonly number[]>,
 ): DTypeSetting {
   if ((setting ?? 'auto') !== 'auto' || device.kind !== 'cpu') return setting ?? 'auto'

@@ -29,7 +29,8 @@ import { StepLoop, type Workload } from './workload'
 
 /** What a training step takes on one device, in bytes. */
 export interface StepPlan {
-  readonly dtype: 'f32' | 'f16'
+  /** What it computes in; of `int8`, products alone are rounded. */
+  readonly dtype: 'f32' | 'f16' | 'int8'
   readonly weightBytes: number
   /** Adapter and what the optimiser keeps beside it. */
   readonly stateBytes: number
@@ -149,7 +150,7 @@ export async function planStep(
   const { peakBytes } = await planning.memory()
   disposeTree([loop.state, decoder.weights])
   return {
-    dtype,
+    dtype: options.dtype === 'int8' ? options.dtype : dtype,
     weightBytes,
     stateBytes,
     activationBytes: peakBytes - weightBytes - stateBytes,

@@ -49,6 +49,7 @@ import type { TrainSummary } from './train-summary'
 import { iterableRun, RunLeft, type TrainRun } from './iterable-run'
 import { countSteps } from './batches/run-plan'
 import { runTraining } from './trainer'
+import { trainingDType } from './training-dtype'
 
 /** How {@link trainLora} runs, beside the settings that decide what is trained. */
 export interface TrainOptions {
@@ -177,7 +178,8 @@ async function train(
     checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
   const taken = await takenFor(opened, lora, checkpoint ?? settings.initAdapter)
   const from = taken && fittedSource(opened.weights, taken, lora)
-  const model = withoutTrained(await opened.decoder(device, settings.dtype, 'trained', from), lora)
+  const dtype = trainingDType(settings.dtype, device, opened.config, config.train)
+  const model = withoutTrained(await opened.decoder(device, dtype, 'trained', from), lora)
   const record = {
     version: joraVersion,
     node: process.version,
@@ -185,7 +187,7 @@ async function train(
     device: device.name,
     deviceKind: device.kind,
     mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
-    computes: computesIn(settings.dtype, model, device),
+    computes: computesIn(dtype, model, device),
     settings,
     ...(checkpointLayers !== undefined && { checkpointLayers }),
     model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },

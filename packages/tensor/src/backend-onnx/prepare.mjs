@@ -56,11 +56,14 @@ function nibbles(codes, group) {
   return out
 }
 
-/** @param {Uint8Array} codes @param {number} by */
-function moved(codes, by) {
-  const out = new Int8Array(codes.length)
-  for (let i = 0; i < out.length; i++) out[i] = (codes[i] ?? 0) + by
-  return out
+/** Bytes 128 lower or higher, which is their first bit turned. @param {Uint8Array | Int8Array} codes */
+function moved(codes) {
+  const out = new Uint8Array(codes.length)
+  out.set(codes)
+  const words = new Uint32Array(out.buffer, 0, out.length >> 2)
+  for (let i = 0; i < words.length; i++) words[i] = Number(words[i]) ^ 0x80808080
+  for (let i = words.length * 4; i < out.length; i++) out[i] = Number(out[i]) ^ 0x80
+  return out.buffer
 }
 
 /** Rows of a matrix by their largest element: codes, or the scale of each. @param {Float32Array} values @param {number} rows @param {boolean} asScales */
@@ -105,11 +108,7 @@ const areRows = ({ rows, bits, codebook }, [, scales, mins]) =>
 export const isSigned = (recipe, parts) => recipe.kind === 'rows' && recipe.part === 'codes' && areRows(recipe, parts)
 
 /** The codes that signed ones were made of. @param {Int8Array} codes */
-export function unsigned(codes) {
-  const out = new Uint8Array(codes.length)
-  for (let i = 0; i < out.length; i++) out[i] = (codes[i] ?? 0) + 128
-  return out
-}
+export const unsigned = (codes) => new Uint8Array(moved(codes))
 
 /** @type {{ [K in import('./prepared').Recipe['kind']]: (recipe: Extract<import('./prepared').Recipe, { kind: K }>, parts: any[]) => ArrayBufferView }} */
 const makers = {
@@ -141,7 +140,7 @@ const makers = {
     if (isReady && part === 'scales') return asFloats(scales)
     const floats = () =>
       /** @type {Float32Array} */ (makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts))
-    const made = isReady ? moved(codes, -128) : rounded(floats(), rows, part === 'scales')
+    const made = isReady ? new Int8Array(moved(codes)) : rounded(floats(), rows, part === 'scales')
     return part === 'turned' ? turned(/** @type {Int8Array} */ (made), rows) : made
   },
   floats({ bits, codebook }, [codes, scaleParts, minParts]) {

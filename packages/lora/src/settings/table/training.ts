@@ -196,10 +196,10 @@ export const trainingSettings = {
   dtype: {
     type: choice<DTypeSetting>({ auto: 'As fits', f32: '32 bits (f32)', f16: '16 bits (f16)', int8: '8 bits (int8)' }),
     fallback: 'auto',
-    help: 'the number format that the model computes in; auto is f16 on a GPU that has it, for 16-bit weights; int8 computes products in 8 bits on a CPU',
+    help: 'the number format that the model computes in; auto is f16 on a GPU that has it, for 16-bit weights, and on a CPU int8, products in 8 bits, for LoRA on a large model; else f32',
     label: 'Numbers',
     about:
-      'The number format of the computation. 16 bits need half the memory; the adapter itself is always trained in 32.',
+      'The number format of the computation. 16 bits need half the memory, 8 bits are fastest on a processor; the adapter itself is always trained in 32.',
     group: 'device',
   },
   optimizer: {

@@ -36,12 +36,10 @@ function largestOf(values: Float32Array, from: number, to: number): number {
   return largest
 }
 
-/** Rounds half to even, as torch does. */
-function roundEven(x: number): number {
-  const low = Math.floor(x)
-  const rest = x - low
-  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1
-}
+/** Doubles from here on are whole numbers, also after a small negative one is added. */
+const whole = 1.5 * 2 ** 52
+/** Rounds half to even, as torch does and sums do; `x` is small. */
+const roundEven = (x: number): number => x + whole - whole
 
 function int8Rows(values: Float32Array, columns: number): Codes {
   const codes = new Uint8Array(values.length)
