@@ -127,13 +127,7 @@ export type { BestEvaluation, Watched } from './train/watch/watching'
 export { defaultTrainConfig, type TrainConfig } from './settings/train-config'
 export { countSteps } from './train/batches/run-plan'
 export { runTraining, type Progress, type TrainInputs, type TrainResult } from './train/trainer'
-export {
-  initState,
-  TrainingStep,
-  type SlotName,
-  type StepConfig,
-  type StepResult,
-  type TrainState,
-} from './train/training-step'
+export { initState, TrainingStep, type StepConfig, type StepResult } from './train/training-step'
+export type { SlotName, TrainState } from './train/train-state'
 export { preferences } from './train/objectives/preferences'
 export type { ObjectiveName, Pairs, Preference, PreferenceBatch, PreferenceName } from './train/objectives/objective'

@@ -19,7 +19,7 @@ export { codebooks, valuesOf, type Codebook, type Layout, type QuantisedWeight, 
 export { rmsNorm } from './nn/norm'
 export { rope } from './nn/rope'
 export { adamw, initAdamW, stepNumbers, type AdamWConfig, type AdamWState } from './optim/adamw'
-export { clipByGlobalNorm, globalNorm } from './optim/clip'
+export { clipByGlobalNorm, clipFactor, globalNorm } from './optim/clip'
 export { numberAt, type RateOf } from './optim/rates'
 export { averagingShares, movingAverage } from './optim/average'
 export type { Optimizer, OptimizerConfig, Slots, StepPlace } from './optim/optimizer'

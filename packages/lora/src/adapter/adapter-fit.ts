@@ -3,7 +3,8 @@ import type { DecoderConfig } from '@jora/llama'
 import { ConfigError } from '../settings/config-error'
 import { isTarget, linearModules, type AdaptedModule, type TargetSettings } from './target-modules'
 
-const layerOf = (module: string): number | undefined => {
+/** The number of a module's layer; undefined for what is in none. */
+export const layerOf = (module: string): number | undefined => {
   const [, number] = /(?:^|\.)layers\.(\d+)\./.exec(module) ?? []
   return number === undefined ? undefined : Number(number)
 }

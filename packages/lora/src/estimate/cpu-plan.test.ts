@@ -46,11 +46,11 @@ describe('a plan on the CPU', () => {
     const [floats, codes] = [await planned('f32'), await planned('int8')]
     const linear = layers * (2 * 256 ** 2 + 2 * 256 * 128 + 3 * 256 * 768)
     expect((floats.weightBytes - codes.weightBytes) / linear).toBeCloseTo(3, 1)
-    // Once more each, and about as much again for a layer's own nodes, which 4 tokens hardly fill.
+    // Once more each, and some for a layer's own nodes, which 4 tokens hardly fill; its update has the model of the others.
     const deeper = await planned('int8', 2 * layers)
     const more = (deeper.activationBytes - codes.activationBytes) / linear
-    expect(more).toBeGreaterThan(1.5)
-    expect(more).toBeLessThan(2.4)
+    expect(more).toBeGreaterThan(1.2)
+    expect(more).toBeLessThan(2)
     const kept = async (dtype: 'f32' | 'int8') => {
       const [all, some] = await Promise.all(
         [0, 2].map((checkpointing) => planStep(model, work(1024), { ...where, dtype, checkpointing })),

@@ -24,7 +24,8 @@ import { agree, checkDataParallel, dataGroups, isJob, placeAdapter } from './on-
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
 import { apartOf } from '../adapter/apart'
-import { initState, TrainingStep, type TrainState } from './training-step'
+import type { TrainState } from './train-state'
+import { initState, TrainingStep } from './training-step'
 import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
 /** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */
@@ -249,9 +250,14 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         // The samples of the next step are read while this one is computed.
         reading = readStep(steps[index + 1])
         const learningRate = learningRateAt(progress.step, schedule)
-        const result = stepper.run(state, batches, { step, learningRate, share: shareAt(step), seed: config.seed })
+        const place = { step, learningRate, share: shareAt(step), seed: config.seed }
+        const result = stepper.run(state, batches, place)
         state = result.state
-        const [loss, gradNorm] = [await result.loss.item(), await result.gradNorm.item()]
+        const figures = Promise.all([result.loss.item(), result.gradNorm.item()])
+        // So is its program compiled, where its shape is new.
+        const next = await reading.catch(() => []) // told when its turn comes
+        if (step < totalSteps) stepper.prepare(state, next, place)
+        const [loss, gradNorm] = await figures
         result.loss.dispose()
         result.gradNorm.dispose()
         if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {

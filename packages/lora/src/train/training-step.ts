@@ -1,7 +1,7 @@
 // The compiled training step: loss and gradients of the adapter, accumulation, clipping and AdamW.
 import {
   add,
-  clipByGlobalNorm,
+  clipFactor,
   defaultDevice,
   disposeTree,
   firstNonFinite,
@@ -28,7 +28,6 @@ import {
   type Slots,
   type StepPlace,
   type Tensor,
-  type Tree,
 } from '@jora/tensor'
 import { tokenLosses, type Decoder } from '@jora/llama'
 import type { Batch } from '@jora/data'
@@ -36,27 +35,13 @@ import { devicePut } from '@jora/shard'
 import { joinTrained, splitTrained, type Adapter, type FrozenParts } from '../adapter/adapter'
 import { withAdapter } from '../adapter/apply'
 import { lossInputs, uploadBatch, type DeviceBatch } from './device-batch'
+import { eachLayer } from './each-layer'
 import type { LoraConfig } from '../settings/lora-config'
 import { neftune } from './neftune'
 import { preferenceBatch, uploadAnswers, type AnswerBatch } from './objectives/answers'
 import type { Preference } from './objectives/objective'
 import { batchSharding } from './on-mesh'
-
-/** What is kept of a run beside its adapter. */
-export const slotNames = ['m', 'v', 'z', 'ema', 'raw', 'packed'] as const
-/**
- * - `m`, `v`, `z`: of the optimiser; AdamW's are its moments m and v;
- * - `ema`: the moving average;
- * - `raw`, in checkpoints alone: what is trained, where the adapter that is kept is another;
- * - `packed`: of an optimiser that keeps its numbers in 8 bits, as `adamw8bit` of `@jora/tensor` has them. The others are shaped
- *   as what of the adapter is trained.
- */
-export type SlotName = (typeof slotNames)[number]
-
-/** The adapter, and what is kept beside it. */
-export type TrainState = { readonly adapter: Adapter } & {
-  readonly [S in SlotName]?: S extends 'packed' ? Tree : Adapter
-}
+import { mapState, type TrainState } from './train-state'
 
 /** What is the same for all steps of a run. */
 export interface StepConfig {
@@ -102,6 +87,13 @@ type TrainingBatch = DeviceBatch &
     /** A dropout key for each row, u32 `[batch, 2]`. */
     readonly keys: Tensor
   }
+/** Where in its run a step is, with the run's seed. */
+type RunPlace = StepPlace & { readonly seed: number }
+
+/** What programs are compiled for, of a batch. */
+const shapeOf = ({ batchSize, seqLen, labels, packed }: Batch): string =>
+  [batchSize, seqLen, labels.length, packed?.window].join(' ')
+
 type Sums = { readonly loss: Tensor; readonly grads: Adapter }
 
 /** Below the largest f32, above every loss and norm that training goes on from. */
@@ -135,6 +127,8 @@ export class TrainingStep {
   readonly #zero
   readonly #gradients
   #evaluated: Jitted<[Adapter, Slots], Adapter> | undefined
+  /** Shapes of batches that have their program. */
+  readonly #shapes = new Set<string>()
 
   constructor(decoder: Decoder, config: StepConfig, device: Device = defaultDevice()) {
     this.#device = device
@@ -157,23 +151,23 @@ export class TrainingStep {
       numbers: Tensor,
       inverse: Tensor,
     ): StepResult & { state: TrainState } => {
-      const { adapter, ema, ...slots } = state
-      const mean = treeMap((g) => mul(g, inverse), grads)
-      const clipped = clipByGlobalNorm(mean, config.maxGradNorm)
       const meanLoss = mul(loss, inverse)
-      const next = optimizer.update(adapter, clipped.grads, slots, numbers, config.adamw)
-      const after: TrainState = {
-        adapter: next.params,
-        ...(next.slots as Omit<TrainState, 'adapter'>),
-        ...(ema && { ema: movingAverage(ema, next.params, numberAt(numbers, numbers.size - 1)) }),
-      }
+      const gradNorm = mul(globalNorm(grads), inverse)
+      const factor = config.maxGradNorm === 0 ? inverse : mul(inverse, clipFactor(gradNorm, config.maxGradNorm))
       // Neither NaN nor ∞ is below: such a step leaves everything as it was.
-      const finite = logicalAnd(lt(clipped.norm, largest), lt(meanLoss, largest))
-      const kept = Object.entries(after).map(([name, tree]) => [
-        name,
-        treeMap((value, old) => where(finite, value, old), tree, state[name as SlotName]!),
-      ])
-      return { state: Object.fromEntries(kept) as TrainState, loss: meanLoss, gradNorm: clipped.norm }
+      const finite = logicalAnd(lt(gradNorm, largest), lt(meanLoss, largest))
+      const updated = (before: TrainState, sums: Adapter): TrainState => {
+        const { adapter, ema, ...slots } = before
+        const mean = treeMap((g) => mul(g, factor), sums)
+        const next = optimizer.update(adapter, mean, slots, numbers, config.adamw)
+        const after: TrainState = {
+          adapter: next.params,
+          ...(next.slots as Omit<TrainState, 'adapter'>),
+          ...(ema && { ema: movingAverage(ema, next.params, numberAt(numbers, numbers.size - 1)) }),
+        }
+        return mapState(after, (tree, name) => treeMap((value, old) => where(finite, value, old), tree, before[name]!))
+      }
+      return { state: eachLayer(state, grads, updated), loss: meanLoss, gradNorm }
     }
     const gradients = (adapter: Adapter, frozen: FrozenParts, batch: TrainingBatch): Sums => {
       const [loss, grads] = valueAndGrad((a: Adapter) => lossSum(a, frozen, batch))(adapter)
@@ -211,7 +205,10 @@ export class TrainingStep {
    * The step's micro-batches, each uploaded when it is asked for. A row's dropout key is made of its number among the
    * step's rows: how these are cut into batches, and what pads a batch, leaves the masks as they are.
    */
-  *#uploads(batches: readonly Batch[], seed: number, step: number): Generator<TrainingBatch, undefined> {
+  *#uploads(
+    batches: readonly Batch[],
+    { seed, step }: Pick<RunPlace, 'seed' | 'step'>,
+  ): Generator<TrainingBatch, undefined> {
     let first = 0
     for (const batch of batches) {
       const words = Array.from({ length: batch.batchSize }, (_, row) => keyWords(seed, step, first + row))
@@ -232,30 +229,58 @@ export class TrainingStep {
    * One optimiser step over `batches` (its micro-steps). Consumes `state`. Returns at once; reading the loss waits for
    * the step. Where loss or gradient are not finite, the new state equals the old one.
    */
-  run(
-    state: TrainState,
-    batches: readonly Batch[],
-    { seed, ...place }: StepPlace & { readonly seed: number },
-  ): StepResult {
-    const { optimizer = 'adamw', adamw, emaDecay } = this.#config
-    // What the loss is a mean of: labelled tokens, or preferences.
-    const targets = batches.reduce((n, b) => n + (this.#config.preference ? b.samples.length : b.targetTokens), 0)
-    const average = emaDecay === undefined ? [] : [place.step === 1 ? 0 : emaDecay]
-    const values = Float32Array.from([...optimizers[optimizer].numbers(place, adamw), ...average])
-    const numbers = this.#upload(values, [values.length])
-    const inverse = this.#upload(Float32Array.of(1 / targets), [])
-    const uploads = this.#uploads(batches, seed, place.step)
-    const { trained, frozen } = splitTrained(state.adapter)
-    const changing: TrainState = { ...state, adapter: trained }
+  run(state: TrainState, batches: readonly Batch[], place: RunPlace): StepResult {
+    for (const batch of batches) this.#shapes.add(shapeOf(batch))
+    const { changing, frozen, numbers, inverse } = this.#arguments(state, batches, place)
+    const uploads = this.#uploads(batches, place)
     const whole = ({ state: next, ...rest }: StepResult): StepResult => ({
       ...rest,
       state: { ...next, adapter: joinTrained(next.adapter, frozen) },
     })
-    if (batches.length === 1 && !this.#config.sumsBatches)
-      return whole(this.#single(changing, uploads.next().value!, numbers, inverse, frozen))
-    let sums: Sums = this.#zero(trained)
-    for (const batch of uploads) sums = this.#accumulate(sums, trained, batch, frozen)
+    if (this.#takesOne(batches)) return whole(this.#single(changing, uploads.next().value!, numbers, inverse, frozen))
+    let sums: Sums = this.#zero(changing.adapter)
+    for (const batch of uploads) sums = this.#accumulate(sums, changing.adapter, batch, frozen)
     return whole(this.#apply(changing, sums, numbers, inverse))
+  }
+
+  /** Whether such a step is one program. */
+  #takesOne(batches: readonly Batch[]): boolean {
+    return batches.length === 1 && !this.#config.sumsBatches
+  }
+
+  /** What a step's programs take beside its batches. */
+  #arguments(state: TrainState, batches: readonly Batch[], { seed: _seed, ...place }: RunPlace) {
+    const { optimizer = 'adamw', adamw, emaDecay, preference } = this.#config
+    // What the loss is a mean of: labelled tokens, or preferences.
+    const targets = batches.reduce((n, b) => n + (preference ? b.samples.length : b.targetTokens), 0)
+    const average = emaDecay === undefined ? [] : [place.step === 1 ? 0 : emaDecay]
+    const values = Float32Array.from([...optimizers[optimizer].numbers(place, adamw), ...average])
+    const { trained, frozen } = splitTrained(state.adapter)
+    const changing: TrainState = { ...state, adapter: trained }
+    const [numbers, inverse] = [this.#upload(values, [values.length]), this.#upload(Float32Array.of(1 / targets), [])]
+    return { changing, frozen, numbers, inverse }
+  }
+
+  /**
+   * Compiles for the shapes of these batches, where that was not done: while the device computes an earlier step, say, whose
+   * place will do.
+   */
+  prepare(state: TrainState, batches: readonly Batch[], place: RunPlace): void {
+    const fresh = new Map(batches.map((batch) => [shapeOf(batch), batch]))
+    for (const shape of fresh.keys()) if (this.#shapes.has(shape)) fresh.delete(shape)
+    if (fresh.size === 0) return
+    for (const shape of fresh.keys()) this.#shapes.add(shape)
+    const { changing, frozen, numbers, inverse } = this.#arguments(state, batches, place)
+    const sums = this.#takesOne(batches) ? undefined : this.#zero(changing.adapter)
+    for (const batch of this.#uploads([...fresh.values()], place)) {
+      const ready = sums
+        ? this.#accumulate.compile(sums, changing.adapter, batch, frozen)
+        : this.#single.compile(changing, batch, numbers, inverse, frozen)
+      ready.catch(() => {}) // told by the step that runs it
+      disposeTree(batch)
+    }
+    disposeTree([numbers, inverse])
+    if (sums) disposeTree(sums)
   }
 
   /**
@@ -279,7 +304,7 @@ export class TrainingStep {
     { step, seed }: { step: number; seed: number },
   ): Promise<NonFinite | undefined> {
     const { trained, frozen } = splitTrained(adapter)
-    for (const inputs of this.#uploads(batches, seed, step)) {
+    for (const inputs of this.#uploads(batches, { seed, step })) {
       const losses = (a: Adapter, f: FrozenParts, b: TrainingBatch) => {
         const sums = this.#gradients(a, f, b)
         return { ...sums, norm: globalNorm(sums.grads) }

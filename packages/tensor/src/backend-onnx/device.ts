@@ -282,7 +282,14 @@ class CpuDevice implements Device {
 
   /** A program in parts, as one for the worker. */
   #inParts({ parts, sharedBytes }: PartedProgram): Compiled {
-    const compiled = parts.map(({ graph, weights }) => this.#compile(graph, { weights }))
+    const compiled: Compiled[] = []
+    // Sessions are made while other parts are lowered: the one that takes longest comes first.
+    const nodesOf = (i: number) => parts[i]!.graph.nodes.length
+    for (const i of [...parts.keys()].sort((x, y) => nodesOf(y) - nodesOf(x))) {
+      const { graph, weights } = parts[i]!
+      compiled[i] = this.#compile(graph, { weights })
+      this.#flush()
+    }
     for (const { ready } of compiled) ready.catch(() => {}) // told by the whole program
     const program = this.#ids++
     const files = new HeldFiles()

@@ -12,10 +12,13 @@ export const globalNorm = (grads: Tree): Tensor =>
       .reduce((a, b) => add(a, b)),
   )
 
+/** What gradients of this norm are multiplied by so that it is at most `maxNorm`, f32 scalar. As torch's clip_grad_norm_. */
+export const clipFactor = (norm: Tensor, maxNorm: number): Tensor => div(maxNorm, maximum(add(norm, 1e-6), maxNorm))
+
 /** Scales `grads` so that their global norm is at most `maxNorm`; returns the norm before. As torch's clip_grad_norm_. */
 export function clipByGlobalNorm<T extends Tree>(grads: T, maxNorm: number): { grads: T; norm: Tensor } {
   const norm = globalNorm(grads)
   if (maxNorm === 0) return { grads, norm }
-  const factor = div(maxNorm, maximum(add(norm, 1e-6), maxNorm))
+  const factor = clipFactor(norm, maxNorm)
   return { grads: treeMap((g) => mul(g, factor), grads), norm }
 }
