@@ -26,7 +26,6 @@ export { adapterStateBytes, estimateStep, type EstimateOptions, type StepEstimat
 export { attentionFlops, flopsFormula, flopsLegend, multipliedWeights, stepFlops } from './estimate/flops'
 export {
   assumedMemoryBytes,
-  layersToRecompute,
   needsCheckpointing,
   plannedModel,
   plannedShape,
@@ -34,6 +33,7 @@ export {
   type PlannedOn,
   type StepPlan,
 } from './estimate/plan'
+export { processMemory, recomputedLayers } from './estimate/recomputed-layers'
 export { StepLoop, type Workload } from './estimate/workload'
 export { trainingDType, type TrainedKind } from './train/training-dtype'
 export { openAnswerers, type AskedModel, type OpenAnswerers, type OpenAnswerersOptions } from './answer/open'

@@ -7,6 +7,7 @@ import {
   estimateStep,
   plannedModel,
   plannedShape,
+  processMemory,
   stepFlops,
   trainingDType,
   type PlannedModel,
@@ -19,7 +20,6 @@ import { UsageError } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { choice, grouped, integers, text, withDefault, type ValuesOf } from '../flags/flag'
 import type { Session } from '../io'
-import { processMemory } from '../measure/recomputed-layers'
 import { parameterCount, parameters, shapeConfig, shapeNames } from '../measure/shapes'
 import { weightFlags } from '../open-device'
 import { openBase } from '../open-base'

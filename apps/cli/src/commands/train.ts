@@ -9,6 +9,7 @@ import {
   JoraConfig,
   listCheckpoints,
   rankNote,
+  recomputedLayers,
   stepsOfRun,
   streamDataset,
   templateOfRun,
@@ -24,7 +25,6 @@ import { checkDataset, checkFile, whilePreparing } from '../dataset-file'
 import { Interrupted } from '../errors'
 import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
-import { recomputedLayers } from '../measure/recomputed-layers'
 import type { Session } from '../io'
 import { explainTo } from '../explain'
 import { deviceTitle, leave, openDeviceFor, speaking } from '../open-device'
@@ -81,12 +81,7 @@ async function train(
   const style = styleFor(io.stderr, io.env)
   const display = new TrainDisplay(io)
   const dtype = trainingDType(values.dtype, device, model.config, config.train)
-  const recomputed =
-    values.gradientCheckpointing === 'auto'
-      ? await recomputedLayers(model, device, dataset, { ...values, dtype, lora: config.train.lora })
-      : 0
-  const { layers } = model.config
-  if (recomputed === layers) config = new JoraConfig({ ...config.settings, gradientCheckpointing: true })
+  const recomputed = await recomputedLayers(model, device, dataset, config)
   const { signal, release } = interruptible(io, () => {
     display.log(style.yellow('stopping after this step (once more to stop at once, without a checkpoint)'))
   })
@@ -98,7 +93,8 @@ async function train(
     if (rank !== undefined) display.log(style.yellow(`note: ${rank}`))
     for (const line of await runNotes(dataset, stretched.config, values)) display.log(style.yellow(line))
     if (dtype !== values.dtype) display.log(style.dim('products are in 8 bits; --dtype f32 computes exactly'))
-    if (recomputed > 0) {
+    if (recomputed) {
+      const { layers } = model.config
       const which = recomputed === layers ? 'layers' : `${recomputed} of ${layers} layers`
       display.log(style.dim(`${which} are checkpointed, to save memory; --gradient-checkpointing off keeps all`))
     }
@@ -114,7 +110,7 @@ async function train(
       signal,
       device,
       model,
-      ...(recomputed > 0 && { checkpointLayers: recomputed }),
+      checkpointLayers: recomputed,
       onEvent,
       onNote: (text) => display.log(style.yellow(`note: ${text}`)),
     })

@@ -54,6 +54,16 @@ describe('a directory that holds a run', () => {
     expect(course(await metrics())).toEqual(course(await metrics(join(root, 'whole'))))
   })
 
+  test.each([
+    ['a step that fits', {}, undefined],
+    ['a step that does not', { deviceMemory: '1MB' }, 2],
+    ['one that does not, where all is to be kept', { deviceMemory: '1MB', gradientCheckpointing: 'off' }, undefined],
+  ] as const)('recomputes layers as the memory asks: %s', async (_, settings, layers) => {
+    await train(configOf({ maxSteps: 1, ...settings }))
+    const { checkpointLayers } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as Record<string, unknown>
+    expect(checkpointLayers).toBe(layers)
+  })
+
   test('is resumed after a signal, and again once it is done', async () => {
     const controller = new AbortController()
     const onEvent = (event: TrainEvent) => {

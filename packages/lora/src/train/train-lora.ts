@@ -30,6 +30,7 @@ import type { JoraDataset } from '../datasets/options'
 import type { SampleList } from './samples'
 import type { TrainEvent } from '../runs/events'
 import { fingerprint, hashSamples } from '../runs/hashes'
+import { recomputedLayers } from '../estimate/recomputed-layers'
 import { courseOf } from '../settings/derive'
 import type { JoraConfig } from '../settings/jora-config'
 import { stretchedModel } from '../settings/rope-scaling'
@@ -64,7 +65,7 @@ export interface TrainOptions {
   readonly device?: Device | undefined
   /** The config's model, where it is open already; it stays open. */
   readonly model?: OpenModel | undefined
-  /** Layers, from the first on, whose activations are recomputed in the backward pass, whatever the settings say. */
+  /** Layers, from the first on, that are recomputed in the backward pass. Absent: as the settings say, `auto` as `recomputedLayers` finds. */
   readonly checkpointLayers?: number | undefined
   /**
    * Called with each event once it is in metrics.jsonl. The run waits for the promise it returns, and fails with what
@@ -145,7 +146,7 @@ async function train(
   config: JoraConfig,
   dataset: JoraDataset<SampleList>,
   outputDir: string,
-  { resume, signal, device: given, model: open, checkpointLayers, onEvent, onNote }: TrainOptions,
+  { resume, signal, device: given, model: open, checkpointLayers: wanted, onEvent, onNote }: TrainOptions,
 ): Promise<TrainSummary> {
   const { settings, watch } = config
   checkRun(config, dataset, given ? dataGroups(given) : parseMesh(settings.mesh).along('data'))
@@ -178,6 +179,7 @@ async function train(
     checkpoint === undefined ? undefined : await loadCheckpoint(checkpoint, opened.config, lora, print, device, course)
   const taken = await takenFor(opened, lora, checkpoint ?? settings.initAdapter)
   const from = taken && fittedSource(opened.weights, taken, lora)
+  const checkpointLayers = wanted ?? (await recomputedLayers(opened, device, dataset, config))
   const dtype = trainingDType(settings.dtype, device, opened.config, config.train)
   const model = withoutTrained(await opened.decoder(device, dtype, 'trained', from), lora)
   const record = {
@@ -189,7 +191,7 @@ async function train(
     mesh: device instanceof MeshDevice ? device.mesh.toString() : null,
     computes: computesIn(dtype, model, device),
     settings,
-    ...(checkpointLayers !== undefined && { checkpointLayers }),
+    ...(checkpointLayers && { checkpointLayers }),
     model: { folder: path, id: id ?? null, revision: revision ?? null, hash: modelHash },
     ...(stretch && { ropeScaling: stretch }),
     dataset: {
