@@ -69,7 +69,6 @@ export async function xquadRows(lab, { data, model, questions: most, seed }, { r
   const [training, test] = [rows.filter((row) => row.split === 'train'), rows.filter((row) => row.split === 'test')]
   const write = (/** @type {string} */ name, /** @type {unknown[]} */ some) =>
     lab.rows(`xquad-${name}`, inputs, (path) => writeLines(path, some))
-  const count = (/** @type {any[]} */ some) => some.reduce((sum, row) => sum + row.questions.length, 0)
   /** @type {(row: any, keep: (id: string) => boolean) => any[]} */
   const documentsOf = (row, keep) => row.context.filter((/** @type {any} */ { id }) => keep(id))
   return {
@@ -104,9 +103,25 @@ export async function xquadRows(lab, { data, model, questions: most, seed }, { r
         })),
       ),
     },
-    questions: { train: count(training), heldOut: count(test) },
+    questions: { train: countOf(training), heldOut: countOf(test) },
   }
 }
+
+/**
+ * The first of so many parts of a file's rows, by its questions; all of them where it is one.
+ * @param {Lab} lab @param {string} file @param {number} parts
+ * @returns {Promise<{ path: string, questions: number }>}
+ */
+export async function partOf(lab, file, parts) {
+  const all = readLines(file)
+  if (parts === 1) return { path: file, questions: countOf(all) }
+  const rows = firstQuestions(all, Math.round(countOf(all) / parts))
+  const path = await lab.rows(`part-of-${parts}`, [file, parts], (to) => writeLines(to, rows))
+  return { path, questions: countOf(rows) }
+}
+
+/** Questions of rows. @param {readonly any[]} rows @returns {number} */
+const countOf = (rows) => rows.reduce((sum, row) => sum + row.questions.length, 0)
 
 /** Ids of the documents that answer the questions of a row. @param {any} row @returns {Set<string>} */
 const goldenOf = (row) => new Set(row.questions.flatMap((/** @type {any} */ { golden }) => golden))
@@ -124,11 +139,10 @@ export async function tableRows(lab, { data, questions: most, seed }) {
   const rows = firstQuestions(shuffle(readLines(all), seed), most)
   const cut = Math.round(0.8 * rows.length)
   const [training, test] = [rows.slice(0, cut), rows.slice(cut)]
-  const count = (/** @type {any[]} */ some) => some.reduce((sum, row) => sum + row.questions.length, 0)
   return {
     train: await lab.rows('tables-train', inputs, (path) => writeLines(path, training)),
     heldOut: await lab.rows('tables-heldout', inputs, (path) => writeLines(path, test)),
-    questions: { train: count(training), heldOut: count(test) },
+    questions: { train: countOf(training), heldOut: countOf(test) },
   }
 }
 
@@ -152,7 +166,7 @@ export async function storyRows(lab, { data, questions: most, seed }, facts) {
     )
     const rows = firstQuestions(shuffle(readLines(all), seed), size)
     const path = await lab.rows(name, { most, seed }, (file) => writeLines(file, rows))
-    return { path, count: rows.reduce((sum, row) => sum + row.questions.length, 0) }
+    return { path, count: countOf(rows) }
   }
   const [train, heldOut] = [await read('train', most), await read('test', Math.round(most / 4))]
   return { train: train.path, heldOut: heldOut.path, questions: { train: train.count, heldOut: heldOut.count } }

@@ -39,7 +39,7 @@ export type QuantizeSetting = 'none' | 'int8' | 'nf4'
 export const deviceTitle = (device: Device): string => (device.kind === 'cpu' ? device.name : `${device.name}, WebGPU`)
 
 /** The GPU that a device is, or the first of a mesh of them. */
-export const gpuOf = (device: Device): WebGpuDevice =>
+const gpuOf = (device: Device): WebGpuDevice =>
   (device instanceof MeshDevice ? device.devices[0] : device) as WebGpuDevice
 
 /** Whether this process speaks for its job: alone, or the first of several. */

@@ -1,4 +1,5 @@
 // The table of studies: what each asks, its size when none is given, and what makes its page.
+import * as amounts from './amounts.mjs'
 import * as drafts from './drafts.mjs'
 import * as forgetting from './forgetting.mjs'
 import * as forms from './forms.mjs'
@@ -34,4 +35,4 @@ import * as xquad from './xquad.mjs'
  */
 
 /** @type {Readonly<Record<string, Study>>} */
-export const studies = { xquad, forms, trees, drafts, recipes, rates, forgetting, tables, hops, irc, peers }
+export const studies = { xquad, forms, trees, drafts, recipes, rates, amounts, forgetting, tables, hops, irc, peers }

@@ -18,7 +18,6 @@ const recipes = {
   ...both,
   'r 16, rate 2e-4, products in 8 bits': [...firstRecipe, '--dtype', 'int8'],
   'r 16, rate 5e-4': [...firstRecipe, '--learning-rate', '5e-4'],
-  'r 16, rate 5e-4, products in 8 bits': [...firstRecipe, '--learning-rate', '5e-4', '--dtype', 'int8'],
 }
 
 /** @type {import('./index.mjs').Study['run']} */

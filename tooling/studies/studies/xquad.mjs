@@ -40,9 +40,9 @@ export async function run(lab, flags) {
     megabytes(tuned.peakPssMb),
   ]
   const cost = took.filter(Boolean).join(', ')
-  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${epochsOf(flags.epochs)}; 
-\`--recipe raft\`: all linear layers, r 16, alpha 32, rate ${tuned.learningRate}, steps of one context tree; trained in ${tuned.dtype}; seed ${flags.seed}. A fifth of the training questions goes without its paragraph and learns
-the refusal. \`refused\` is the share of unanswerable questions that are refused in those words, which a base that was never shown them
+  return `${counts.train} questions to train on, ${counts.heldOut} held out with their paragraphs; ${epochsOf(flags.epochs)};
+\`--recipe raft\`: all linear layers, r 16, alpha 32, rate ${tuned.learningRate}, steps of one context tree; trained in ${tuned.dtype}; seed ${flags.seed}.
+A fifth of the training questions goes without its paragraph and learns the refusal. \`refused\` is the share of unanswerable questions that are refused in those words, which a base that was never shown them
 can hardly say; \`in the context\` the share of other answers that stand in their context. Training took ${cost}.
 
 ${table(['', 'context', 'exact match', 'as SQuAD', 'F1', 'refused', 'in the context'], rows)}`
