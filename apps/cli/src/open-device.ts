@@ -54,6 +54,10 @@ export const leave = async (device: Device): Promise<void> => {
   await device.close()
 }
 
+/** The device of a run. On a CPU `--device-memory` is what its steps are to fit into. @throws as {@link openDeviceFor} */
+export const openRunDevice = (values: DeviceValues, io: Io): Promise<Device> =>
+  openDeviceFor(values.device === 'cpu' ? { ...values, deviceMemory: undefined } : values, io)
+
 /** @throws UsageError when there is no such device, or it cannot run JORA */
 export async function openDeviceFor(values: DeviceValues, io: Io): Promise<Device> {
   const { device: name, gpu, deviceMemory, dtype, mesh = 'data=1,model=1', launcher } = values

@@ -27,7 +27,7 @@ import { defineCommand, type CommandContext } from '../flags/define-command'
 import { interruptible } from '../interrupt'
 import type { Session } from '../io'
 import { explainTo } from '../explain'
-import { deviceTitle, leave, openDeviceFor, speaking } from '../open-device'
+import { deviceTitle, leave, openRunDevice, speaking } from '../open-device'
 import { checkSplit, openBase } from '../open-base'
 import { duration, plural, shellWord } from '../ui/format'
 import { program } from '../ui/next-command'
@@ -73,7 +73,7 @@ async function train(
   const parameters = countParameters(model.config, config)
   const stretched = withPositions(model, config)
   checkSplit(model.config, values.mesh)
-  const device = await openDeviceFor(values, session)
+  const device = await openRunDevice(values, session)
   const io = speaking(device, session)
   const explained = values.explain ? explainTo(device, io) : () => {}
   using dataset = await whilePreparing(io, (told) => streamDataset(values.dataset, 'train', config, model, told))

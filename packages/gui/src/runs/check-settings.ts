@@ -43,11 +43,8 @@ export async function checkSettings(given: RunSettings, roots: Roots, models: Mo
   )
     throw badValue('settings.alpacaMix', 'needs a file of general rows to draw from (alpacaMixFile)')
   if (checked.alpacaMixFile === undefined) delete checked.alpacaMix
-  if (checked.device === 'cpu' && (checked.gpu !== undefined || checked.deviceMemory !== undefined))
-    throw badValue(
-      `settings.${checked.gpu === undefined ? 'deviceMemory' : 'gpu'}`,
-      'is for a GPU, and the device is the CPU',
-    )
+  if (checked.device === 'cpu' && checked.gpu !== undefined)
+    throw badValue('settings.gpu', 'is for a GPU, and the device is the CPU')
   const modelDir = await modelOnDisk(checked.model, models)
   try {
     const config = new JoraConfig({ ...fromNames(settings, checked), modelPath: checked.model })

@@ -182,6 +182,9 @@ function mostActivationBytes({ layers, hiddenSize, intermediateSize, heads, head
   return 4 * 1.5 * work.batch * work.seq * layers * (6 * hiddenSize + 4 * intermediateSize + 6 * heads * headDim)
 }
 
+/** What a step on the CPU takes beyond its plan, at most in what was measured. */
+const planError = 0.05
+
 /**
  * The fewest layers, from the first on, whose activations are to be recomputed so that a step on the CPU fits; all where it
  * does not even then.
@@ -197,7 +200,8 @@ export async function layersToRecompute(
   // Weights as f32, and logits of a block of rows.
   const others = 4 * (multipliedWeights(model.config) + 2 * vocabSize * (hiddenSize + 512))
   if (mostActivationBytes(model.config, work) + others < memoryBytes / 2) return 0
-  const total = async (checkpointing: number) => (await planStep(model, work, { ...where, checkpointing })).totalBytes
+  const total = async (checkpointing: number) =>
+    (1 + planError) * (await planStep(model, work, { ...where, checkpointing })).totalBytes
   const kept = await total(0)
   if (kept <= memoryBytes) return 0
   const least = await total(layers)

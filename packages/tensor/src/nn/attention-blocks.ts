@@ -14,6 +14,8 @@ import { capped, inF32, onceDone, throughCap, type Capped } from './blocks'
  * twice as many, passes over elements take twice the time), enough for full GEMMs.
  */
 const queryBlock = 128
+/** Half as many where a block's scores are beyond this, which is what malloc maps anew at each use: the passes take as long, in less memory. */
+const mostScoreBytes = 2 ** 25
 
 /** Query rows from `from` to `to`, the keys `low` to `high` that hold all they can see, and the key at the place of their first. */
 interface AttentionBlock {
@@ -49,11 +51,19 @@ function seenByPlace({ from, to, low, high, first }: AttentionBlock, window: num
  */
 const mostSizes = 16
 
-/** Blocks of rows and the keys each can see: where that depends on their place, all others are cut off. */
-function attentionBlocks(queries: number, keys: number, byPlace: boolean, window = Infinity): AttentionBlock[] {
+/**
+ * Blocks of rows and the keys each can see: where that depends on their place, all others are cut off.
+ * @param keyBytes scores of one query, in bytes a key
+ */
+function attentionBlocks(
+  queries: number,
+  keys: number,
+  { byPlace, window = Infinity, keyBytes }: { byPlace: boolean; window: number | undefined; keyBytes: number },
+): AttentionBlock[] {
   if (!byPlace) return [{ from: 0, to: queries, low: 0, high: keys, first: keys - queries }]
   const blocks: AttentionBlock[] = []
-  const count = Math.max(1, Math.round(queries / queryBlock))
+  const isLarge = queryBlock * Math.min(keys, window) * keyBytes > mostScoreBytes
+  const count = Math.max(1, Math.round(queries / (isLarge ? queryBlock / 2 : queryBlock)))
   const size = Math.ceil(queries / count)
   const step = count <= mostSizes || window < keys ? 1 : Math.ceil(keys / mostSizes)
   for (let from = 0; from < queries; from += size) {
@@ -92,7 +102,8 @@ function eachBlock<R>(
   const [queries, keys] = [inputs.q.shape[2]!, inputs.k.shape[2]!]
   const byPlace = !visibility || window !== undefined
   let before: readonly Tensor[] = []
-  return attentionBlocks(queries, keys, byPlace, window).map((block) => {
+  const keyBytes = 4 * inputs.q.shape[0]! * inputs.q.shape[1]!
+  return attentionBlocks(queries, keys, { byPlace, window, keyBytes }).map((block) => {
     const q = onceDone(sliceAxis(inputs.q, 2, block.from, block.to), before)
     const k = sliceAxis(inputs.k, 2, block.low, block.high)
     const v = sliceAxis(inputs.v, 2, block.low, block.high)

@@ -10,7 +10,7 @@ import { defineCommand, type CommandContext } from '../../flags/define-command'
 import type { ValuesOf } from '../../flags/flag'
 import { interruptible } from '../../interrupt'
 import type { Session } from '../../io'
-import { openDeviceFor } from '../../open-device'
+import { openRunDevice } from '../../open-device'
 import { openBase } from '../../open-base'
 import { tellSkipped } from '../../reading'
 import { withRetriever } from '../../retrieval'
@@ -96,7 +96,7 @@ async function learnCommand(
         use: (build) => withRetriever({ ...values, signal }, documents, io, build),
       },
     }),
-    openDevice: async () => (device = await openDeviceFor({ ...values, mesh: 'data=1,model=1' }, io)),
+    openDevice: async () => (device = await openRunDevice({ ...values, mesh: 'data=1,model=1' }, io)),
     maxNewTokens: values.maxNewTokens,
     evalQuestions: values.evalQuestions,
     signal,

@@ -25,9 +25,9 @@ export const deviceSettings = {
   deviceMemory: {
     type: size,
     absent: 'found out',
-    help: 'the most memory to use on the GPU, such as 12GB',
-    label: 'Memory of the GPU',
-    about: 'Such as 12GB, where it cannot be detected.',
+    help: 'the most memory to use, such as 12GB: of a GPU, or on a CPU what training steps are to fit into',
+    label: 'Memory to use',
+    about: 'Such as 12GB: of a GPU, where it cannot be detected, or what the steps on a processor are to fit into.',
     group: 'device',
   },
   mesh: {
