@@ -68,9 +68,10 @@ describe('a plan on the CPU', () => {
     expect(await choose(1.06 * kept)).toBe(0)
     expect(await choose(kept)).toBeGreaterThan(0)
     expect(await choose(least / 2)).toBe(layers)
-    const between = least + (kept - least) / 2
+    const between = least + 0.9 * (kept - least)
     const count = await choose(between)
     expect(await peak(1024, count)).toBeLessThanOrEqual(between)
+    expect(count).toBeGreaterThan(0)
     expect(count).toBeLessThan(layers)
   })
 })
