@@ -68,11 +68,11 @@ describe.skipIf(!isBuilt)('the built command line (needs a build)', () => {
     })
 
     const [estimate, devices] = [await client.estimate({ ...settings, mesh: 'model=2' }), await client.devices()]
-    expect(estimate).toMatchObject({ steps: 60, device: 'cpu', memory: { devices: 2, activationBytes: null } })
-    // Rank 4 beside q_proj and v_proj of 4 layers, with two moments, in float32.
-    expect(estimate.memory.stateBytes).toBe(
-      4 * (128 + 128 + 128 + 64) * 4 * 3 * 4 * (estimate.memory.stateBytes / (4 * 448 * 48)),
-    )
+    expect(estimate).toMatchObject({ steps: 60, device: 'cpu', memory: { devices: 2, checkpointing: false } })
+    expect(estimate.memory.activationBytes).toBeGreaterThan(0)
+    expect(estimate.memory.fits).toBe(true)
+    // Rank 4 beside q_proj and v_proj of 4 layers, with two moments, in float32; B is split over the devices.
+    expect(estimate.memory.stateBytes).toBe(4 * 2 * (128 + 64) * 4 * 3 * 4)
     expect(estimate.mesh.devices.map(({ at }) => at.model)).toEqual([0, 1])
     expect(devices.devices[0]).toMatchObject({ kind: 'cpu' })
     await gui.close()

@@ -1,6 +1,6 @@
 // What a run will take: its steps, its memory on each device, its time, and how the model is placed on the mesh.
 import { describeModel } from '@jora/llama'
-import { adapterStateBytes, JoraConfig, rankNote } from '@jora/lora'
+import { JoraConfig, rankNote } from '@jora/lora'
 import { fromNames, settings as table } from '@jora/lora/settings'
 import { parseMesh } from '@jora/shard'
 import { z } from 'zod'
@@ -73,10 +73,9 @@ export async function estimateRun({
   const kind = chosen === 'auto' ? (devices.default === 'webgpu' ? 'webgpu' : 'cpu') : chosen
   const found = devices.devices.find((each) => each.kind === kind && (each.auto || kind === chosen))
   const info = await modelInfo({ ref: modelDir, source: 'folder', path: modelDir })
-  const [preview, picture, stateBytes] = await Promise.all([
+  const [preview, picture] = await Promise.all([
     readPreview(commands, settings, modelDir, { ...options, measure: kind === 'cpu' }),
     meshPicture(modelDir, meshText, 'settings.mesh', (info?.bytes ?? 0) / Math.max(1, info?.parameters ?? 1) || 2),
-    describeModel(modelDir, { local: true }).then((model) => adapterStateBytes(model.config, config.train.lora)),
   ])
   const { statistics, lengths, plan } = preview
   const shared = {
@@ -94,22 +93,26 @@ export async function estimateRun({
   if (rank !== undefined) notes.push(`${rank[0]!.toUpperCase()}${rank.slice(1)}.`)
   if (statistics.dropped > 0) notes.push(`${statistics.dropped} rows are too long and are left out.`)
   if (statistics.truncated > 0) notes.push(`${statistics.truncated} samples are too long and are cut.`)
-  if (kind === 'cpu') return { ...shared, ...onCpu({ info, stateBytes, preview, mesh: mesh.size, notes, found }) }
 
   const printed = await commands.json(
     [
       'estimate',
-      ...flags({ model: modelDir, seq: Math.max(2, lengths.longest), mesh: meshText }),
+      ...flags({ model: modelDir, seq: Math.max(2, lengths.longest), mesh: meshText, device: kind }),
       ...settingFlags(settings, estimated),
     ],
     planSchema,
     options,
   )
   const taken = printed.estimates.find(({ auto }) => auto) ?? printed.estimates[0]!
-  if (settings.deviceMemory === undefined)
-    notes.push('Programs cannot find out how much memory the GPU has: enter it, to see whether the run fits.')
-  if (found === undefined) notes.push('There is no GPU here: the figures are those of a typical data-centre GPU.')
-  notes.push('How long a step takes on this GPU is known once the run has begun.')
+  if (kind === 'cpu') {
+    if (plan.cpuSeconds !== undefined) notes.push('The time is a lower bound, from the speed of this CPU.')
+  } else {
+    if (settings.deviceMemory === undefined)
+      notes.push('Programs cannot find out how much memory the GPU has: enter it, to see whether the run fits.')
+    if (found === undefined) notes.push('There is no GPU here: the figures are those of a typical data-centre GPU.')
+    notes.push('How long a step takes on this GPU is known once the run has begun.')
+  }
+  const stepSeconds = taken.stepSeconds === null ? null : taken.stepSeconds * plan.steps
   const { weightBytes, activationBytes, totalBytes, fits, checkpointing } = taken
   return {
     ...shared,
@@ -122,48 +125,7 @@ export async function estimateRun({
       fits,
       checkpointing,
     },
-    seconds: taken.stepSeconds === null ? null : taken.stepSeconds * plan.steps,
+    seconds: kind === 'cpu' ? (plan.cpuSeconds ?? null) : stepSeconds,
     notes,
-  }
-}
-
-interface CpuInputs {
-  readonly info: Awaited<ReturnType<typeof modelInfo>>
-  readonly stateBytes: number
-  readonly preview: Awaited<ReturnType<typeof readPreview>>
-  readonly mesh: number
-  readonly notes: string[]
-  readonly found: Devices['devices'][number] | undefined
-}
-
-/** On the CPU weights are mapped from their files, and memory is the machine's own. */
-function onCpu({
-  info,
-  stateBytes,
-  preview,
-  mesh,
-  notes,
-  found,
-}: CpuInputs): Pick<Estimate, 'memory' | 'seconds' | 'notes'> {
-  const weightBytes = info?.bytes ?? 0
-  const known = weightBytes + stateBytes
-  const memory = found?.memoryBytes
-  return {
-    memory: {
-      devices: mesh,
-      weightBytes,
-      stateBytes,
-      activationBytes: null,
-      totalBytes: null,
-      // It cannot fit where the weights alone do not; more is not known.
-      fits: memory !== undefined && known > memory ? false : null,
-      checkpointing: false,
-    },
-    seconds: preview.plan.cpuSeconds ?? null,
-    notes: [
-      ...notes,
-      'On the CPU, what activations take is not planned before the run; weights are read from their files as needed.',
-      ...(preview.plan.cpuSeconds === undefined ? [] : ['The time is a lower bound, from the speed of this CPU.']),
-    ],
   }
 }
