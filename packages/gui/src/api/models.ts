@@ -130,9 +130,9 @@ export const estimateSchema = z.object({
     weightBytes: z.number(),
     /** Adapter and AdamW's moments. */
     stateBytes: z.number(),
-    /** Null on the CPU, where it is not planned before the run. */
-    activationBytes: z.number().nullable(),
-    totalBytes: z.number().nullable(),
+    /** On the CPU what the process itself takes is among them. */
+    activationBytes: z.number(),
+    totalBytes: z.number(),
     /** Null where it is not known. */
     fits: z.boolean().nullable(),
     checkpointing: z.boolean(),

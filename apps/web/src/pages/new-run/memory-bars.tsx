@@ -20,11 +20,9 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
   const parts: readonly Part[] = [
     { name: 'the model', bytes: memory.weightBytes, fill: 1 },
     { name: 'what is trained, and its training', bytes: memory.stateBytes, fill: 2 },
-    ...(memory.activationBytes === null
-      ? []
-      : [{ name: 'what is computed in between', bytes: memory.activationBytes, fill: 3 } as const]),
+    { name: 'what is computed in between', bytes: memory.activationBytes, fill: 3 },
   ]
-  const total = memory.totalBytes ?? parts.reduce((sum, part) => sum + part.bytes, 0)
+  const total = memory.totalBytes
   const whole = Math.max(total, there ?? 0, 1)
   return (
     <div className="stack stack-s">
@@ -40,7 +38,6 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
             </span>
             <span className="small num">
               <strong>{bytes(total)}</strong>
-              {memory.totalBytes === null && ' and more'}
               {there !== undefined && (
                 <span className="soft">
                   {' '}
@@ -59,7 +56,6 @@ export function MemoryBars({ estimate }: { readonly estimate: Estimate }) {
             {part.name} {bytes(part.bytes)}
           </li>
         ))}
-        {memory.activationBytes === null && <li>intermediate results: not known before the run on this device</li>}
         {memory.checkpointing && <li>activations are recomputed to save memory</li>}
       </ul>
     </div>
