@@ -16,7 +16,7 @@ export async function run(lab, flags) {
   const dataset = heldOut.distractors
   const base = await lab.evaluate('base', evalFlags(flags, { model, dataset }))
   const rows = [['none', '', ...answerCells(base), ...noTraining]]
-  for (const parts of [4, 2, 1]) {
+  for (const parts of [1, 2, 4]) {
     const part = await partOf(lab, train, parts)
     const epochs = parts * flags.epochs
     const name = parts === 1 ? 'all' : `1-of-${parts}`
