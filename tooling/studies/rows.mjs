@@ -1,5 +1,5 @@
 // Rows that several studies read, made from public files by `jora data`.
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { DEFAULT_REFUSAL, shuffle } from '@jora/data'
 import { flagsOf, readLines, writeLines } from './lab.mjs'
@@ -12,7 +12,10 @@ export async function modelFolder(lab, { model }) {
   if (!model.endsWith('.gguf')) return model
   const folder = join(lab.folder, 'models', basename(model, '.gguf'))
   const command = ['import', ...flagsOf({ format: 'gguf', input: model, 'output-dir': folder, dtype: 'f16' })]
-  await lab.stage('model', command, () => lab.jora(command))
+  await lab.stage('model', command, () => {
+    rmSync(folder, { recursive: true, force: true }) // of a study that was stopped
+    return lab.jora(command)
+  })
   return folder
 }
 
