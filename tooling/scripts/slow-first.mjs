@@ -11,7 +11,7 @@ const slow = [
   'packages/lora/test/quantised.test.ts',
   'apps/cli/test/mpi.test.ts',
   'packages/lora/test/webgpu.test.ts',
-  'packages/lora/src/train/training.test.ts',
+  'packages/lora/src/train/step/training.test.ts',
   'packages/lora/test/families.test.ts',
   'apps/web/test/whole.test.ts',
   'tooling/scripts/pack-test.test.ts',

@@ -4,7 +4,7 @@ import { startAdapter, type LoraConfig } from '../src/index'
 import { apartOf } from '../src/adapter/apart'
 import { downloadAdapter } from '../src/adapter/host'
 import { tensorName } from '../src/adapter/whole/weights'
-import { initState, TrainingStep } from '../src/train/training-step'
+import { initState, TrainingStep } from '../src/train/step/training-step'
 import { base, batchOf, device, fromBase64, hasModel, peftSamples, readGolden, setUp } from './beside-peft'
 
 interface Golden {

@@ -6,8 +6,8 @@ import { emptyAdapter, initAdapter, startsFromBase } from '../adapter/adapter'
 import type { LoraConfig } from '../settings/lora-config'
 import { dataGroups, joinForGroups, placeAdapter } from '../train/on-mesh'
 import { apartOf } from '../adapter/apart'
-import type { TrainState } from '../train/train-state'
-import { initState, TrainingStep, type StepResult } from '../train/training-step'
+import type { TrainState } from '../train/step/train-state'
+import { initState, TrainingStep, type StepResult } from '../train/step/training-step'
 
 /** The size of a training step. */
 export interface Workload {

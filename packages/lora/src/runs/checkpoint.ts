@@ -21,7 +21,7 @@ import { trainedFiles, type TrainedInfo } from '../adapter/save-trained'
 import { adaptedModules } from '../adapter/target-modules'
 import { readWhole, wholeEntries, wholeWeightsFile } from '../adapter/whole/files'
 import type { Progress } from '../train/trainer'
-import { slotNames, type SlotName, type TrainState } from '../train/train-state'
+import { slotNames, type SlotName, type TrainState } from '../train/step/train-state'
 
 /** Where a run is, and what must be the same to resume it exactly; see `fingerprint`. */
 export interface SavedProgress extends Progress {

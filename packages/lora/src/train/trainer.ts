@@ -24,8 +24,8 @@ import { agree, checkDataParallel, dataGroups, isJob, placeAdapter } from './on-
 import { checkTrainConfig, type TrainConfig } from '../settings/train-config'
 import { needsHeldOut, watchNothing, type WatchRule } from '../settings/watch-rule'
 import { apartOf } from '../adapter/apart'
-import type { TrainState } from './train-state'
-import { initState, TrainingStep } from './training-step'
+import type { TrainState } from './step/train-state'
+import { initState, TrainingStep } from './step/training-step'
 import { isExhausted, watch, watchedFrom, type BestEvaluation, type Watched } from './watch/watching'
 
 /** Where a run is. Everything random is a function of (seed, step, micro-step, epoch), so no generator state is kept. */

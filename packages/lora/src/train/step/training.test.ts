@@ -8,12 +8,20 @@ import { loadModel, type Decoder, type Model } from '@jora/llama'
 import { setDefaultDevice, tensor, type Device } from '@jora/tensor'
 import { openCpuDevice } from '@jora/tensor/onnx'
 import { findAdapter, openWebGpuDevice } from '@jora/tensor/webgpu'
-import { formula } from '../../test/formula'
-import { adaptedModules, initState, peftName, TrainingStep, type Adapter, type LoraConfig, lowRankOf } from '../index'
+import { formula } from '../../../test/formula'
+import {
+  adaptedModules,
+  initState,
+  peftName,
+  TrainingStep,
+  type Adapter,
+  type LoraConfig,
+  lowRankOf,
+} from '../../index'
 
-const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../shared')
+const shared = process.env.JORA_SHARED ?? join(import.meta.dirname, '../../../../../../shared')
 const modelDir = join(shared, 'models/stories260K')
-const goldens = join(import.meta.dirname, '../../test/goldens')
+const goldens = join(import.meta.dirname, '../../../test/goldens')
 const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(goldens, name), 'utf8')) as T
 
 interface Golden {

@@ -1,6 +1,6 @@
 // What a run changes: the adapter, and what its optimiser keeps.
 import type { Tree } from '@jora/tensor'
-import type { Adapter } from '../adapter/adapter'
+import type { Adapter } from '../../adapter/adapter'
 
 /** What is kept of a run beside its adapter. */
 export const slotNames = ['m', 'v', 'z', 'ema', 'raw', 'packed'] as const

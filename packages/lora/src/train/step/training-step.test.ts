@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { collate } from '@jora/data'
 import { add, jit, tensor, treeLeaves, treeMap, type Tensor } from '@jora/tensor'
-import { initAdapter, initState, TrainingStep } from '../index'
+import { initAdapter, initState, TrainingStep } from '../../index'
 import { eachLayer } from './each-layer'
 import type { TrainState } from './train-state'
-import { dataOf, lora, mixed, model, setUp, train } from './trainer-harness'
+import { dataOf, lora, mixed, model, setUp, train } from '../trainer-harness'
 
 setUp()
 

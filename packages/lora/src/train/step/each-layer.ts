@@ -1,7 +1,7 @@
 // A step's update, layer by layer: those of equal layers are one model, which a program in parts makes once.
 import { scope, type Tree } from '@jora/tensor'
-import type { Adapter } from '../adapter/adapter'
-import { layerOf } from '../adapter/adapter-fit'
+import type { Adapter } from '../../adapter/adapter'
+import { layerOf } from '../../adapter/adapter-fit'
 import { mapState, type TrainState } from './train-state'
 
 /** Modules by where they are, in the adapter's order. */
