@@ -101,7 +101,7 @@ export function planLines(plan: LearnPlan, style: Style): string[] {
       [style.bold('memory'), `about ${bytes(plan.aboutMemoryBytes)} for a step of one context`],
     ]),
     style.dim(
-      'Memory is that of a GPU with all activations kept; time counts arithmetic, at what steps of other models reached. Nothing is written.',
+      `Memory is that of a step on ${plan.device}, with all activations kept; time counts arithmetic, at what steps of other models reached. Nothing is written.`,
     ),
   ]
 }

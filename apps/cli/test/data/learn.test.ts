@@ -62,7 +62,10 @@ describe('learn', () => {
     expect(code).toBe(0)
     expect(err).toContain('8: 3 md, 3 html, 2 txt')
     expect(err).toContain('1 × is not a zip archive')
-    expect(JSON.parse(out)).toMatchObject({ passages: 8, questions: 9, aboutContexts: 8 })
+    const plan = JSON.parse(out) as { aboutMemoryBytes: number; device: string }
+    expect(plan).toMatchObject({ passages: 8, questions: 9, aboutContexts: 8 })
+    expect(plan.aboutMemoryBytes).toBeGreaterThan(1e8)
+    expect(err).toContain(`Memory is that of a step on ${plan.device}, with`)
     expect(existsSync(path('out'))).toBe(false)
   })
 

@@ -1,9 +1,11 @@
 // What a run from documents to a model would do and take, before it does.
 import { cpus } from 'node:os'
 import { chunkDocuments, readQuestions } from '@jora/data'
+import type { WebGpuDevice } from '@jora/tensor/webgpu'
 import { stepFlops } from '../estimate/flops'
 import { estimateStep } from '../estimate/estimate'
 import { plannedModel } from '../estimate/plan'
+import { trainingDType } from '../train/training-dtype'
 import type { DocumentFigures, LearnOptions } from './options'
 import { readWithFigures } from './reading'
 
@@ -20,8 +22,10 @@ export interface LearnPlan {
   /** Tokens of a context. */
   readonly contextTokens: number
   readonly aboutSteps: number
-  /** Bytes of a step on a GPU, with what it keeps for the way back. */
+  /** Bytes of a step on that device, with what it keeps for the way back. */
   readonly aboutMemoryBytes: number
+  /** Where it would train. */
+  readonly device: string
   /** On this machine's processor. */
   readonly aboutSeconds: number
 }
@@ -31,7 +35,7 @@ const flopsPerCore = 5e10
 /** Compiling, for each of the few shapes that steps have, in seconds for a layer. */
 const compileSeconds = 0.3
 
-/** Reads the documents and counts; nothing is written, drafted or computed. */
+/** Reads the documents and counts, and opens the device; nothing is written, drafted or computed. */
 export async function planLearning(options: LearnOptions): Promise<LearnPlan> {
   const { model, config, raft = {}, drafting = {}, questions: file } = options
   const { chunkTokens = 256, overlapTokens = 0, tableFormat = 'markdown', distractors = 4 } = raft
@@ -51,10 +55,10 @@ export async function planLearning(options: LearnOptions): Promise<LearnPlan> {
   const perStep = batchSize * gradientAccumulationSteps
   const aboutSteps = Math.ceil((split * aboutQuestions) / perStep) * epochs
   const work = { batch: 1, seq: Math.max(16, contextTokens), accumulation: 1, lora: config.train.lora }
-  const { referenceGpu } = await import('@jora/tensor/webgpu')
+  const device = await options.openDevice()
   const [step] = await estimateStep(plannedModel(model), work, {
-    profile: referenceGpu,
-    dtype: 'f32',
+    profile: device.kind === 'cpu' ? 'cpu' : (device as WebGpuDevice).profile,
+    dtype: trainingDType(config.settings.dtype, device, model.config, config.train),
     gradientCheckpointing: 'off',
     memoryBytes: undefined,
   })
@@ -70,6 +74,7 @@ export async function planLearning(options: LearnOptions): Promise<LearnPlan> {
     contextTokens,
     aboutSteps,
     aboutMemoryBytes: step!.totalBytes,
+    device: device.name,
     aboutSeconds: compute + model.config.layers * compileSeconds * 4,
   }
 }
