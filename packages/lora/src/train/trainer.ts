@@ -254,9 +254,8 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const result = stepper.run(state, batches, place)
         state = result.state
         const figures = Promise.all([result.loss.item(), result.gradNorm.item()])
-        // So is its program compiled, where its shape is new.
-        const next = await reading.catch(() => []) // told when its turn comes
-        if (step < totalSteps) stepper.prepare(state, next, place)
+        // So is its program compiled, where its shape is new. What fails is told when its turn comes.
+        if (step < totalSteps) await reading.then((next) => stepper.prepare(result.state, next, place)).catch(() => {})
         const [loss, gradNorm] = await figures
         result.loss.dispose()
         result.gradNorm.dispose()
