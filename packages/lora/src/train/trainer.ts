@@ -253,10 +253,13 @@ export async function* runTraining(inputs: TrainInputs): AsyncGenerator<TrainEve
         const place = { step, learningRate, share: shareAt(step), seed: config.seed }
         const result = stepper.run(state, batches, place)
         state = result.state
-        const figures = Promise.all([result.loss.item(), result.gradNorm.item()])
-        // So is its program compiled, where its shape is new. What fails is told when its turn comes.
-        if (step < totalSteps) await reading.then((next) => stepper.prepare(result.state, next, place)).catch(() => {})
-        const [loss, gradNorm] = await figures
+        // Awaited together: what the step fails with is never left without who hears it.
+        const [loss, gradNorm] = await Promise.all([
+          result.loss.item(),
+          result.gradNorm.item(),
+          // The next step's program is compiled meanwhile, where its shape is new; what fails there is told when its turn comes.
+          step < totalSteps && reading.then((next) => stepper.prepare(result.state, next, place)).catch(() => {}),
+        ])
         result.loss.dispose()
         result.gradNorm.dispose()
         if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
