@@ -137,7 +137,8 @@ const makers = {
     const { part, rows, bits, codebook } = recipe
     const [codes, scales] = parts
     const isReady = areRows(recipe, parts)
-    if (isReady && part === 'scales') return asFloats(scales)
+    // A copy: both are released, and memory that two tensors had would be given to two others.
+    if (isReady && part === 'scales') return asFloats(scales).slice()
     const floats = () =>
       /** @type {Float32Array} */ (makers.floats({ kind: 'floats', bits, ...(codebook ? { codebook } : {}) }, parts))
     const made = isReady ? new Int8Array(moved(codes)) : rounded(floats(), rows, part === 'scales')

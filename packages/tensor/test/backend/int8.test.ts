@@ -1,6 +1,7 @@
 // Products by quantised weights on the CPU: in 8 bits, with bounds on their errors, and in models that serve many shapes.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  add,
   dot,
   dynamicUpdateSlice,
   jit,
@@ -127,6 +128,19 @@ test('codes are what they were once products have them in a form of their own', 
   const scales = await weight.scales.data()
   expect(values).toEqual(Float32Array.from(before, (code, i) => (code - 128) * scales[Math.floor(i / columns)]!))
   expect(await gradient()).toEqual(first)
+})
+
+test('what a weight was held in is given to one tensor alone once it is released', async () => {
+  const weight = weightOf({ bits: 8, group: columns, int8: true })
+  await dataOf(jit((a: Tensor) => product(a, weight))(tensor(noise(columns, 1), { shape: [1, columns] })))
+  for (const part of [weight.codes, weight.scales]) part.dispose()
+  // As large as its scales.
+  const one = tensor(new Float32Array(rows).fill(1))
+  const plus = jit((a: Tensor) => add(a, one))
+  const sums = [plus(one)]
+  for (let i = 0; i < 4; i++) sums.push(plus(sums[i]!))
+  const found = await Promise.all(sums.map(dataOf))
+  expect(found.map(([first]) => first)).toEqual([2, 3, 4, 5, 6])
 })
 
 // Of many rows the columns are found in some.
