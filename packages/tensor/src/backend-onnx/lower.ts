@@ -8,7 +8,7 @@ import { inRowBlocks } from '../jit/passes/row-blocks'
 import { OnnxBuilder } from './builder'
 import { decomposed } from './definitions'
 import { Draws, type Draw } from './draws'
-import { Int8Products, type Derived } from './quantised/int8'
+import { Int8Products, type Added, type Derived } from './quantised/int8'
 import { attentionInputs, isAnyAttention, manyShapesLowerings, updatesInPlace, type InPlace } from './many-shapes'
 import { encodeModel, type OnnxValue } from './model-proto'
 import { onnxLowerings, type LowerContext } from './op-table'
@@ -156,11 +156,15 @@ export function lowerGraph(
   }
   const weights = new Unpacker({ b, constants, fed: new Set(fed.keys()), names, emit })
   const int8 = manyShapes ? undefined : new Int8Products(b, inputs, bufferOf, int8Levels)
+  const added = int8?.addedIn(graph) ?? new Map<Node, Added>()
+  const later = new Set<Node>([...added.values()].flatMap(({ product, narrow }) => [product, narrow]))
   const productOf = (node: Node): string | undefined => {
     const alpha = alphas.get(node) ?? 1
-    const known = prepared?.productOf(node, (value) => weights.nameFor(value, node), alpha)
+    const nameOf = (value: Value) => weights.nameFor(value, node)
+    const known = prepared?.productOf(node, nameOf, alpha)
     if (known !== undefined || alpha !== 1) return known
-    return int8?.productOf(node, (value) => weights.nameFor(value, node)) ?? weights.productOf(node)
+    const { product = node, narrow } = added.get(node) ?? {}
+    return int8?.productOf(product, nameOf, narrow) ?? weights.productOf(node)
   }
   const readBy = (node: Node) => (manyShapes && isAnyAttention(node) ? attentionInputs(node) : node.inputs)
   const read = new Set(graph.outputs)
@@ -174,7 +178,7 @@ export function lowerGraph(
       names.set(node.outputs[0]!, names.get(fold.product.outputs[0]!)!)
       continue
     }
-    if (node.outputs.some((v) => weights.nodeOf(v))) continue
+    if (later.has(node) || node.outputs.some((v) => weights.nodeOf(v))) continue
     const own = weights.rowsOf(node) ?? productOf(node)
     const [first] = node.inputs
     // What is reshaped to the shape it has, and what is widened that is fed as f32, is there already.

@@ -130,6 +130,24 @@ test('codes are what they were once products have them in a form of their own', 
   expect(await gradient()).toEqual(first)
 })
 
+test.each([3, 80])('with a narrow product added to it, as LoRA does, in %i dimensions', async (rank) => {
+  const weight = weightOf({ bits: 8, group: columns })
+  const loose = { ...weight, layout: { ...weight.layout, int8: true as const } }
+  const x = tensor(noise(2 * 20 * columns, 1), { shape: [2, 20, columns] })
+  const [down, up] = [
+    tensor(noise(rank * columns, 2), { shape: [rank, columns] }),
+    tensor(noise(rows * rank, 3), { shape: [rows, rank] }),
+  ]
+  const run = (w: QuantisedWeight) =>
+    dataOf(
+      jit((a: Tensor, b: Tensor) => {
+        const low = dot(dot(a, down, { transposeB: true }), b, { transposeB: true })
+        return add(low, product(a, w))
+      })(x, up),
+    )
+  expect(distance(await run(loose), await run(weight))).toBeLessThan(0.02)
+})
+
 test('what a weight was held in is given to one tensor alone once it is released', async () => {
   const weight = weightOf({ bits: 8, group: columns, int8: true })
   await dataOf(jit((a: Tensor) => product(a, weight))(tensor(noise(columns, 1), { shape: [1, columns] })))

@@ -1,9 +1,9 @@
 // Products in 8 bits, of programs that train: rows of x are rounded by their largest element, rows of a frozen W by theirs, once. Of
 // x Wᵀ, and of the gradient dy W, into which the scales of W's rows go first. Products of integers are exact; see `int8Levels`.
 // A few columns of x hold elements tens of times as large as all others, by which whole rows would be rounded (Dettmers et al. 2022,
-// LLM.int8): those of x Wᵀ are multiplied in f32 instead.
+// LLM.int8): those of x Wᵀ are multiplied in f32 instead, in one product with what is added to x Wᵀ by LoRA.
 import type { DeviceBuffer } from '../../backend/backend'
-import { isOp, type Node, type Value } from '../../ir/graph'
+import { isOp, useCounts, type Graph, type Node, type Value } from '../../ir/graph'
 import { codebooks } from '../../ir/ops/quantised'
 import { sizeOf } from '../../shape'
 import { OnnxBuilder } from '../builder'
@@ -34,7 +34,20 @@ interface Outliers {
   readonly others: string
 }
 
+/** Columns of x in a product in f32 that is joined with another: the weights of both are put side by side at each run. */
+const mostNarrow = 256
+
 type Part = Extract<Recipe, { kind: 'rows' }>['part']
+
+/** Products of which an addition is made: one in 8 bits, and one in f32, as LoRA's. */
+export interface Added {
+  readonly product: Node<'dot'>
+  readonly narrow: Node<'dot'>
+}
+
+/** Whether `node` is an x Wᵀ. */
+const isLinear = (node: Node | null): node is Node<'dot'> =>
+  isOp(node, 'dot') && node.params.transposeB && !node.params.transposeA
 
 /** A model that multiplies 64 codes by the largest weight there is, and the name of its result. */
 export function integerProduct(): { readonly model: Uint8Array; readonly name: string } {
@@ -74,6 +87,26 @@ export class Int8Products {
   #weightOf(node: Node): Node<'dequantise'> | undefined {
     const weight = int8Weight(node)
     return weight?.inputs.every((v) => this.bufferOf.has(v)) ? weight : undefined
+  }
+
+  /** Additions of x Wᵀ in 8 bits and of another product, when nothing else reads these: {@link productOf} writes one in their place. */
+  addedIn(graph: Graph): Map<Node, Added> {
+    const uses = useCounts(graph)
+    const found = new Map<Node, Added>()
+    for (const node of graph.nodes) {
+      if (!isOp(node, 'add')) continue
+      for (const [x, y] of [node.inputs, [...node.inputs].reverse()] as [Value, Value][]) {
+        const [product, narrow] = [x.node, y.node]
+        if (!isLinear(product) || !isLinear(narrow) || uses.get(x) !== 1 || uses.get(y) !== 1) continue
+        if (!this.#weightOf(product) || x.aval.shape.join() !== y.aval.shape.join()) continue
+        if (int8Weight(narrow) || narrow.inputs.some(({ aval }) => aval.dtype !== 'f32')) continue
+        const { shape } = narrow.inputs[1]!.aval
+        if (shape.length !== 2 || shape[1]! > mostNarrow) continue
+        found.set(node, { product, narrow })
+        break
+      }
+    }
+    return found
   }
 
   #derive(weight: Node<'dequantise'>, part: Part): string {
@@ -136,8 +169,11 @@ export class Int8Products {
     return { codes, scales }
   }
 
-  /** The name of `node`'s result, when it is a product in 8 bits; undefined for any other node. */
-  productOf(node: Node, nameOf: (value: Value) => string): string | undefined {
+  /**
+   * The name of `node`'s result, when it is a product in 8 bits; undefined for any other node.
+   * @param narrow what {@link addedIn} found that is added to it
+   */
+  productOf(node: Node, nameOf: (value: Value) => string, narrow?: Node<'dot'>): string | undefined {
     const weight = this.#weightOf(node)
     if (!weight || !isOp(node, 'dot')) return undefined
     const { b } = this
@@ -163,12 +199,24 @@ export class Int8Products {
       b.node('Reshape', [rounded.scales, b.int64s(columnShape)]),
     )
     const y = b.node('Mul', [product, column])
-    if (!outliers) return y
-    // `turned` has a row for each column of x.
-    const weights = b.node('Mul', [
-      b.node('Cast', [b.node('Gather', [matrix, outliers.at])], { to: BigInt(onnxType.f32) }),
-      scales,
+    const beside: { readonly left: string; readonly right: string }[] = []
+    if (outliers) {
+      // `turned` has a row for each column of x.
+      const taken = b.node('Cast', [b.node('Gather', [matrix, outliers.at])], { to: BigInt(onnxType.f32) })
+      beside.push({ left: outliers.columns, right: b.node('Mul', [taken, scales]) })
+    }
+    if (narrow) {
+      const [u, up] = narrow.inputs as [Value, Value]
+      const right = b.node('Transpose', [nameOf(up)], { perm: [1, 0] })
+      beside.push({ left: this.#rows(nameOf(u), u.aval.shape.at(-1)!), right })
+    }
+    if (beside.length === 0) return y
+    const [left, right] = [beside.map((each) => each.left), beside.map((each) => each.right)]
+    const joined = (parts: string[], axis: bigint) =>
+      parts.length === 1 ? parts[0]! : b.node('Concat', parts, { axis })
+    return b.node('Add', [
+      y,
+      b.node('Reshape', [b.node('MatMul', [joined(left, 1n), joined(right, 0n)]), b.int64s(shape)]),
     ])
-    return b.node('Add', [y, b.node('Reshape', [b.node('MatMul', [outliers.columns, weights]), b.int64s(shape)])])
   }
 }
