@@ -9,9 +9,12 @@ const run = promisify(execFile)
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-    // The name, in parentheses, may hold spaces. A zombie has ended.
+    // The name, in parentheses, may hold spaces.
     const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
-    return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
+    if (fields === undefined) return undefined
+    // A zombie has ended, unless other threads of it have not: one that writes to a slow disk ends once it has written.
+    const [state = '', threads, started] = [fields[0], Number(fields[17]), fields[19]]
+    return 'ZX'.includes(state) && threads < 2 ? undefined : started
   }
   try {
     if (process.platform === 'win32') {
