@@ -183,7 +183,7 @@ test(`${moments} random moments (seed ${seed})`, { timeout: 60_000 + moments * 2
   await until('no process lives', async () => (await living()).length === 0, 10_000)
   const runs = await server.client.runs()
   // What became of a run is told before it is written.
-  await until('no run has a process', () => Promise.resolve(runs.every(({ folder }) => !markOf(folder))), 10_000)
+  await until('no run has a process', () => runs.every(({ folder }) => !markOf(folder)), 10_000)
   expect(new Set(runs.map(({ name }) => name)).size).toBe(runs.length)
   for (const run of runs) {
     checkControl(run.folder)
