@@ -7,7 +7,7 @@ let trim: ((pad: number) => number) | undefined
 
 /**
  * Options of glibc's mallopt, by which heaps stay as large as a step has made them until {@link giveBack}: left to itself glibc gives
- * their ends back whenever 64 MB are free there, and whole heaps of a thread, and operators fault in gigabytes a step (6 % of its time).
+ * their ends back whenever 64 MB are free there, and whole heaps of a thread, and operators fault in gigabytes a step (some 4 % of its time).
  */
 const heapOptions = [
   { name: 'M_MMAP_THRESHOLD', option: -3, bytes: 2 ** 25 }, // the most that may be of a heap, from the start
